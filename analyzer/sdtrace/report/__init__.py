@@ -1,0 +1,1 @@
+"""Reports: the data model and what renders it."""

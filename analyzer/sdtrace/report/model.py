@@ -1,0 +1,227 @@
+"""`report.json` as types: the contract scripts rely on (schema `sdtrace.report/1`).
+
+Times are microseconds with three decimals, that is, exact nanoseconds. Shares (`pct`) are percent of
+device time that is work (kernels, copies, fills); ranges such as `gpu_user_annotation` have none.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = "sdtrace.report/1"
+
+
+class Struct(msgspec.Struct, kw_only=True, frozen=True):
+    """Base of every record: keyword-only, immutable."""
+
+
+class Events(Struct):
+    """How many events the file holds and what could not be used."""
+
+    total: int
+    by_category: dict[str, int]
+    skipped: int
+    """Events that could not be decoded; counted, never silently dropped."""
+    quarantined: int
+    """Events whose duration is impossible; left out of every sum and named in a finding."""
+    salvaged: bool
+    """True when the file ends in the middle and was read up to its last whole event."""
+
+
+class Gpu(Struct):
+    """Device time: `busy_us + idle_us` is the span from the first to the last device event of work."""
+
+    busy_us: float
+    idle_us: float
+    kernel_us: float
+    memcpy_us: float
+    memset_us: float
+    launches: int
+
+
+class IdleCause(Struct):
+    """Device idle time with one cause; the causes sum to `Gpu.idle_us`."""
+
+    cause: str
+    us: float
+    gaps: int
+
+
+class Phase(Struct):
+    """One phase: host wall time, and the device work launched in it."""
+
+    phase: str
+    wall_us: float
+    gpu_us: float
+    gpu_events: int
+
+
+class CompileStage(Struct):
+    """A stage of torch.compile; exclusive times of all stages are disjoint."""
+
+    stage: str
+    exclusive_us: float
+    inclusive_us: float
+    count: int
+
+
+class Iteration(Struct):
+    """One repetition of the outermost loop (an image, a training step)."""
+
+    name: str
+    index: int
+    start_us: float
+    wall_us: float
+    gpu_us: float
+    gpu_busy_us: float
+    gpu_events: int
+    launches: int
+    phase: str
+    steps: int
+    """Denoising steps found inside; 0 when none can be told."""
+    note: str
+    """Why this one is slow, when that is visible; else empty."""
+
+
+class Op(Struct):
+    """One row of the op table, as torch's `key_averages()` has it."""
+
+    name: str
+    device_type: Literal["cpu", "device"]
+    is_user_annotation: bool
+    calls: int
+    self_cpu_us: float
+    cpu_total_us: float
+    self_device_us: float
+    device_total_us: float
+    flops: int
+
+
+class Kernel(Struct):
+    """Device work grouped by name: kernels, copies and fills."""
+
+    name: str
+    short_name: str
+    category: str
+    calls: int
+    total_us: float
+    mean_us: float
+    min_us: float
+    max_us: float
+    pct: float
+
+
+class Category(Struct):
+    """Device time of one category of work."""
+
+    category: str
+    gpu_us: float
+    pct: float
+    calls: int
+
+
+class Component(Struct):
+    """A part of the pipeline within one phase."""
+
+    component: str
+    phase: str
+    gpu_us: float
+    wall_us: float
+    calls: int
+
+
+class Finding(Struct):
+    """What to know or change, most valuable first."""
+
+    id: str
+    severity: Literal["high", "medium", "low", "info"]
+    title: str
+    evidence: str
+    advice: str
+    saving_us: float | None
+    confidence: Literal["certain", "likely", "guess"]
+
+
+class Steady(Struct):
+    """The steady iterations, without compile, autotune, capture and warmup."""
+
+    iterations: int
+    median_us: float
+    min_us: float
+    max_us: float
+    gpu_median_us: float
+    launches_median: float
+
+
+class Overhead(Struct):
+    """What is paid once: host wall time outside steady state."""
+
+    compile_us: float
+    autotune_us: float
+    capture_us: float
+    warmup_us: float
+    total_us: float
+
+
+class TraceReport(Struct):
+    """Everything known about one trace."""
+
+    path: str
+    name: str
+    variant: str | None
+    run: dict[str, Any]
+    """Facts the collector wrote into the trace: model, steps, versions, unprofiled times; {} when absent."""
+    device: dict[str, Any]
+    """First device's properties as the profiler recorded them; {} for a CPU-only trace."""
+    events: Events
+    wall_us: float
+    unprofiled_wall_us: float | None
+    op_times: Literal["true", "torch"]
+    selected_phase: str | None
+    """Set when the breakdowns below are limited to one phase (`--phase`)."""
+    gpu: Gpu
+    idle: list[IdleCause]
+    phases: list[Phase]
+    overhead: Overhead
+    steady: Steady | None
+    compile: list[CompileStage]
+    iterations: list[Iteration]
+    ops: list[Op]
+    kernels: list[Kernel]
+    categories: list[Category]
+    components: list[Component]
+    findings: list[Finding]
+    notes: list[str]
+    """How iterations and phases were told, with confidence, and what is uncertain."""
+
+
+class Amortization(Struct):
+    """When a candidate's one-off overhead is paid back by its faster iterations."""
+
+    name: str
+    steady_us: float
+    overhead_us: float
+    speedup: float
+    saving_per_iteration_us: float
+    break_even_iterations: int | None
+    """None when the candidate is not faster."""
+    arithmetic: str
+    """The computation in words and figures."""
+
+
+class Comparison(Struct):
+    """Traces of one report set against the baseline, by steady iteration."""
+
+    baseline: str
+    rows: list[Amortization]
+
+
+class Report(Struct):
+    """A whole `report.json`."""
+
+    schema: str
+    version: str
+    traces: list[TraceReport]
+    comparison: Comparison | None

@@ -1,0 +1,1 @@
+"""Runs Stable Diffusion variants under torch.profiler and writes Chrome traces."""
