@@ -14,10 +14,10 @@ SCHEMA = "sdtrace.report/1"
 
 
 class Struct(msgspec.Struct, kw_only=True, frozen=True):
-    """Base of every record: keyword-only, immutable."""
+    """Base of every record. Type checkers do not see inherited options, so each record repeats them."""
 
 
-class Events(Struct):
+class Events(Struct, kw_only=True, frozen=True):
     """How many events the file holds and what could not be used."""
 
     total: int
@@ -30,7 +30,7 @@ class Events(Struct):
     """True when the file ends in the middle and was read up to its last whole event."""
 
 
-class Gpu(Struct):
+class Gpu(Struct, kw_only=True, frozen=True):
     """Device time: `busy_us + idle_us` is the span from the first to the last device event of work."""
 
     busy_us: float
@@ -41,7 +41,7 @@ class Gpu(Struct):
     launches: int
 
 
-class IdleCause(Struct):
+class IdleCause(Struct, kw_only=True, frozen=True):
     """Device idle time with one cause; the causes sum to `Gpu.idle_us`."""
 
     cause: str
@@ -49,7 +49,7 @@ class IdleCause(Struct):
     gaps: int
 
 
-class Phase(Struct):
+class Phase(Struct, kw_only=True, frozen=True):
     """One phase: host wall time, and the device work launched in it."""
 
     phase: str
@@ -58,7 +58,7 @@ class Phase(Struct):
     gpu_events: int
 
 
-class CompileStage(Struct):
+class CompileStage(Struct, kw_only=True, frozen=True):
     """A stage of torch.compile; exclusive times of all stages are disjoint."""
 
     stage: str
@@ -67,7 +67,7 @@ class CompileStage(Struct):
     count: int
 
 
-class Iteration(Struct):
+class Iteration(Struct, kw_only=True, frozen=True):
     """One repetition of the outermost loop (an image, a training step)."""
 
     name: str
@@ -85,7 +85,7 @@ class Iteration(Struct):
     """Why this one is slow, when that is visible; else empty."""
 
 
-class Op(Struct):
+class Op(Struct, kw_only=True, frozen=True):
     """One row of the op table, as torch's `key_averages()` has it."""
 
     name: str
@@ -99,7 +99,7 @@ class Op(Struct):
     flops: int
 
 
-class Kernel(Struct):
+class Kernel(Struct, kw_only=True, frozen=True):
     """Device work grouped by name: kernels, copies and fills."""
 
     name: str
@@ -113,7 +113,7 @@ class Kernel(Struct):
     pct: float
 
 
-class Category(Struct):
+class Category(Struct, kw_only=True, frozen=True):
     """Device time of one category of work."""
 
     category: str
@@ -122,7 +122,7 @@ class Category(Struct):
     calls: int
 
 
-class Component(Struct):
+class Component(Struct, kw_only=True, frozen=True):
     """A part of the pipeline within one phase."""
 
     component: str
@@ -132,7 +132,7 @@ class Component(Struct):
     calls: int
 
 
-class Finding(Struct):
+class Finding(Struct, kw_only=True, frozen=True):
     """What to know or change, most valuable first."""
 
     id: str
@@ -144,7 +144,7 @@ class Finding(Struct):
     confidence: Literal["certain", "likely", "guess"]
 
 
-class Steady(Struct):
+class Steady(Struct, kw_only=True, frozen=True):
     """The steady iterations, without compile, autotune, capture and warmup."""
 
     iterations: int
@@ -155,7 +155,7 @@ class Steady(Struct):
     launches_median: float
 
 
-class Overhead(Struct):
+class Overhead(Struct, kw_only=True, frozen=True):
     """What is paid once: host wall time outside steady state."""
 
     compile_us: float
@@ -165,7 +165,7 @@ class Overhead(Struct):
     total_us: float
 
 
-class TraceReport(Struct):
+class TraceReport(Struct, kw_only=True, frozen=True):
     """Everything known about one trace."""
 
     path: str
@@ -178,6 +178,7 @@ class TraceReport(Struct):
     events: Events
     wall_us: float
     unprofiled_wall_us: float | None
+    """Median steady wall time of one iteration without the profiler, as the collector timed it."""
     op_times: Literal["true", "torch"]
     selected_phase: str | None
     """Set when the breakdowns below are limited to one phase (`--phase`)."""
@@ -197,7 +198,7 @@ class TraceReport(Struct):
     """How iterations and phases were told, with confidence, and what is uncertain."""
 
 
-class Amortization(Struct):
+class Amortization(Struct, kw_only=True, frozen=True):
     """When a candidate's one-off overhead is paid back by its faster iterations."""
 
     name: str
@@ -211,14 +212,14 @@ class Amortization(Struct):
     """The computation in words and figures."""
 
 
-class Comparison(Struct):
+class Comparison(Struct, kw_only=True, frozen=True):
     """Traces of one report set against the baseline, by steady iteration."""
 
     baseline: str
     rows: list[Amortization]
 
 
-class Report(Struct):
+class Report(Struct, kw_only=True, frozen=True):
     """A whole `report.json`."""
 
     schema: str

@@ -1,0 +1,91 @@
+"""The report's tables as CSV and Parquet: one file per table, every row of every trace."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import polars as pl
+
+from sdtrace.report import model
+from sdtrace.report.files import write_all
+
+TABLES: dict[str, type[model.Struct]] = {
+    "ops": model.Op,
+    "kernels": model.Kernel,
+    "categories": model.Category,
+    "phases": model.Phase,
+    "iterations": model.Iteration,
+    "idle": model.IdleCause,
+    "compile": model.CompileStage,
+    "components": model.Component,
+    "findings": model.Finding,
+}
+"""The tables by file name, which is also the field of `TraceReport` they come from."""
+
+_DTYPES: dict[object, type[pl.DataType]] = {
+    int: pl.Int64,
+    float: pl.Float64,
+    bool: pl.Boolean,
+    str: pl.String,
+}
+
+
+def frames(report: model.Report) -> dict[str, pl.DataFrame]:
+    """Each table as a frame; the first column, `trace`, names the trace a row belongs to."""
+    return {table: _frame(report, table, row) for table, row in TABLES.items()}
+
+
+def csv_files(report: model.Report) -> dict[str, bytes]:
+    """File name to CSV. Text that a spreadsheet would run as a formula is led by an apostrophe."""
+    return _files(report, ".csv", lambda frame, out: _inert(frame).write_csv(out))
+
+
+def parquet_files(report: model.Report) -> dict[str, bytes]:
+    """File name to Parquet, names exactly as the trace has them."""
+    return _files(report, ".parquet", lambda frame, out: frame.write_parquet(out))
+
+
+def write_csv(report: model.Report, folder: Path, *, force: bool = False) -> list[Path]:
+    """Write every table as CSV; raises OutputError as `write_reports` does."""
+    return write_all({folder / name: content for name, content in csv_files(report).items()}, force=force)
+
+
+def _frame(report: model.Report, table: str, row: type[model.Struct]) -> pl.DataFrame:
+    schema = {"trace": pl.String} | {name: _dtype(hint) for name, hint in get_type_hints(row).items()}
+    return pl.DataFrame(list(_rows(report, table)), schema=schema, orient="row")
+
+
+def _rows(report: model.Report, table: str) -> Iterator[tuple[Any, ...]]:
+    for trace in report.traces:
+        for row in getattr(trace, table):
+            yield (trace.name, *msgspec.structs.astuple(row))
+
+
+def _dtype(hint: object) -> type[pl.DataType]:
+    """The column type of a field: `float | None` is a nullable float, a Literal of strings a string."""
+    if hint in _DTYPES:
+        return _DTYPES[hint]
+    first = get_args(hint)[0]
+    return _dtype(first if get_origin(hint) is not None and isinstance(first, type) else type(first))
+
+
+def _files(
+    report: model.Report, suffix: str, write: Callable[[pl.DataFrame, io.BytesIO], None]
+) -> dict[str, bytes]:
+    contents = {}
+    for table, frame in frames(report).items():
+        out = io.BytesIO()
+        write(frame, out)
+        contents[table + suffix] = out.getvalue()
+    return contents
+
+
+def _inert(frame: pl.DataFrame) -> pl.DataFrame:
+    text = pl.col(pl.String)
+    return frame.with_columns(
+        pl.when(text.str.contains(r"^[=+\-@\t\r]")).then("'" + text).otherwise(text).name.keep()
+    )
