@@ -9,6 +9,7 @@ import msgspec
 from sdtrace.report.model import SCHEMA, Report
 from sdtrace.report.names import visible
 
+_AS_RECORDED = frozenset({"run", "device"})
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -22,7 +23,7 @@ def render_json(report: Report) -> bytes:
     for trace in content["traces"]:
         # A file name may hold bytes that are no UTF-8: Python carries them as surrogates, JSON cannot.
         trace["path"], trace["name"] = visible(trace["path"]), visible(trace["name"])
-    return _laid_out(content, "") + b"\n"
+    return _laid_out(_rounded(content), "") + b"\n"
 
 
 def schema() -> dict[str, Any]:
@@ -38,6 +39,17 @@ def schema() -> dict[str, Any]:
         "title": f"sdtrace report ({SCHEMA})",
         **described,
     }
+
+
+def _rounded(value: Any) -> Any:
+    """Three decimals, which for microseconds is exact; the facts of the run stay as they were recorded."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, list):
+        return [_rounded(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: entry if key in _AS_RECORDED else _rounded(entry) for key, entry in value.items()}
+    return value
 
 
 def _laid_out(value: object, indent: str) -> bytes:

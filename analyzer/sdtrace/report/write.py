@@ -1,0 +1,40 @@
+"""Write a report in the formats asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sdtrace.errors import UsageError
+from sdtrace.report.files import write_all
+from sdtrace.report.html import render_html
+from sdtrace.report.markdown import render_markdown
+from sdtrace.report.model import Report
+from sdtrace.report.tables import csv_files, parquet_files
+from sdtrace.report.to_json import render_json
+
+FORMATS: dict[str, Callable[[Report, int], dict[str, bytes]]] = {
+    "html": lambda report, top: {"report.html": render_html(report, top).encode()},
+    "md": lambda report, top: {"report.md": render_markdown(report, top).encode()},
+    "json": lambda report, _: {"report.json": render_json(report)},
+    "csv": lambda report, _: csv_files(report),
+    "parquet": lambda report, _: parquet_files(report),
+}
+"""Format to what renders it: a report and the rows of long tables to the files by name."""
+
+
+def write_reports(
+    report: Report, folder: Path, formats: Sequence[str], *, top: int, force: bool
+) -> list[Path]:
+    """Render `formats` into `folder` and return the files, in the order of `formats`.
+
+    All are rendered before the first is written, and none is written when any exists and `force` is
+    not set. Raises UsageError for an unknown format, OutputError when a file cannot be written.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise UsageError(f"unknown format {unknown[0]!r}; valid formats are {', '.join(FORMATS)}")
+    contents: dict[Path, bytes] = {}
+    for name in formats:
+        contents |= {folder / file: content for file, content in FORMATS[name](report, top).items()}
+    return write_all(contents, force=force)
