@@ -1,0 +1,105 @@
+"""What every decoder produces: duration events as columns, everything else as small Python values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64s = NDArray[np.int64]
+Int32s = NDArray[np.int32]
+
+
+class Head(NamedTuple):
+    """What repeats from event to event; stored once."""
+
+    category: str
+    name: str
+    pid: int | str
+    tid: int | str
+
+
+class EventColumns(NamedTuple):
+    """Complete events (`"ph": "X"`), one row each; all arrays are of one length.
+
+    `head` (int32) and `args` (int32) index tables kept beside; `args` is -1 where nothing was kept.
+    `start_ns` and `dur_ns` (int64) are exact: the file's decimal microseconds times 1000, not rebased.
+    `external_id` and `correlation` (int64) are 0 and `nbytes` (int64) is -1 where the file has none.
+    """
+
+    head: Int32s
+    start_ns: Int64s
+    dur_ns: Int64s
+    external_id: Int64s
+    correlation: Int64s
+    nbytes: Int64s
+    args: Int32s
+
+    def take(self, rows: Int64s) -> EventColumns:
+        """The given rows, in the order given."""
+        return EventColumns(
+            self.head[rows],
+            self.start_ns[rows],
+            self.dur_ns[rows],
+            self.external_id[rows],
+            self.correlation[rows],
+            self.nbytes[rows],
+            self.args[rows],
+        )
+
+
+class MemoryEvent(NamedTuple):
+    """One allocation or free as `profile_memory` records it; `nbytes` is negative for a free."""
+
+    time_ns: int
+    tid: int | str
+    nbytes: int
+    total_allocated: int
+    device_type: int
+    device_id: int
+
+
+class Metadata(NamedTuple):
+    """A `"ph": "M"` event: the name of a process or thread."""
+
+    kind: str
+    pid: int | str
+    tid: int | str
+    value: str
+
+
+@dataclass
+class Decoded:
+    """A stretch of the file, decoded."""
+
+    columns: EventColumns
+    heads: list[Head]
+    args: list[str]
+    """Distinct argument texts (JSON objects) that `columns.args` points into."""
+    memory: list[MemoryEvent] = field(default_factory=list)
+    metadata: list[Metadata] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    """Events of every kind by category, also those kept nowhere (flows, counters, instants)."""
+    skipped: int = 0
+
+
+def from_rows(rows: list[tuple[int, int, int, int, int, int, int]]) -> EventColumns:
+    """Columns from rows in the order of the fields."""
+    table = np.array(rows, np.int64).reshape(-1, len(EventColumns._fields)).T
+    head, start_ns, dur_ns, external_id, correlation, nbytes, args = table
+    return EventColumns(
+        head.astype(np.int32), start_ns, dur_ns, external_id, correlation, nbytes, args.astype(np.int32)
+    )
+
+
+def concatenate(parts: list[EventColumns]) -> EventColumns:
+    """Columns one after the other."""
+    if not parts:
+        return from_rows([])
+    head, start_ns, dur_ns, external_id, correlation, nbytes, args = (
+        np.concatenate(column) for column in zip(*parts, strict=True)
+    )
+    return EventColumns(head, start_ns, dur_ns, external_id, correlation, nbytes, args)

@@ -1,0 +1,233 @@
+"""One pass over a file: read, decompress, cut at events, decode on two threads, gather."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from sdtrace.errors import UnreadableTrace
+from sdtrace.reader.columns import Decoded, EventColumns, Head, MemoryEvent, Metadata, concatenate
+from sdtrace.reader.events import EventTable
+from sdtrace.reader.heads import HeadLines
+from sdtrace.reader.layout import BOUNDARY_CUT, EVENT_BOUNDARY, PADDING, STARTS_LIKE_KINETO, decode_layout
+from sdtrace.reader.streams import BLOCK_BYTES, Stream, open_stream
+from sdtrace.reader.walk import decode_block, decode_single
+
+_EVENTS_KEY: Final = re.compile(rb'"traceEvents"\s*:\s*\[')
+_MAX_HEAD_BYTES: Final = 64 << 20
+_MAX_EVENT_BYTES: Final = 64 << 20
+_WORKERS: Final = 2
+_IN_FLIGHT: Final = 3
+
+
+@dataclass(frozen=True)
+class RawTrace:
+    """All events of a file as columns, and everything said about them.
+
+    `columns.head` indexes `heads`, `columns.args` indexes `args`. Rows stand in the file's order.
+    """
+
+    columns: EventColumns
+    heads: list[Head]
+    args: list[str]
+    memory: list[MemoryEvent]
+    metadata: list[Metadata]
+    top_level: dict[str, Any]
+    """What stands beside `traceEvents` in the file."""
+    counts: Counter[str]
+    skipped: int
+    salvaged: bool
+
+
+def read_raw(path: Path, keep_args: frozenset[str] = frozenset()) -> RawTrace:
+    """Read a trace; `keep_args` names the ops whose argument text is kept.
+
+    Raises UnreadableTrace, one line long, when the file is missing or no trace.
+    """
+    with open_stream(path) as stream:
+        blocks = _blocks(stream, path)
+        top_level, events = _head(path, blocks)
+        reading = _Reading(path, top_level, keep_args)
+        reading.run(events, blocks)
+    return reading.result()
+
+
+def _blocks(stream: Stream, path: Path) -> Iterator[bytes]:
+    try:
+        while block := stream.read(BLOCK_BYTES):
+            yield block
+    except EOFError:
+        return  # a compressed file that was cut: what came before is kept and found to be unfinished
+    except (OSError, *stream.errors) as error:
+        raise UnreadableTrace(f"{path}: cannot be read: {error}; is it damaged?") from error
+
+
+def _head(path: Path, blocks: Iterator[bytes]) -> tuple[dict[str, Any], bytes]:
+    """What stands before the first event, and the start of the events' text."""
+    text = b""
+    for block in blocks:
+        text += block
+        start = text.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        if start == b"[":
+            return {}, text[text.index(b"[") + 1 :]
+        for found in _EVENTS_KEY.finditer(text):
+            top_level = _object(text[: found.end()] + b"]}")
+            if top_level is not None:
+                top_level.pop("traceEvents", None)
+                return top_level, text[found.end() :]
+        if len(text) > _MAX_HEAD_BYTES or (start and start != b"{"):
+            break
+    raise UnreadableTrace(f"{path}: {_no_trace(text)}")
+
+
+def _no_trace(text: bytes) -> str:
+    expected = "expected what torch.profiler's export_chrome_trace writes"
+    if not text.strip():
+        return "is empty"
+    if text.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
+        return f"is not JSON, so no trace; {expected}"
+    if _object(text) is None:
+        return f"is not valid JSON and has no traceEvents; {expected}"
+    return f"is JSON but has no traceEvents; {expected}"
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+class _Reading:
+    """The state of one pass."""
+
+    def __init__(self, path: Path, top_level: dict[str, Any], keep_args: frozenset[str]) -> None:
+        self._path, self._top_level, self._keep_args = path, top_level, keep_args
+        self._head_lines = HeadLines()
+        self._heads: dict[Head, int] = {}
+        self._args: dict[str, int] = {}
+        self._parts: list[EventColumns] = []
+        self._memory: list[MemoryEvent] = []
+        self._metadata: list[Metadata] = []
+        self._counts: Counter[str] = Counter()
+        self._skipped = 0
+        self._ended = False
+        self._cut = False
+
+    def run(self, text: bytes, blocks: Iterator[bytes]) -> None:
+        """Decode all events of `text` and of the blocks after it."""
+        if not text.strip():
+            text += next(blocks, b"")
+        if STARTS_LIKE_KINETO.match(text):
+            text = self._run_layout(text[text.index(b"\n  {") + 1 :], blocks)
+        self._run_general(text, blocks)
+
+    def _run_layout(self, block: bytes, blocks: Iterator[bytes]) -> bytes:
+        """Decode on worker threads what is in Kineto's layout; what is left at the end."""
+        carry = b""
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            waiting: deque[Future[Decoded]] = deque()
+            while block and len(carry) < _MAX_EVENT_BYTES:
+                cut = block.rfind(EVENT_BOUNDARY) + BOUNDARY_CUT
+                if cut < BOUNDARY_CUT:
+                    carry += block
+                else:
+                    chunk = b"".join((carry, memoryview(block)[:cut], PADDING))
+                    carry = block[cut:]
+                    waiting.append(pool.submit(_decode_chunk, chunk, self._head_lines, self._keep_args))
+                if len(waiting) > _IN_FLIGHT:
+                    self._gather(waiting.popleft().result())
+                block = next(blocks, b"")
+            for future in waiting:
+                self._gather(future.result())
+        return carry + block
+
+    def _run_general(self, text: bytes, blocks: Iterator[bytes]) -> None:
+        """Decode one block after the other, whatever the layout."""
+        final = False
+        while not final:
+            block = next(blocks, b"")
+            final = not block
+            table = EventTable(self._keep_args)
+            walked = decode_block(text, table, final=final)
+            self._gather(table.decoded())
+            if walked.rest is not None:
+                self._ended = True
+                self._read_tail(b"".join((walked.rest.encode(), block, *blocks)))
+                return
+            if len(walked.carry) > _MAX_EVENT_BYTES:
+                raise UnreadableTrace(f"{self._path}: one event is longer than 64 MiB; is this a trace?")
+            self._cut |= walked.cut
+            text = walked.carry + block
+
+    def _read_tail(self, tail: bytes) -> None:
+        """Keys after the events, such as `traceName`."""
+        self._top_level.update(_object(b"{" + tail.strip().lstrip(b",")) or {})
+
+    def _gather(self, decoded: Decoded) -> None:
+        columns = decoded.columns
+        heads = np.array(
+            [self._heads.setdefault(h, len(self._heads)) for h in decoded.heads] + [-1], np.int32
+        )
+        args = np.array([self._args.setdefault(a, len(self._args)) for a in decoded.args] + [-1], np.int32)
+        self._parts.append(columns._replace(head=heads[columns.head], args=args[columns.args]))
+        self._memory += decoded.memory
+        self._metadata += decoded.metadata
+        self._counts += decoded.counts
+        self._skipped += decoded.skipped
+
+    def result(self) -> RawTrace:
+        """Everything read. Raises UnreadableTrace when there was not one event."""
+        columns = concatenate(self._parts)
+        heads = list(self._heads)
+        per_head = np.bincount(columns.head, minlength=len(heads)).tolist()
+        for head, count in zip(heads, per_head, strict=True):
+            self._counts[head.category or "(no category)"] += count
+        if not sum(self._counts.values()):
+            detail = f"; {self._skipped} could not be read" if self._skipped else ""
+            raise UnreadableTrace(f"{self._path}: holds no events{detail}")
+        return RawTrace(
+            columns,
+            heads,
+            list(self._args),
+            self._memory,
+            self._metadata,
+            self._top_level,
+            self._counts,
+            self._skipped,
+            salvaged=self._cut or not self._ended,
+        )
+
+
+def _decode_chunk(data: bytes, head_lines: HeadLines, keep_args: frozenset[str]) -> Decoded:
+    """A stretch in Kineto's layout; events that deviate from it are decoded one by one."""
+    chunk = decode_layout(data, head_lines, keep_args)
+    table = EventTable(keep_args)
+    places: list[int] = []
+    for text, place in zip(chunk.leftover, chunk.leftover_places.tolist(), strict=True):
+        before = table.rows
+        decode_single(text, table)
+        places += [place] * (table.rows - before)
+    rest = table.decoded()
+    rest.counts += chunk.counts
+    if not places:
+        rest.columns, rest.heads, rest.args = chunk.columns, chunk.heads, chunk.args
+        return rest
+    moved = rest.columns._replace(
+        head=rest.columns.head + len(chunk.heads),
+        args=np.where(rest.columns.args < 0, -1, rest.columns.args + len(chunk.args)),
+    )
+    order = np.argsort(np.concatenate((chunk.places, np.array(places, np.int64))), kind="stable")
+    merged = concatenate([chunk.columns, moved])
+    rest.columns = merged.take(order)
+    rest.heads, rest.args = chunk.heads + rest.heads, chunk.args + rest.args
+    return rest
