@@ -1,0 +1,147 @@
+"""The ordered rules that file device work under a category: read, checked, compiled."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from sdtrace.errors import UsageError
+
+_DEFAULT_RULES = Path(__file__).with_name("rules.toml")
+
+
+class KernelKey(NamedTuple):
+    """What is known about a kind of device event before it is filed under a category."""
+
+    event_cat: str
+    """`kernel`, `gpu_memcpy` or `gpu_memset`."""
+    kernel_name: str
+    op_name: str
+    """The innermost op that launched it; empty when unknown."""
+    context: str
+    """An enclosing op, module or annotation that says what the work is for; empty when unknown."""
+
+    def searched(self) -> KernelKey:
+        """The key as rules see it: a templated kernel without its parameter list, full of unrelated types."""
+        return self._replace(kernel_name=self.kernel_name.partition(">(")[0])
+
+
+class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A device event that a rule must match."""
+
+    kernel: str = ""
+    op: str = ""
+    context: str = ""
+    event: str = "kernel"
+
+    @property
+    def key(self) -> KernelKey:
+        """The example as `categorize` takes it."""
+        return KernelKey(self.event, self.kernel, self.op, self.context)
+
+
+class _RuleText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    category: str
+    kernel: str = ""
+    op: str = ""
+    context: str = ""
+    event: str = ""
+    examples: list[Example] = []
+
+
+class _RulesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rule: list[_RuleText]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: every pattern given must be found, and the event kind must be equal when given."""
+
+    category: str
+    event: str
+    kernel: re.Pattern[str] | None
+    op: re.Pattern[str] | None
+    context: re.Pattern[str] | None
+    examples: tuple[Example, ...]
+
+    def matches(self, key: KernelKey) -> bool:
+        """Whether this rule files `key`, as `KernelKey.searched` gives it, under its category."""
+        event_cat, kernel_name, op_name, context = key
+        return (
+            (not self.event or self.event == event_cat)
+            and (self.op is None or self.op.search(op_name) is not None)
+            and (self.context is None or self.context.search(context) is not None)
+            and (self.kernel is None or self.kernel.search(kernel_name) is not None)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Rules in the order in which they are tried."""
+
+    rules: tuple[Rule, ...]
+
+
+def load_rules(user_toml: Path | None = None) -> Rules:
+    """The built-in rules, behind those of `user_toml` when it is given.
+
+    Raises UsageError when the user's file cannot be read, is not TOML, has an unknown key, a bad pattern,
+    a rule that asks for nothing, or an example that its own rule does not match.
+    """
+    default = _read(_DEFAULT_RULES)
+    if user_toml is None:
+        return Rules(default)
+    user = _read(user_toml)
+    for number, rule in enumerate(user, 1):
+        for example in rule.examples:
+            if not rule.matches(example.key.searched()):
+                where = f"{user_toml}: rule {number} ({rule.category})"
+                raise UsageError(f"{where} does not match its example {example.kernel!r}")
+    return Rules(user + default)
+
+
+def _read(path: Path) -> tuple[Rule, ...]:
+    try:
+        parsed = tomllib.loads(path.read_text(encoding="utf-8"))
+        file = msgspec.convert(parsed, _RulesFile)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the rules: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: the rules are not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{path}: {error}; a rule takes category, kernel, op, context, event, examples"
+        ) from error
+    return tuple(_compiled(path, number, text) for number, text in enumerate(file.rule, 1))
+
+
+def _compiled(path: Path, number: int, text: _RuleText) -> Rule:
+    where = f"{path}: rule {number} ({text.category})"
+    if not (text.kernel or text.op or text.context or text.event):
+        raise UsageError(f"{where} would match everything: give kernel, op, context or event")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text.category):
+        raise UsageError(f"{where}: a category is lower-case letters, digits and underscores")
+    return Rule(
+        category=text.category,
+        event=text.event,
+        kernel=_pattern(where, "kernel", text.kernel),
+        op=_pattern(where, "op", text.op),
+        context=_pattern(where, "context", text.context),
+        examples=tuple(text.examples),
+    )
+
+
+def _pattern(where: str, field: str, text: str) -> re.Pattern[str] | None:
+    if not text:
+        return None
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UsageError(f"{where}: {field} is not a regular expression: {error}") from error
