@@ -5,6 +5,8 @@ The times are those of one H200 trace; some names are as hostile as a trace from
 
 from __future__ import annotations
 
+from random import Random
+
 from msgspec.structs import replace
 
 from sdtrace.report import model as m
@@ -168,7 +170,7 @@ def bare() -> m.TraceReport:
         steady=None,
         compile=[],
         iterations=[],
-        ops=[row for row in rows.ops() if row.name == "aten::add"],
+        ops=[row for row in rows.ops() if row.device_type == "cpu" and not row.device_total_us],
         kernels=[],
         categories=[],
         components=[],
@@ -196,24 +198,41 @@ def compared() -> m.Report:
     return report(eager(), cold(), comparison=m.Comparison(baseline="fp32_eager", rows=[row]))
 
 
-def large(ops: int = 800, kernels: int = 600) -> m.Report:
-    """As many rows as the biggest traces have, most names long and different."""
-    long = [
-        replace(
-            rows.ops()[0],
-            name=f"void at::native::kernel_{index}<{'float, ' * 30}{index}>(at::TensorBase const&)",
-        )
-        for index in range(ops)
-    ]
-    work = [
-        replace(
-            rows.kernels()[0],
-            name=f"void at::native::kernel_{index}<{'float, ' * 40}{index}>(long)",
-            short_name="k",
-        )
-        for index in range(kernels)
-    ]
-    return report(replace(cold(), ops=long, kernels=work))
+def large(ops: int = 800, kernels: int = 600) -> m.TraceReport:
+    """As many rows as the biggest traces have, their names long and different, their times random."""
+    chance = Random(1)
+    op, kernel = rows.ops()[0], rows.kernels()[0]
+    return replace(
+        cold(),
+        ops=[
+            replace(
+                op,
+                name=f"{_long_name(chance, index)}(at::TensorBase const&)",
+                calls=chance.randrange(1, 100_000),
+                self_cpu_us=round(chance.expovariate(1e-3), 3),
+                cpu_total_us=round(chance.expovariate(1e-4), 3),
+                self_device_us=round(chance.expovariate(1e-3), 3),
+                device_total_us=round(chance.expovariate(1e-4), 3),
+            )
+            for index in range(ops)
+        ],
+        kernels=[
+            replace(
+                kernel,
+                name=f"{_long_name(chance, index)}(long)",
+                short_name=f"kernel_{index}",
+                calls=chance.randrange(1, 100_000),
+                total_us=round(chance.expovariate(1e-4), 3),
+                mean_us=round(chance.expovariate(1e-2), 3),
+            )
+            for index in range(kernels)
+        ],
+    )
+
+
+def _long_name(chance: Random, index: int) -> str:
+    types = ", ".join(chance.choice(["float", "at::Half", "c10::BFloat16", "long"]) for _ in range(30))
+    return f"void at::native::kernel_{index}<{types}, {chance.randrange(10**9)}>"
 
 
 def _steady() -> m.Steady:

@@ -103,8 +103,8 @@ def steady_busy_pct(trace: TraceReport) -> float | None:
 
 def steady_details(trace: TraceReport) -> list[str]:
     """What the steady figure must be read against: its spread, and the cost of profiling."""
-    spread = [] if trace.steady is None else [f"Steady: {_spread(trace.steady)}."]
-    return spread + [f"Each took {told}." for told in _unprofiled(trace)]
+    spread = [] if trace.steady is None else [f"steady: {_spread(trace.steady)}"]
+    return [*spread, *_unprofiled(trace)]
 
 
 def figures(trace: TraceReport) -> list[Figure]:

@@ -16,8 +16,16 @@ from sdtrace.report.table import is_range, is_work
 
 RANGE = "range"
 _SHORT = 68
-_LONGEST_NAME = 600
+_LONGEST_NAME = 400
 """Template arguments run to thousands of characters; the whole name is in report.json."""
+
+_OP_COLUMNS = [
+    *("Self CPU %", "Self CPU", "CPU total %", "CPU total", "CPU avg"),
+    *("Self GPU", "Self GPU %", "GPU total", "GPU avg"),
+    *("Calls", "FLOPs"),
+]
+_CPU_COLUMNS = 5
+_CALLS = 9
 
 
 class Row(NamedTuple):
@@ -55,17 +63,16 @@ def kernel_grid(trace: TraceReport, anchor: str, most: int) -> Grid:
 
 
 def op_grid(trace: TraceReport, anchor: str, most: int) -> Grid:
-    """torch's op table: five CPU columns, four device columns, calls, and FLOPs when any are known."""
-    columns = ["Self CPU %", "Self CPU", "CPU total %", "CPU total", "CPU avg"]
-    columns += ["Self GPU", "Self GPU %", "GPU total", "GPU avg", "Calls", "FLOPs"]
+    """torch's op table: five CPU columns, four device columns and FLOPs where there are any, calls."""
     ops = listed_ops(trace)
     cpu_us = sum(op.self_cpu_us for op in trace.ops)
     device_us = sum(op.self_device_us for op in trace.ops if is_work(op))
-    rows = [_op_row(op, cpu_us, device_us) for op in ops[:most]]
-    if not any(op.flops for op in ops):
-        columns = columns[:-1]
-        rows = [row._replace(keys=row.keys[:-1], cells=row.cells[:-1]) for row in rows]
-    order = columns.index("Self GPU" if any(op.self_device_us for op in ops) else "Self CPU")
+    on_device = any(op.self_device_us for op in ops)
+    shown = [*range(_CPU_COLUMNS), *(range(_CPU_COLUMNS, _CALLS) if on_device else ()), _CALLS]
+    shown += [_CALLS + 1] if any(op.flops for op in ops) else []
+    rows = [_only(shown, _op_row(op, cpu_us, device_us)) for op in ops[:most]]
+    columns = [_OP_COLUMNS[index] for index in shown]
+    order = columns.index("Self GPU" if on_device else "Self CPU")
     return Grid(anchor, "Ops", columns, order, rows, len(ops))
 
 
@@ -134,6 +141,12 @@ def _op_row(op: Op, cpu_us: float, device_us: float) -> Row:
             units.count(op.calls),
             units.flops(op.flops),
         ],
+    )
+
+
+def _only(columns: Sequence[int], row: Row) -> Row:
+    return row._replace(
+        keys=[row.keys[index] for index in columns], cells=[row.cells[index] for index in columns]
     )
 
 

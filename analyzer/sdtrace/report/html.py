@@ -14,10 +14,13 @@ from sdtrace.report.templating import environment
 from sdtrace.report.units import size
 
 _FIRST_FINDINGS = 4
-_ROOM = 560_000
-"""Characters for the packed rows; with everything else a page stays below a megabyte."""
+_ROOM = 620_000
+_ROOM_OF_A_TRACE = 20_000
+"""Characters for the packed rows, less those that the rest of each trace takes: a page stays below a
+megabyte up to thirty traces."""
+_LEAST_ROOM = 60_000
 _MOST_ROWS = 8_000
-_MOST_ROWS_WITHOUT_SCRIPT = 600
+_MOST_ROWS_WITHOUT_SCRIPT = 300
 _MOST_ITERATIONS = 300
 
 
@@ -73,7 +76,7 @@ def _views(report: Report) -> list[TraceView]:
     for trace, anchor in zip(report.traces, anchors, strict=True):
         tables.append(grid.kernel_grid(trace, f"{anchor}-kernels", most_rows))
         tables.append(grid.op_grid(trace, f"{anchor}-ops", most_rows))
-    fitted = grid.fitted(tables, _ROOM)
+    fitted = grid.fitted(tables, max(_LEAST_ROOM, _ROOM - _ROOM_OF_A_TRACE * count))
     return [
         _view(trace, anchor, most_iterations, (kernels, ops))
         for trace, anchor, kernels, ops in zip(report.traces, anchors, fitted[::2], fitted[1::2], strict=True)

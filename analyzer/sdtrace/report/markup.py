@@ -14,7 +14,7 @@ _ACTING = re.compile(
     re.IGNORECASE,
 )
 _ESCAPED = frozenset("\\`*_[]~#")
-_OPENING = re.compile(r"^(\s*(?:\d+(?=[.)]))?)([-+=#.)])")
+_OPENING = re.compile(r"^(\s*\d+(?=[.)](?:\s|$))|\s*(?=[-+=#]))(.)")
 _ACTING_IN_CODE = re.compile(r"[^\w\s(),.;/=+\"'-]|[_#:.@]")
 _PLAIN_CODE = re.compile(r"[^`|\\<>&]+")
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from sdtrace.report import facts, units
-from sdtrace.report.model import Report, TraceReport
+from sdtrace.report.model import Op, Report, TraceReport
 from sdtrace.report.table import is_range, is_work
 
 
@@ -42,8 +42,9 @@ class Section(NamedTuple):
 def comparison(report: Report) -> Section:
     """Every trace against the baseline."""
     rows = [_standing_cells(standing) for standing in facts.standings(report)]
-    columns = _columns("Trace", "Steady", "Unprofiled", "Speed", "Saved each", "Paid once")
-    return Section("Side by side", [*columns, Column("Pays off", Kind.TEXT)], rows, 0)
+    columns = _columns("Trace", "Steady", "Speed", "Saved each", "Paid once")
+    columns += [Column("Pays off", Kind.TEXT), Column("Unprofiled", Kind.NUMBER)]
+    return Section("Side by side", columns, rows, 0)
 
 
 def sections(trace: TraceReport, top: int) -> list[Section]:
@@ -176,19 +177,25 @@ def ops(trace: TraceReport, top: int) -> Section:
     listed = facts.listed_ops(trace)
     cpu_us = sum(op.self_cpu_us for op in trace.ops)
     device_us = sum(op.self_device_us for op in trace.ops if is_work(op))
+    on_device = any(op.self_device_us for op in listed)
     rows = [
         [
             op.name,
             units.duration(op.self_cpu_us),
             units.percent(op.self_cpu_us, cpu_us),
-            units.duration(op.self_device_us),
-            "range" if is_range(op) else units.percent(op.self_device_us, device_us),
+            *(_device_cells(op, device_us) if on_device else []),
             units.count(op.calls),
         ]
         for op in listed[:top]
     ]
-    columns = _columns("Name", "Self CPU", "CPU %", "Self GPU", "GPU %", "Calls")
+    device_columns = ["Self GPU", "GPU %"] if on_device else []
+    columns = _columns("Name", "Self CPU", "CPU %", *device_columns, "Calls")
     return Section("Ops", columns, rows, len(listed) - len(rows))
+
+
+def _device_cells(op: Op, device_us: float) -> list[str]:
+    share = "range" if is_range(op) else units.percent(op.self_device_us, device_us)
+    return [units.duration(op.self_device_us), share]
 
 
 def _standing_cells(standing: facts.Standing) -> list[str]:
@@ -197,11 +204,11 @@ def _standing_cells(standing: facts.Standing) -> list[str]:
     return [
         trace.name,
         units.duration(trace.steady.median_us if trace.steady else None),
-        units.duration(trace.unprofiled_wall_us),
         "baseline" if standing.is_baseline else speed,
         units.duration(standing.saving_us),
         units.duration(trace.overhead.total_us),
         standing.break_even,
+        units.duration(trace.unprofiled_wall_us),
     ]
 
 

@@ -25,7 +25,9 @@ _SEVERITIES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "d
 _NARROWEST_NAME = 26
 _WIDEST_NAME = 70
 _GAP = 2
-_ASCII = str.maketrans({"µ": "u", "–": "-", "…": "~", "×": "x", "→": ">", "“": '"', "”": '"'})
+_ASCII = str.maketrans(
+    {"\u00b5": "u", "\u2013": "-", "\u2026": "~", "\u00d7": "x", "\u2192": ">", "\u201c": '"', "\u201d": '"'}
+)
 
 
 def render_terminal(report: Report, console: Console, top: int) -> None:
@@ -58,8 +60,7 @@ class _Page:
         for caveat in facts.caveats(trace):
             self.line(f"! {caveat}", "yellow")
         self.line(facts.headline(trace))
-        for detail in facts.steady_details(trace):
-            self.line(detail, "dim")
+        self.line("; ".join(facts.steady_details(trace)), "dim")
         self.console.print()
         self.strip(trace)
         tables = sections.sections(trace, self.top)
@@ -86,20 +87,24 @@ class _Page:
     def finding(self, number: int, finding: Finding) -> None:
         title = self.text(f"{number}. {finding.severity}  ", _SEVERITIES[finding.severity])
         title.append_text(self.prose(finding.title, "bold"))
-        if finding.saving_us is not None:
-            title.append_text(self.text(f"  saves {units.duration(finding.saving_us)}", "green"))
         self.console.print(title)
-        self.console.print(Padding(self.prose(f"{finding.evidence} ({finding.confidence})"), (0, 0, 0, 3)))
-        self.console.print(Padding(self.prose(f"→ {finding.advice}"), (0, 0, 1, 3)))
+        saving = "" if finding.saving_us is None else f"saves {units.duration(finding.saving_us)}, "
+        below = [
+            (finding.evidence, ""),
+            (f"→ {finding.advice}", ""),
+            (f"{saving}{finding.confidence}", "dim"),
+        ]
+        for text, style in below:
+            self.console.print(Padding(self.prose(text, style), (0, 0, 0, 3)))
+        self.console.print()
 
     def section(self, section: Section) -> None:
         fitting, name_width = self.fitted(section)
         table = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="dim")
         for column in fitting.columns:
-            justify = "right" if column.kind is Kind.NUMBER else "left"
             table.add_column(
                 self.text(column.header),
-                justify=justify,
+                justify="right" if column.kind is Kind.NUMBER else "left",
                 no_wrap=column.kind is not Kind.PROSE,
                 overflow="fold" if column.kind is Kind.PROSE else "crop",
             )

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sdtrace.report import model
+from sdtrace.report.html import render_html
+from sdtrace.report.names import visible
+from tests.report import sample, sample_rows
+
+MEGABYTE = 1_000_000
+VOID = {"meta", "link", "br", "input"}
+
+
+class _Page(HTMLParser):
+    """Elements with their attributes, all text, and whether every element is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in {"script", "style"}:
+            self.text += data
+
+    @property
+    def words(self) -> str:
+        """The text as a browser shows it: ordinary white space folded, narrow spaces kept."""
+        return re.sub(r"[ \n]+", " ", self.text)
+
+
+def _packed(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="text/plain" id="rows">([^<]*)</script>', page)
+    assert found is not None
+    content: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(found[1])))
+    return content
+
+
+def _small_row(index: int) -> model.Op:
+    return replace(sample_rows.ops()[4], name=f"op {index}")
+
+
+@pytest.mark.parametrize("report", [sample.report(), sample.compared(), sample.report(sample.bare())])
+def test_the_page_is_well_formed(report: model.Report) -> None:
+    page = _Page(render_html(report, 25))
+    assert page.open == []
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_hostile_names_are_text_and_nothing_else() -> None:
+    page = _Page(render_html(sample.report(replace(sample.cold(), name=sample_rows.CLOSING)), 100))
+    tags = [tag for tag, _ in page.elements]
+    assert "img" not in tags
+    assert tags.count("script") == 2
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert not [tag for tag, attributes in page.elements if "style" in attributes]
+    for name in sample_rows.HOSTILE:
+        assert visible(name) in page.text
+
+
+def test_nothing_in_the_page_points_outside_it() -> None:
+    page = _Page(render_html(sample.compared(), 25))
+    links = [
+        value
+        for _, attributes in page.elements
+        for name, value in attributes.items()
+        if name in {"href", "src", "action", "srcset", "data", "xlink:href"}
+    ]
+    assert {str(link)[0] if link != "data:," else "data" for link in links} == {"#", "data"}
+
+
+def test_the_policy_allows_this_style_and_this_script_and_nothing_else() -> None:
+    text = render_html(sample.report(), 25)
+    policy = next(
+        str(attributes["content"])
+        for tag, attributes in _Page(text).elements
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none';")
+    for element in ("style", "script"):
+        (content,) = re.findall(rf"<{element}>(.*?)</{element}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{element}-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("traces", [1, 5, 20])
+def test_the_page_stays_below_a_megabyte(traces: int) -> None:
+    report = sample.report(*(sample.large(5_000, 1_500) for _ in range(traces)))
+    text = render_html(report, 100)
+    assert len(text.encode()) <= MEGABYTE
+    embedded = len(_packed(text)["tables"]["t1-ops"])
+    assert f"{5_000 - embedded:,} more are in".replace(",", "\u202f") in _Page(text).words
+
+
+def test_all_rows_of_an_ordinary_trace_are_in_the_page() -> None:
+    tables = _packed(render_html(sample.report(sample.large(600, 300)), 25))["tables"]
+    assert (len(tables["t1-ops"]), len(tables["t1-kernels"])) == (600, 300)
+
+
+def test_no_device_row_is_listed_again_under_ops() -> None:
+    content = _packed(render_html(sample.report(), 25))
+    names = [content["names"][row[0]] for row in content["tables"]["t1-ops"]]
+    assert names.count("model_inference") == 2
+    assert not [name for name in names if name.startswith("void at::native")]
+
+
+def test_a_row_without_script_is_there_up_to_top() -> None:
+    trace = replace(sample.cold(), ops=[_small_row(index) for index in range(40)])
+    text = _Page(render_html(sample.report(trace), 7)).text
+    assert "op 6" in text
+    assert "op 7" not in text
+    assert "The first 7 of 40" in text
+
+
+def test_many_iterations_are_cut_in_the_middle_and_counted() -> None:
+    first = sample.cold().iterations[0]
+    rows = [replace(first, index=index) for index in range(1_000)]
+    text = _Page(render_html(sample.report(replace(sample.cold(), iterations=rows)), 25)).text
+    assert "700 in the middle are left out" in text
+
+
+def test_every_field_of_a_trace_is_shown() -> None:
+    text = _Page(render_html(sample.report(), 100)).words
+    shown = [
+        "bf16_sdpa.cold",
+        "traces/bf16_sdpa.cold.json.gz",
+        "NVIDIA H200",
+        "2.11.0+cu130",
+        "1\u202f884\u202f731",
+        "2 events could not be decoded",
+        "1 event with an impossible duration",
+        "The file ends in the middle",
+        "82.7\u202fs",
+        "0.118\u202fs without the profiler",
+        "69\u202f211 launches",
+        "autotune host work",
+        "67\u202f904",
+        "median of 2",
+        "653 launches",
+        "waiting for Triton",
+        "autotunes 206 kernels",
+        "text_encoder",
+        "fused_triton",
+        "flushing the L2 cache",
+        "autotune.flush",
+        "certain",
+        "told from 4 repetitions",
+    ]
+    assert [each for each in shown if each not in text] == []
+
+
+def test_equal_reports_make_equal_pages() -> None:
+    assert render_html(sample.compared(), 25) == render_html(sample.compared(), 25)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sdtrace.report.names import code_spans, shorten, visible
+
+ANYTHING = st.text(st.characters(exclude_categories=[]), max_size=80)
+
+
+@given(ANYTHING)
+def test_a_visible_name_holds_no_control_and_can_be_encoded(text: str) -> None:
+    shown = visible(text)
+    shown.encode("utf-8")
+    assert not [character for character in shown if unicodedata.category(character) in {"Cc", "Cs"}]
+    assert visible(shown) == shown
+
+
+@pytest.mark.parametrize("name", ["aten::mm", "עברית", "漢字", "Größe µ", "a\u202fb"])
+def test_an_ordinary_name_of_any_script_is_unchanged(name: str) -> None:
+    assert visible(name) == name
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\u202e", "\u200b", "\ufeff", "\x1b[0m", "\r", "\x9b", "\u2066", "\ud800"]
+)
+def test_what_reorders_hides_or_commands_is_spelled_out(hidden: str) -> None:
+    assert visible(f"a{hidden}b").startswith("a\\")
+
+
+@given(ANYTHING, st.integers(1, 100))
+def test_a_short_name_fits_and_keeps_both_ends(text: str, width: int) -> None:
+    short = shorten(text, width)
+    assert len(short) <= width
+    assert short == text or (len(text) > width and "…" in short)
+
+
+@given(st.text("`ab ", max_size=20))
+def test_code_spans_lose_no_character_but_the_paired_backticks(text: str) -> None:
+    joined = "".join(f"`{piece}`" if is_code else piece for is_code, piece in code_spans(text))
+    assert joined == text.replace("``", "") or "``" in text

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sdtrace.errors import OutputError, UsageError
+from sdtrace.report.tables import TABLES
+from sdtrace.report.write import FORMATS, write_reports
+from tests.report import sample
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """The system refuses every file beyond a few bytes, as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _write(folder: Path, *formats: str, force: bool = False) -> list[str]:
+    written = write_reports(sample.report(), folder, formats or list(FORMATS), top=10, force=force)
+    assert all(path.is_file() for path in written)
+    return [path.name for path in written]
+
+
+def test_every_format_makes_its_files_and_leaves_nothing_else(tmp_path: Path) -> None:
+    names = _write(tmp_path / "new" / "report")
+    assert names[:3] == ["report.html", "report.md", "report.json"]
+    assert set(names[3:]) == {f"{table}.{suffix}" for table in TABLES for suffix in ("csv", "parquet")}
+    assert sorted(path.name for path in (tmp_path / "new" / "report").iterdir()) == sorted(names)
+
+
+def test_only_what_is_asked_for_is_written(tmp_path: Path) -> None:
+    assert _write(tmp_path, "json") == ["report.json"]
+
+
+def test_an_unknown_format_names_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'pdf'.*html, md, json, csv, parquet"):
+        _write(tmp_path, "pdf")
+
+
+def test_an_existing_file_is_kept_and_nothing_else_is_written(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("mine")
+    with pytest.raises(OutputError, match=r"report\.md exists already; pass --force"):
+        _write(tmp_path, "html", "md")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
+    assert (tmp_path / "report.md").read_text() == "mine"
+
+
+def test_force_replaces_it(tmp_path: Path) -> None:
+    (tmp_path / "report.md").write_text("mine")
+    assert _write(tmp_path, "md", force=True) == ["report.md"]
+    assert (tmp_path / "report.md").read_text().startswith("# sdtrace report")
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"^cannot write .*Not a directory; choose another folder with -o$"):
+        _write(tmp_path / "file" / "report", "json")
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_one_line_and_leaves_no_part_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"^cannot write .*report\.json: .*; choose another folder"):
+        write_reports(sample.report(), tmp_path, ["json"], top=10, force=False)
+    assert list(tmp_path.iterdir()) == []
