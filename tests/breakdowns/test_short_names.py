@@ -10,7 +10,8 @@ FILL = (
 COPY = (
     "void at::native::elementwise_kernel<128, 2, at::native::gpu_kernel_impl_nocast<at::native::"
     "direct_copy_kernel_cuda(at::TensorIteratorBase&)::{lambda()#3}::operator()() const::"
-    "{lambda()#7}::operator()() const::{lambda(float)#1}>(at::TensorIteratorBase&, int const&)::{lambda(int)#1}>(int, int)"
+    "{lambda()#7}::operator()() const::{lambda(float)#1}>(at::TensorIteratorBase&, int const&)"
+    "::{lambda(int)#1}>(int, int)"
 )
 SCALAR_MUL = (
     "void at::native::vectorized_elementwise_kernel<8, at::native::AUnaryFunctor<c10::BFloat16, "
