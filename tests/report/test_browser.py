@@ -92,6 +92,18 @@ def test_the_page_never_scrolls_sideways(show: _Show, report: model.Report, widt
     assert _fits(show(report, width=width).page)
 
 
+@pytest.mark.parametrize("name", ["x" * 5_000, "\u05e2\u05d1\u05e8\u05d9\u05ea " * 200, "\u6f22" * 2_000])
+def test_long_names_of_any_script_stay_within_a_phone(show: _Show, name: str) -> None:
+    trace = sample.cold()
+    finding = replace(trace.findings[0], title=name, evidence=name, advice=name)
+    kernel = replace(trace.kernels[0], name=name, short_name=name, category=name)
+    op = replace(trace.ops[0], name=name)
+    trace = replace(trace, name=name, path=name, findings=[finding], kernels=[kernel], ops=[op], notes=[name])
+    page = show(sample.report(trace), width=390).page
+    expect(page.locator("[data-rows=t1-kernels] output")).to_have_text("1 row")
+    assert _fits(page)
+
+
 def test_the_answer_is_on_the_first_screen_of_a_laptop(show: _Show) -> None:
     page = show(sample.report()).page
     for text in ("82.3\u202fs", "0.207\u202fs", "94 % of the first image is torch.compile"):

@@ -82,7 +82,8 @@
       found.sort(comparison(this.column, this.descending));
       const shown = found.slice(0, this.limit);
       this.body.replaceChildren(...shown.map(rowElement));
-      this.status.textContent = wanted ? `${found.length} of ${this.rows.length} rows` : `${this.rows.length} rows`;
+      const total = `${this.rows.length} ${this.rows.length === 1 ? "row" : "rows"}`;
+      this.status.textContent = wanted ? `${found.length} of ${total}` : total;
       this.more.hidden = shown.length === found.length;
       this.more.textContent = `Show all ${found.length}`;
     }
