@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import polars as pl
 
 from sdtrace.report import model
-from sdtrace.report.files import write_all
 
 TABLES: dict[str, type[model.Struct]] = {
     "ops": model.Op,
@@ -47,11 +45,6 @@ def csv_files(report: model.Report) -> dict[str, bytes]:
 def parquet_files(report: model.Report) -> dict[str, bytes]:
     """File name to Parquet, names exactly as the trace has them."""
     return _files(report, ".parquet", lambda frame, out: frame.write_parquet(out))
-
-
-def write_csv(report: model.Report, folder: Path, *, force: bool = False) -> list[Path]:
-    """Write every table as CSV; raises OutputError as `write_reports` does."""
-    return write_all({folder / name: content for name, content in csv_files(report).items()}, force=force)
 
 
 def _frame(report: model.Report, table: str, row: type[model.Struct]) -> pl.DataFrame:
