@@ -1,0 +1,125 @@
+"""Runs a variant in a process of its own and puts its trace where it belongs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from sdtrace_collector.errors import SetupFailed, VariantFailed
+from sdtrace_collector.failures import SMALLER
+from sdtrace_collector.protocol import Done, Event, Exporting, Failed, Golden, RunFacts, Spec, Stage
+from sdtrace_collector.stream import chunks_of, pending, with_facts
+from sdtrace_collector.targets import Target
+
+_EVENTS = msgspec.json.Decoder(Event)
+
+
+def run_variant(spec: Spec, target: Target, on_stage: Callable[[Stage], None]) -> RunFacts:
+    """Runs `spec` in a worker; its files appear under their names when all is well, else not at all.
+
+    Raises:
+        SetupFailed: no variant can run here.
+        VariantFailed: this one failed, was killed, or could not be written.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="sdtrace-", ignore_cleanup_errors=True) as scratch,
+        ExitStack() as files,
+    ):
+        log = Path(scratch, "log")
+        with _worker(msgspec.structs.replace(spec, scratch=scratch), log) as process:
+            facts = None
+            for event in _events(process):
+                match event:
+                    case Stage():
+                        on_stage(event)
+                    case Exporting():
+                        on_stage(Stage("writing the trace"))
+                        facts = event.facts
+                        chunks = chunks_of(event.paths, lambda: process.poll() is None)
+                        files.enter_context(pending(target.trace))(
+                            with_facts(chunks, msgspec.json.encode(facts))
+                        )
+                    case Golden():
+                        rows = chunks_of([event.path], lambda: True)
+                        files.enter_context(pending(target.golden))(rows)
+                    case Failed():
+                        raise _failure(event, spec.variant, log)
+                    case Done() if facts is not None:
+                        return facts
+        raise VariantFailed(_cause_of_death(process.returncode, spec.variant, log))
+
+
+@contextmanager
+def _worker(spec: Spec, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A running worker that has its orders. At the end, it and all that it started are gone."""
+    environment = dict(os.environ)
+    if spec.cold:
+        environment["TORCHINDUCTOR_CACHE_DIR"] = str(Path(spec.scratch, "inductor"))
+        environment["TRITON_CACHE_DIR"] = str(Path(spec.scratch, "triton"))
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sdtrace_collector.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        if process.stdin is not None:
+            with suppress(BrokenPipeError), process.stdin as stdin:
+                stdin.write(msgspec.json.encode(spec))
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdout is not None:
+        process.stdout.close()
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+
+
+def _events(process: subprocess.Popen[bytes]) -> Iterator[Event]:
+    if process.stdout is None:
+        return
+    for line in process.stdout:
+        if line.endswith(b"\n"):
+            yield _EVENTS.decode(line)
+    process.wait()
+
+
+def _failure(event: Failed, variant: str, log: Path) -> SetupFailed | VariantFailed:
+    if event.setup:
+        return SetupFailed(event.message)
+    return VariantFailed(event.message if event.expected else f"{event.message}; {_kept(log, variant)}")
+
+
+def _cause_of_death(code: int, variant: str, log: Path) -> str:
+    if code >= 0:
+        return f"the worker ended early with exit code {code}; {_kept(log, variant)}"
+    name = signal.Signals(-code).name
+    if -code == signal.SIGKILL:
+        return f"the worker was killed ({name}), most often because memory ran out; {SMALLER}"
+    return f"the worker died ({name}); {_kept(log, variant)}"
+
+
+def _kept(log: Path, variant: str) -> str:
+    """Saves the worker's log from the scratch folder's end, and says where it is."""
+    descriptor, name = tempfile.mkstemp(prefix=f"sdtrace-{variant}-", suffix=".log")
+    with os.fdopen(descriptor, "wb") as kept:
+        kept.write(log.read_bytes())
+    return f"the log is {name}"

@@ -1,0 +1,122 @@
+"""Moves a loaded pipeline to a variant's point on the axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from sdtrace_collector.models import denoiser_name, modules_of
+from sdtrace_collector.variants import Axes
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+_BOUNDED_AUTOTUNE = {
+    "max_autotune_gemm": True,
+    "max_autotune_gemm_backends": "ATEN,TRITON",
+    "max_autotune_conv_backends": "ATEN",
+    "triton.cudagraphs": True,
+}
+"""Inductor's max-autotune, without what costs an hour on a UNet: convolution templates, coordinate descent."""
+
+
+def set_tf32(axes: Axes) -> None:
+    """TF32 for matmuls and cuDNN together, before anything is built."""
+    on = axes.tf32 == "on"
+    torch.set_float32_matmul_precision("high" if on else "highest")
+    torch.backends.cudnn.allow_tf32 = on
+
+
+def prepare(pipe: Any, axes: Axes) -> None:
+    """Sets attention, layout, fusion and compilation. Nothing is compiled before the first call."""
+    denoiser = getattr(pipe, denoiser_name(pipe))
+    if axes.attention == "unfused" and isinstance(denoiser, UNet2DConditionModel):
+        denoiser.set_attn_processor(AttnProcessor())
+        pipe.vae.set_attn_processor(AttnProcessor())
+    if axes.fused_qkv == "on":
+        denoiser.fuse_qkv_projections()
+        pipe.vae.fuse_qkv_projections()
+    if axes.memory_format == "channels_last":
+        denoiser.to(memory_format=torch.channels_last)
+        pipe.vae.to(memory_format=torch.channels_last)
+    for module in modules_of(pipe).values():
+        module.requires_grad_(axes.grad_mode == "grad")
+    if axes.compiled:
+        _compile(pipe, denoiser, axes)
+
+
+def caller(pipe: Any, axes: Axes) -> Callable[..., Any]:
+    """The pipeline's `__call__` under the variant's grad mode.
+
+    diffusers decorates it with `no_grad`; `grad` takes that off. A transformer has no unfused attention
+    processor: there `unfused` is torch's math implementation of scaled_dot_product_attention.
+    """
+    call: Callable[..., Any] = pipe
+    if axes.grad_mode == "grad":
+        bare = type(pipe).__call__.__wrapped__
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return bare(pipe, *args, **kwargs)
+
+    if axes.grad_mode == "inference_mode":
+        call = torch.inference_mode()(call)
+    if axes.attention == "unfused" and denoiser_name(pipe) == "transformer":
+        call = _with_math_attention(call)
+    return call
+
+
+def _compile(pipe: Any, denoiser: Any, axes: Axes) -> None:
+    if axes.compile == "regional":
+        if not getattr(denoiser, "_repeated_blocks", None):
+            denoiser._repeated_blocks = [type(denoiser.transformer_blocks[0]).__name__]
+        denoiser.compile_repeated_blocks(dynamic=False)
+    else:
+        denoiser.compile(**_mode(axes))
+    if axes.compile_vae == "on":
+        pipe.vae.decoder.compile(**_mode(axes))
+    if axes.cudagraphs:
+        for module in (denoiser, pipe.vae.decoder):
+            _mark_steps(module)
+
+
+def _mode(axes: Axes) -> dict[str, Any]:
+    if axes.compile == "max-autotune":
+        return {"options": _BOUNDED_AUTOTUNE}
+    return {"mode": None if axes.compile in ("default", "regional") else axes.compile}
+
+
+def _mark_steps(module: torch.nn.Module) -> None:
+    """Every call of compiled code begins a CUDA graph step: the outputs of the one before may be overwritten.
+
+    Safe here: guidance and denormalization copy out of the graph's memory before the next call.
+    """
+    compiled = module._compiled_call_impl
+    if compiled is None:
+        return
+
+    @wraps(compiled)
+    def step(*args: Any, **kwargs: Any) -> Any:
+        torch.compiler.cudagraph_mark_step_begin()
+        return compiled(*args, **kwargs)
+
+    module._compiled_call_impl = step
+
+
+def _with_math_attention(call: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with _math_attention():
+            return call(*args, **kwargs)
+
+    return wrapped
+
+
+@contextmanager
+def _math_attention() -> Iterator[None]:
+    with sdpa_kernel(SDPBackend.MATH):
+        yield

@@ -1,0 +1,117 @@
+"""What the command and its worker process tell each other: one `Spec` in, a line of JSON per `Event` out."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sdtrace_collector.variants import Axes
+
+
+class ProfilerOptions(msgspec.Struct, frozen=True):
+    """The options of `torch.profiler.profile`, under its own names."""
+
+    record_shapes: bool = True
+    with_flops: bool = True
+    with_stack: bool = False
+    profile_memory: bool = False
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """One variant's run. None means: as the model or the device has it by default.
+
+    `scratch` is a folder of the run's own, removed by the parent: pipes, compile caches, torch's own table.
+    """
+
+    variant: str
+    axes: Axes
+    scratch: str
+    model: str | None = None
+    steps: int | None = None
+    images: int | None = None
+    batch: int = 1
+    height: int | None = None
+    width: int | None = None
+    seed: int = 0
+    prompt: str = "a photograph of an astronaut riding a horse"
+    device: str | None = None
+    cold: bool = False
+    unprofiled_images: int = 3
+    golden: bool = False
+    profiler: ProfilerOptions = ProfilerOptions()
+
+
+class RunFacts(msgspec.Struct, frozen=True):
+    """What the trace says of its own run, under its top-level key `sdtrace`.
+
+    Wall times are seconds per image, in the order run. `peak_memory_bytes` is device memory torch allocated once
+    warm (from the start when cold), or the process's resident peak on a CPU. `dynamo_compile_times` is torch's own
+    accounting, stage to seconds, where stages contain one another; empty when nothing was compiled.
+    `image_means` are the mean pixels, in [0, 1], of the profiled images; None where one is not finite.
+    """
+
+    variant: str
+    axes: Axes
+    model: str
+    parameters: dict[str, int]
+    steps: int
+    images: int
+    batch: int
+    height: int
+    width: int
+    seed: int
+    prompt: str
+    cold: bool
+    scheduler: str
+    device: str
+    device_name: str
+    versions: dict[str, str | None]
+    options: ProfilerOptions
+    load_s: float
+    warmup_wall_s: list[float]
+    profiled_wall_s: list[float]
+    unprofiled_wall_s: list[float]
+    peak_memory_bytes: int | None
+    image_means: list[float | None]
+    dynamo_compile_times: dict[str, float]
+    schema: str = "sdtrace.run/1"
+
+    @property
+    def compile_s(self) -> float:
+        """Seconds torch spent compiling, autotuning included; 0 when nothing was compiled."""
+        return self.dynamo_compile_times.get("_compile.compile_inner", 0.0)
+
+
+class Stage(msgspec.Struct, frozen=True, tag="stage"):
+    """The worker has done `done` of `total` of what `text` says; `total` 0: it cannot tell."""
+
+    text: str
+    done: int = 0
+    total: int = 0
+
+
+class Exporting(msgspec.Struct, frozen=True, tag="exporting"):
+    """The trace is about to come through one of the named pipes `paths`, or is whole in the one file there."""
+
+    facts: RunFacts
+    paths: list[str]
+
+
+class Golden(msgspec.Struct, frozen=True, tag="golden"):
+    """torch's own table of the same profile is in this file, as JSON."""
+
+    path: str
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """Everything asked for has been handed over."""
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The worker gives up. `setup`: no variant could run here. `expected`: the message says all there is to say."""
+
+    message: str
+    setup: bool = False
+    expected: bool = True
+
+
+Event = Stage | Exporting | Golden | Done | Failed

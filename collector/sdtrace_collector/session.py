@@ -1,0 +1,108 @@
+"""One call of `sdtrace collect`: its variants one after the other, then what came of them."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+
+from sdtrace.errors import UsageError
+from sdtrace_collector.errors import SetupFailed, VariantFailed
+from sdtrace_collector.launch import run_variant
+from sdtrace_collector.progress import shown
+from sdtrace_collector.protocol import ProfilerOptions, RunFacts, Spec
+from sdtrace_collector.targets import Target
+from sdtrace_collector.variants import Variant
+
+INTERRUPTED = 130
+
+
+def spec_of(variant: Variant, options: dict[str, Any]) -> Spec:
+    """A variant's orders from the command line's options, which bear the names of `Spec`'s fields.
+
+    Raises:
+        UsageError: a size that no model can make.
+    """
+    rest = dict(options)
+    shapes = rest.pop("record_shapes")
+    profiler = ProfilerOptions(
+        record_shapes=shapes,
+        with_flops=shapes,
+        with_stack=rest.pop("with_stack"),
+        profile_memory=rest.pop("profile_memory"),
+    )
+    for side in ("height", "width"):
+        if (rest[side] or 0) % 8:
+            raise UsageError(f"--{side} {rest[side]}: not a multiple of 8; choose {-(-rest[side] // 8) * 8}")
+    if rest["model"] and Path(rest["model"]).is_dir():
+        rest["model"] = str(Path(rest["model"]).resolve())
+    return Spec(variant=variant.name, axes=variant.axes, scratch="", profiler=profiler, **rest)
+
+
+def run_all(specs: list[Spec], targets: dict[str, Target]) -> int:
+    """Runs every variant in a process of its own and prints a line for each; the exit code.
+
+    A variant that fails costs itself alone; one that shows that none can run ends the call.
+    """
+    collected: dict[Path, RunFacts] = {}
+    code = 0
+    with _terminated_like_interrupted():
+        for spec in specs:
+            try:
+                with shown(spec.variant) as show:
+                    path = targets[spec.variant].trace
+                    collected[path] = run_variant(spec, targets[spec.variant], show)
+            except VariantFailed as error:
+                click.echo(f"sdtrace: {spec.variant}: {error}", err=True)
+                code = error.exit_code
+            except SetupFailed as error:
+                click.echo(f"sdtrace: {error}", err=True)
+                code = error.exit_code
+                break
+            except KeyboardInterrupt:
+                click.echo(f"sdtrace: {spec.variant}: interrupted; nothing of it was written", err=True)
+                code = INTERRUPTED
+                break
+    _summarise(collected)
+    return code
+
+
+def _summarise(collected: dict[Path, RunFacts]) -> None:
+    width = max((len(str(path)) for path in collected), default=0)
+    for path, facts in collected.items():
+        click.echo(f"{path!s:<{width}}  {_speed(facts)}  {_compile(facts)}".rstrip())
+    if collected:
+        patterns = sorted({_pattern(path) for path in collected})
+        click.echo(f"next: sdtrace analyze {' '.join(patterns)}")
+
+
+def _speed(facts: RunFacts) -> str:
+    if not facts.unprofiled_wall_s:
+        return f"{median(facts.profiled_wall_s) * 1000:9.1f} ms/image profiled"
+    return f"{median(facts.unprofiled_wall_s) * 1000:9.1f} ms/image"
+
+
+def _compile(facts: RunFacts) -> str:
+    return f"compile {facts.compile_s:6.1f} s" if facts.axes.compiled else ""
+
+
+def _pattern(path: Path) -> str:
+    ending = ".json.gz" if path.suffix == ".gz" else ".json"
+    folder = "" if path.parent == Path() else f"{shlex.quote(path.parent.as_posix())}/"
+    return f"{folder}*{ending}"
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends the call as Ctrl-C does: the worker, in a session of its own, would outlive us otherwise."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

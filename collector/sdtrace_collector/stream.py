@@ -1,0 +1,106 @@
+"""Takes a trace out of the worker while torch writes it, adds the run facts, compresses it, and names it last.
+
+Kineto drops metadata added after the profiler stopped and turns a backslash in its values into a slash, so the run
+facts, some of them known only later, become the first key of the trace's top level here instead.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from isal import igzip
+
+from sdtrace_collector.errors import VariantFailed
+
+_CHUNK = 1 << 20
+
+
+def chunks_of(paths: list[str], writer_lives: Callable[[], bool]) -> Iterator[bytes]:
+    """The bytes of the one of these pipes that gets written to, or of a plain file."""
+    if Path(paths[0]).is_fifo():
+        yield from _piped(paths, writer_lives)
+        return
+    with Path(paths[0]).open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def with_facts(chunks: Iterator[bytes], facts: bytes) -> Iterator[bytes]:
+    """A JSON object's bytes with `"sdtrace": facts` as its first key."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        brace = head.find(b"{")
+        if brace >= 0:
+            yield head[: brace + 1] + b'\n    "sdtrace": ' + facts + b"," + head[brace + 1 :]
+            yield from chunks
+
+
+@contextmanager
+def pending(path: Path) -> Iterator[Callable[[Iterator[bytes]], None]]:
+    """A function that writes chunks under a temporary name, gzipped if `path` ends in .gz.
+
+    Leaving the block well gives the file its name; leaving it by an exception leaves nothing.
+
+    Raises:
+        VariantFailed: the disk is full, or the folder cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+
+    def write(chunks: Iterator[bytes]) -> None:
+        with _unwritable_explained(path), _sink(temporary, compress=path.suffix == ".gz") as sink:
+            for chunk in chunks:
+                sink.write(chunk)
+
+    try:
+        yield write
+        with _unwritable_explained(path):
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _unwritable_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VariantFailed(
+            f"{path} cannot be written: {error.strerror}; free some space, or choose another folder with -o"
+        ) from error
+
+
+def _sink(path: Path, *, compress: bool) -> IO[bytes]:
+    if compress:
+        sink: IO[bytes] = igzip.open(path, "wb", compresslevel=igzip._COMPRESS_LEVEL_BEST)
+        return sink
+    return path.open("wb")
+
+
+def _piped(paths: list[str], writer_lives: Callable[[], bool]) -> Iterator[bytes]:
+    # In this order: torch removes the first once it has written the second.
+    pipes = [os.open(path, os.O_RDONLY | os.O_NONBLOCK) for path in paths]
+    try:
+        poller = select.poll()
+        for pipe in pipes:
+            poller.register(pipe, select.POLLIN)
+        written = None
+        while True:
+            ready = poller.poll(500)
+            if not ready and not writer_lives():
+                return
+            for pipe, _ in ready:
+                chunk = os.read(pipe, _CHUNK)
+                if chunk:
+                    written = pipe
+                    yield chunk
+                elif pipe == written:
+                    return
+    finally:
+        for pipe in pipes:
+            os.close(pipe)

@@ -1,0 +1,152 @@
+"""Variants: named points on eight axes, as data.
+
+A variant is the base `fp32_eager` with some axes moved. Everything else in the collector reads the axes;
+nothing asks for a variant by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from sdtrace.errors import UsageError
+from sdtrace_collector.suggest import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One thing a variant can change. The base's value comes first."""
+
+    name: str
+    values: tuple[str, ...]
+    meaning: str
+
+
+AXES: Final = (
+    Axis("dtype", ("fp32", "bf16", "fp16"), "weights and activations"),
+    Axis("attention", ("unfused", "sdpa"), "baddbmm, softmax, bmm; or scaled_dot_product_attention"),
+    Axis(
+        "compile",
+        ("none", "default", "reduce-overhead", "max-autotune", "regional"),
+        "torch.compile of the denoiser; max-autotune tunes GEMMs alone, regional compiles the repeated blocks",
+    ),
+    Axis("grad_mode", ("no_grad", "inference_mode", "grad"), "what surrounds the pipeline's call"),
+    Axis("memory_format", ("contiguous", "channels_last"), "NCHW or NHWC, denoiser and VAE"),
+    Axis("tf32", ("off", "on"), "TF32 in float32 matmuls and convolutions"),
+    Axis("fused_qkv", ("off", "on"), "one matmul for Q, K and V"),
+    Axis("compile_vae", ("off", "on"), "the VAE's decoder compiled as the denoiser is"),
+)
+AXIS_NAMES: Final = tuple(axis.name for axis in AXES)
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """A point on the axes; the defaults are the base's."""
+
+    dtype: str = "fp32"
+    attention: str = "unfused"
+    compile: str = "none"
+    grad_mode: str = "no_grad"
+    memory_format: str = "contiguous"
+    tf32: str = "off"
+    fused_qkv: str = "off"
+    compile_vae: str = "off"
+
+    @property
+    def compiled(self) -> bool:
+        """Whether anything goes through torch.compile."""
+        return self.compile != "none"
+
+    @property
+    def cudagraphs(self) -> bool:
+        """Whether compiled code is replayed from CUDA graphs."""
+        return self.compile in ("reduce-overhead", "max-autotune")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A named point on the axes."""
+
+    name: str
+    axes: Axes
+
+    def changes(self) -> dict[str, str]:
+        """The axes on which it differs from the base, in the order of `AXES`."""
+        mine, base = asdict(self.axes), asdict(Axes())
+        return {name: mine[name] for name in AXIS_NAMES if mine[name] != base[name]}
+
+
+BASE: Final = "fp32_eager"
+_COMPILED = Axes(compile="default")
+_FAST = Axes(dtype="bf16", attention="sdpa", compile="default", grad_mode="inference_mode")
+_FASTEST = replace(
+    _FAST, compile="reduce-overhead", memory_format="channels_last", fused_qkv="on", compile_vae="on"
+)
+
+STUDY: Final = (
+    Variant(BASE, Axes()),
+    Variant("fp32_compile", _COMPILED),
+    Variant("fp32_sdpa", replace(_COMPILED, attention="sdpa")),
+    Variant("fp32_inference_mode", replace(_COMPILED, grad_mode="inference_mode")),
+    Variant("bf16", replace(_FAST, attention="unfused")),
+    Variant("fp16", replace(_FAST, attention="unfused", dtype="fp16")),
+    Variant("bf16_sdpa", _FAST),
+)
+BEYOND: Final = (
+    Variant("bf16_sdpa_eager", replace(_FAST, compile="none")),
+    Variant("tf32_eager", Axes(tf32="on")),
+    Variant("bf16_sdpa_channels_last", replace(_FAST, memory_format="channels_last")),
+    Variant("bf16_sdpa_cudagraphs", replace(_FAST, compile="reduce-overhead")),
+    Variant("bf16_sdpa_regional", replace(_FAST, compile="regional")),
+    Variant("bf16_sdpa_max_autotune", replace(_FAST, compile="max-autotune")),
+    Variant("fastest", _FASTEST),
+)
+VARIANTS: Final[Mapping[str, Variant]] = {variant.name: variant for variant in STUDY + BEYOND}
+
+
+def find_variant(name: str, known: Mapping[str, Variant] = VARIANTS) -> Variant:
+    """The variant of that name.
+
+    Raises:
+        UsageError: there is none; the message names the nearest and all others.
+    """
+    if name in known:
+        return known[name]
+    raise UsageError(f"unknown variant {name!r}{did_you_mean(name, known)}: choose from {', '.join(known)}")
+
+
+def move(axes: Axes, settings: Mapping[str, str]) -> Axes:
+    """`axes` with some of them moved to other values.
+
+    Raises:
+        UsageError: an axis or value that does not exist, or a combination that cannot run.
+    """
+    for name, value in settings.items():
+        _check_value(name, value)
+    moved = replace(axes, **settings)
+    if moved.compile_vae == "on" and not moved.compiled:
+        raise UsageError("compile_vae=on without compilation: set compile=default too, or another mode")
+    if moved.fused_qkv == "on" and moved.attention == "unfused":
+        raise UsageError("fused_qkv=on with unfused attention: set attention=sdpa too")
+    return moved
+
+
+def adjusted(variant: Variant, settings: Mapping[str, str]) -> Variant:
+    """A variant with axes moved by hand, named after what was moved: `bf16+attention=sdpa`.
+
+    Raises:
+        UsageError: an axis or value that does not exist, or a combination that cannot run.
+    """
+    name = "+".join((variant.name, *(f"{axis}={value}" for axis, value in settings.items())))
+    return Variant(name, move(variant.axes, settings))
+
+
+def _check_value(name: str, value: str) -> None:
+    axis = next((axis for axis in AXES if axis.name == name), None)
+    if axis is None:
+        hint = did_you_mean(name, AXIS_NAMES)
+        raise UsageError(f"unknown axis {name!r}{hint}: choose from {', '.join(AXIS_NAMES)}")
+    if value not in axis.values:
+        hint = did_you_mean(value, axis.values)
+        raise UsageError(f"{name} cannot be {value!r}{hint}: choose from {', '.join(axis.values)}")

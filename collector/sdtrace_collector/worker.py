@@ -1,0 +1,39 @@
+"""The process that imports torch: reads one `Spec` from stdin, writes `Event`s to stdout, the rest to stderr.
+
+Run by the command as `python -m sdtrace_collector.worker`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from types import TracebackType
+
+import msgspec
+
+from sdtrace_collector.failures import explain
+from sdtrace_collector.protocol import Event, Spec
+
+
+def main() -> None:
+    """Runs what stdin asks for. Every exception ends as one `Failed` event, with its traceback on stderr."""
+    events = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what libraries print must not come between the events
+
+    def tell(event: Event) -> None:
+        events.write(msgspec.json.encode(event) + b"\n")
+
+    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        traceback.print_exception(kind, error, trace)
+        tell(explain(error))
+
+    sys.excepthook = report
+    spec = msgspec.json.decode(sys.stdin.buffer.read(), type=Spec)
+    from sdtrace_collector.run import run  # noqa: PLC0415 - so that a missing torch is reported like all else
+
+    run(spec, tell)
+
+
+if __name__ == "__main__":
+    main()
