@@ -156,7 +156,8 @@ def _complete_events(text: Text, events: _Events) -> Int64s:
     """Events that look like complete events with their category first."""
     rows = np.flatnonzero((events.n_lines == _SHORT) | (events.n_lines == _LONG))
     start = events.line(rows, 1).start
-    return rows[(text.words[start + 4] == _PH_X) & (text.words[start + 12] == _THEN_CAT)]
+    complete: Int64s = rows[(text.words[start + 4] == _PH_X) & (text.words[start + 12] == _THEN_CAT)]
+    return complete
 
 
 def _times(text: Text, events: _Events, rows: Int64s) -> tuple[Int64s, Int64s, Int64s]:

@@ -61,12 +61,13 @@ def read_raw(path: Path, keep_args: frozenset[str] = frozenset()) -> RawTrace:
 
 
 def _blocks(stream: Stream, path: Path) -> Iterator[bytes]:
+    damage: tuple[type[Exception], ...] = (OSError, *stream.errors)
     try:
         while block := stream.read(BLOCK_BYTES):
             yield block
     except EOFError:
         return  # a compressed file that was cut: what came before is kept and found to be unfinished
-    except (OSError, *stream.errors) as error:
+    except damage as error:
         raise UnreadableTrace(f"{path}: cannot be read: {error}; is it damaged?") from error
 
 

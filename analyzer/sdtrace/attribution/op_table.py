@@ -1,0 +1,219 @@
+"""The op table: one row per (name, host or device, annotation), as torch's `key_averages()` has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from sdtrace.attribution.flops import TORCH_FLOP_OPS, flops_of, outermost
+from sdtrace.attribution.host import (
+    FILTERED,
+    HostEvents,
+    host_events,
+    named,
+    row_name,
+    sum_by,
+    wildcard_names,
+)
+from sdtrace.attribution.links import DeviceWork, link_device_work
+from sdtrace.attribution.memory import memory_use, unclaimed_memory
+from sdtrace.attribution.nesting import Int32s, Int64s, subtree_sums
+from sdtrace.attribution.torch_quirks import own_kernel_ns
+from sdtrace.reader.categories import DEVICE
+from sdtrace.trace import Trace
+from sdtrace.trace.model import Bools
+
+UNKNOWN_LAUNCH: Final = "(launch not in trace)"
+"""The row of device work whose launch the trace does not hold."""
+MEMORY_ROW: Final = "[memory]"
+RANGE_PADDING_NS: Final = 2
+"""By how much Kineto writes a device range too long (`ts - 1`, `dur + 2`)."""
+
+
+class OpTimes(StrEnum):
+    """How device time is counted for ops."""
+
+    TRUE = "true"
+    """Each piece of device work once, for the op that launched it."""
+    TORCH = "torch"
+    """As torch's own table, quirks and all."""
+
+
+class OpRow(NamedTuple):
+    """One row of the table; times in integer nanoseconds, memory in bytes."""
+
+    name: str
+    is_device: bool
+    is_user_annotation: bool
+    calls: int
+    self_cpu_ns: int
+    cpu_total_ns: int
+    self_device_ns: int
+    device_total_ns: int
+    flops: int
+    cpu_memory_bytes: int = 0
+    self_cpu_memory_bytes: int = 0
+    device_memory_bytes: int = 0
+    self_device_memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """A trace with its host events nested and its device work linked to ops."""
+
+    trace: Trace
+    host: HostEvents
+    work: DeviceWork
+    flops: Int64s
+    """Floating-point operations of each host event, 0 where unknown; see `sdtrace.attribution.flops`."""
+
+
+def attribute(trace: Trace) -> Attribution:
+    """Nest, link and count."""
+    host = host_events(trace)
+    return Attribution(trace, host, link_device_work(trace, host), _flops(trace, host))
+
+
+def op_table(
+    told: Attribution,
+    op_times: OpTimes = OpTimes.TRUE,
+    *,
+    host_mask: Bools | None = None,
+    work_mask: Bools | None = None,
+) -> list[OpRow]:
+    """All rows, in the order in which torch lists them: by first appearance.
+
+    `host_mask` (one per host event) and `work_mask` (one per piece of device work) limit the table to
+    a part of the trace; device ranges are then left out, for they span parts.
+    """
+    host, trace = told.host, told.trace
+    shown = np.flatnonzero(~host.is_folded if host_mask is None else ~host.is_folded & host_mask)
+    own = _own_device_ns(told, op_times, work_mask)
+    total = subtree_sums(host.parent, own)
+    flops = _counted_flops(told, op_times)
+    memory = memory_use(trace, host) if len(trace.memory.time_ns) else None
+    columns = [np.ones(len(host), np.int64), host.self_ns, host.dur_ns, own, total, flops, *(memory or ())]
+    annotation = trace.in_categories({"user_annotation"})[host.row]
+    groups = _grouped(
+        trace, host.row[shown], host.name[shown], annotation[shown], [c[shown] for c in columns]
+    )
+    rows = [(place, _host_row(trace, key, sums)) for place, key, sums in groups]
+    if op_times is OpTimes.TRUE:
+        rows += _unknown_launch_row(told, work_mask)
+    if memory is not None and host_mask is None:
+        rows += _memory_row(told)
+    rows += _device_rows(told, work_mask)
+    return [row for _, row in sorted(rows, key=lambda placed: placed[0])]
+
+
+_Place = tuple[int, int, int]
+"""Where a row first appears: start, negative end, place in the file."""
+_Placed = tuple[_Place, OpRow]
+
+
+def _own_device_ns(told: Attribution, op_times: OpTimes, mask: Bools | None) -> Int64s:
+    """Device time of each host event's own launches, in nanoseconds."""
+    host, work, trace = told.host, told.work, told.trace
+    if op_times is OpTimes.TORCH:
+        return own_kernel_ns(trace, host)
+    pick = slice(None) if mask is None else mask
+    op, dur_ns = work.op[pick], trace.dur_ns[work.row[pick]]
+    return sum_by(np.where(op >= 0, host.head[op], -1), dur_ns, len(host))
+
+
+def _counted_flops(told: Attribution, op_times: OpTimes) -> Int64s:
+    """The work itself, counted once; torch adds up every event of the few ops it counts, if asked to."""
+    if op_times is OpTimes.TRUE:
+        return outermost(told.flops, told.host.tree_parent)
+    asked = bool(told.trace.top_level.get("with_flops"))
+    counted = np.array([asked and name in TORCH_FLOP_OPS for name in told.trace.names], np.bool_)
+    return np.where(counted[told.host.name], told.flops, 0)
+
+
+def _grouped(
+    trace: Trace, row: Int64s, name: Int32s, annotation: Bools, columns: list[Int64s]
+) -> Iterator[tuple[_Place, tuple[int, bool], list[int]]]:
+    """Sums of `columns` per name and annotation, with the place of each group's first event.
+
+    `row` must be in the order of time, as ties in the order of the file.
+    """
+    code = name.astype(np.int64) * 2 + annotation
+    keys, first, group = np.unique(code, return_index=True, return_inverse=True)
+    sums = [sum_by(group, column, len(keys)).tolist() for column in columns]
+    places = row[first].tolist()
+    for key, place, *values in zip(keys.tolist(), places, *sums, strict=True):
+        start = int(trace.start_ns[place])
+        yield (start, -start - int(trace.dur_ns[place]), place), (key >> 1, bool(key & 1)), values
+
+
+def _host_row(trace: Trace, key: tuple[int, bool], sums: list[int]) -> OpRow:
+    name, annotation = key
+    return OpRow(row_name(trace.names, name), False, annotation, *sums)
+
+
+def _device_rows(told: Attribution, mask: Bools | None) -> list[_Placed]:
+    """Rows of kernels, copies, fills and (of the whole trace) of ranges, by name."""
+    trace = told.trace
+    row = trace.rows(DEVICE) if mask is None else told.work.row[mask]
+    row = row[~named(trace, FILTERED)[row]]
+    end = trace.end_ns[row]
+    row = row[np.lexsort((row, -end, trace.start_ns[row]))]
+    is_range = trace.in_categories({"gpu_user_annotation"})[row]
+    # Kineto writes a range one nanosecond early and two too long.
+    dur_ns = trace.dur_ns[row] - np.where(is_range, RANGE_PADDING_NS, 0)
+    name = wildcard_names(trace)[row]
+    groups = _grouped(trace, row, name, is_range, [np.ones(len(row), np.int64), dur_ns])
+    return [
+        (place, OpRow(row_name(trace.names, name), True, is_range, calls, 0, 0, total, total, 0))
+        for place, (name, is_range), (calls, total) in groups
+    ]
+
+
+def _unknown_launch_row(told: Attribution, mask: Bools | None) -> list[_Placed]:
+    """What keeps the sum over ops equal to the sum over kernels when launches are missing."""
+    lost = told.work.op < 0 if mask is None else (told.work.op < 0) & mask
+    rows = told.work.row[lost]
+    if not rows.size:
+        return []
+    total = int(told.trace.dur_ns[rows].sum())
+    place = (int(told.trace.start_ns[rows].min()), 0, 0)
+    return [(place, OpRow(UNKNOWN_LAUNCH, False, False, len(rows), 0, 0, total, total, 0))]
+
+
+def _memory_row(told: Attribution) -> list[_Placed]:
+    free = unclaimed_memory(told.trace, told.host)
+    if not free.calls:
+        return []
+    place = (free.first_ns, -free.first_ns, len(told.trace))
+    sizes = (free.cpu_bytes, free.cpu_bytes, free.device_bytes, free.device_bytes)
+    return [(place, OpRow(MEMORY_ROW, False, False, free.calls, 0, 0, 0, 0, 0, *sizes))]
+
+
+def _flops(trace: Trace, host: HostEvents) -> Int64s:
+    """Operations of each host event; equal ops on equal shapes are computed once."""
+    flops = np.zeros(len(host), np.int64)
+    args = trace.args[host.row]
+    rows = np.flatnonzero(args >= 0)
+    pairs, which = np.unique(
+        host.name[rows].astype(np.int64) * len(trace.args_texts) + args[rows], return_inverse=True
+    )
+    names, texts = np.divmod(pairs, max(1, len(trace.args_texts)))
+    counts = [
+        _flops_of_text(trace.names[name], trace.args_texts[text])
+        for name, text in zip(names.tolist(), texts.tolist(), strict=True)
+    ]
+    flops[rows] = np.array(counts, np.int64)[which]
+    return flops
+
+
+def _flops_of_text(name: str, text: str) -> int:
+    try:
+        args = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return 0
+    return flops_of(name, args) if isinstance(args, dict) else 0

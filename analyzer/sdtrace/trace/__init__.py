@@ -1,0 +1,6 @@
+"""A trace in memory: integer nanoseconds, everything that repeats stored once."""
+
+from sdtrace.trace.load import load_trace
+from sdtrace.trace.model import Memory, Thread, Trace
+
+__all__ = ["Memory", "Thread", "Trace", "load_trace"]

@@ -1,0 +1,114 @@
+"""From what the reader found to a `Trace`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from sdtrace.reader import STDIN, RawTrace, read_raw
+from sdtrace.reader.categories import DEVICE, HOST
+from sdtrace.reader.columns import MemoryEvent, Metadata
+from sdtrace.trace.model import Int32s, Memory, Thread, Trace
+from sdtrace.trace.quarantine import MAX_NS, find_impossible
+
+Key = TypeVar("Key", bound=Hashable)
+_COMPRESSIONS = (".gz", ".zst", ".xz")
+
+
+def load_trace(path: Path, keep_args: frozenset[str] = frozenset()) -> Trace:
+    """Read one file; `keep_args` names the ops whose argument text is kept.
+
+    Raises UnreadableTrace when it is missing or no trace.
+    """
+    return from_raw(path, read_raw(path, keep_args))
+
+
+def from_raw(path: Path, raw: RawTrace) -> Trace:
+    """Rebase times to the first event and number what repeats."""
+    columns = raw.columns
+    heads = raw.heads
+    names, name = _numbered(head.name for head in heads)
+    categories, category = _numbered(head.category for head in heads)
+    places, thread = _numbered((head.pid, head.tid) for head in heads)
+    origin = _origin(raw, category[columns.head], categories)
+    trace = Trace(
+        path=path,
+        label=_label(path),
+        names=names,
+        categories=categories,
+        threads=_threads(places, raw.metadata),
+        args_texts=raw.args,
+        name=name[columns.head],
+        category=category[columns.head],
+        thread=thread[columns.head],
+        start_ns=columns.start_ns - origin,
+        dur_ns=columns.dur_ns,
+        external_id=columns.external_id,
+        correlation=columns.correlation,
+        nbytes=columns.nbytes,
+        args=columns.args,
+        memory=_memory(raw.memory, origin),
+        origin_ns=origin,
+        top_level=_top_level(raw.top_level),
+        counts=dict(raw.counts),
+        skipped=raw.skipped,
+        salvaged=raw.salvaged,
+    )
+    return find_impossible(trace)
+
+
+def _numbered(keys: Iterable[Key]) -> tuple[list[Key], Int32s]:
+    """Distinct keys in order of appearance, and each key's number."""
+    table: dict[Key, int] = {}
+    numbers = [table.setdefault(key, len(table)) for key in keys]
+    return list(table), np.array(numbers, np.int32)
+
+
+def _origin(raw: RawTrace, category: Int32s, categories: list[str]) -> int:
+    """When the first event of a known kind starts; spans of the profiler itself may lie elsewhere.
+
+    A damaged stamp, 13 days and more from the middle one, is not taken for the first.
+    """
+    known = np.array([name in HOST or name in DEVICE for name in categories], np.bool_)[category]
+    starts = raw.columns.start_ns[known] if known.any() else raw.columns.start_ns
+    if not starts.size:
+        return 0
+    middle = np.partition(starts, starts.size // 2)[starts.size // 2]
+    return int(starts[np.abs(starts - middle) < MAX_NS].min())
+
+
+def _label(path: Path) -> str:
+    """The file's name without what tells its format."""
+    if path == STDIN:
+        return "stdin"
+    name = path.name
+    for suffix in (*_COMPRESSIONS, ".json", ".pt.trace"):
+        name = name.removesuffix(suffix)
+    return name or path.name
+
+
+def _threads(places: list[tuple[int | str, int | str]], metadata: list[Metadata]) -> list[Thread]:
+    names = {(str(m.pid), str(m.tid)): m.value.strip() for m in metadata if m.kind == "thread_name"}
+    return [Thread(pid, tid, names.get((str(pid), str(tid)), "")) for pid, tid in places]
+
+
+def _memory(events: list[MemoryEvent], origin: int) -> Memory:
+    ordered = sorted(events, key=lambda event: event.time_ns)
+    numbers = np.array([(e.time_ns, e.nbytes, e.total_allocated, e.device_type) for e in ordered], np.int64)
+    time_ns, nbytes, total_allocated, device_type = numbers.reshape(-1, 4).T
+    return Memory(time_ns - origin, nbytes, total_allocated, device_type, [e.tid for e in ordered])
+
+
+def _top_level(told: dict[str, Any]) -> dict[str, Any]:
+    """Keys beside the events; the collector's facts may have been written as JSON inside a text."""
+    facts = told.get("sdtrace")
+    if isinstance(facts, str):
+        try:
+            return {**told, "sdtrace": json.loads(facts)}
+        except ValueError:
+            return told
+    return told

@@ -1,0 +1,132 @@
+"""The trace as arrays. All times are int64 nanoseconds since the trace's first event."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Int64s = NDArray[np.int64]
+Int32s = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+
+
+class Thread(NamedTuple):
+    """A host thread, or a device's stream (Kineto writes device and stream as pid and tid)."""
+
+    pid: int | str
+    tid: int | str
+    name: str
+
+
+class Memory(NamedTuple):
+    """Allocations and frees, in the order of time; arrays of one length.
+
+    `nbytes` is negative for a free. `device_type` is torch's (0 CPU, 1 CUDA, …).
+    """
+
+    time_ns: Int64s
+    nbytes: Int64s
+    total_allocated: Int64s
+    device_type: Int64s
+    tid: list[int | str]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Complete events of one file, one row each, in the order of the file.
+
+    `name`, `category` and `thread` (int32) index `names`, `categories` and `threads`. `external_id`
+    and `correlation` are 0, `nbytes` -1 and `args` -1 where an event has none.
+    """
+
+    path: Path
+    label: str
+    names: list[str]
+    categories: list[str]
+    threads: list[Thread]
+    args_texts: list[str]
+    name: Int32s
+    category: Int32s
+    thread: Int32s
+    start_ns: Int64s
+    dur_ns: Int64s
+    external_id: Int64s
+    correlation: Int64s
+    nbytes: Int64s
+    args: Int32s
+    memory: Memory
+    origin_ns: int
+    """The first event's timestamp as the file has it; times are since then."""
+    top_level: Mapping[str, Any]
+    counts: Mapping[str, int]
+    skipped: int
+    quarantined: int = 0
+    """Events left out of every sum because their times are impossible."""
+    quarantined_examples: list[str] = field(default_factory=list)
+    """One line for each of the first few of them."""
+    salvaged: bool = False
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    @cached_property
+    def end_ns(self) -> Int64s:
+        """Where each event ends."""
+        return self.start_ns + self.dur_ns
+
+    def in_categories(self, categories: Collection[str]) -> Bools:
+        """Which events have one of `categories`."""
+        return np.array([name in categories for name in self.categories], np.bool_)[self.category]
+
+    def rows(self, categories: Collection[str]) -> Int64s:
+        """The events that have one of `categories`, in the order of the file."""
+        return np.flatnonzero(self.in_categories(categories))
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What the collector wrote about the run (schema `sdtrace.run/1`); {} in other people's traces."""
+        facts = self.top_level.get("sdtrace")
+        return facts if isinstance(facts, dict) else {}
+
+    @property
+    def device(self) -> dict[str, Any]:
+        """The first device's properties as the profiler wrote them; {} when there is none."""
+        devices = self.top_level.get("deviceProperties")
+        first = devices[0] if isinstance(devices, list) and devices else {}
+        return first if isinstance(first, dict) else {}
+
+    def frame(self) -> pl.DataFrame:
+        """All events as a polars frame, times in integer nanoseconds, for queries and export."""
+        import polars as pl  # noqa: PLC0415  # 0.1 s to import, and most commands do without
+
+        labels = [f"{thread.pid}/{thread.tid}" for thread in self.threads]
+        return pl.DataFrame(
+            {
+                "name": _enum(self.names, self.name),
+                "category": _enum(self.categories, self.category),
+                "thread": _enum(labels, self.thread),
+                "start_ns": self.start_ns,
+                "dur_ns": self.dur_ns,
+                "external_id": self.external_id,
+                "correlation": self.correlation,
+                "nbytes": self.nbytes,
+            }
+        )
+
+
+def _enum(values: list[str], index: Int32s) -> pl.Series:
+    import polars as pl  # noqa: PLC0415  # as above
+
+    distinct = list(dict.fromkeys(values))
+    numbers = {value: number for number, value in enumerate(distinct)}
+    mapped = np.array([numbers[value] for value in values], np.uint32)[index]
+    return pl.Series(mapped, dtype=pl.UInt32).cast(pl.Enum(distinct))
