@@ -1,8 +1,8 @@
 """Names the pipeline's parts in the trace, from outside compiled code, and only while the profiler runs.
 
 Every part is wrapped on the instance and put back afterwards, so that an unprofiled image runs exactly what
-diffusers runs. Modules are wrapped where `nn.Module.__call__` looks for a compiled implementation: a hook would be
-compiled into the graph.
+diffusers runs. Modules are wrapped where `nn.Module.__call__` looks for a compiled implementation: a hook
+would be compiled into the graph.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Callback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
 
 @contextmanager
 def annotated(pipe: Any) -> Iterator[Callback]:
-    """Ranges `text_encoder`, `unet` or `transformer`, `vae`, `scheduler` and `denoise_step` while the block runs.
+    """Ranges `text_encoder`, `unet` or `transformer`, `vae`, `scheduler` and `denoise_step` inside the block.
 
     Yields the `callback_on_step_end` that the pipeline needs for `denoise_step`.
     """
@@ -44,8 +44,8 @@ def annotated(pipe: Any) -> Iterator[Callback]:
 class _Steps:
     """One `denoise_step` range per turn of the pipeline's loop.
 
-    The loop stands inside `with self.progress_bar(...)`: the first step opens there, each end of a step opens the
-    next but for the last.
+    The loop stands inside `with self.progress_bar(...)`: the first step opens there, and each end of a step
+    but the last opens the next.
     """
 
     def __init__(self, pipe: Any) -> None:

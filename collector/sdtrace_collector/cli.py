@@ -1,4 +1,4 @@
-"""The commands `sdtrace collect` and `sdtrace variants`. Importing this costs no torch, no rich, no msgspec."""
+"""The commands `sdtrace collect` and `sdtrace variants`. Importing this loads no torch, rich or msgspec."""
 
 from __future__ import annotations
 

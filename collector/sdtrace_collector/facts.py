@@ -43,7 +43,7 @@ def peak_memory_bytes(device: torch.device) -> int | None:
 
 
 def dynamo_compile_times() -> dict[str, float]:
-    """Seconds by stage, each summed over its calls; empty when dynamo was never loaded. Stages contain one another."""
+    """Seconds by stage, summed over calls; stages contain one another. Empty when dynamo was never loaded."""
     utils = sys.modules.get("torch._dynamo.utils")
     if utils is None:
         return {}
@@ -52,7 +52,7 @@ def dynamo_compile_times() -> dict[str, float]:
 
 def _installed(package: str) -> str | None:
     try:
-        return torch.__version__ if package == "torch" else version(package)
+        return str(torch.__version__) if package == "torch" else version(package)
     except PackageNotFoundError:
         return None
 

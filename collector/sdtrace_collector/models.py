@@ -58,7 +58,7 @@ def image_size(pipe: Any) -> int:
 
 def _pretrained(model: str, dtype: torch.dtype) -> Any:
     try:
-        pipe = diffusers.DiffusionPipeline.from_pretrained(model, torch_dtype=dtype)
+        pipe = _diffusers("DiffusionPipeline").from_pretrained(model, torch_dtype=dtype)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         kind = "folder" if Path(model).exists() else "hub id"
@@ -76,15 +76,21 @@ def _random(geometry: Geometry, dtype: torch.dtype, device: torch.device, seed: 
     denoiser = "unet" if geometry.denoiser.startswith("UNet") else "transformer"
     with torch.device(device):
         networks: dict[str, torch.nn.Module] = {
-            denoiser: getattr(diffusers, geometry.denoiser).from_config(geometry.denoiser_config),
-            "vae": diffusers.AutoencoderKL.from_config(geometry.vae),
+            denoiser: _diffusers(geometry.denoiser).from_config(geometry.denoiser_config),
+            "vae": _diffusers("AutoencoderKL").from_config(geometry.vae),
             **_text_encoders(geometry),
         }
     for network in networks.values():
         network.to(dtype)
-    scheduler = getattr(diffusers, geometry.scheduler).from_config(geometry.scheduler_config)
-    pipeline = getattr(diffusers, geometry.pipeline)
-    return pipeline(scheduler=scheduler, **networks, **_tokenizers(geometry), **_left_out(geometry))
+    scheduler = _diffusers(geometry.scheduler).from_config(geometry.scheduler_config)
+    return _diffusers(geometry.pipeline)(
+        scheduler=scheduler, **networks, **_tokenizers(geometry), **_left_out(geometry)
+    )
+
+
+def _diffusers(name: str) -> Any:
+    """A class of diffusers, whose constructors carry no types."""
+    return getattr(diffusers, name)
 
 
 def _left_out(geometry: Geometry) -> Config:

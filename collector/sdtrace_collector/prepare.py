@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
+from inspect import unwrap
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ _BOUNDED_AUTOTUNE = {
     "max_autotune_conv_backends": "ATEN",
     "triton.cudagraphs": True,
 }
-"""Inductor's max-autotune, without what costs an hour on a UNet: convolution templates, coordinate descent."""
+"""Inductor's max-autotune without what is slow on a UNet: convolution templates, coordinate descent."""
 
 
 def set_tf32(axes: Axes) -> None:
@@ -36,7 +36,7 @@ def set_tf32(axes: Axes) -> None:
 def prepare(pipe: Any, axes: Axes) -> None:
     """Sets attention, layout, fusion and compilation. Nothing is compiled before the first call."""
     denoiser = getattr(pipe, denoiser_name(pipe))
-    if axes.attention == "unfused" and isinstance(denoiser, UNet2DConditionModel):
+    if axes.attention == "unfused" and _is_unet(denoiser):
         denoiser.set_attn_processor(AttnProcessor())
         pipe.vae.set_attn_processor(AttnProcessor())
     if axes.fused_qkv == "on":
@@ -59,14 +59,14 @@ def caller(pipe: Any, axes: Axes) -> Callable[..., Any]:
     """
     call: Callable[..., Any] = pipe
     if axes.grad_mode == "grad":
-        bare = type(pipe).__call__.__wrapped__
+        bare = unwrap(type(pipe).__call__)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             return bare(pipe, *args, **kwargs)
 
     if axes.grad_mode == "inference_mode":
         call = torch.inference_mode()(call)
-    if axes.attention == "unfused" and denoiser_name(pipe) == "transformer":
+    if axes.attention == "unfused" and not _is_unet(getattr(pipe, denoiser_name(pipe))):
         call = _with_math_attention(call)
     return call
 
@@ -100,9 +100,11 @@ def _mark_steps(module: torch.nn.Module) -> None:
     if compiled is None:
         return
 
+    mark_step: Any = torch.compiler.cudagraph_mark_step_begin
+
     @wraps(compiled)
     def step(*args: Any, **kwargs: Any) -> Any:
-        torch.compiler.cudagraph_mark_step_begin()
+        mark_step()
         return compiled(*args, **kwargs)
 
     module._compiled_call_impl = step
@@ -110,13 +112,11 @@ def _mark_steps(module: torch.nn.Module) -> None:
 
 def _with_math_attention(call: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with _math_attention():
+        with sdpa_kernel(SDPBackend.MATH):
             return call(*args, **kwargs)
 
     return wrapped
 
 
-@contextmanager
-def _math_attention() -> Iterator[None]:
-    with sdpa_kernel(SDPBackend.MATH):
-        yield
+def _is_unet(denoiser: object) -> bool:
+    return isinstance(denoiser, UNet2DConditionModel)

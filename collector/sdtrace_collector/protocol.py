@@ -43,10 +43,11 @@ class Spec(msgspec.Struct, frozen=True):
 class RunFacts(msgspec.Struct, frozen=True):
     """What the trace says of its own run, under its top-level key `sdtrace`.
 
-    Wall times are seconds per image, in the order run. `peak_memory_bytes` is device memory torch allocated once
-    warm (from the start when cold), or the process's resident peak on a CPU. `dynamo_compile_times` is torch's own
-    accounting, stage to seconds, where stages contain one another; empty when nothing was compiled.
-    `image_means` are the mean pixels, in [0, 1], of the profiled images; None where one is not finite.
+    Wall times are seconds per image (per batch, when `batch` > 1), in the order run. `peak_memory_bytes` is
+    device memory torch allocated once warm (from the start when cold), or the process's resident peak on a
+    CPU. `dynamo_compile_times` is torch's own accounting, stage to seconds, where stages contain one another;
+    empty when nothing was compiled. `image_means` are the mean pixels, in [0, 1], of the profiled images;
+    None where one is not finite.
     """
 
     variant: str
@@ -90,7 +91,7 @@ class Stage(msgspec.Struct, frozen=True, tag="stage"):
 
 
 class Exporting(msgspec.Struct, frozen=True, tag="exporting"):
-    """The trace is about to come through one of the named pipes `paths`, or is whole in the one file there."""
+    """The trace is about to come through one of the pipes `paths`, or is whole in the one file there."""
 
     facts: RunFacts
     paths: list[str]
@@ -107,7 +108,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The worker gives up. `setup`: no variant could run here. `expected`: the message says all there is to say."""
+    """The worker gives up. `setup`: no variant could run here. `expected`: the message says all there is."""
 
     message: str
     setup: bool = False

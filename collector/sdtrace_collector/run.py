@@ -21,6 +21,7 @@ from sdtrace_collector.golden import write_golden
 from sdtrace_collector.models import image_size, load, modules_of
 from sdtrace_collector.prepare import DTYPES, caller, prepare, set_tf32
 from sdtrace_collector.protocol import Done, Event, Exporting, Golden, RunFacts, Spec, Stage
+from sdtrace_collector.variants import Axes
 
 Tell = Callable[[Event], None]
 _GPU_SIZE = {"steps": 10, "images": 3}
@@ -99,7 +100,7 @@ def run(spec: Spec, tell: Tell) -> None:
     arguments = {"prompt": prompts, "num_inference_steps": plan.steps, "height": height, "width": width}
     timed = _Timed(caller(pipe, spec.axes), plan.device, spec.seed, arguments)
 
-    warmup = [] if spec.cold else timed.seconds(2 if spec.axes.compiled else 1, tell, "warm-up")
+    warmup = [] if spec.cold else timed.seconds(_warmup_images(spec.axes), tell, "warm-up")
     if plan.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(plan.device)
     unprofiled = [] if spec.cold else timed.seconds(spec.unprofiled_images, tell, "unprofiled")
@@ -140,6 +141,13 @@ def run(spec: Spec, tell: Tell) -> None:
         write_golden(profiler, path)
         tell(Golden(str(path)))
     tell(Done())
+
+
+def _warmup_images(axes: Axes) -> int:
+    """A CUDA graph is recorded at a part's second call, and the VAE has one call an image."""
+    if axes.cudagraphs:
+        return 3
+    return 2 if axes.compiled else 1
 
 
 def _device(wanted: str | None) -> torch.device:
@@ -199,8 +207,8 @@ def _mean(batch: torch.Tensor) -> float | None:
 def _export(profiler: Any, spec: Spec, facts: RunFacts, tell: Tell) -> None:
     """Gives the trace to the parent without a file in between, where the system has named pipes.
 
-    torch opens either the name it is given or that name with `.tmp`, by version: both are pipes. It writes that
-    name into the trace too, hence a relative one.
+    torch opens either the name it is given or that name with `.tmp`, by version: both are pipes. It writes
+    the name into the trace too, hence a relative one.
     """
     name = f"{spec.variant}.json"
     paths = [str(Path(spec.scratch, name)), str(Path(spec.scratch, f"{name}.tmp"))]

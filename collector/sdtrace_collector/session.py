@@ -14,9 +14,11 @@ import click
 
 from sdtrace.errors import UsageError
 from sdtrace_collector.errors import SetupFailed, VariantFailed
+from sdtrace_collector.geometry import MODELS
 from sdtrace_collector.launch import run_variant
 from sdtrace_collector.progress import shown
 from sdtrace_collector.protocol import ProfilerOptions, RunFacts, Spec
+from sdtrace_collector.suggest import did_you_mean
 from sdtrace_collector.targets import Target
 from sdtrace_collector.variants import Variant
 
@@ -27,7 +29,7 @@ def spec_of(variant: Variant, options: dict[str, Any]) -> Spec:
     """A variant's orders from the command line's options, which bear the names of `Spec`'s fields.
 
     Raises:
-        UsageError: a size that no model can make.
+        UsageError: a size that no model can make, a model that does not exist.
     """
     rest = dict(options)
     shapes = rest.pop("record_shapes")
@@ -40,9 +42,21 @@ def spec_of(variant: Variant, options: dict[str, Any]) -> Spec:
     for side in ("height", "width"):
         if (rest[side] or 0) % 8:
             raise UsageError(f"--{side} {rest[side]}: not a multiple of 8; choose {-(-rest[side] // 8) * 8}")
-    if rest["model"] and Path(rest["model"]).is_dir():
-        rest["model"] = str(Path(rest["model"]).resolve())
+    if rest["model"]:
+        rest["model"] = _model(rest["model"])
     return Spec(variant=variant.name, axes=variant.axes, scratch="", profiler=profiler, **rest)
+
+
+def _model(name: str) -> str:
+    """A built-in model's name, a folder's whole path or what may be a hub id."""
+    if name in MODELS or ("/" in name and not Path(name).is_dir()):
+        return name
+    if not Path(name).is_dir():
+        known = ", ".join(MODELS)
+        raise UsageError(
+            f"unknown model {name!r}{did_you_mean(name, MODELS)}: choose from {known}, a folder or a hub id"
+        )
+    return str(Path(name).resolve())
 
 
 def run_all(specs: list[Spec], targets: dict[str, Target]) -> int:
@@ -100,7 +114,7 @@ def _pattern(path: Path) -> str:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM ends the call as Ctrl-C does: the worker, in a session of its own, would outlive us otherwise."""
+    """SIGTERM ends the call as Ctrl-C does; else the worker, in a session of its own, would outlive us."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -1,7 +1,7 @@
-"""Takes a trace out of the worker while torch writes it, adds the run facts, compresses it, and names it last.
+"""Takes a trace out of the worker while torch writes it, adds the run facts, compresses, names it last.
 
-Kineto drops metadata added after the profiler stopped and turns a backslash in its values into a slash, so the run
-facts, some of them known only later, become the first key of the trace's top level here instead.
+Kineto drops metadata added after the profiler stopped, and turns a backslash in its values into a slash. The
+run facts, some known only later, therefore become the first key of the trace's top level here.
 """
 
 from __future__ import annotations

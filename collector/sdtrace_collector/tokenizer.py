@@ -26,7 +26,8 @@ def byte_tokenizer(start_id: int, end_id: int, length: int) -> Any:
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{START} $A {END}", special_tokens=[(START, start_id), (END, end_id)]
     )
-    return PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast
+    return fast(
         tokenizer_object=tokenizer,
         bos_token=START,
         eos_token=END,

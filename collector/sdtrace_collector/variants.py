@@ -25,11 +25,15 @@ class Axis:
 
 AXES: Final = (
     Axis("dtype", ("fp32", "bf16", "fp16"), "weights and activations"),
-    Axis("attention", ("unfused", "sdpa"), "baddbmm, softmax, bmm; or scaled_dot_product_attention"),
+    Axis(
+        "attention",
+        ("unfused", "sdpa"),
+        "denoiser and VAE: baddbmm, softmax, bmm; or scaled_dot_product_attention",
+    ),
     Axis(
         "compile",
         ("none", "default", "reduce-overhead", "max-autotune", "regional"),
-        "torch.compile of the denoiser; max-autotune tunes GEMMs alone, regional compiles the repeated blocks",
+        "torch.compile of the denoiser; max-autotune tunes GEMMs alone, regional the repeated blocks",
     ),
     Axis("grad_mode", ("no_grad", "inference_mode", "grad"), "what surrounds the pipeline's call"),
     Axis("memory_format", ("contiguous", "channels_last"), "NCHW or NHWC, denoiser and VAE"),

@@ -19,7 +19,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 
 
 def read_variants(path: Path) -> dict[str, Variant]:
-    """The variants a TOML file defines, by name. A base may be a named variant or one defined earlier in the file.
+    """The variants of a TOML file, by name. A base is a named variant or one defined earlier in the file.
 
     Raises:
         UsageError: the file cannot be read, is not TOML, or names an axis, value or base that does not exist.
