@@ -1,0 +1,84 @@
+"""First-call cost: ops that took many times what the same op takes otherwise.
+
+The first call of an op loads its module, builds a cuDNN or cuBLAS plan or grows a memory pool. No
+event says so, hence the comparison with the op's own median; the factor and the excess below which
+nothing is claimed are ours, chosen so that no op of the steady reference traces is taken for one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sdtrace.attribution.host import HostEvents, sum_by
+from sdtrace.attribution.op_table import Attribution
+from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, union
+from sdtrace.reader.categories import LAUNCHES
+
+_TIMES_MEDIAN: Final = 10
+_MIN_EXCESS_NS: Final = 5_000_000
+_MIN_CALLS: Final = 4
+_BLOCKING: Final = re.compile(r"Synchronize|Memcpy(?!.*Peer)|EventQuery")
+
+
+class FirstCalls(NamedTuple):
+    """Outermost ops that were slow once: host event index, excess over the median in nanoseconds."""
+
+    event: Int64s
+    excess_ns: Int64s
+
+    def spans(self, host: HostEvents) -> Intervals:
+        """When they ran."""
+        start = host.start_ns[self.event]
+        return union(start, start + host.dur_ns[self.event])
+
+
+def find_first_calls(told: Attribution, overhead: Intervals, before_ns: int) -> FirstCalls:
+    """Slow first calls that start before `before_ns` and outside `overhead` (compile and the like).
+
+    Time spent waiting for the device is not counted: a call that waits is not slow by itself.
+    """
+    host = told.host
+    ops = _outermost_ops(told)
+    ops = ops[~contains(overhead, host.start_ns[ops])]
+    if not ops.size:
+        return FirstCalls(ops, ops)
+    busy = host.dur_ns[ops] - _waiting_ns(told)[ops]
+    median = _medians(host.name[ops], busy)
+    excess = busy - median
+    slow = (excess > _MIN_EXCESS_NS) & (busy > _TIMES_MEDIAN * median) & (host.start_ns[ops] < before_ns)
+    return FirstCalls(ops[slow], excess[slow].astype(np.int64))
+
+
+def _outermost_ops(told: Attribution) -> Int64s:
+    """Ops (`namespace::name`, and Triton kernels' launchers) that no other op encloses directly."""
+    names = told.trace.names
+    like_op = np.array(["::" in name or name.startswith("triton_") for name in names], np.bool_)
+    is_op: Bools = told.trace.in_categories({"cpu_op"})[told.host.row] & like_op[told.host.name]
+    parent = told.host.tree_parent
+    return np.flatnonzero(is_op & ~((parent >= 0) & is_op[parent]))
+
+
+def _waiting_ns(told: Attribution) -> Int64s:
+    """Per host event the time of blocking runtime calls within it, at any depth below an outermost op."""
+    host, trace = told.host, told.trace
+    blocking = np.array([_BLOCKING.search(name) is not None for name in trace.names], np.bool_)
+    calls = np.flatnonzero(blocking[host.name] & trace.in_categories(LAUNCHES)[host.row])
+    waiting = np.zeros(len(host), np.int64)
+    at = host.tree_parent[calls]
+    while (inside := at >= 0).any():
+        waiting += sum_by(at, host.dur_ns[calls], len(host))
+        at = np.where(inside, host.tree_parent[at], -1)
+    return waiting
+
+
+def _medians(group: Int64s, values: Int64s) -> Int64s:
+    """For each value the median of its group; the value itself in groups too small to tell."""
+    order = np.lexsort((values, group))
+    _, first, inverse, counts = np.unique(group[order], return_index=True, return_inverse=True, return_counts=True)
+    middle = values[order][first + counts // 2]
+    result = np.empty(len(values), np.int64)
+    result[order] = np.where(counts[inverse] >= _MIN_CALLS, middle[inverse], values[order])
+    return result

@@ -1,0 +1,83 @@
+"""Sets of instants as sorted, disjoint, half-open intervals; all operations are vectorised and exact."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64s = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+class Intervals(NamedTuple):
+    """Instants t with start[i] <= t < end[i]; sorted, not touching, none empty. int64 nanoseconds."""
+
+    start: Int64s
+    end: Int64s
+
+
+def nothing() -> Intervals:
+    """The empty set."""
+    return Intervals(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def union(start: Int64s, end: Int64s) -> Intervals:
+    """The set covered by any of the spans, which may overlap and stand in any order."""
+    given = end > start
+    start, end = start[given], end[given]
+    if not start.size:
+        return nothing()
+    order = np.argsort(start, kind="stable")
+    start, reach = start[order], np.maximum.accumulate(end[order])
+    opens = np.append(True, start[1:] > reach[:-1])
+    return Intervals(start[opens], reach[np.append(np.flatnonzero(opens)[1:] - 1, len(reach) - 1)])
+
+
+def join(*sets: Intervals) -> Intervals:
+    """What is in any of the sets."""
+    if not sets:
+        return nothing()
+    return union(np.concatenate([s.start for s in sets]), np.concatenate([s.end for s in sets]))
+
+
+def intersect(a: Intervals, b: Intervals) -> Intervals:
+    """What is in both sets."""
+    return _combined(a, b, wanted=2)
+
+
+def subtract(a: Intervals, b: Intervals) -> Intervals:
+    """What is in `a` and not in `b`."""
+    if not a.start.size:
+        return a
+    low, high = a.start[0], a.end[-1]
+    return intersect(a, _complement(b, int(low), int(high)))
+
+
+def total(a: Intervals) -> int:
+    """How long the set is, in nanoseconds."""
+    return int((a.end - a.start).sum())
+
+
+def contains(a: Intervals, points: Int64s) -> Bools:
+    """Which points are in the set."""
+    if not a.start.size:
+        return np.zeros(len(points), np.bool_)
+    place = np.searchsorted(a.start, points, side="right") - 1
+    return (place >= 0) & (points < a.end[np.maximum(place, 0)])
+
+
+def _complement(a: Intervals, low: int, high: int) -> Intervals:
+    return union(np.append(low, a.end), np.append(a.start, high))
+
+
+def _combined(a: Intervals, b: Intervals, wanted: int) -> Intervals:
+    """Where at least `wanted` of the two sets hold."""
+    times = np.concatenate((a.start, b.start, a.end, b.end))
+    opening = len(a.start) + len(b.start)
+    steps = np.append(np.ones(opening, np.int64), np.full(len(times) - opening, -1))
+    order = np.argsort(times, kind="stable")
+    times, held = times[order], np.cumsum(steps[order])
+    covered = np.flatnonzero(held[:-1] >= wanted)
+    return union(times[covered], times[covered + 1])

@@ -1,0 +1,180 @@
+"""Phases of a trace: of every host instant, and of device work by the instant of its launch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdtrace.attribution.op_table import Attribution
+from sdtrace.phases.first_calls import FirstCalls, find_first_calls
+from sdtrace.phases.heuristics import unmarked_autotune
+from sdtrace.phases.intervals import (
+    Bools,
+    Int64s,
+    Intervals,
+    intersect,
+    join,
+    nothing,
+    subtract,
+    total,
+    union,
+)
+from sdtrace.phases.iterations import Iterations
+from sdtrace.phases.spans import OverheadSpans, find_overhead
+from sdtrace.phases.timeline import OVERHEAD, PHASES, Timeline, build_timeline
+from sdtrace.reader.categories import DEVICE, HOST
+from sdtrace.trace import Trace
+
+Codes = NDArray[np.int8]
+_FIRST_CALLS_MATTER: Final = 0.1
+"""Share of an iteration that its first calls must take for all of it to count as warmup."""
+_CLEAN_RUN: Final = 2
+"""Iterations in a row without overhead after which the start is over."""
+_STALL_NS: Final = 100_000_000
+
+
+@dataclass(frozen=True)
+class Phases:
+    """Phases of host instants (`timeline`), of device work and of iterations.
+
+    `work_code` (int8, one per piece of `Attribution.work`) and `host_code` (one per host event) index
+    `PHASES`. `is_warmup` tells the iterations that hold or precede overhead.
+    """
+
+    timeline: Timeline
+    work_code: Codes
+    host_code: Codes
+    is_warmup: Bools
+    spans: OverheadSpans
+    first_calls: FirstCalls
+    autotune_by_pattern: bool
+    """Autotune was told by the pattern of its kernels, because the trace has no spans of it."""
+
+    def work_mask(self, phase: str) -> Bools:
+        """Which pieces of device work were launched in `phase`."""
+        return self.work_code == PHASES.index(phase)
+
+    def host_mask(self, phase: str) -> Bools:
+        """Which host events started in `phase`."""
+        return self.host_code == PHASES.index(phase)
+
+
+def find_phases(told: Attribution, iterations: Iterations) -> Phases:
+    """Split the wall and the device work of a trace into phases (see docs/phases.md)."""
+    trace = told.trace
+    spans = find_overhead(trace)
+    capture, autotune, compiling = spans.of_all(trace)
+    by_pattern = unmarked_autotune(told, join(capture, autotune, compiling))
+    autotune = join(autotune, by_pattern)
+    overhead = join(capture, autotune, compiling)
+    first_calls = find_first_calls(told, overhead, _end_of_first(iterations))
+    is_warmup = _warmup_iterations(iterations, overhead, first_calls.spans(told.host))
+    warmup = join(first_calls.spans(told.host), _until_last(iterations, is_warmup))
+    start, end = wall(trace)
+    stall = _stalls(trace)
+
+    def line(claims: Sequence[Intervals]) -> Timeline:
+        return build_timeline(start, end, [*claims, warmup, stall])
+
+    timeline = line((capture, autotune, compiling))
+    by_thread = {
+        thread: line((c, join(a, by_pattern), k))
+        for thread in np.unique(trace.thread[told.work.launch[told.work.launch >= 0]]).tolist()
+        for c, a, k in (spans.of_thread(trace, thread),)
+    }
+    return Phases(
+        timeline=timeline,
+        work_code=_work_codes(told, timeline, by_thread),
+        host_code=timeline.at(told.host.start_ns),
+        is_warmup=is_warmup,
+        spans=spans,
+        first_calls=first_calls,
+        autotune_by_pattern=total(by_pattern) > 0,
+    )
+
+
+def wall(trace: Trace) -> tuple[int, int]:
+    """From the first event's start to the last event's end, of host and device, in nanoseconds."""
+    known = trace.rows(HOST | DEVICE)
+    if not known.size:
+        return 0, 1
+    return int(trace.start_ns[known].min()), int(trace.end_ns[known].max())
+
+
+def _work_codes(told: Attribution, timeline: Timeline, by_thread: dict[int, Timeline]) -> Codes:
+    """Device work has the phase its launching thread was in; without a launch, that of its own start."""
+    trace, work = told.trace, told.work
+    codes = timeline.at(trace.start_ns[work.row])
+    for thread, own in by_thread.items():
+        mine = np.flatnonzero((work.launch >= 0) & (trace.thread[work.launch] == thread))
+        codes[mine] = own.at(trace.start_ns[work.launch[mine]])
+    return codes
+
+
+def _end_of_first(iterations: Iterations) -> int:
+    """First calls are looked for in the first iteration; anywhere when there is no second one."""
+    if len(iterations.start_ns) > 1:
+        return int(iterations.end_ns[0])
+    return int(np.iinfo(np.int64).max)
+
+
+def _warmup_iterations(iterations: Iterations, overhead: Intervals, first_calls: Intervals) -> Bools:
+    """Iterations with overhead in them, and those before one unless two clean ones lie between."""
+    start, end = iterations.start_ns, iterations.end_ns
+    if len(start) < 2:
+        return np.zeros(len(start), np.bool_)
+    holds = np.array(
+        [
+            _within(overhead, a, b) > 0 or _within(first_calls, a, b) > _FIRST_CALLS_MATTER * (b - a)
+            for a, b in zip(start.tolist(), end.tolist(), strict=True)
+        ],
+        np.bool_,
+    )
+    if holds.all():
+        return np.zeros(len(start), np.bool_)
+    marked = np.flatnonzero(holds)
+    result = holds.copy()
+    previous = -1
+    for index in marked.tolist():
+        if index - previous - 1 >= _CLEAN_RUN:
+            break
+        result[: index + 1] = True
+        previous = index
+    return result
+
+
+def _until_last(iterations: Iterations, is_warmup: Bools) -> Intervals:
+    """The time of the warmup iterations; what lies before and between the first ones goes with them."""
+    marked = np.flatnonzero(is_warmup)
+    if not marked.size:
+        return nothing()
+    spans = union(iterations.start_ns[marked], iterations.end_ns[marked])
+    leading = marked[marked == np.arange(len(marked))]
+    if not leading.size:
+        return spans
+    return join(spans, Intervals(np.array([0], np.int64), iterations.end_ns[leading[-1:]]))
+
+
+def _within(spans: Intervals, start: int, end: int) -> int:
+    return total(intersect(spans, union(np.array([start]), np.array([end]))))
+
+
+def _stalls(trace: Trace) -> Intervals:
+    """More than 100 ms without any op, runtime call or device work: nothing in the trace explains it."""
+    rows = trace.rows((HOST | DEVICE) - {"user_annotation", "python_function", "gpu_user_annotation"})
+    if not rows.size:
+        return nothing()
+    busy = union(trace.start_ns[rows], trace.end_ns[rows])
+    gaps = subtract(union(busy.start[:1], busy.end[-1:]), busy)
+    long = gaps.end - gaps.start > _STALL_NS
+    return Intervals(gaps.start[long], gaps.end[long])
+
+
+def overhead_ns(timeline: Timeline) -> dict[str, int]:
+    """Nanoseconds of what is paid once."""
+    sums = timeline.totals()
+    return {phase: sums[phase] for phase in OVERHEAD}
