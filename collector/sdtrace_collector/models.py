@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import diffusers
@@ -60,7 +61,7 @@ def _pretrained(model: str, dtype: torch.dtype) -> Any:
     try:
         pipe = _diffusers("DiffusionPipeline").from_pretrained(model, torch_dtype=dtype)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = shorten(str(error), 160, placeholder=" ...").rstrip(".")
         kind = "folder" if Path(model).exists() else "hub id"
         built_in = ", ".join(MODELS)
         raise SetupFailed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from sdtrace_collector.targets import Target
 from sdtrace_collector.variants import Variant
 
 INTERRUPTED = 130
+_HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 
 
 def spec_of(variant: Variant, options: dict[str, Any]) -> Spec:
@@ -49,14 +51,18 @@ def spec_of(variant: Variant, options: dict[str, Any]) -> Spec:
 
 def _model(name: str) -> str:
     """A built-in model's name, a folder's whole path or what may be a hub id."""
-    if name in MODELS or ("/" in name and not Path(name).is_dir()):
+    if name in MODELS:
         return name
-    if not Path(name).is_dir():
-        known = ", ".join(MODELS)
-        raise UsageError(
-            f"unknown model {name!r}{did_you_mean(name, MODELS)}: choose from {known}, a folder or a hub id"
-        )
-    return str(Path(name).resolve())
+    if Path(name).is_dir():
+        return str(Path(name).resolve())
+    if _HUB_ID.fullmatch(name):
+        return name
+    if "/" in name:
+        raise UsageError(f"--model {name}: no such folder; check the path")
+    known = ", ".join(MODELS)
+    raise UsageError(
+        f"unknown model {name!r}{did_you_mean(name, MODELS)}: choose from {known}, a folder or a hub id"
+    )
 
 
 def run_all(specs: list[Spec], targets: dict[str, Target]) -> int:

@@ -1,0 +1,51 @@
+"""Runs `sdtrace collect` as a user's shell would, in a process where torch cannot be imported.
+
+Only the command's own process is kept from torch: its workers are fresh interpreters that have it.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+_PROGRAM = """
+import sys
+for name in ("torch", "diffusers", "transformers"):
+    sys.modules[name] = None
+from sdtrace.errors import SdtraceError
+from sdtrace_collector.cli import collect
+try:
+    collect()
+except SdtraceError as error:
+    print(f"sdtrace: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)
+"""
+
+
+def start(*arguments: str | Path, memory: int | None = None, **environment: str) -> subprocess.Popen[str]:
+    """The running command; stdout and stderr are pipes. `memory`: bytes it and its workers may address."""
+
+    def limit() -> None:
+        if memory is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+    return subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+        preexec_fn=limit,
+    )
+
+
+def collect(
+    *arguments: str | Path, memory: int | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """The command's exit code and what it said."""
+    process = start(*arguments, memory=memory, **environment)
+    stdout, stderr = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)

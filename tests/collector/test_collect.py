@@ -1,0 +1,168 @@
+"""What a collected trace holds: ranges, run facts, torch's own table; made by real runs on the CPU."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from statistics import median
+from typing import Any
+
+import pytest
+import torch
+
+from sdtrace_collector.variants import VARIANTS
+from tests.collector.conftest import Collected, collected
+
+Span = tuple[float, float]
+
+
+def holds(outer: Span, inner: Span) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def test_each_range_stands_in_the_range_it_belongs_to(eager: Collected) -> None:
+    images = eager.spans("model_inference")
+    steps = eager.spans("denoise_step")
+    assert len(images) == eager.facts["images"] == 2
+    assert len(steps) == 2 * (eager.facts["steps"] + 1), "PNDM's warm-up repeats one step"
+    assert all(any(holds(image, step) for image in images) for step in steps)
+    unets = eager.spans("unet")
+    assert len(unets) == len(steps)
+    assert all(holds(step, unet) for step, unet in zip(steps, unets, strict=True))
+    assert all(any(holds(image, vae) for image in images) for vae in eager.spans("vae"))
+    assert len(eager.spans("vae")) == 2
+    assert len(eager.spans("text_encoder")) == 4, "prompt and negative prompt, for each image"
+
+
+def test_every_step_asks_the_scheduler_inside_its_range(eager: Collected) -> None:
+    schedulers = eager.spans("scheduler")
+    for step in eager.spans("denoise_step"):
+        assert sum(holds(step, scheduler) for scheduler in schedulers) == 2, "scale_model_input and step"
+
+
+def test_unfused_attention_multiplies_and_normalises_in_the_open(eager: Collected) -> None:
+    unet = eager.spans("unet")[0]
+    softmax = [span for span in eager.spans("aten::softmax", "cpu_op") if holds(unet, span)]
+    fused = eager.spans("aten::scaled_dot_product_attention", "cpu_op")
+    assert softmax
+    assert not [span for span in fused if holds(unet, span)]
+
+
+def test_the_trace_says_how_it_was_made(eager: Collected) -> None:
+    facts = eager.facts
+    assert facts["schema"] == "sdtrace.run/1"
+    assert facts["variant"] == "fp32_eager"
+    assert facts["axes"]["dtype"] == "fp32"
+    assert facts["model"] == "tiny"
+    assert (facts["steps"], facts["batch"], facts["height"], facts["width"]) == (4, 1, 64, 64)
+    assert facts["versions"]["torch"] == torch.__version__
+    assert facts["device"] == "cpu"
+    assert facts["options"] == {
+        "record_shapes": True,
+        "with_flops": True,
+        "with_stack": False,
+        "profile_memory": False,
+    }
+    assert facts["dynamo_compile_times"] == {}
+    assert len(facts["unprofiled_wall_s"]) == 3
+    assert facts["peak_memory_bytes"] > 50e6
+
+
+def test_profiled_times_are_those_of_the_image_ranges(eager: Collected) -> None:
+    ranges = [(end - start) / 1e6 for start, end in eager.spans("model_inference")]
+    assert eager.facts["profiled_wall_s"] == pytest.approx(ranges, rel=0.05)
+
+
+def test_the_command_prints_path_speed_and_what_to_type_next(eager: Collected) -> None:
+    speed = median(eager.facts["unprofiled_wall_s"]) * 1000
+    assert str(eager.path) in eager.stdout
+    assert f"{speed:.1f} ms/image" in eager.stdout
+    assert f"sdtrace analyze {eager.path.parent}/*.json" in eager.stdout
+    assert eager.stderr == "", "no progress where no terminal is"
+
+
+def test_the_golden_table_counts_the_events_of_its_trace(eager: Collected) -> None:
+    path = eager.path.with_name("fp32_eager.keyavg.json.gz")
+    golden: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    assert set(golden) == {"self_cpu_total_us", "rows"}
+    assert set(golden["rows"][0]) == {
+        "key",
+        "count",
+        "device_type",
+        "is_user_annotation",
+        "cpu_time_total",
+        "self_cpu_time_total",
+        "device_time_total",
+        "self_device_time_total",
+        "flops",
+    }
+    counts = {row["key"]: row["count"] for row in golden["rows"]}
+    events = Counter(e["name"] for e in eager.trace["traceEvents"] if e.get("cat") == "user_annotation")
+    assert {name: counts[name] for name in events} == dict(events)
+    total = sum(
+        row["self_cpu_time_total"] for row in golden["rows"] if row["device_type"] == "DeviceType.CPU"
+    )
+    assert total == pytest.approx(golden["self_cpu_total_us"])
+    assert next(row["flops"] for row in golden["rows"] if row["key"] == "aten::conv2d") > 1e6
+
+
+def test_the_seed_decides_the_image(eager: Collected, tmp_path: Any) -> None:
+    few = ("--variant", "fp32_eager", "--images", "1", "--unprofiled-images", "0")
+    again = collected(tmp_path / "again.json", *few)
+    other = collected(tmp_path / "other.json", *few, "--seed", "1")
+    assert again.facts["image_means"][0] == eager.facts["image_means"][0]
+    assert other.facts["image_means"][0] != eager.facts["image_means"][0]
+    assert "ms/image profiled" in again.stdout, "without unprofiled images it says what it shows"
+
+
+def test_a_cold_trace_holds_the_compilation_in_its_first_image(cold: Collected) -> None:
+    first, second = cold.spans("model_inference")
+    compiling = [
+        (e["ts"], e["ts"] + e["dur"])
+        for e in cold.trace["traceEvents"]
+        if e.get("ph") == "X" and e["name"].startswith("_compile.compile_inner")
+    ]
+    assert compiling
+    assert all(holds(first, span) for span in compiling)
+    seconds = cold.facts["dynamo_compile_times"]["_compile.compile_inner"]
+    assert first[1] - first[0] > seconds * 1e6 > second[1] - second[0]
+    assert f"compile {seconds:6.1f} s" in cold.stdout
+
+
+def test_a_cold_run_is_timed_once_it_is_warm(cold: Collected) -> None:
+    assert cold.facts["cold"] is True
+    assert cold.facts["warmup_wall_s"] == []
+    assert len(cold.facts["unprofiled_wall_s"]) == 1
+    assert cold.facts["unprofiled_wall_s"][0] < cold.facts["profiled_wall_s"][0]
+
+
+def test_ranges_stay_outside_compiled_code(cold: Collected) -> None:
+    regions = [
+        (e["ts"], e["ts"] + e["dur"])
+        for e in cold.trace["traceEvents"]
+        if e.get("ph") == "X" and e["name"].startswith("Torch-Compiled Region")
+    ]
+    unets = cold.spans("unet")
+    assert len(regions) == len(unets), "one unbroken graph for each call"
+    assert all(holds(unet, region) for unet, region in zip(unets, sorted(regions), strict=True))
+
+
+def test_the_variant_that_ran_is_the_one_named(cold: Collected) -> None:
+    axes = VARIANTS["bf16_sdpa"].axes
+    assert cold.facts["axes"]["attention"] == axes.attention == "sdpa"
+    convolution = next(e for e in cold.trace["traceEvents"] if e.get("name") == "aten::convolution")
+    assert convolution["args"]["Input type"][0] == "c10::BFloat16"
+
+
+def test_compressed_traces_leave_nothing_plain_behind(cold: Collected) -> None:
+    assert [path.name for path in cold.path.parent.iterdir()] == ["bf16_sdpa.json.gz"]
+
+
+def test_a_variant_moved_by_hand_bears_its_moves(tmp_path: Any) -> None:
+    few = ("--steps", "1", "--images", "1", "--unprofiled-images", "0", "--no-record-shapes")
+    moves = ("--set", "grad_mode=grad", "--set", "memory_format=channels_last")
+    run = collected(tmp_path / "moved.json", "--variant", "fp32_eager", *few, *moves)
+    assert run.facts["variant"] == "fp32_eager+grad_mode=grad+memory_format=channels_last"
+    assert run.facts["options"]["with_flops"] is False
+    assert "Input Dims" not in run.path.read_text(encoding="utf-8")

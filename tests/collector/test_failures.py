@@ -1,0 +1,136 @@
+"""What goes wrong ends in one line that says what to do, and leaves no file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.collector.command import collect, start
+
+EAGER = ("--variant", "fp32_eager", "--device", "cpu")
+SHORT = ("--steps", "1", "--images", "1", "--unprofiled-images", "0")
+
+
+def files_under(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """Where the command keeps what it needs while it runs."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+def with_worker(out: Path, scratch: Path) -> tuple[subprocess.Popen[str], int]:
+    """A command in the middle of its run, and its worker's process id."""
+    process = start(*EAGER, "--images", "500", "-o", out, TMPDIR=str(scratch))
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not children.parent.exists():
+        process.kill()
+        pytest.skip("finding the worker needs Linux's /proc")
+    while not (found := children.read_text().split()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    return process, int(found[0])
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path, scratch: Path) -> None:
+    process, worker = with_worker(tmp_path / "out", scratch)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr == "sdtrace: fp32_eager: interrupted; nothing of it was written\n"
+    assert not files_under(tmp_path)
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_killed_worker_is_reported_and_leaves_nothing(tmp_path: Path, scratch: Path) -> None:
+    process, worker = with_worker(tmp_path / "out", scratch)
+    os.kill(worker, signal.SIGKILL)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert stderr.startswith(
+        "sdtrace: fp32_eager: the worker was killed (SIGKILL), most often because memory"
+    )
+    assert stderr.count("\n") == 1
+    assert not files_under(tmp_path)
+
+
+def test_too_large_an_image_says_out_of_memory(tmp_path: Path) -> None:
+    result = collect(*EAGER, "--height", "512", "--width", "512", "-o", tmp_path, memory=16 << 30)
+    assert result.returncode == 1
+    assert result.stderr.startswith("sdtrace: fp32_eager: out of memory; lower --batch")
+    assert not files_under(tmp_path)
+
+
+def test_a_variant_that_fails_costs_itself_alone(tmp_path: Path, scratch: Path) -> None:
+    variants = (
+        "--variant",
+        "bf16_sdpa_regional",
+        "--variant",
+        "bf16_sdpa_eager",
+        "--cold",
+        "--device",
+        "cpu",
+    )
+    environment = {"CXX": "/bin/false", "TMPDIR": str(scratch)}
+    result = collect(*variants, *SHORT, "-o", tmp_path / "out", **environment)
+    assert result.returncode == 1
+    assert "sdtrace: bf16_sdpa_regional: InductorError: InvalidCxxCompiler" in result.stderr
+    log = Path(result.stderr.strip().rpartition("the log is ")[2])
+    assert "Traceback" in log.read_text(encoding="utf-8")
+    assert [path.name for path in files_under(tmp_path / "out")] == ["bf16_sdpa_eager.json"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
+def test_no_gpu_is_said_once_for_all_variants(tmp_path: Path) -> None:
+    result = collect("--variant", "fp32_eager", "--variant", "bf16", "--device", "cuda", "-o", tmp_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("sdtrace: --device cuda: ")
+    assert result.stderr.endswith("use --device cpu\n")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_missing_package_says_how_to_install_it(tmp_path: Path) -> None:
+    absent = tmp_path / "absent" / "diffusers"
+    absent.mkdir(parents=True)
+    (absent / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'diffusers'\", name='diffusers')\n"
+    )
+    result = collect(*EAGER, "-o", tmp_path / "out", PYTHONPATH=str(absent.parent))
+    assert result.returncode == 1
+    assert result.stderr == "sdtrace: diffusers is not installed; pip install 'sdtrace[collect]'\n"
+
+
+def test_a_folder_that_holds_no_model_is_named(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    result = collect(*EAGER, "--model", empty, "-o", tmp_path / "out")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"sdtrace: --model {empty}: this folder does not load: ")
+
+
+def test_an_existing_trace_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    kept = tmp_path / "fp32_eager.json"
+    kept.write_text("mine")
+    result = collect(*EAGER, "-o", tmp_path)
+    assert result.returncode == 2
+    assert (
+        result.stderr == f"sdtrace: {kept} exists already; add --force to replace it, or -o another folder\n"
+    )
+    assert kept.read_text() == "mine"
+
+
+def test_force_replaces_it(tmp_path: Path) -> None:
+    kept = tmp_path / "fp32_eager.json"
+    kept.write_text("mine")
+    assert collect(*EAGER, *SHORT, "--force", "-o", tmp_path).returncode == 0
+    assert '"sdtrace.run/1"' in kept.read_text(encoding="utf-8")
