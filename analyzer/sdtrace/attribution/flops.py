@@ -24,6 +24,10 @@ _Shape: TypeAlias = Sequence[int]
 _Counter: TypeAlias = Callable[[_Args], int]
 
 
+_LIMIT = 1 << 62
+"""More than any machine does in a year: shapes that give this are damaged."""
+
+
 def flops_of(op_name: str, args: Mapping[str, object]) -> int:
     """Operations of one event; 0 for an op that is not counted or recorded without what it takes.
 
@@ -31,7 +35,8 @@ def flops_of(op_name: str, args: Mapping[str, object]) -> int:
     tensor), `Concrete Inputs` (a string per input; needed for convolutions) and `Input type`.
     """
     counter = _COUNTERS.get(op_name)
-    return counter(args) if counter is not None else 0
+    flops = counter(args) if counter is not None else 0
+    return flops if 0 <= flops < _LIMIT else 0
 
 
 def outermost(flops: npt.NDArray[np.int64], parents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -71,7 +76,7 @@ def _integers(args: _Args, index: int) -> list[int] | None:
     values = args.get("Concrete Inputs")
     if not isinstance(values, Sequence) or index >= len(values):
         return None
-    return [int(number) for number in re.findall(r"-?\d+", str(values[index]))] or None
+    return [int(number) for number in re.findall(r"-?\d{1,18}", str(values[index]))] or None
 
 
 def _matrix_product(left: int, right: int) -> _Counter:
@@ -123,7 +128,7 @@ def _convolution(stride: int, padding: int, dilation: int) -> _Counter:
             return 0
         rank = len(weight) - 2
         lists = [_per_dimension(_integers(args, index), rank) for index in (stride, padding, dilation)]
-        if not all(lists) or 0 in lists[0]:
+        if len(x) < rank or any(len(values) != rank for values in lists) or 0 in lists[0]:
             return 0
         outputs: list[int] = [
             (size + 2 * pad - spread * (kernel - 1) - 1) // step + 1

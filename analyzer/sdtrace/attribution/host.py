@@ -15,6 +15,7 @@ from sdtrace.trace.model import Bools
 
 OP_CATEGORIES: Final = frozenset({"cpu_op", "user_annotation"})
 """Events whose `External id` is their own; everybody else's points to one of these."""
+_EXACT_IN_FLOAT: Final = 1 << 53
 FILTERED: Final = frozenset(
     {
         "[memory]",
@@ -95,10 +96,14 @@ def host_events(trace: Trace) -> HostEvents:
 
 
 def sum_by(index: Int64s, values: Int64s, size: int) -> Int64s:
-    """Sums of `values` by `index` (-1 is nobody), exact while they stay below 2**53."""
+    """Sums of `values` by `index` (-1 is nobody); exact."""
     inside = index >= 0
-    sums = np.bincount(index[inside], weights=values[inside], minlength=size)
-    return sums.astype(np.int64)
+    index, values = index[inside], values[inside]
+    if np.abs(values).sum(dtype=np.float64) < _EXACT_IN_FLOAT:
+        return np.bincount(index, weights=values, minlength=size).astype(np.int64)
+    sums = np.zeros(size, np.int64)
+    np.add.at(sums, index, values)
+    return sums
 
 
 def named(trace: Trace, names: frozenset[str]) -> Bools:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from sdtrace.attribution.host import OP_CATEGORIES, HostEvents, last_with_id
+from sdtrace.attribution.host import HostEvents, last_with_id
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.reader.categories import LAUNCHES, WORK
 from sdtrace.trace import Trace
@@ -69,9 +69,9 @@ def _enclosing_op(trace: Trace, host: HostEvents, launch: Int64s) -> Int64s:
     index[host.row] = np.arange(len(host))
     own = index[launch]
     op = _at(host.tree_parent, own)
-    is_op = trace.in_categories(OP_CATEGORIES)[host.row]
-    while (outside := (op >= 0) & ~is_op[op]).any():
-        op = np.where(outside, host.tree_parent[op], op)
+    is_no_op = np.append(~host.is_op, False)
+    while (outside := is_no_op[op]).any():
+        op = np.where(outside, _at(host.tree_parent, op), op)
     return np.where(op >= 0, op, own)
 
 

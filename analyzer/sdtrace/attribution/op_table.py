@@ -214,6 +214,6 @@ def _flops(trace: Trace, host: HostEvents) -> Int64s:
 def _flops_of_text(name: str, text: str) -> int:
     try:
         args = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return 0
     return flops_of(name, args) if isinstance(args, dict) else 0

@@ -53,18 +53,19 @@ def _inherited_ids(trace: Trace, host: HostEvents, overhead: Int64s) -> Int64s:
     ids = dict(zip(walked.tolist(), host.own_id[walked].tolist(), strict=True))
     is_overhead = set(overhead.tolist())
     stacks: defaultdict[int, list[int]] = defaultdict(list)
+    open_events: set[int] = set()
     running: list[tuple[int, int, int, int]] = []
     columns = (walked, host.start_ns[walked], end[walked], host.thread[walked])
     for number, (event, begin, stop, thread) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
         while running and running[0][0] < begin:
             _, _, ended, where = heapq.heappop(running)
-            stack = stacks[where]
-            if ended in stack:
-                del stack[stack.index(ended) :]
+            while ended in open_events:
+                open_events.discard(stacks[where].pop())
         stack = stacks[thread]
         if event in is_overhead and stack:
             ids[event] = ids[stack[-1]]
         if stop > begin:
             stack.append(event)
+            open_events.add(event)
             heapq.heappush(running, (stop, number, event, thread))
     return np.array([ids[event] for event in overhead.tolist()], np.int64)

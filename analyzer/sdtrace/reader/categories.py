@@ -28,6 +28,8 @@ LAUNCHES: Final = frozenset({"cuda_runtime", "cuda_driver"})
 HOST: Final = frozenset({"cpu_op", "user_annotation", "python_function", "overhead"}) | LAUNCHES
 WORK: Final = frozenset({"kernel", "gpu_memcpy", "gpu_memset"})
 DEVICE: Final = WORK | {"gpu_user_annotation", "cuda_sync"}
+NAMED: Final = (HOST | DEVICE) - {"python_function"}
+"""Categories whose `External id` means something."""
 LINKED: Final = LAUNCHES | WORK | {"cuda_sync"}
 """Categories whose events carry a correlation."""
 

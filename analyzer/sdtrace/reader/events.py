@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from typing import Any, Final
 
 import msgspec
@@ -15,8 +15,11 @@ from sdtrace.reader.columns import Decoded, Head, MemoryEvent, Metadata, from_ro
 
 _LIMIT: Final = 1 << 62
 """Times and ids beyond this are damage, not data."""
+_THREAD_LIMIT: Final = 1 << 64
+"""Handles of threads may use all 64 bits."""
 _EXACT: Final = re.compile(r"-?\d{1,15}(?:\.\d{1,3})?")
 _NOTHING: Final = msgspec.Raw(b"")
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class Event(msgspec.Struct):
@@ -83,7 +86,7 @@ class EventTable:
             self.add(event)
 
     def add(self, event: Event) -> bool:
-        """Add one event; False when it is a duration event that had to be skipped instead."""
+        """Add one event; False when it had to be skipped instead."""
         category = canonical(event.cat) if isinstance(event.cat, str) else ""
         if event.ph == "X":
             row = self._row(event, category)
@@ -94,15 +97,22 @@ class EventTable:
         else:
             if event.ph == "M":
                 self._add_metadata(event)
-            elif event.ph == "i" and event.name == "[memory]":
-                self._add_memory(event)
-            self._counts[category or (f"(ph {event.ph})" if event.ph else "(no ph)")] += 1
+            elif event.ph == "i" and event.name == "[memory]" and not self._add_memory(event):
+                self._skipped += 1
+                return False
+            phase = f"(ph {event.ph})" if event.ph and isinstance(event.ph, str) else "(no ph)"
+            self._counts[category or phase] += 1
         return True
 
     @property
     def rows(self) -> int:
         """Duration events collected."""
         return len(self._rows)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no event was added; skipped ones do not count."""
+        return not self._rows and not self._counts
 
     def decoded(self) -> Decoded:
         """Everything collected."""
@@ -144,16 +154,18 @@ class EventTable:
     def _add_metadata(self, event: Event) -> None:
         args = _args_of(event.args)
         pid, tid = _thread_part(event.pid), _thread_part(event.tid)
-        if args is not None and isinstance(args.metadata_name, str) and pid is not None and tid is not None:
-            self._metadata.append(Metadata(str(event.name), pid, tid, args.metadata_name))
+        if args is None or pid is None or tid is None:
+            return
+        if isinstance(args.metadata_name, str) and isinstance(event.name, str):
+            self._metadata.append(Metadata(event.name, pid, tid, args.metadata_name))
 
-    def _add_memory(self, event: Event) -> None:
+    def _add_memory(self, event: Event) -> bool:
         time, args, tid = nanoseconds(event.ts), _args_of(event.args), _thread_part(event.tid)
         if time is None or args is None or tid is None:
-            self._skipped += 1
-            return
+            return False
         sizes = (args.memory_bytes, args.total_allocated, args.device_type, args.device_id)
         self._memory.append(MemoryEvent(time, tid, *(_integer(size, 0) for size in sizes)))
+        return True
 
 
 def nanoseconds(raw: msgspec.Raw | str) -> int | None:
@@ -165,7 +177,7 @@ def nanoseconds(raw: msgspec.Raw | str) -> int | None:
         return int(whole + fraction.ljust(3, "0"))
     try:
         number = Decimal(text) * 1000
-    except InvalidOperation:
+    except DecimalException:
         return None
     if not number.is_finite() or abs(number) >= _LIMIT:
         return None
@@ -189,12 +201,14 @@ def _thread_part(value: object) -> int | str | None:
         return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return value if isinstance(value, int) and abs(value) < _LIMIT else None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _THREAD_LIMIT:
+        return value
+    return None
 
 
 def _args_of(raw: msgspec.Raw) -> _Args | None:
     """The arguments; empty ones when the event has none, None when they are no object."""
-    if not len(raw):
+    if not len(raw) or raw == _NULL:
         return _Args()
     try:
         return _decode_args(raw)

@@ -52,7 +52,7 @@ class Integers(NamedTuple):
 
 
 def integers(text: Text, at: Int64s) -> Integers:
-    """Integers of 1 to 16 digits that start at byte offsets `at`; longer ones are not valid."""
+    """Integers of 1 to 15 digits that start at byte offsets `at`; longer ones are not valid."""
     high, high_width = _digits(text.words[at])
     values = high.astype(np.int64)
     widths = high_width.astype(np.int64)

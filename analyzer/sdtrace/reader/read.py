@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,12 +20,17 @@ from sdtrace.reader.columns import Decoded, EventColumns, Head, MemoryEvent, Met
 from sdtrace.reader.events import EventTable
 from sdtrace.reader.heads import HeadLines
 from sdtrace.reader.layout import BOUNDARY_CUT, EVENT_BOUNDARY, PADDING, STARTS_LIKE_KINETO, decode_layout
-from sdtrace.reader.streams import BLOCK_BYTES, Stream, open_stream
+from sdtrace.reader.streams import open_blocks
 from sdtrace.reader.walk import decode_block, decode_single
 
 _EVENTS_KEY: Final = re.compile(rb'"traceEvents"\s*:\s*\[')
+_FIRST_EVENT: Final = re.compile(rb'("traceEvents"\s*:\s*\[)\s*\{\s*"(?:ph|cat|name|pid|tid|ts)"\s*:')
+_BLANKS: Final = b"\xef\xbb\xbf \t\r\n"
 _MAX_HEAD_BYTES: Final = 64 << 20
 _MAX_EVENT_BYTES: Final = 64 << 20
+_MAX_TAIL_BYTES: Final = 64 << 20
+_MAX_CANDIDATES: Final = 20
+"""Places in the head of a file that may be the key of the events, but may stand in a nested object."""
 _WORKERS: Final = 2
 _IN_FLIGHT: Final = 3
 
@@ -52,38 +59,36 @@ def read_raw(path: Path, keep_args: frozenset[str] = frozenset()) -> RawTrace:
 
     Raises UnreadableTrace, one line long, when the file is missing or no trace.
     """
-    with open_stream(path) as stream:
-        blocks = _blocks(stream, path)
-        top_level, events = _head(path, blocks)
-        reading = _Reading(path, top_level, keep_args)
-        reading.run(events, blocks)
+    with open_blocks(path) as blocks:
+        beginning = _beginning(path, blocks)
+        reading = _Reading(path, beginning, keep_args)
+        reading.run(beginning.events, blocks)
     return reading.result()
 
 
-def _blocks(stream: Stream, path: Path) -> Iterator[bytes]:
-    damage: tuple[type[Exception], ...] = (OSError, *stream.errors)
-    try:
-        while block := stream.read(BLOCK_BYTES):
-            yield block
-    except EOFError:
-        return  # a compressed file that was cut: what came before is kept and found to be unfinished
-    except damage as error:
-        raise UnreadableTrace(f"{path}: cannot be read: {error}; is it damaged?") from error
-
-
-def _head(path: Path, blocks: Iterator[bytes]) -> tuple[dict[str, Any], bytes]:
+class _Beginning(NamedTuple):
     """What stands before the first event, and the start of the events' text."""
+
+    top_level: dict[str, Any]
+    events: bytes
+    is_array: bool = False
+    is_damaged: bool = False
+
+
+def _beginning(path: Path, blocks: Iterator[bytes]) -> _Beginning:
     text = b""
     for block in blocks:
         text += block
-        start = text.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+        start = text.lstrip(_BLANKS)[:1]
         if start == b"[":
-            return {}, text[text.index(b"[") + 1 :]
-        for found in _EVENTS_KEY.finditer(text):
+            return _Beginning({}, text[text.index(b"[") + 1 :], is_array=True)
+        for found in islice(_EVENTS_KEY.finditer(text), _MAX_CANDIDATES):
             top_level = _object(text[: found.end()] + b"]}")
             if top_level is not None:
                 top_level.pop("traceEvents", None)
-                return top_level, text[found.end() :]
+                return _Beginning(top_level, text[found.end() :])
+        if damaged := _FIRST_EVENT.search(text):
+            return _Beginning({}, text[damaged.end(1) :], is_damaged=True)
         if len(text) > _MAX_HEAD_BYTES or (start and start != b"{"):
             break
     raise UnreadableTrace(f"{path}: {_no_trace(text)}")
@@ -91,9 +96,11 @@ def _head(path: Path, blocks: Iterator[bytes]) -> tuple[dict[str, Any], bytes]:
 
 def _no_trace(text: bytes) -> str:
     expected = "expected what torch.profiler's export_chrome_trace writes"
-    if not text.strip():
+    if not text:
         return "is empty"
-    if text.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
+    if not text.strip(_BLANKS):
+        return f"holds nothing but blanks; {expected}"
+    if text.lstrip(_BLANKS)[:1] != b"{":
         return f"is not JSON, so no trace; {expected}"
     if _object(text) is None:
         return f"is not valid JSON and has no traceEvents; {expected}"
@@ -101,18 +108,26 @@ def _no_trace(text: bytes) -> str:
 
 
 def _object(text: bytes) -> dict[str, Any] | None:
+    """The object that `text` is, also with bytes that are no UTF-8 and with NaN (as text); else None."""
+    text = text.removeprefix(b"\xef\xbb\xbf")
     try:
-        value = msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"))
+        value = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        try:
+            lenient = json.loads(text.decode("utf-8", "replace"), strict=False, parse_constant=str)
+            clean = json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace")
+            value = msgspec.json.decode(clean)
+        except (ValueError, RecursionError):
+            return None
     return value if isinstance(value, dict) else None
 
 
 class _Reading:
     """The state of one pass."""
 
-    def __init__(self, path: Path, top_level: dict[str, Any], keep_args: frozenset[str]) -> None:
-        self._path, self._top_level, self._keep_args = path, top_level, keep_args
+    def __init__(self, path: Path, beginning: _Beginning, keep_args: frozenset[str]) -> None:
+        self._path, self._keep_args = path, keep_args
+        self._top_level, self._is_array = beginning.top_level, beginning.is_array
         self._head_lines = HeadLines()
         self._heads: dict[Head, int] = {}
         self._args: dict[str, int] = {}
@@ -122,7 +137,7 @@ class _Reading:
         self._counts: Counter[str] = Counter()
         self._skipped = 0
         self._ended = False
-        self._cut = False
+        self._cut = beginning.is_damaged
 
     def run(self, text: bytes, blocks: Iterator[bytes]) -> None:
         """Decode all events of `text` and of the blocks after it."""
@@ -154,7 +169,7 @@ class _Reading:
 
     def _run_general(self, text: bytes, blocks: Iterator[bytes]) -> None:
         """Decode one block after the other, whatever the layout."""
-        final = False
+        final, blank = False, 0
         while not final:
             block = next(blocks, b"")
             final = not block
@@ -163,16 +178,28 @@ class _Reading:
             self._gather(table.decoded())
             if walked.rest is not None:
                 self._ended = True
-                self._read_tail(b"".join((walked.rest.encode(), block, *blocks)))
+                self._read_tail(walked.rest.encode() + block, blocks)
                 return
-            if len(walked.carry) > _MAX_EVENT_BYTES:
-                raise UnreadableTrace(f"{self._path}: one event is longer than 64 MiB; is this a trace?")
-            self._cut |= walked.cut
+            blank = 0 if not table.is_empty else blank + len(text) - len(walked.carry)
+            if walked.cut or max(blank, len(walked.carry)) > _MAX_EVENT_BYTES:
+                self._cut = True
+                return
             text = walked.carry + block
 
-    def _read_tail(self, tail: bytes) -> None:
+    def _read_tail(self, tail: bytes, blocks: Iterator[bytes]) -> None:
         """Keys after the events, such as `traceName`."""
-        self._top_level.update(_object(b"{" + tail.strip().lstrip(b",")) or {})
+        parts = [tail]
+        for block in blocks:
+            parts.append(block)
+            if sum(map(len, parts)) > _MAX_TAIL_BYTES:
+                self._cut = True
+                return
+        tail = b"".join(parts).strip()
+        if self._is_array:
+            return
+        told = _object(b"{" + tail.lstrip(b","))
+        self._cut |= told is None
+        self._top_level.update(told or {})
 
     def _gather(self, decoded: Decoded) -> None:
         columns = decoded.columns

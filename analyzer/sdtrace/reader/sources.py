@@ -17,7 +17,11 @@ def resolve(inputs: Sequence[str]) -> list[Path | UnreadableTrace]:
     """Each input as files, in order and without repeats; an error stands where an input gives none."""
     found: dict[Path | UnreadableTrace, None] = {}
     for text in inputs:
-        for item in _resolve_one(text):
+        try:
+            items = _resolve_one(text)
+        except OSError as error:
+            items = [UnreadableTrace(f"{text}: cannot be looked at: {error.strerror}")]
+        for item in items:
             found.setdefault(item)
     return list(found)
 

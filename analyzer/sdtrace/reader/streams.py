@@ -5,76 +5,97 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, cast
+from typing import BinaryIO, Final, Protocol, cast
 
 from sdtrace.errors import UnreadableTrace
 from sdtrace.reader.sources import STDIN
 
 BLOCK_BYTES: Final = 16 << 20
+_COMPRESSED_BYTES: Final = 1 << 20
 _GZIP, _ZSTD, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00"
-
-
-class Stream(NamedTuple):
-    """Decompressed bytes: `read(size)`, and what it raises, besides OSError, on damaged data."""
-
-    read: Callable[[int], bytes]
-    errors: tuple[type[Exception], ...] = ()
+_MAX_EXPANSION: Final = 400
+"""Traces shrink 15 to 40 times. gzip cannot exceed 1032."""
+_EXPANSION_MATTERS: Final = 256 << 20
+_MAX_WINDOW: Final = 256 << 20
+"""What xz may ask for; its largest preset takes 65 MiB. zstd has such a limit by itself."""
 
 
 @contextmanager
-def open_stream(path: Path) -> Iterator[Stream]:
+def open_blocks(path: Path) -> Iterator[Iterator[bytes]]:
     """The plain bytes of `path` (`-` is standard input), whatever compression its first bytes tell.
 
-    Raises UnreadableTrace when it cannot be opened or needs a package that is not installed.
+    Blocks are at most 16 MiB long. A compressed file that was cut ends where it was cut.
+    Raises UnreadableTrace, also while blocks are read: the file cannot be opened or read, is damaged,
+    needs a package that is not installed, or grows so much that it can be no trace.
     """
     try:
-        raw = cast(BinaryIO, sys.stdin.buffer) if path == STDIN else path.open("rb")
-    except OSError as error:
-        raise UnreadableTrace(f"{path}: cannot be opened: {error.strerror}") from error
-    with raw:
-        start = raw.read(6)
-        yield _decompressed(path, cast(BinaryIO, _Rewound(start, raw)), start)
+        file = cast(BinaryIO, sys.stdin.buffer) if path == STDIN else path.open("rb")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UnreadableTrace(f"{path}: cannot be opened: {reason}") from error
+    with file:
+        yield _blocks(path, file)
 
 
-class _Rewound:
+def _blocks(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    produced = 0
+    errors: list[type[Exception]] = [OSError, EOFError]
+    try:
+        start = file.read(6)
+        source = _Source(start, file)
+        for block in _decompressed(path, source, start, errors):
+            produced += len(block)
+            if produced > max(_EXPANSION_MATTERS, _MAX_EXPANSION * source.consumed):
+                raise UnreadableTrace(f"{path}: grows more than {_MAX_EXPANSION} times; no trace does")
+            yield block
+        if source.consumed and not produced:
+            raise UnreadableTrace(f"{path}: holds nothing that can be decompressed; was it cut?")
+    except tuple(errors) as error:
+        raise UnreadableTrace(f"{path}: cannot be read: {error}; is it damaged?") from error
+
+
+class _Source:
     """A stream whose first bytes, already read, are read again: standard input cannot seek."""
 
     def __init__(self, start: bytes, stream: BinaryIO) -> None:
         self._start, self._stream = start, stream
+        self.consumed = 0
 
     def read(self, size: int = -1) -> bytes:
-        if not self._start:
-            return self._stream.read(size)
         start, self._start = self._start, b""
-        return start + self._stream.read(size if size < 0 else max(0, size - len(start)))
+        data = start + self._stream.read(size if size < 0 else max(0, size - len(start)))
+        self.consumed += len(data)
+        return data
 
-    def readinto(self, buffer: bytearray) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
 
-    def seekable(self) -> bool:
-        return False
-
-    def readable(self) -> bool:
-        return True
+class _Decompressor(Protocol):
+    """What `bz2.BZ2Decompressor`, `lzma.LZMADecompressor` and `igzip_lib.IgzipDecompressor` share."""
 
     @property
-    def closed(self) -> bool:
-        return self._stream.closed
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
-def _decompressed(path: Path, stream: BinaryIO, start: bytes) -> Stream:
+def _decompressed(
+    path: Path, source: _Source, start: bytes, errors: list[type[Exception]]
+) -> Iterator[bytes]:
+    """Plain blocks; what the library raises on damaged data is added to `errors`."""
     if start.startswith(_GZIP):
-        from isal import igzip, isal_zlib  # noqa: PLC0415  # only compressed traces need it
+        from isal import igzip_lib  # noqa: PLC0415  # only compressed traces need it
 
-        errors = cast(tuple[type[Exception], ...], (isal_zlib.error,))
-        return Stream(igzip.IGzipFile(fileobj=stream).read, errors)
+        errors.append(cast(type[Exception], igzip_lib.error))
+        return _members(source, partial(igzip_lib.IgzipDecompressor, flag=igzip_lib.DECOMP_GZIP), _GZIP)
     if start.startswith(_XZ):
         import lzma  # noqa: PLC0415  # only compressed traces need it
 
-        return Stream(lzma.LZMAFile(stream).read, (lzma.LZMAError,))
+        errors.append(lzma.LZMAError)
+        return _members(source, partial(lzma.LZMADecompressor, memlimit=_MAX_WINDOW), _XZ)
     if start.startswith(_ZSTD):
         try:
             import zstandard  # noqa: PLC0415  # an optional extra
@@ -82,6 +103,23 @@ def _decompressed(path: Path, stream: BinaryIO, start: bytes) -> Stream:
             raise UnreadableTrace(
                 f"{path}: is compressed with zstd; run: pip install 'sdtrace[zstd]'"
             ) from error
-        reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
-        return Stream(reader.read, (zstandard.ZstdError,))
-    return Stream(stream.read)
+        errors.append(zstandard.ZstdError)
+        reader = zstandard.ZstdDecompressor().stream_reader(cast(BinaryIO, source), read_across_frames=True)
+        return iter(partial(reader.read, BLOCK_BYTES), b"")
+    return iter(partial(source.read, BLOCK_BYTES), b"")
+
+
+def _members(source: _Source, start_member: Callable[[], _Decompressor], magic: bytes) -> Iterator[bytes]:
+    """One compressed member after the other; whatever follows the last is not looked at."""
+    data = source.read(_COMPRESSED_BYTES)
+    while data.startswith(magic):
+        member = start_member()
+        while not member.eof:
+            if member.needs_input and not data and not (data := source.read(_COMPRESSED_BYTES)):
+                return
+            if block := member.decompress(data, BLOCK_BYTES):
+                yield block
+            data = b""
+        data = member.unused_data
+        if len(data) < len(magic):
+            data += source.read(_COMPRESSED_BYTES)

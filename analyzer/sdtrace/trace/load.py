@@ -109,6 +109,6 @@ def _top_level(told: dict[str, Any]) -> dict[str, Any]:
     if isinstance(facts, str):
         try:
             return {**told, "sdtrace": json.loads(facts)}
-        except ValueError:
+        except (ValueError, RecursionError):
             return told
     return told

@@ -20,10 +20,12 @@ _MAX_TOLD: Final = 20
 def find_impossible(trace: Trace) -> Trace:
     """The trace without its impossible events.
 
-    Impossible is a negative duration, a time beyond 13 days, and a device duration that dwarfs the
-    whole rest: a handful of kernels that would be most of device time and outlast all host activity.
+    Impossible is a negative duration, a time beyond 13 days, a start before the trace's first event,
+    and a device duration that dwarfs the whole rest: a handful of kernels that would be most of device
+    time and outlast all host activity.
     """
     bad = (trace.dur_ns < 0) | (trace.dur_ns >= MAX_NS) | (np.abs(trace.start_ns) >= MAX_NS)
+    bad |= trace.in_categories(HOST | DEVICE) & (trace.start_ns < 0)
     bad |= _dwarfing(trace, ~bad)
     if not bad.any():
         return trace
