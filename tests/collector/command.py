@@ -6,7 +6,6 @@ Only the command's own process is kept from torch: its workers are fresh interpr
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -27,18 +26,13 @@ except SdtraceError as error:
 
 def start(*arguments: str | Path, memory: int | None = None, **environment: str) -> subprocess.Popen[str]:
     """The running command; stdout and stderr are pipes. `memory`: bytes it and its workers may address."""
-
-    def limit() -> None:
-        if memory is not None:
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-
+    limit = f"import resource\nresource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))" if memory else ""
     return subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, *map(str, arguments)],
+        [sys.executable, "-c", limit + _PROGRAM, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environment},
-        preexec_fn=limit,
     )
 
 

@@ -81,8 +81,7 @@ def test_a_variant_that_fails_costs_itself_alone(tmp_path: Path, scratch: Path) 
         "--device",
         "cpu",
     )
-    environment = {"CXX": "/bin/false", "TMPDIR": str(scratch)}
-    result = collect(*variants, *SHORT, "-o", tmp_path / "out", **environment)
+    result = collect(*variants, *SHORT, "-o", tmp_path / "out", CXX="/bin/false", TMPDIR=str(scratch))
     assert result.returncode == 1
     assert "sdtrace: bf16_sdpa_regional: InductorError: InvalidCxxCompiler" in result.stderr
     log = Path(result.stderr.strip().rpartition("the log is ")[2])
