@@ -26,7 +26,10 @@ _STAGES: Final = tuple(
         ("inductor lowering", r"GraphLowering\.run|graph_lowering"),
         ("scheduling and fusion", r"Scheduler\.(?!codegen)"),
         ("code generation", r"Scheduler\.codegen|WrapperCodegen|CppWrapper|GraphLowering\.|code_gen"),
-        ("triton compile and wait", r"async_compile|AsyncCompile|triton_compile|CachingAutotuner|StaticAutotuner"),
+        (
+            "triton compile and wait",
+            r"async_compile|AsyncCompile|triton_compile|CachingAutotuner|StaticAutotuner",
+        ),
         ("loading code", r"PyCodeCache|CppCodeCache"),
         ("caches", r"FxGraphCache|AOTAutogradCache|TritonBundler|codecache"),
         ("inductor, other", r"compile_fx|fx_codegen|inductor_compile|backend_compile|call_user_compiler"),
@@ -34,13 +37,14 @@ _STAGES: Final = tuple(
     )
 )
 
+
 class Stage(NamedTuple):
     """One stage; exclusive times of all stages are disjoint and sum to the compile phase."""
 
     stage: str
     exclusive_ns: int
     inclusive_ns: int
-    count: int
+    calls: int
 
 
 def compile_stages(trace: Trace, rows: Int64s, phase: Intervals) -> list[Stage]:
@@ -60,7 +64,7 @@ def compile_stages(trace: Trace, rows: Int64s, phase: Intervals) -> list[Stage]:
             stage=stage,
             exclusive_ns=exclusive[stage],
             inclusive_ns=total(intersect(union(start[label == stage], end[label == stage]), phase)),
-            count=int((outermost & (label == stage)).sum()),
+            calls=int((outermost & (label == stage)).sum()),
         )
         for stage in exclusive
     ]

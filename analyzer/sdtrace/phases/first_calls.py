@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.attribution.host import HostEvents, sum_by
+from sdtrace.attribution.nesting import Int32s
 from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, union
+from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, covered, union
+from sdtrace.phases.marks import outermost
 from sdtrace.reader.categories import LAUNCHES
 
 _TIMES_MEDIAN: Final = 10
@@ -38,27 +40,27 @@ class FirstCalls(NamedTuple):
 def find_first_calls(told: Attribution, overhead: Intervals, before_ns: int) -> FirstCalls:
     """Slow first calls that start before `before_ns` and outside `overhead` (compile and the like).
 
-    Time spent waiting for the device is not counted: a call that waits is not slow by itself.
+    Overhead inside a call, and time spent waiting for the device, are not counted as its own.
     """
     host = told.host
     ops = _outermost_ops(told)
     ops = ops[~contains(overhead, host.start_ns[ops])]
     if not ops.size:
         return FirstCalls(ops, ops)
-    busy = host.dur_ns[ops] - _waiting_ns(told)[ops]
+    start = host.start_ns[ops]
+    busy = host.dur_ns[ops] - covered(overhead, start, start + host.dur_ns[ops]) - _waiting_ns(told)[ops]
     median = _medians(host.name[ops], busy)
     excess = busy - median
-    slow = (excess > _MIN_EXCESS_NS) & (busy > _TIMES_MEDIAN * median) & (host.start_ns[ops] < before_ns)
+    slow = (excess > _MIN_EXCESS_NS) & (busy > _TIMES_MEDIAN * median) & (start < before_ns)
     return FirstCalls(ops[slow], excess[slow].astype(np.int64))
 
 
 def _outermost_ops(told: Attribution) -> Int64s:
-    """Ops (`namespace::name`, and Triton kernels' launchers) that no other op encloses directly."""
+    """Ops (`namespace::name`, and Triton kernels' launchers) that no other op encloses."""
     names = told.trace.names
     like_op = np.array(["::" in name or name.startswith("triton_") for name in names], np.bool_)
     is_op: Bools = told.trace.in_categories({"cpu_op"})[told.host.row] & like_op[told.host.name]
-    parent = told.host.tree_parent
-    return np.flatnonzero(is_op & ~((parent >= 0) & is_op[parent]))
+    return outermost(told, np.flatnonzero(is_op))
 
 
 def _waiting_ns(told: Attribution) -> Int64s:
@@ -74,10 +76,12 @@ def _waiting_ns(told: Attribution) -> Int64s:
     return waiting
 
 
-def _medians(group: Int64s, values: Int64s) -> Int64s:
+def _medians(group: Int32s, values: Int64s) -> Int64s:
     """For each value the median of its group; the value itself in groups too small to tell."""
     order = np.lexsort((values, group))
-    _, first, inverse, counts = np.unique(group[order], return_index=True, return_inverse=True, return_counts=True)
+    _, first, inverse, counts = np.unique(
+        group[order], return_index=True, return_inverse=True, return_counts=True
+    )
     middle = values[order][first + counts // 2]
     result = np.empty(len(values), np.int64)
     result[order] = np.where(counts[inverse] >= _MIN_CALLS, middle[inverse], values[order])

@@ -68,6 +68,19 @@ def contains(a: Intervals, points: Int64s) -> Bools:
     return (place >= 0) & (points < a.end[np.maximum(place, 0)])
 
 
+def covered(a: Intervals, start: Int64s, end: Int64s) -> Int64s:
+    """How much of each span [start, end) is in the set, in nanoseconds."""
+    return _measure_before(a, end) - _measure_before(a, start)
+
+
+def _measure_before(a: Intervals, points: Int64s) -> Int64s:
+    """How much of the set lies before each point."""
+    lengths = np.append(0, np.cumsum(a.end - a.start))
+    place = np.searchsorted(a.start, points, side="right")
+    beyond = np.append(0, a.end)[place] - points
+    return lengths[place] - np.where(place > 0, np.maximum(beyond, 0), 0)
+
+
 def _complement(a: Intervals, low: int, high: int) -> Intervals:
     return union(np.append(low, a.end), np.append(a.start, high))
 

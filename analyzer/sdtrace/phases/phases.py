@@ -16,7 +16,7 @@ from sdtrace.phases.intervals import (
     Bools,
     Int64s,
     Intervals,
-    intersect,
+    covered,
     join,
     nothing,
     subtract,
@@ -56,11 +56,11 @@ class Phases:
 
     def work_mask(self, phase: str) -> Bools:
         """Which pieces of device work were launched in `phase`."""
-        return self.work_code == PHASES.index(phase)
+        return np.equal(self.work_code, PHASES.index(phase))
 
     def host_mask(self, phase: str) -> Bools:
         """Which host events started in `phase`."""
-        return self.host_code == PHASES.index(phase)
+        return np.equal(self.host_code, PHASES.index(phase))
 
 
 def find_phases(told: Attribution, iterations: Iterations) -> Phases:
@@ -127,13 +127,8 @@ def _warmup_iterations(iterations: Iterations, overhead: Intervals, first_calls:
     start, end = iterations.start_ns, iterations.end_ns
     if len(start) < 2:
         return np.zeros(len(start), np.bool_)
-    holds = np.array(
-        [
-            _within(overhead, a, b) > 0 or _within(first_calls, a, b) > _FIRST_CALLS_MATTER * (b - a)
-            for a, b in zip(start.tolist(), end.tolist(), strict=True)
-        ],
-        np.bool_,
-    )
+    holds = covered(overhead, start, end) > 0
+    holds |= covered(first_calls, start, end) > _FIRST_CALLS_MATTER * (end - start)
     if holds.all():
         return np.zeros(len(start), np.bool_)
     marked = np.flatnonzero(holds)
@@ -157,10 +152,6 @@ def _until_last(iterations: Iterations, is_warmup: Bools) -> Intervals:
     if not leading.size:
         return spans
     return join(spans, Intervals(np.array([0], np.int64), iterations.end_ns[leading[-1:]]))
-
-
-def _within(spans: Intervals, start: int, end: int) -> int:
-    return total(intersect(spans, union(np.array([start]), np.array([end]))))
 
 
 def _stalls(trace: Trace) -> Intervals:

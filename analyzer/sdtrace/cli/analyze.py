@@ -1,0 +1,83 @@
+"""`sdtrace analyze`: reports on one or more traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sdtrace.cli.inputs import TRACES, read_each
+
+if TYPE_CHECKING:
+    from sdtrace.report.model import Report
+
+_FORMATS = ("html", "md", "json", "csv", "parquet", "terminal")
+_TOP_FILE, _TOP_TERMINAL = 25, 8
+
+
+@click.command("analyze", short_help="Say where the time of each trace went; write reports.")
+@TRACES
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report"), show_default=True)
+@click.option(
+    "--format",
+    "formats",
+    default="html,md,json",
+    show_default=True,
+    help=f"Any of {', '.join(_FORMATS)}; terminal alone writes no files.",
+)
+@click.option("--phase", help="Limit ops, kernels and categories to one phase, such as steady.")
+@click.option(
+    "--op-times",
+    type=click.Choice(["true", "torch"]),
+    default="true",
+    show_default=True,
+    help="Count each kernel once, for the op that launched it; or as torch's own table does.",
+)
+@click.option(
+    "--top", type=click.IntRange(min=1), help=f"Rows of long tables. [{_TOP_FILE}; terminal {_TOP_TERMINAL}]"
+)
+@click.option("--rules", type=click.Path(path_type=Path), help="A TOML file with categories of your own.")
+@click.option("--baseline", help="The trace that others are compared with, by name. [the slowest]")
+@click.option("--force", is_flag=True, help="Replace reports that exist.")
+def command(
+    traces: tuple[str, ...], output: Path, formats: str, force: bool, top: int | None, **options: Any
+) -> int:
+    """Read traces (files, folders, patterns, - for stdin) and say where the time went.
+
+    Prints the short answer and writes report.html, report.md and report.json.
+    """
+    from sdtrace.analysis import Options, analyze, build_report  # noqa: PLC0415  # keeps --help fast
+
+    chosen = _chosen(formats)
+    files = [name for name in chosen if name != "terminal"]
+    baseline = options.pop("baseline")
+    asked = Options.of(**options)
+    reports, failures = read_each(traces, lambda path: analyze(path, asked))
+    if reports:
+        report = build_report(reports, baseline)
+        _show(report, top or _TOP_TERMINAL)
+        if files:
+            from sdtrace.report.write import write_reports  # noqa: PLC0415  # as above
+
+            written = write_reports(report, output, files, top=top or _TOP_FILE, force=force)
+            click.echo(f"Wrote {', '.join(str(path) for path in written)}", err=True)
+    return 3 if failures else 0
+
+
+def _chosen(formats: str) -> list[str]:
+    names = [name.strip() for name in formats.split(",") if name.strip()]
+    unknown = [name for name in names if name not in _FORMATS]
+    if unknown or not names:
+        raise click.BadParameter(
+            f"{unknown[0] if unknown else formats!r} is none of {', '.join(_FORMATS)}", param_hint="--format"
+        )
+    return names
+
+
+def _show(report: Report, top: int) -> None:
+    from rich.console import Console  # noqa: PLC0415  # as above
+
+    from sdtrace.report.terminal import render_terminal  # noqa: PLC0415  # as above
+
+    render_terminal(report, Console(), top)

@@ -1,0 +1,65 @@
+"""What the commands that read traces have in common: arguments, errors per file, progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from sdtrace.errors import UnreadableTrace
+
+Result = TypeVar("Result")
+
+TRACES = click.argument("traces", nargs=-1, required=True, metavar="TRACE...")
+ONE_TRACE = click.argument("trace", metavar="TRACE")
+
+
+def one_file(text: str) -> Path:
+    """The single file that `text` names. Raises UnreadableTrace when it names none or several."""
+    from sdtrace.reader import resolve  # noqa: PLC0415  # numpy, which `--help` does without
+
+    found = resolve([text])
+    for item in found:
+        if isinstance(item, UnreadableTrace):
+            raise item
+    if len(found) > 1:
+        raise UnreadableTrace(f"{text}: names {len(found)} traces; give one")
+    return next(item for item in found if isinstance(item, Path))
+
+
+def read_each(texts: Sequence[str], work: Callable[[Path], Result]) -> tuple[list[Result], int]:
+    """Apply `work` to each trace; what cannot be read is said on stderr and counted, the others go on."""
+    from sdtrace.reader import resolve  # noqa: PLC0415  # as above
+
+    results: list[Result] = []
+    failures = 0
+    found = resolve(texts)
+    with _progress(len(found)) as tell:
+        for item in found:
+            try:
+                if isinstance(item, UnreadableTrace):
+                    raise item
+                tell(item)
+                results.append(work(item))
+            except UnreadableTrace as error:
+                failures += 1
+                click.echo(f"sdtrace: {error}", err=True)
+    return results, failures
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[Path], None]]:
+    """Say which file is being read, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415  # only on a terminal
+    from rich.markup import escape  # noqa: PLC0415  # as above
+
+    with Console(stderr=True).status("reading") as status:
+        done = iter(range(1, total + 1))
+        yield lambda path: status.update(f"reading {next(done)} of {total}: {escape(str(path))}")

@@ -1,0 +1,45 @@
+"""`sdtrace query`: SQL over the events of a trace."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from sdtrace.cli.inputs import ONE_TRACE, one_file
+from sdtrace.errors import UsageError
+
+_ROWS = 50
+
+
+@click.command("query", short_help="Ask a trace in SQL.")
+@ONE_TRACE
+@click.argument("sql")
+@click.option("--csv", "as_csv", is_flag=True, help="All rows as CSV, for pipes.")
+@click.option("--rows", type=click.IntRange(min=1), default=_ROWS, show_default=True, help="Rows to print.")
+def command(trace: str, sql: str, as_csv: bool, rows: int) -> None:
+    """Run SQL on the table `events` of TRACE.
+
+    Columns: name, category, thread, start_ns, dur_ns (integer nanoseconds since the first event),
+    external_id, correlation, nbytes, phase (of the launch, for device work).
+
+    \b
+    sdtrace query X.json "SELECT name, count(*) n, sum(dur_ns) ns FROM events
+      WHERE category = 'kernel' AND phase = 'steady' GROUP BY name ORDER BY ns DESC"
+    """
+    import polars as pl  # noqa: PLC0415  # keeps --help fast
+
+    from sdtrace.analysis import events_frame  # noqa: PLC0415  # as above
+
+    frame = events_frame(one_file(trace))
+    try:
+        result = pl.SQLContext(events=frame).execute(sql, eager=True)
+    except pl.exceptions.PolarsError as error:
+        raise UsageError(
+            f"the query failed: {str(error).splitlines()[0]}; columns: {', '.join(frame.columns)}"
+        ) from error
+    if as_csv:
+        sys.stdout.write(result.write_csv())
+        return
+    with pl.Config(tbl_rows=rows, fmt_str_lengths=80, tbl_hide_column_data_types=True, tbl_cols=-1):
+        click.echo(result)

@@ -1,0 +1,44 @@
+"""`sdtrace table`: torch's own op table."""
+
+from __future__ import annotations
+
+import click
+
+from sdtrace.cli.inputs import ONE_TRACE, one_file
+
+
+@click.command("table", short_help="Print torch's own op table, from the file alone.")
+@ONE_TRACE
+@click.option("--sort-by", metavar="KEY", help="Such as self_cuda_time_total; unsorted as in torch.")
+@click.option("--row-limit", type=int, default=100, show_default=True, help="-1 prints all.")
+@click.option("--max-name-column-width", type=click.IntRange(min=4), default=55, show_default=True)
+@click.option(
+    "--op-times",
+    type=click.Choice(["torch", "true"]),
+    default="torch",
+    show_default=True,
+    help="As torch counts, double counting included; or each kernel once.",
+)
+@click.option("--phase", help="Only what ran or was launched in one phase, such as steady.")
+def command(
+    trace: str,
+    sort_by: str | None,
+    row_limit: int,
+    max_name_column_width: int,
+    op_times: str,
+    phase: str | None,
+) -> None:
+    """Print what `key_averages().table()` printed where TRACE was made: every row, to the nanosecond."""
+    from sdtrace.analysis import Options, op_rows  # noqa: PLC0415  # keeps --help fast
+    from sdtrace.report.table import render_table  # noqa: PLC0415  # as above
+
+    rows, device = op_rows(one_file(trace), Options.of(phase=phase, op_times=op_times))
+    table = render_table(
+        rows,
+        sort_by=sort_by,
+        row_limit=row_limit,
+        max_name_column_width=max_name_column_width,
+        device_name=device,
+        ranges_as_torch=op_times == "torch",
+    )
+    click.echo(table, nl=False)

@@ -1,0 +1,16 @@
+"""What to know and what to change, each with its evidence, most valuable first."""
+
+from __future__ import annotations
+
+from sdtrace.findings import device, host, overhead, quality
+from sdtrace.findings.evidence import Culprit, Evidence, Finding, PhaseNumbers, Range
+
+__all__ = ["Culprit", "Evidence", "Finding", "PhaseNumbers", "Range", "find_all"]
+
+_ORDER = {"high": 0, "medium": 1, "low": 2, "info": 3}
+
+
+def find_all(evidence: Evidence) -> list[Finding]:
+    """All findings, by severity and then by what they save."""
+    found = [finding for module in (quality, overhead, host, device) for finding in module.find(evidence)]
+    return sorted(found, key=lambda finding: (_ORDER[finding.severity], -(finding.saving_ns or 0)))

@@ -1,0 +1,91 @@
+"""What findings are drawn from: numbers already computed, nothing of the trace itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
+
+Severity = Literal["high", "medium", "low", "info"]
+Confidence = Literal["certain", "likely", "guess"]
+
+
+class Finding(NamedTuple):
+    """Something to know or to change. `saving_ns` is per steady iteration unless the text says once."""
+
+    id: str
+    severity: Severity
+    title: str
+    evidence: str
+    advice: str
+    saving_ns: int | None = None
+    confidence: Confidence = "certain"
+
+
+class PhaseNumbers(NamedTuple):
+    """Host wall and device work of one phase, in nanoseconds."""
+
+    wall_ns: int
+    gpu_ns: int
+    events: int
+
+
+class Range(NamedTuple):
+    """A device row of a user annotation: a hull, not work."""
+
+    name: str
+    total_ns: int
+
+
+class Culprit(NamedTuple):
+    """An op that something is charged to, and how much, in nanoseconds."""
+
+    name: str
+    ns: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All times in integer nanoseconds. `steady_*` cover the steady phase, or all where there is none."""
+
+    wall_ns: int
+    phases: Mapping[str, PhaseNumbers]
+    n_iterations: int
+    n_steady: int
+    """Steady iterations; 0 when none can be told."""
+    steady_wall_ns: int | None
+    """Median wall of a steady iteration."""
+    steady_work_ns: int
+    steady_kernels: Sequence[KernelRow]
+    steady_categories: Sequence[CategoryRow]
+    autotune_categories: Sequence[CategoryRow]
+    autotune_calls: int
+    compile_calls: int
+    late_overhead: Sequence[int] = ()
+    """Indices of later iterations that hold compile, autotune or capture again."""
+    first_calls: Sequence[Culprit] = ()
+    first_calls_ns: int = 0
+    steady_idle: Mapping[str, int] = field(default_factory=dict)
+    """Idle time by cause within steady state."""
+    sync_culprits: Sequence[Culprit] = ()
+    small_kernels: int = 0
+    """Steady kernels under 5 us."""
+    ranges: Sequence[Range] = ()
+    work_ns: int = 0
+    run: Mapping[str, Any] = field(default_factory=dict)
+    unprofiled_wall_ns: int | None = None
+    autotune_by_pattern: bool = False
+    skipped: int = 0
+    quarantined: int = 0
+    quarantined_examples: Sequence[str] = ()
+    salvaged: bool = False
+
+    def per_iteration(self, ns: float) -> int:
+        """A sum over the steady phase as a share of one steady iteration."""
+        return round(ns / max(1, self.n_steady))
+
+    def steady_share(self, ns: float) -> float:
+        """Percent of steady device work."""
+        return 100 * ns / self.steady_work_ns if self.steady_work_ns else 0.0

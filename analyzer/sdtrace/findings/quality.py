@@ -1,0 +1,53 @@
+"""Findings about the trace itself: what is damaged, and which of torch's rows mislead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.text import listed, percent, seconds
+
+
+def find(e: Evidence) -> Iterator[Finding]:
+    """What a reader must know before trusting the numbers."""
+    if e.quarantined:
+        yield Finding(
+            "trace.impossible",
+            "high",
+            f"{e.quarantined:,} events have impossible times and are left out of every sum",
+            f"Such as {listed(e.quarantined_examples, 2)}.",
+            "Record the trace again; a damaged disk or a profiler bug writes such numbers.",
+        )
+    if e.salvaged:
+        yield Finding(
+            "trace.cut",
+            "medium",
+            "The file ends in the middle",
+            "Everything up to its last whole event is counted; what came after is lost.",
+            "The process died while writing, or the disk was full: export again.",
+        )
+    if e.skipped:
+        yield Finding(
+            "trace.skipped",
+            "medium",
+            f"{e.skipped:,} events could not be read",
+            "They are damaged or lack what an event must have, and count nowhere.",
+            "Export the trace again if their time matters.",
+        )
+    yield from _ranges(e)
+
+
+def _ranges(e: Evidence) -> Iterator[Finding]:
+    """Device rows of annotations exceed all device work: why torch's table shows more than 100 %."""
+    large = [row for row in e.ranges if row.total_ns > e.work_ns / 2]
+    if not large or not e.work_ns:
+        return
+    largest = max(large, key=lambda row: row.total_ns)
+    yield Finding(
+        "trace.ranges",
+        "info",
+        f"`{largest.name}` is a range, not work",
+        f"torch's table gives its device row {percent(largest.total_ns, e.work_ns)} of Self CUDA "
+        f"({seconds(largest.total_ns)} against {seconds(e.work_ns)} of work): it reaches from the first to the last kernel, idle time included.",
+        "Read such rows as wall time on the device. Here they have no percentage.",
+    )
