@@ -1,0 +1,129 @@
+"""Components of the pipeline: when the host ran the text encoder, the UNet or transformer, the VAE, the scheduler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sdtrace.attribution.op_table import Attribution
+from sdtrace.phases.component_names import ANNOTATIONS, BLOCKS, DENOISERS, FUNCTIONS, MODULES, OURS
+from sdtrace.phases.intervals import Int64s
+from sdtrace.phases.iterations import Confidence
+from sdtrace.phases.launches import LaunchTimes
+from sdtrace.phases.marks import named_like, outermost
+
+_Rules = Sequence[tuple[str, re.Pattern[str]]]
+_OUR_RULES: _Rules = [(name, re.compile(f"^{name}$")) for name in OURS]
+
+
+@dataclass(frozen=True)
+class Components:
+    """Calls of components: host spans, disjoint on each thread, sorted by thread and start.
+
+    `code` indexes `names`; all arrays are int64 of one length, times in nanoseconds. `how` says in a
+    sentence how they were found ('' when there are none), `confidence` how far to trust it.
+    """
+
+    names: list[str]
+    code: Int64s
+    thread: Int64s
+    start_ns: Int64s
+    end_ns: Int64s
+    how: str
+    confidence: Confidence
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+    def at(self, points: Int64s, thread: Int64s) -> Int64s:
+        """The component (a code) of each instant on each thread, -1 outside."""
+        result = np.full(len(points), -1, np.int64)
+        for number in np.unique(self.thread).tolist():
+            mine, asked = self.thread == number, np.flatnonzero(thread == number)
+            place = np.searchsorted(self.start_ns[mine], points[asked], side="right") - 1
+            inside = (place >= 0) & (points[asked] < self.end_ns[mine][np.maximum(place, 0)])
+            result[asked[inside]] = self.code[mine][place[inside]]
+        return result
+
+    def of_work(self, launches: LaunchTimes) -> Int64s:
+        """The component (a code) that launched each piece of device work, -1 for none."""
+        return self.at(launches.called_ns, launches.thread)
+
+    def only(self, names: Sequence[str]) -> Components:
+        """The calls of the named components."""
+        wanted = [code for code, name in enumerate(self.names) if name in names]
+        kept = np.isin(self.code, wanted)
+        return replace(
+            self,
+            code=self.code[kept],
+            thread=self.thread[kept],
+            start_ns=self.start_ns[kept],
+            end_ns=self.end_ns[kept],
+        )
+
+
+def no_components() -> Components:
+    """None found."""
+    empty = np.zeros(0, np.int64)
+    return Components([], empty, empty, empty, empty, "", "guess")
+
+
+def find_marked_components(told: Attribution) -> Components:
+    """Components that the trace names: the collector's ranges, else modules, else other people's ranges.
+
+    Where marked spans lie within each other the outermost counts.
+    """
+    annotations = {"user_annotation"}
+    ours = _found(told, _OUR_RULES, annotations)
+    if ours is not None:
+        return replace(ours, how="Components are the collector's annotations.", confidence="certain")
+    modules = _found(told, [*MODULES, *FUNCTIONS], {"python_function"})
+    if modules is not None and len(modules.only([name for name, _ in MODULES])):
+        return replace(modules, how="Components are nn.Module calls, by their class.", confidence="certain")
+    others = _found(told, ANNOTATIONS, annotations)
+    if others is not None:
+        return replace(others, how="Components are annotations, by their name.", confidence="likely")
+    return no_components()
+
+
+def find_blocks(told: Attribution, components: Components) -> Components:
+    """Down, middle and up blocks within UNet calls, where the trace has module events."""
+    blocks = _found(told, BLOCKS, {"python_function"})
+    unet = components.only(DENOISERS[:1])
+    if blocks is None or not len(unet):
+        return no_components()
+    inside = unet.at(blocks.start_ns, blocks.thread) >= 0
+    return Components(
+        [f"unet.{name}" for name in blocks.names],
+        blocks.code[inside],
+        blocks.thread[inside],
+        blocks.start_ns[inside],
+        blocks.end_ns[inside],
+        "Blocks of the UNet are nn.Module calls, by their class.",
+        "certain",
+    )
+
+
+def _found(told: Attribution, rules: _Rules, categories: set[str]) -> Components | None:
+    """The outermost events that match a rule; None when no event does."""
+    matched = [named_like(told, pattern, categories) for _, pattern in rules]
+    events = np.concatenate(matched)
+    if not events.size:
+        return None
+    codes = np.full(len(told.host), -1, np.int64)
+    for code, group in reversed(list(enumerate(matched))):
+        codes[group] = code
+    events = outermost(told, np.unique(events))
+    start = told.host.start_ns[events]
+    return Components(
+        [name for name, _ in rules],
+        codes[events],
+        told.host.thread[events].astype(np.int64),
+        start,
+        start + told.host.dur_ns[events],
+        "",
+        "guess",
+    )

@@ -1,0 +1,201 @@
+"""Idle time of the device: every nanosecond has exactly one cause.
+
+Idle is what lies between the first and the last piece of device work with none running on any stream.
+A gap is split where the host's doing changes; each part has the first of these causes that holds:
+
+- `capture`, `autotune`, `compile`: the host's phase.
+- `device_gap`: when the gap began, launched work was waiting on the device; the host is not to blame.
+- `sync`: the queue was empty and the host in a blocking call.
+- `between_iterations`: the queue was empty and the host in no iteration.
+- `sync` again: after a blocking call returned, for as long as it lasted. The host is late by so much.
+- `data_wait`: the host was fetching the next batch.
+- `host_stall`: more than 100 ms without any op or runtime call; nothing in the trace explains it.
+- `other`: the trace does not tell when the next work was launched.
+- `launch_bound`: the host was on its way to the next launch, or the launch on its way to the device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdtrace.attribution.op_table import Attribution
+from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, intersect, join, subtract, union
+from sdtrace.phases.iterations import Iterations
+from sdtrace.phases.launches import LaunchTimes
+from sdtrace.phases.timeline import AUTOTUNE, CAPTURE, COMPILE, STALL, Timeline
+from sdtrace.phases.waits import (
+    BlockingCalls,
+    asking_ops,
+    blocking_calls,
+    data_waits,
+    long_silence,
+    lost_by_waiting,
+    time_by_name,
+)
+
+CAUSES: Final = (
+    CAPTURE,
+    AUTOTUNE,
+    COMPILE,
+    "device_gap",
+    "sync",
+    "between_iterations",
+    "data_wait",
+    "host_stall",
+    "other",
+    "launch_bound",
+)
+_SYNC: Final = CAUSES.index("sync")
+_LAUNCH_BOUND: Final = CAUSES.index("launch_bound")
+
+
+class Cause(NamedTuple):
+    """Idle time of one cause, in nanoseconds, and in how many gaps it occurs."""
+
+    cause: str
+    ns: int
+    gaps: int
+
+
+class Gaps(NamedTuple):
+    """Idle gaps in order; arrays of one length.
+
+    The queue is empty from `start_ns` to `launched_ns`. `next_work` (an index into `Attribution.work`)
+    starts at the end. `was_queued` says that launched work was waiting when the gap began.
+    """
+
+    start_ns: Int64s
+    end_ns: Int64s
+    launched_ns: Int64s
+    next_work: Int64s
+    was_queued: Bools
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Idle time in parts of one cause each, in order; arrays of one length.
+
+    `cause` indexes `CAUSES`, `gap` the gaps; `blamed` is the number of a name, -1 for none: for `sync`
+    the op that asked for it, for `launch_bound` the op that launched the work which ended the gap.
+    Parts end where phases and iterations do, so that a mask over parts limits every sum to a phase.
+    """
+
+    told: Attribution
+    start_ns: Int64s
+    end_ns: Int64s
+    cause: NDArray[np.int8]
+    gap: Int64s
+    blamed: Int64s
+
+    @property
+    def lengths(self) -> Int64s:
+        """Nanoseconds of each part."""
+        return self.end_ns - self.start_ns
+
+    @property
+    def total_ns(self) -> int:
+        """All idle time."""
+        return int(self.lengths.sum())
+
+    def causes(self, mask: Bools | None = None) -> list[Cause]:
+        """The causes that occur, longest first; they sum to the idle time (of the parts in `mask`)."""
+        found = []
+        for code, name in enumerate(CAUSES):
+            mine = (self.cause == code) if mask is None else (self.cause == code) & mask
+            if mine.any():
+                gaps = len(np.unique(self.gap[mine]))
+                found.append(Cause(name, int(self.lengths[mine].sum()), gaps))
+        return sorted(found, key=lambda cause: -cause.ns)
+
+    def sync_ops(self, mask: Bools | None = None) -> list[tuple[str, int]]:
+        """Ops that made the host wait, with the idle nanoseconds this cost; longest first."""
+        return self._by_name(_SYNC, mask)
+
+    def launch_bound_ops(self, mask: Bools | None = None) -> list[tuple[str, int]]:
+        """Ops whose launches the device was waiting for, with idle nanoseconds; longest first."""
+        return self._by_name(_LAUNCH_BOUND, mask)
+
+    def _by_name(self, code: int, mask: Bools | None) -> list[tuple[str, int]]:
+        mine = (self.cause == code) if mask is None else (self.cause == code) & mask
+        return time_by_name(self.told, self.blamed[mine], self.lengths[mine])
+
+
+def find_idle(told: Attribution, launches: LaunchTimes, timeline: Timeline, iterations: Iterations) -> Idle:
+    """Split the device's idle time by cause."""
+    gaps = find_gaps(told, launches)
+    calls = blocking_calls(told)
+    claims = _claims(told, gaps, launches, timeline, iterations, calls)
+    whole = Intervals(gaps.start_ns, gaps.end_ns)
+    edges = [timeline.edges, iterations.start_ns, iterations.end_ns]
+    edges += [side for claim, _ in claims for side in claim]
+    cuts = np.unique(np.concatenate([*whole, *(_inside(whole, edge) for edge in edges)]))
+    start = cuts[contains(whole, cuts)]
+    gap = np.searchsorted(gaps.start_ns, start, side="right") - 1
+    end = np.minimum(np.append(start[1:], gaps.end_ns[-1:]), gaps.end_ns[gap])
+    cause = np.full(len(start), _LAUNCH_BOUND, np.int8)
+    for claim, name in reversed(claims):
+        cause[contains(claim, start)] = CAUSES.index(name)
+    blamed = np.full(len(start), -1, np.int64)
+    late, synced = cause == _LAUNCH_BOUND, cause == _SYNC
+    blamed[late] = _launching_ops(told, gaps.next_work[gap[late]])
+    call = np.searchsorted(calls.start_ns, start[synced], side="right") - 1
+    blamed[synced] = asking_ops(told, calls.event[call])
+    return Idle(told, start, end, cause, gap, blamed)
+
+
+def find_gaps(told: Attribution, launches: LaunchTimes) -> Gaps:
+    """Gaps of the union of all streams, and whether launched work was waiting when each began."""
+    row = told.work.row
+    some = np.flatnonzero(told.trace.dur_ns[row] > 0)
+    begin, stop = told.trace.start_ns[row[some]], told.trace.end_ns[row[some]]
+    submitted = np.sort(launches.submitted_ns[some])
+    order = np.argsort(begin, kind="stable")
+    busy = union(begin, stop)
+    start, end = busy.end[:-1], busy.start[1:]
+    waiting = np.searchsorted(submitted, start) - np.searchsorted(begin[order], start)
+    was_queued = waiting > 0
+    following = np.searchsorted(submitted, start)
+    launched = np.minimum(np.append(submitted, submitted[-1:])[following], end)
+    next_work = some[order[np.searchsorted(begin[order], end)]]
+    return Gaps(start, end, np.where(was_queued, start, launched), next_work, was_queued)
+
+
+def _claims(
+    told: Attribution,
+    gaps: Gaps,
+    launches: LaunchTimes,
+    timeline: Timeline,
+    iterations: Iterations,
+    calls: BlockingCalls,
+) -> list[tuple[Intervals, str]]:
+    """Sets of instants with their cause, in the order of priority; what none claims is launch-bound."""
+    whole = Intervals(gaps.start_ns, gaps.end_ns)
+    empty = union(gaps.start_ns, gaps.launched_ns)
+    queued = Intervals(gaps.start_ns[gaps.was_queued], gaps.end_ns[gaps.was_queued])
+    unknown = ~launches.is_known[gaps.next_work]
+    stalls = join(timeline.of(STALL), long_silence(told, empty))
+    inside = union(iterations.start_ns, iterations.end_ns)
+    return [
+        *((timeline.of(phase), phase) for phase in (CAPTURE, AUTOTUNE, COMPILE)),
+        (queued, "device_gap"),
+        (intersect(empty, union(calls.start_ns, calls.end_ns)), "sync"),
+        (subtract(empty, inside), "between_iterations"),
+        (intersect(empty, lost_by_waiting(calls, whole)), "sync"),
+        (intersect(empty, data_waits(told)), "data_wait"),
+        (intersect(empty, stalls), "host_stall"),
+        (Intervals(gaps.start_ns[unknown], gaps.end_ns[unknown]), "other"),
+    ]
+
+
+def _inside(whole: Intervals, points: Int64s) -> Int64s:
+    return points[contains(whole, points)]
+
+
+def _launching_ops(told: Attribution, work: Int64s) -> Int64s:
+    """The name (a number) of the op that launched each piece of work, -1 where the trace does not tell."""
+    op = told.work.op[work]
+    return np.where(op >= 0, told.host.name[op], -1) if len(told.host) else np.full(len(op), -1, np.int64)

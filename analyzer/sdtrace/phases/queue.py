@@ -1,0 +1,92 @@
+"""How well the host keeps the device fed: launch delay, queue depth, short kernels."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sdtrace.attribution.op_table import Attribution
+from sdtrace.phases.intervals import Bools, Int64s
+from sdtrace.phases.launches import LaunchTimes
+
+SHORT_NS: Final = 5_000
+"""Kernels below this take the device less time than a launch takes the host."""
+
+
+class Percentiles(NamedTuple):
+    """Nearest-rank percentiles of integers; all 0 of an empty set."""
+
+    median: int
+    p90: int
+    p99: int
+    largest: int
+
+
+class QueueStats(NamedTuple):
+    """Launch calls with device work and what they found.
+
+    `delay_ns` is from the start of the call to the start of its first work. `depth` counts pieces of
+    work that were launched and not finished when the call began, its own not among them; `found_empty`
+    is the number of calls that found none. `short_kernels` took less than 5 us, out of `kernels`.
+    """
+
+    launches: int
+    delay_ns: Percentiles
+    depth: Percentiles
+    found_empty: int
+    kernels: int
+    short_kernels: int
+    short_ns: int
+
+
+class Queue(NamedTuple):
+    """One element per launch call, in the order of time: int64 arrays of one length.
+
+    `depth` as in `QueueStats`; `work` is the first piece of its work, an index into `Attribution.work`.
+    """
+
+    called_ns: Int64s
+    delay_ns: Int64s
+    depth: Int64s
+    work: Int64s
+
+
+def find_queue(told: Attribution, launches: LaunchTimes) -> Queue:
+    """Queue depth and delay at every launch call whose work the trace holds."""
+    trace, work = told.trace, told.work
+    start, end = trace.start_ns[work.row], trace.end_ns[work.row]
+    known = np.flatnonzero(launches.is_known)
+    order = known[np.lexsort((start[known], work.launch[known]))]
+    first = order[np.append(True, np.diff(work.launch[order]) != 0)] if order.size else order
+    first = first[np.argsort(launches.called_ns[first], kind="stable")]
+    called = launches.called_ns[first]
+    before = np.searchsorted(np.sort(launches.called_ns), called, side="left")
+    depth = before - np.searchsorted(np.sort(end), called, side="right")
+    return Queue(called, start[first] - called, np.maximum(depth, 0), first)
+
+
+def queue_stats(told: Attribution, queue: Queue, work_mask: Bools | None = None) -> QueueStats:
+    """Percentiles over the launches of all work, or of the work in `work_mask` (one per piece of work)."""
+    trace, work = told.trace, told.work
+    chosen = np.ones(len(work.row), np.bool_) if work_mask is None else work_mask
+    mine = chosen[queue.work]
+    kernels = work.row[chosen & trace.in_categories({"kernel"})[work.row]]
+    duration = trace.dur_ns[kernels]
+    short = duration[duration < SHORT_NS]
+    return QueueStats(
+        launches=int(mine.sum()),
+        delay_ns=_percentiles(queue.delay_ns[mine]),
+        depth=_percentiles(queue.depth[mine]),
+        found_empty=int((queue.depth[mine] == 0).sum()),
+        kernels=len(kernels),
+        short_kernels=len(short),
+        short_ns=int(short.sum()),
+    )
+
+
+def _percentiles(values: Int64s) -> Percentiles:
+    if not values.size:
+        return Percentiles(0, 0, 0, 0)
+    found = np.percentile(values, (50, 90, 99, 100), method="inverted_cdf")
+    return Percentiles(*(int(value) for value in found))

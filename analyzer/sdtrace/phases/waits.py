@@ -1,0 +1,107 @@
+"""What the host waited for: blocking calls, data loading, and silence that nothing explains."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sdtrace.attribution.host import sum_by
+from sdtrace.attribution.op_table import Attribution
+from sdtrace.phases.intervals import Int64s, Intervals, intersect, subtract, union
+from sdtrace.phases.marks import named_like
+from sdtrace.reader.categories import HOST, LAUNCHES
+
+_BLOCKING: Final = re.compile(
+    r"^(?:cuda|cu|hip)(?:(?:Stream|Device|Event|Ctx)Synchronize|Memcpy(?!\w*Async))|HostSynchronize$"
+    r"|^ur(?:EventWait|QueueFinish)$"
+)
+_TO_HOST: Final = re.compile(r"DtoH|DeviceToHost")
+_DATA: Final = re.compile(r"^enumerate\(DataLoader\)|dataloader\.py\(\d+\): __next__$")
+_OP: Final = re.compile(r"^aten::")
+_MIN_SHARE: Final = 0.01
+STALL_NS: Final = 100_000_000
+"""Silence below this is taken for ordinary Python between ops."""
+
+
+class BlockingCalls(NamedTuple):
+    """Runtime calls (host event indices, by start) that return only when the device is through."""
+
+    event: Int64s
+    start_ns: Int64s
+    end_ns: Int64s
+
+
+def blocking_calls(told: Attribution) -> BlockingCalls:
+    """Synchronizing calls, plain copies, and asynchronous copies to pageable memory, which block too.
+
+    The last are known by returning no sooner than the copy ended. Only calls of threads that launch
+    work count: others (pinning, watchdogs) wait without holding anybody up.
+    """
+    host, trace, work = told.host, told.trace, told.work
+    to_host = np.array([_TO_HOST.search(name) is not None for name in trace.names], np.bool_)
+    copies = (work.launch >= 0) & to_host[trace.name[work.row]]
+    launch = work.launch[copies]
+    blocked = launch[trace.end_ns[launch] >= trace.end_ns[work.row[copies]]]
+    events = named_like(told, _BLOCKING, set(LAUNCHES))
+    events = np.union1d(events, np.flatnonzero(np.isin(host.row, blocked)))
+    launching = np.bincount(trace.thread[work.launch[work.launch >= 0]], minlength=len(trace.threads))
+    counts = launching >= max(1, _MIN_SHARE * launching.sum())
+    events = events[counts[trace.thread[host.row[events]]] | counts[host.thread[events]]]
+    start = host.start_ns[events]
+    order = np.argsort(start, kind="stable")
+    return BlockingCalls(events[order], start[order], (start + host.dur_ns[events])[order])
+
+
+def lost_by_waiting(calls: BlockingCalls, gaps: Intervals) -> Intervals:
+    """Parts of `gaps` after a blocking call: as long as the call lasted, for so much later is the host."""
+    if not gaps.start.size or not calls.event.size:
+        return union(calls.start_ns[:0], calls.end_ns[:0])
+    place = np.searchsorted(gaps.start, calls.end_ns, side="right") - 1
+    inside = (place >= 0) & (calls.end_ns < gaps.end[np.maximum(place, 0)])
+    start, end = calls.start_ns[inside], calls.end_ns[inside]
+    return union(end, np.minimum(2 * end - start, gaps.end[place[inside]]))
+
+
+def data_waits(told: Attribution) -> Intervals:
+    """When the host fetched the next batch."""
+    events = named_like(told, _DATA, {"cpu_op", "user_annotation", "python_function"})
+    start = told.host.start_ns[events]
+    return union(start, start + told.host.dur_ns[events])
+
+
+def long_silence(told: Attribution, within: Intervals) -> Intervals:
+    """Parts of `within` of more than `STALL_NS` in which no thread ran an op or a runtime call."""
+    long = within.end - within.start > STALL_NS
+    within = Intervals(within.start[long], within.end[long])
+    if not within.start.size:
+        return within
+    activity = told.trace.in_categories(HOST - {"user_annotation", "python_function"})[told.host.row]
+    start, duration = told.host.start_ns[activity], told.host.dur_ns[activity]
+    silent = subtract(within, intersect(union(start, start + duration), within))
+    long = silent.end - silent.start > STALL_NS
+    return Intervals(silent.start[long], silent.end[long])
+
+
+def asking_ops(told: Attribution, events: Int64s) -> Int64s:
+    """The name (a number) to blame for each blocking call: the outermost `aten::` op directly around it.
+
+    So `.item()` is `aten::item` and not the copy inside; a call outside any op is itself.
+    """
+    host = told.host
+    aten = np.array([_OP.search(name) is not None for name in told.trace.names], np.bool_)
+    is_aten = np.append(aten[host.name] & host.is_op, False)
+    blamed, above = events.copy(), host.tree_parent[events]
+    while (climbing := is_aten[above]).any():
+        blamed = np.where(climbing, above, blamed)
+        above = np.where(climbing, host.tree_parent[above], -1)
+    return host.name[blamed].astype(np.int64)
+
+
+def time_by_name(told: Attribution, name: Int64s, lengths: Int64s) -> list[tuple[str, int]]:
+    """Nanoseconds per name (a number; -1 is left out), longest first."""
+    sums = sum_by(name, lengths, len(told.trace.names))
+    found = np.flatnonzero(sums)
+    order = found[np.argsort(-sums[found], kind="stable")]
+    return [(told.trace.names[number], int(sums[number])) for number in order.tolist()]
