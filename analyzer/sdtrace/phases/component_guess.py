@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from sdtrace.attribution.op_table import Attribution
 from sdtrace.phases.component_names import GROUP_NORM
 from sdtrace.phases.components import Components, no_components
-from sdtrace.phases.intervals import Bools, Int64s
+from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, join
 from sdtrace.phases.iterations import Iterations
 from sdtrace.phases.launches import LaunchTimes
+from sdtrace.phases.spans import find_overhead
 from sdtrace.phases.steps import Steps
 
 _NAMES: Final = ["text_encoder", "unet", "transformer", "vae"]
 _TEXT, _UNET, _TRANSFORMER, _VAE = range(4)
-_EMBEDDING: Final = re.compile(r"^aten::embedding$")
+_EMBEDDING: Final = "aten::embedding"
+
+
+class _Loops(NamedTuple):
+    """One per iteration that holds steps: its bounds, and those of its denoising loop; `first` is a step."""
+
+    start_ns: Int64s
+    end_ns: Int64s
+    loop_start_ns: Int64s
+    loop_end_ns: Int64s
+    first: Int64s
 
 
 def guess_components(
@@ -26,29 +37,58 @@ def guess_components(
     """Text encoder, denoiser, VAE by place: before the first step, the steps, after the last.
 
     Steps with group normalization are a UNet's, without it a transformer's; what follows is a VAE when
-    it has it, what precedes a text encoder when it looks up embeddings.
+    it has it, what precedes a text encoder when it looks up embeddings. Compilation between the last
+    look-up and the first step is the denoiser's.
     """
-    normal = _launches_like(told, launches, GROUP_NORM)
-    if not len(steps):
+    if not (iterations.at(steps.start_ns) >= 0).any():
         return no_components()
-    embedding = np.array([_EMBEDDING.search(name) is not None for name in told.trace.names], np.bool_)
-    lookups = np.sort(told.host.start_ns[embedding[told.host.name]])
-    place = iterations.at(steps.start_ns)
-    inside = place >= 0
-    iteration, first = np.unique(place[inside], return_index=True)
-    begins = steps.start_ns[inside][first]
-    last = np.append(first[1:], int(inside.sum())) - 1
-    ends = steps.end_ns[inside][last]
-    starts, stops = iterations.start_ns[iteration], iterations.end_ns[iteration]
-    text, image = _any_between(lookups, starts, begins), _any_between(normal, ends, stops)
-    denoiser = _UNET if _any_between(normal, steps.start_ns, steps.end_ns).mean() > 0.5 else _TRANSFORMER
-    code = np.repeat([_TEXT, denoiser, _VAE], [text.sum(), len(steps), image.sum()])
-    start = np.concatenate((starts[text], steps.start_ns, ends[image]))
-    end = np.concatenate((begins[text], steps.end_ns, stops[image]))
+    loops = _loops(iterations, steps)
+    overhead = join(*find_overhead(told.trace).of_all(told.trace))
+    lookups = _lookups(told, overhead)
+    loop_start = _with_compilation(loops.loop_start_ns, lookups, overhead)
+    normal = _launches_like(told, launches, GROUP_NORM)
+    text = _any_between(lookups, loops.start_ns, loop_start)
+    image = _any_between(normal, loops.loop_end_ns, loops.end_ns)
+    is_unet = _any_between(normal, steps.start_ns, steps.end_ns).mean() > 0.5
+    step_start = steps.start_ns.copy()
+    step_start[loops.first[text]] = loop_start[text]
+    code = np.repeat([_TEXT, _UNET if is_unet else _TRANSFORMER, _VAE], [text.sum(), len(steps), image.sum()])
+    start = np.concatenate((loops.start_ns[text], step_start, loops.loop_end_ns[image]))
+    end = np.concatenate((loop_start[text], steps.end_ns, loops.end_ns[image]))
     order = np.argsort(start, kind="stable")
-    how = f"No name tells components: they were guessed from their order. {steps.how}"
+    how = "Nothing names components: they were guessed from their order around the denoising steps."
     thread = np.full(len(code), steps.thread, np.int64)
     return Components(list(_NAMES), code[order], thread, start[order], end[order], how, "guess")
+
+
+def _loops(iterations: Iterations, steps: Steps) -> _Loops:
+    place = iterations.at(steps.start_ns)
+    inside = np.flatnonzero(place >= 0)
+    iteration, first = np.unique(place[inside], return_index=True)
+    last = np.append(first[1:], len(inside)) - 1
+    return _Loops(
+        iterations.start_ns[iteration],
+        iterations.end_ns[iteration],
+        steps.start_ns[inside[first]],
+        steps.end_ns[inside[last]],
+        inside[first],
+    )
+
+
+def _lookups(told: Attribution, overhead: Intervals) -> Int64s:
+    """When embeddings were looked up, not traced by a compiler; sorted."""
+    embedding = np.array([name == _EMBEDDING for name in told.trace.names], np.bool_)
+    start = told.host.start_ns[embedding[told.host.name]]
+    return np.sort(start[~contains(overhead, start)])
+
+
+def _with_compilation(loop_start: Int64s, lookups: Int64s, overhead: Intervals) -> Int64s:
+    """The first overhead after the last look-up before each loop, or the loop's own start."""
+    latest = loop_start.max()
+    looked_up = np.append(lookups, latest)[np.searchsorted(lookups, loop_start) - 1]
+    compiling = np.append(overhead.start, latest)[np.searchsorted(overhead.start, looked_up)]
+    earlier: Int64s = np.minimum(compiling, loop_start)
+    return earlier
 
 
 def _launches_like(told: Attribution, launches: LaunchTimes, pattern: re.Pattern[str]) -> Int64s:

@@ -9,29 +9,23 @@ DENOISERS: Final = ("unet", "transformer")
 OURS: Final = ("text_encoder", "unet", "transformer", "vae", "scheduler")
 """The collector's annotations, which bear the components' own names."""
 
-MODULES: Final = (
-    (
-        "text_encoder",
-        re.compile(
-            r"^nn\.Module: (?:CLIPText\w*|T5\w*(?:EncoderModel|Stack)|UMT5EncoderModel|Gemma\w*Model|Qwen\w*Model|ChatGLM\w*|LlamaModel|BertModel|XLMRoberta\w*Model)_\d+$"
-        ),
-    ),
-    (
-        "unet",
-        re.compile(r"^nn\.Module: \w*UNet\w*(?:ConditionModel|SpatioTemporal\w*|MotionModel|2DModel)_\d+$"),
-    ),
-    (
-        "transformer",
-        re.compile(
-            r"^nn\.Module: (?!Transformer2DModel_|BasicTransformer)\w*(?:Transformer[23]DModel|DiTModel|DiT2DModel|Transformer2D)_\d+$"
-        ),
-    ),
-    (
-        "vae",
-        re.compile(
-            r"^nn\.Module: (?:Autoencoder\w+|AsymmetricAutoencoder\w+|(?:Tiny)?(?:Encoder|Decoder)(?:3d|Tiny)?)_\d+$"
-        ),
-    ),
+_TEXT_MODELS: Final = (
+    r"CLIPText\w*|T5\w*(?:EncoderModel|Stack)|UMT5EncoderModel|Gemma\w*Model|Qwen\w*Model|ChatGLM\w*"
+    r"|LlamaModel|BertModel|XLMRoberta\w*Model"
+)
+_UNETS: Final = r"\w*UNet\w*(?:ConditionModel|SpatioTemporal\w*|MotionModel|2DModel)"
+_TRANSFORMERS: Final = (
+    r"(?!Transformer2DModel_|BasicTransformer)\w*(?:Transformer[23]DModel|DiTModel|DiT2DModel|Transformer2D)"
+)
+_VAES: Final = r"(?:Asymmetric)?Autoencoder\w+|(?:Tiny)?(?:Encoder|Decoder)(?:3d|Tiny)?"
+MODULES: Final = tuple(
+    (component, re.compile(rf"^nn\.Module: (?:{classes})_\d+$"))
+    for component, classes in (
+        ("text_encoder", _TEXT_MODELS),
+        ("unet", _UNETS),
+        ("transformer", _TRANSFORMERS),
+        ("vae", _VAES),
+    )
 )
 """`with_stack=True` names modules by class and number; first match has it."""
 

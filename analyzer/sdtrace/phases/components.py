@@ -1,4 +1,4 @@
-"""Components of the pipeline: when the host ran the text encoder, the UNet or transformer, the VAE, the scheduler."""
+"""Components of the pipeline: when the host ran text encoder, denoiser, VAE and scheduler."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ class IterationFacts(NamedTuple):
     """
 
     name: str
-    index: int
+    number: int
+    """Counted from 0."""
     start_ns: int
     wall_ns: int
     device_ns: int
@@ -65,7 +66,7 @@ def iteration_facts(
         facts.append(
             IterationFacts(
                 name=name,
-                index=index,
+                number=index,
                 start_ns=int(iterations.start_ns[index]),
                 wall_ns=int(iterations.end_ns[index] - iterations.start_ns[index]),
                 device_ns=int((end - start).sum()),

@@ -26,7 +26,7 @@ from sdtrace.attribution.op_table import Attribution
 from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, intersect, join, subtract, union
 from sdtrace.phases.iterations import Iterations
 from sdtrace.phases.launches import LaunchTimes
-from sdtrace.phases.timeline import AUTOTUNE, CAPTURE, COMPILE, STALL, Timeline
+from sdtrace.phases.timeline import AUTOTUNE, CAPTURE, COMPILE, Timeline
 from sdtrace.phases.waits import (
     BlockingCalls,
     asking_ops,
@@ -132,8 +132,7 @@ def find_idle(told: Attribution, launches: LaunchTimes, timeline: Timeline, iter
     whole = Intervals(gaps.start_ns, gaps.end_ns)
     edges = [timeline.edges, iterations.start_ns, iterations.end_ns]
     edges += [side for claim, _ in claims for side in claim]
-    cuts = np.unique(np.concatenate([*whole, *(_inside(whole, edge) for edge in edges)]))
-    start = cuts[contains(whole, cuts)]
+    start = _cut(whole, edges)
     gap = np.searchsorted(gaps.start_ns, start, side="right") - 1
     end = np.minimum(np.append(start[1:], gaps.end_ns[-1:]), gaps.end_ns[gap])
     cause = np.full(len(start), _LAUNCH_BOUND, np.int8)
@@ -177,22 +176,26 @@ def _claims(
     empty = union(gaps.start_ns, gaps.launched_ns)
     queued = Intervals(gaps.start_ns[gaps.was_queued], gaps.end_ns[gaps.was_queued])
     unknown = ~launches.is_known[gaps.next_work]
-    stalls = join(timeline.of(STALL), long_silence(told, empty))
+    overhead = [(timeline.of(phase), phase) for phase in (CAPTURE, AUTOTUNE, COMPILE)]
+    stalls = long_silence(told, subtract(empty, join(*(claim for claim, _ in overhead))))
     inside = union(iterations.start_ns, iterations.end_ns)
     return [
-        *((timeline.of(phase), phase) for phase in (CAPTURE, AUTOTUNE, COMPILE)),
+        *overhead,
         (queued, "device_gap"),
         (intersect(empty, union(calls.start_ns, calls.end_ns)), "sync"),
         (subtract(empty, inside), "between_iterations"),
         (intersect(empty, lost_by_waiting(calls, whole)), "sync"),
         (intersect(empty, data_waits(told)), "data_wait"),
-        (intersect(empty, stalls), "host_stall"),
+        (stalls, "host_stall"),
         (Intervals(gaps.start_ns[unknown], gaps.end_ns[unknown]), "other"),
     ]
 
 
-def _inside(whole: Intervals, points: Int64s) -> Int64s:
-    return points[contains(whole, points)]
+def _cut(whole: Intervals, edges: list[Int64s]) -> Int64s:
+    """Where the parts of `whole` start when it is cut at all edges, sorted."""
+    inner = (edge[contains(whole, edge)] for edge in edges)
+    cuts = np.sort(np.concatenate([whole.start, *inner]), kind="stable")
+    return cuts[np.append(True, np.diff(cuts) != 0)] if cuts.size else cuts
 
 
 def _launching_ops(told: Attribution, work: Int64s) -> Int64s:

@@ -11,7 +11,14 @@ import numpy as np
 
 from sdtrace.attribution.op_table import Attribution
 from sdtrace.phases.intervals import Int64s
-from sdtrace.phases.marks import COMPILED_REGION, busiest_thread, named_like, outermost, outermost_ops
+from sdtrace.phases.marks import (
+    COMPILED_REGION,
+    busiest_thread,
+    named_like,
+    of_categories,
+    outermost,
+    outermost_ops,
+)
 from sdtrace.phases.repeats import find_repeats
 
 Confidence = Literal["certain", "likely", "guess"]
@@ -21,7 +28,6 @@ _NO_ITERATION: Final = re.compile(
     r"|^Optimizer\.|^DistributedDataParallel\.|^CUDAGraphNode\.|^PyTorch Profiler"
     r"|^(?:text_encoder\w*|unet|transformer|vae|scheduler|denoise_step)$|" + COMPILED_REGION.pattern
 )
-_ANY: Final = re.compile("")
 _MOST: Final = 0.5
 _SOME: Final = 0.1
 _REST: Final = 1.2
@@ -84,7 +90,7 @@ def _annotations(told: Attribution, at_least: int = 1) -> Iterations | None:
 
     Numbers in names do not matter. One that occurs once counts when it covers most of the trace.
     """
-    events = named_like(told, _ANY, {"user_annotation"})
+    events = of_categories(told, np.flatnonzero(told.host.is_op), {"user_annotation"})
     names = told.trace.names
     skipped = np.array([_NO_ITERATION.search(name) is not None for name in names], np.bool_)
     events = events[~skipped[_names(told, events)]]
@@ -106,7 +112,8 @@ def _compiled_regions(told: Attribution) -> Iterations | None:
         return None
     around = _repetition(told)
     if around is not None and 1 < len(around) < len(group) and len(group) % len(around) == 0:
-        how = f"Iterations are what repeats in the order of ops: {len(group) // len(around)} calls of a compiled graph each."
+        calls = len(group) // len(around)
+        how = f"Iterations are what repeats in the order of ops: {calls} calls of a compiled graph each."
         return replace(around, how=how, confidence="likely")
     return _spans(told, group, "Iterations are the calls of the largest compiled graph.", "likely")
 
@@ -147,7 +154,7 @@ def _longest_group(told: Attribution, events: Int64s, share: float, at_least: in
 
 def _names(told: Attribution, events: Int64s) -> Int64s:
     """Names by number, `ProfilerStep#N` as it stands in the file."""
-    return told.trace.name[told.host.row[events]]
+    return told.trace.name[told.host.row[events]].astype(np.int64)
 
 
 def _in_time(told: Attribution, events: Int64s) -> Int64s:
@@ -155,7 +162,8 @@ def _in_time(told: Attribution, events: Int64s) -> Int64s:
     events = events[np.argsort(told.host.start_ns[events], kind="stable")]
     start = told.host.start_ns[events]
     reach = np.maximum.accumulate(start + told.host.dur_ns[events])
-    return events[np.append(True, start[1:] >= reach[:-1])]
+    kept: Int64s = events[np.append(True, start[1:] >= reach[:-1])]
+    return kept
 
 
 def _spans(told: Attribution, events: Int64s, how: str, confidence: Confidence) -> Iterations:

@@ -15,10 +15,20 @@ COMPILED_REGION: Final = re.compile(r"^(?:Torch-Compiled Region|## Call Compiled
 
 
 def named_like(told: Attribution, pattern: re.Pattern[str], categories: set[str]) -> Int64s:
-    """Host events (indices) of `categories` in whose names `pattern` is found."""
+    """Host events (indices) of `categories` in whose names `pattern` is found.
+
+    Of the profiler's steps all or none, for they share a name (`ProfilerStep*`).
+    """
     wanted = np.array([pattern.search(name) is not None for name in told.trace.names], np.bool_)
-    rows = told.host.row
-    return np.flatnonzero(wanted[told.trace.name[rows]] & told.trace.in_categories(categories)[rows])
+    if not wanted.any():
+        return np.zeros(0, np.int64)
+    return of_categories(told, np.flatnonzero(wanted[told.host.name]), categories)
+
+
+def of_categories(told: Attribution, events: Int64s, categories: set[str]) -> Int64s:
+    """Those of the host events that have one of `categories`."""
+    wanted = np.array([name in categories for name in told.trace.categories], np.bool_)
+    return events[wanted[told.trace.category[told.host.row[events]]]]
 
 
 def outermost(told: Attribution, events: Int64s) -> Int64s:
@@ -35,7 +45,8 @@ def outermost(told: Attribution, events: Int64s) -> Int64s:
     apart = np.cumsum(np.append(0, np.diff(thread[order]) != 0)) * int((start + duration).max() + 1)
     begin = start[order] + apart
     reach = np.maximum.accumulate(begin + duration[order])
-    return events[order[np.append(True, begin[1:] >= reach[:-1])]]
+    kept: Int64s = events[order[np.append(True, begin[1:] >= reach[:-1])]]
+    return kept
 
 
 def busiest_thread(told: Attribution) -> int:

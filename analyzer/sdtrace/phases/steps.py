@@ -70,15 +70,17 @@ def find_steps(told: Attribution, iterations: Iterations, marked: Components) ->
 
 
 def _may_be_diffusion(told: Attribution) -> bool:
-    names = set(told.trace.name[told.work.row].tolist())
-    return any(GROUP_NORM.search(told.trace.names[number]) for number in names)
+    normal = [number for number, name in enumerate(told.trace.names) if GROUP_NORM.search(name)]
+    return bool(normal) and bool(np.isin(told.trace.name[told.work.row], normal).any())
 
 
 def _compiled_graph(told: Attribution, iterations: Iterations, thread: int) -> Steps | None:
     """The compiled graph with most host time among those called repeatedly in each iteration."""
     events = named_like(told, COMPILED_REGION, {"user_annotation", "cpu_op"})
     events = outermost(told, events[told.host.thread[events] == thread])
-    best = _largest_repeated(told, iterations, events, told.host.name[events], told.host.dur_ns[events])
+    best = _largest_repeated(
+        told, iterations, events, told.host.name[events].astype(np.int64), told.host.dur_ns[events]
+    )
     if best is None:
         return None
     return _of_events(

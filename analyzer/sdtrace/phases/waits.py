@@ -9,8 +9,8 @@ import numpy as np
 
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Int64s, Intervals, intersect, subtract, union
-from sdtrace.phases.marks import named_like
+from sdtrace.phases.intervals import Int64s, Intervals, subtract, union
+from sdtrace.phases.marks import named_like, of_categories
 from sdtrace.reader.categories import HOST, LAUNCHES
 
 _BLOCKING: Final = re.compile(
@@ -73,15 +73,19 @@ def data_waits(told: Attribution) -> Intervals:
 
 def long_silence(told: Attribution, within: Intervals) -> Intervals:
     """Parts of `within` of more than `STALL_NS` in which no thread ran an op or a runtime call."""
-    long = within.end - within.start > STALL_NS
-    within = Intervals(within.start[long], within.end[long])
+    within = _long(within)
     if not within.start.size:
         return within
-    activity = told.trace.in_categories(HOST - {"user_annotation", "python_function"})[told.host.row]
-    start, duration = told.host.start_ns[activity], told.host.dur_ns[activity]
-    silent = subtract(within, intersect(union(start, start + duration), within))
-    long = silent.end - silent.start > STALL_NS
-    return Intervals(silent.start[long], silent.end[long])
+    host = told.host
+    end = host.start_ns + host.dur_ns
+    near = np.searchsorted(within.end, host.start_ns, "right") < np.searchsorted(within.start, end, "left")
+    events = of_categories(told, np.flatnonzero(near), set(HOST - {"user_annotation", "python_function"}))
+    return _long(subtract(within, union(host.start_ns[events], end[events])))
+
+
+def _long(intervals: Intervals) -> Intervals:
+    long = intervals.end - intervals.start > STALL_NS
+    return Intervals(intervals.start[long], intervals.end[long])
 
 
 def asking_ops(told: Attribution, events: Int64s) -> Int64s:
