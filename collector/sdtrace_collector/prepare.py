@@ -27,7 +27,9 @@ _BOUNDED_AUTOTUNE = {
 
 
 def set_tf32(axes: Axes) -> None:
-    """TF32 for matmuls and cuDNN together, before anything is built."""
+    """TF32 for matmuls and cuDNN together, before anything is built; torch's own settings by default."""
+    if axes.tf32 == "default":
+        return
     on = axes.tf32 == "on"
     torch.set_float32_matmul_precision("high" if on else "highest")
     torch.backends.cudnn.allow_tf32 = on

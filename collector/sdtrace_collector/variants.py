@@ -37,7 +37,7 @@ AXES: Final = (
     ),
     Axis("grad_mode", ("no_grad", "inference_mode", "grad"), "what surrounds the pipeline's call"),
     Axis("memory_format", ("contiguous", "channels_last"), "NCHW or NHWC, denoiser and VAE"),
-    Axis("tf32", ("off", "on"), "TF32 in float32 matmuls and convolutions"),
+    Axis("tf32", ("default", "on", "off"), "TF32 in float32; default is torch's own: convolutions, not matmuls"),
     Axis("fused_qkv", ("off", "on"), "one matmul for Q, K and V"),
     Axis("compile_vae", ("off", "on"), "the VAE's decoder compiled as the denoiser is"),
 )
@@ -53,7 +53,7 @@ class Axes:
     compile: str = "none"
     grad_mode: str = "no_grad"
     memory_format: str = "contiguous"
-    tf32: str = "off"
+    tf32: str = "default"
     fused_qkv: str = "off"
     compile_vae: str = "off"
 
