@@ -25,7 +25,8 @@ def own_kernel_ns(trace: Trace, host: HostEvents) -> Int64s:
     A head shows the kernels of the innermost event folded into it, and only those.
     """
     ids = host.own_id.copy()
-    overhead = np.flatnonzero(trace.in_categories({"overhead"})[host.row])
+    unlinked = trace.external_id[host.row] <= 0
+    overhead = np.flatnonzero(trace.in_categories({"overhead"})[host.row] & unlinked)
     ids[overhead] = _inherited_ids(trace, host, overhead)
     device = trace.rows(DEVICE - {"gpu_user_annotation"})
     device = device[~named(trace, FILTERED)[device] & (trace.external_id[device] > 0)]
@@ -37,7 +38,7 @@ def own_kernel_ns(trace: Trace, host: HostEvents) -> Int64s:
 
 
 def _inherited_ids(trace: Trace, host: HostEvents, overhead: Int64s) -> Int64s:
-    """The id of the event that each overhead event interrupts, 0 for none.
+    """The id of the event that each unlinked overhead event interrupts, 0 for none.
 
     As `build_tree` in torch/csrc/profiler/collection.cpp: events by start; before one is placed, those
     that ended are taken off the stack of their thread, with whatever lies on top of them. Only events

@@ -15,6 +15,7 @@ _decode_events = msgspec.json.Decoder(list[Event]).decode
 _lenient = json.JSONDecoder(strict=False, parse_float=str, parse_constant=str)
 _KEYS: Final = r'"(?:ph|cat|name|pid|tid|ts|dur|args|id|bp|s)"\s*:'
 _BOUNDARY: Final = re.compile(r"\}\s*,\s*(?=\{\s*" + _KEYS + ")")
+_START: Final = re.compile(r"(?=\{\s*" + _KEYS + ")")
 _BYTE_BOUNDARY: Final = re.compile(rb"\}\s*,\s*(?=\{\s*" + _KEYS.encode() + rb")")
 _NAME: Final = re.compile(r'"name"\s*:\s*"')
 _NAME_END: Final = re.compile(r'"\s*(?:,\s*' + _KEYS + r"|\})")
@@ -89,10 +90,11 @@ def _walk(text: str, table: EventTable, *, final: bool) -> Walked:
             after = _decode_at(text, at, table)
         if after is None:
             damaged += 1
-            boundary = _BOUNDARY.search(text, at)
+            boundary = (_BOUNDARY if text[at] == "{" else _START).search(text, at)
             if boundary is None or (not final and at > len(text) - _MAY_BE_UNFINISHED):
                 return _unfinished(text, at, table, final=final)
-            if not _decode_repaired(text[at : boundary.start() + 1], table):
+            segment = text[at : boundary.start() + 1]
+            if text[at] != "{" or not _decode_repaired(segment, table):
                 table.skip()
             after = boundary.end()
         at = after
@@ -126,7 +128,7 @@ def _decode_repaired(segment: str, table: EventTable) -> bool:
 
     What stands after it in `segment` is counted as one more event, skipped.
     """
-    repaired = _with_escaped_names(segment)
+    repaired = _with_escaped_names(segment).lstrip()
     try:
         value, end = _lenient.raw_decode(repaired)
     except (ValueError, RecursionError):

@@ -1,0 +1,79 @@
+"""torch is the oracle: every row and column of `key_averages()`, in its order, from the file alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sdtrace.attribution.flops import FLOP_OPS
+from sdtrace.attribution.op_table import OpRow, OpTimes, attribute, op_table
+from sdtrace.trace import load_trace
+from tests.attribution.recipes import RECIPES, run
+from tests.shared import shared_trace
+
+TOLERANCE_US = 0.002
+TIMES = ("self_cpu_time_total", "cpu_time_total", "self_device_time_total", "device_time_total")
+MEMORY = ("cpu_memory_usage", "self_cpu_memory_usage", "device_memory_usage", "self_device_memory_usage")
+
+
+def table(path: Path) -> list[OpRow]:
+    return op_table(attribute(load_trace(path, FLOP_OPS)), OpTimes.TORCH)
+
+
+def key(row: OpRow) -> tuple[str, bool, bool]:
+    return row.name, row.is_device, row.is_user_annotation
+
+
+def worst(ours: list[OpRow], theirs: list[dict[str, Any]]) -> float:
+    """The largest difference in any time, in microseconds."""
+    return max(
+        abs(mine / 1000 - float(their[column]))
+        for row, their in zip(ours, theirs, strict=True)
+        for mine, column in zip(row[4:8], TIMES, strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_run_on_this_machine_gives_torchs_rows_and_columns(name: str, tmp_path: Path) -> None:
+    expected = [
+        {
+            "key": (row.key, "CPU" not in str(row.device_type), bool(row.is_user_annotation)),
+            **{column: getattr(row, column) for column in ("count", "flops", *TIMES, *MEMORY)},
+        }
+        for row in run(name, tmp_path / "trace.json")
+    ]
+    rows = table(tmp_path / "trace.json")
+    assert [key(row) for row in rows] == [row["key"] for row in expected]
+    assert [row.calls for row in rows] == [row["count"] for row in expected]
+    assert [row.flops for row in rows] == [row["flops"] for row in expected]
+    assert [row[9:13] for row in rows] == [tuple(row[column] for column in MEMORY) for row in expected]
+    assert worst(rows, expected) <= TOLERANCE_US
+
+
+def test_the_runs_have_what_they_are_there_for(tmp_path: Path) -> None:
+    rows = {
+        name: [row.key for row in run(name, tmp_path / "x.json")]
+        for name in ("memory", "steps", "same_names")
+    }
+    assert "[memory]" in rows["memory"]
+    assert "ProfilerStep*" in rows["steps"]
+    assert rows["same_names"].count("a") == 1
+
+
+@pytest.mark.parametrize("variant", ["fp32_eager", "bf16_sdpa.warm", "bf16_sdpa_graphs.warm"])
+def test_a_reference_trace_gives_the_table_torch_wrote_beside_it(variant: str) -> None:
+    told = json.loads(gzip.decompress(shared_trace(f"reference/{variant}.keyavg.json.gz").read_bytes()))
+    expected = told["rows"]
+    rows = table(shared_trace(f"reference/{variant}.json.gz"))
+    assert [key(row) for row in rows] == [
+        (row["key"], "CPU" not in row["device_type"], row["is_user_annotation"]) for row in expected
+    ]
+    assert [row.calls for row in rows] == [row["count"] for row in expected]
+    assert [row.flops for row in rows] == [row["flops"] for row in expected]
+    assert worst(rows, expected) <= TOLERANCE_US
+    total_us = sum(row.self_cpu_ns for row in rows) / 1000
+    assert abs(total_us - told["self_cpu_total_us"]) <= TOLERANCE_US
