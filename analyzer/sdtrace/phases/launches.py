@@ -35,9 +35,10 @@ def launch_times(told: Attribution) -> LaunchTimes:
     launch = work.launch[known]
     called[known] = np.minimum(trace.start_ns[launch], start[known])
     submitted[known] = np.minimum(trace.end_ns[launch], _first_of_launch(launch, start[known]))
-    threads = np.full(len(trace), -1, np.int32)
+    # torch files a call that is linked to no op under the profiler's thread; the file knows better.
+    threads = trace.thread.copy()
     threads[told.host.row] = told.host.thread
-    thread[known] = threads[launch]
+    thread[known] = np.where(trace.external_id[launch] > 0, threads[launch], trace.thread[launch])
     return LaunchTimes(called, np.maximum(submitted, called), thread, is_known)
 
 

@@ -50,7 +50,7 @@ def find_repeats(names: NDArray[np.int32], at_least: int = 2) -> Repeats | None:
             best = score, witnesses[witnesses[:, 0].argmin()]
     if best is None:
         return None
-    found = _measured(names, best[1])
+    found = _measured(names, best[1] - _common_lead(names, best[1]))
     return found if found.agreement >= _MIN_AGREEMENT else None
 
 
@@ -78,6 +78,14 @@ def _are_even(positions: Int64s, size: int) -> NDArray[np.bool_]:
         & (covered >= _MIN_COVER * size)
     )
     return even
+
+
+def _common_lead(names: NDArray[np.int32], first: Int64s) -> int:
+    """How many names before each of `first` are the same for all."""
+    room = int(min(first[0], np.diff(first).min()))
+    before = names[first[:, None] - np.arange(1, room + 1)]
+    differs = np.flatnonzero((before != before[0]).any(axis=0))
+    return int(differs[0]) if differs.size else room
 
 
 def _measured(names: NDArray[np.int32], first: Int64s) -> Repeats:

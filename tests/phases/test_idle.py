@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sdtrace.attribution.op_table import Attribution, attribute
+from sdtrace.phases.idle import Idle, find_gaps, find_idle
+from sdtrace.phases.launches import launch_times
+from sdtrace.phases.phases import find_phases
+from sdtrace.phases.pipeline import find_pipeline
+from sdtrace.phases.queue import Percentiles, find_queue, queue_stats
+from sdtrace.trace import load_trace
+from tests.phases.written import Event, call, host, kernel, written
+from tests.shared import shared_trace
+
+TRACES = [
+    "reference/fp32_eager",
+    "reference/bf16_sdpa.warm",
+    "reference/bf16_sdpa_graphs.warm",
+    "reference/bf16_sdpa_eager.stack",
+    "third_party/hta_cudagraph_training_a100",
+    "third_party/hta_ns_resolution_v100",
+    "third_party/hta_mi250_rocm62_training",
+    "third_party/hta_cpu_only",
+    "third_party/tracelens_xdit_sd35_mi300x",
+    "third_party/tracelens_vllm_decode_graph_rocm",
+]
+PER_FILE = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def idle_of(told: Attribution) -> Idle:
+    found = find_pipeline(told)
+    timeline = find_phases(told, found.iterations, found.steps).timeline
+    return find_idle(told, found.launches, timeline, found.iterations)
+
+
+def causes_of(told: Attribution) -> dict[str, int]:
+    return {cause.cause: cause.ns for cause in idle_of(told).causes()}
+
+
+def swept_idle(told: Attribution) -> int:
+    """Idle time by walking through device work in the order of time."""
+    rows = told.work.row
+    spans = sorted(zip(told.trace.start_ns[rows].tolist(), told.trace.end_ns[rows].tolist(), strict=True))
+    spans = [(start, end) for start, end in spans if end > start]
+    idle, reached = 0, spans[0][1] if spans else 0
+    for start, end in spans:
+        idle += max(0, start - reached)
+        reached = max(reached, end)
+    return idle
+
+
+@st.composite
+def traces(draw: st.DrawFn) -> list[Event]:
+    """Host spans of every kind that matters, and work launched from anywhere, sometimes from nowhere."""
+    times, lengths = st.integers(0, 3000), st.integers(0, 400)
+    names = ["aten::mm", "aten::item", "enumerate(DataLoader)#it", "CachingAutotuner.benchmark_all_configs"]
+    names += ["entire_frame_compile (dynamo_timed)", "model_inference", "CUDAGraphNode.record"]
+    categories = st.sampled_from(["cpu_op", "user_annotation"])
+    spans = st.builds(host, st.sampled_from(names), times, lengths, categories, st.integers(1, 2))
+    events: list[Event] = draw(st.lists(spans, min_size=1, max_size=12))
+    waits = st.sampled_from(["cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaMemcpy"])
+    for number, (name, start, length) in enumerate(
+        draw(st.lists(st.tuples(waits, times, lengths), max_size=4))
+    ):
+        events.append(call(name, start, length, 1000 + number))
+    work = st.tuples(times, st.integers(0, 60), st.integers(0, 300), st.integers(0, 200), st.booleans())
+    for number, (start, length, delay, duration, known) in enumerate(draw(st.lists(work, max_size=14))):
+        if known:
+            events.append(call("cudaLaunchKernel", start, length, number + 1))
+        name = "Memcpy DtoH (Device -> Pageable)" if number % 5 == 4 else "some_kernel"
+        events.append(kernel(name, start + delay, duration, number + 1, 7 + number % 2))
+    return events
+
+
+@PER_FILE
+@given(events=traces())
+def test_causes_partition_idle_time_exactly(tmp_path: Path, events: list[Event]) -> None:
+    told = written(tmp_path / "t.json", events)
+    idle = idle_of(told)
+    assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(told)
+    assert np.all(idle.lengths > 0)
+    gaps = find_gaps(told, launch_times(told))
+    pieces = np.bincount(idle.gap, weights=idle.lengths, minlength=len(gaps.start_ns))
+    assert pieces.tolist() == (gaps.end_ns - gaps.start_ns).tolist()
+    assert np.all(idle.start_ns[1:] >= idle.end_ns[:-1])
+
+
+@PER_FILE
+@given(data=st.data())
+def test_the_order_of_events_in_the_file_does_not_matter(tmp_path: Path, data: st.DataObject) -> None:
+    events = data.draw(traces())
+    shuffled = data.draw(st.permutations(events))
+    told, again = written(tmp_path / "t.json", events), written(tmp_path / "u.json", shuffled)
+    assert idle_of(told).causes() == idle_of(again).causes()
+    stats = [queue_stats(t, find_queue(t, launch_times(t))) for t in (told, again)]
+    assert stats[0] == stats[1]
+
+
+@PER_FILE
+@given(events=traces())
+def test_queue_depth_is_what_was_launched_and_not_finished(tmp_path: Path, events: list[Event]) -> None:
+    told = written(tmp_path / "t.json", events)
+    times = launch_times(told)
+    queue = find_queue(told, times)
+    end = told.trace.end_ns[told.work.row]
+    for called, depth in zip(queue.called_ns.tolist(), queue.depth.tolist(), strict=True):
+        open_work = int(((times.called_ns < called) & (end > called)).sum())
+        # Work of no known launch and no length is launched and finished at once.
+        assert depth == open_work
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_causes_partition_the_idle_time_of_real_traces(name: str) -> None:
+    told = attribute(load_trace(shared_trace(f"{name}.json.gz")))
+    idle = idle_of(told)
+    assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(told)
+    for cause, ops in (("sync", idle.sync_ops()), ("launch_bound", idle.launch_bound_ops())):
+        assert sum(ns for _, ns in ops) == {c.cause: c.ns for c in idle.causes()}.get(cause, 0)
+    half = np.arange(len(idle.cause)) % 2 == 0
+    parts = [sum(cause.ns for cause in idle.causes(mask)) for mask in (half, ~half)]
+    assert sum(parts) == idle.total_ns
+
+
+def test_what_the_reference_traces_wait_for() -> None:
+    eager = idle_of(attribute(load_trace(shared_trace("reference/fp32_eager.json.gz"))))
+    assert eager.causes()[0].cause == "launch_bound"
+    assert eager.sync_ops()[0][0] == "aten::item"
+    told = attribute(load_trace(shared_trace("reference/bf16_sdpa.warm.json.gz")))
+    stats = queue_stats(told, find_queue(told, launch_times(told)))
+    assert stats.found_empty > 0.9 * stats.launches, (
+        "one image after the other on a fast GPU: the queue runs dry"
+    )
+    graphs = attribute(load_trace(shared_trace("reference/bf16_sdpa_graphs.warm.json.gz")))
+    assert "capture" in causes_of(graphs)
+    training = attribute(load_trace(shared_trace("third_party/hta_cudagraph_training_a100.json.gz")))
+    assert idle_of(training).causes()[0].cause == "device_gap"
+
+
+def test_a_blocking_call_is_to_blame_while_it_lasts_and_as_long_again(tmp_path: Path) -> None:
+    events = [
+        *_launched(0, 100, 100),
+        host("aten::item", 100, 300),
+        host("aten::_local_scalar_dense", 110, 280),
+        call("cudaStreamSynchronize", 150, 130, 50),
+        *_launched(900, 1000, 100),
+        host("aten::mm", 890, 40),
+    ]
+    told = written(tmp_path / "t.json", events)
+    # Idle from 200 to 1000; blocked until 280, late by 130 more.
+    assert causes_of(told) == {"sync": 80 + 130, "launch_bound": 800 - 210}
+    assert idle_of(told).sync_ops() == [("aten::item", 210)]
+    assert idle_of(told).launch_bound_ops() == [("aten::mm", 590)]
+
+
+def test_a_copy_to_pageable_memory_blocks_though_it_is_called_async(tmp_path: Path) -> None:
+    copy = "Memcpy DtoH (Device -> Pageable)"
+    events = [
+        *_launched(0, 100, 100),
+        host("aten::to", 240, 400),
+        call("cudaMemcpyAsync", 300, 300, 5),
+        kernel(copy, 500, 50, 5),
+        *_launched(700, 800, 100),
+    ]
+    told = written(tmp_path / "t.json", events)
+    # Idle from 200 to 500 and from 550 to 800; blocked from 300 to 600, then late until the launch at 720.
+    assert causes_of(told) == {"launch_bound": 100 + 80, "sync": 200 + 50 + 120}
+
+
+def test_work_that_waits_on_the_device_is_no_fault_of_the_host(tmp_path: Path) -> None:
+    events = [*_launched(0, 100, 100), *_launched(50, 230, 100), host("aten::item", 150, 100)]
+    assert causes_of(written(tmp_path / "t.json", events)) == {"device_gap": 30}
+
+
+def test_the_way_of_a_launch_to_the_device_is_launch_bound(tmp_path: Path) -> None:
+    events = [*_launched(0, 100, 100), *_launched(220, 290, 10)]
+    assert causes_of(written(tmp_path / "t.json", events)) == {"launch_bound": 90}
+
+
+def test_data_loading_and_time_between_iterations_are_told_apart(tmp_path: Path) -> None:
+    loader = "enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__"
+    events = [
+        host("image", 0, 1000, "user_annotation"),
+        host("image", 1500, 1000, "user_annotation"),
+        *_launched(0, 100, 100),
+        host(loader, 400, 300),
+        *_launched(900, 950, 50),
+        host(loader, 1100, 300),
+        *_launched(1600, 1700, 100),
+    ]
+    # Idle from 200 to 950, then from 1000 to 1700.
+    expected = {"launch_bound": 450 + 200, "data_wait": 300, "between_iterations": 500}
+    assert causes_of(written(tmp_path / "t.json", events)) == expected
+
+
+def test_silence_of_a_tenth_of_a_second_is_a_stall(tmp_path: Path) -> None:
+    second = 1_000_000_000
+    events = [*_launched(0, 100, 100), *_launched(second, second + 100, 100)]
+    causes = causes_of(written(tmp_path / "t.json", events))
+    # The first launch returns before its kernel ends, the second starts at one second.
+    assert causes == {"host_stall": second - 200, "launch_bound": 100}
+    busy = [*events, *(host("aten::mm", n * second // 10, second // 20) for n in range(10))]
+    assert set(causes_of(written(tmp_path / "u.json", busy))) == {"launch_bound"}
+
+
+def test_work_of_unknown_launch_has_no_cause_to_tell(tmp_path: Path) -> None:
+    events = [kernel("k", 0, 10, 0), kernel("k", 50, 10, 0)]
+    assert causes_of(written(tmp_path / "t.json", events)) == {"other": 40}
+
+
+def test_compile_and_autotune_come_before_all_else(tmp_path: Path) -> None:
+    events = [
+        *_launched(0, 100, 100),
+        host("entire_frame_compile (dynamo_timed)", 300, 400),
+        host("CachingAutotuner.benchmark_all_configs (dynamo_timed)", 400, 100),
+        call("cudaDeviceSynchronize", 450, 100, 9),
+        *_launched(900, 950, 50),
+    ]
+    # The call is late by 100 from 550 on, which is compilation too.
+    assert causes_of(written(tmp_path / "t.json", events)) == {
+        "launch_bound": 350,
+        "compile": 300,
+        "autotune": 100,
+    }
+
+
+def test_percentiles_are_values_that_occurred(tmp_path: Path) -> None:
+    events = [event for n in range(10) for event in _launched(n * 1000, n * 1000 + 10 * (n + 1), 6_000)]
+    told = written(tmp_path / "t.json", events)
+    stats = queue_stats(told, find_queue(told, launch_times(told)))
+    assert stats.delay_ns == Percentiles(50, 90, 100, 100)
+    assert stats.depth == Percentiles(4, 6, 6, 6)
+    assert (stats.launches, stats.found_empty, stats.kernels, stats.short_kernels) == (10, 1, 10, 0)
+
+
+def _launched(call_ns: int, start: int, duration: int) -> list[Any]:
+    """A launch of 20 ns and its kernel; the correlation is the call's own time."""
+    return [call("cudaLaunchKernel", call_ns, 20, call_ns + 1), kernel("k", start, duration, call_ns + 1)]

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sdtrace.attribution.op_table import attribute
+from sdtrace.phases.facts import iteration_facts
+from sdtrace.phases.iterations import find_iterations
+from sdtrace.phases.pipeline import find_pipeline
+from sdtrace.phases.repeats import find_repeats
+from sdtrace.trace import load_trace
+from tests.phases.written import call, host, kernel, without, written
+from tests.shared import shared_trace
+
+ANNOTATED = ["fp32_eager", "bf16_sdpa.warm", "bf16_sdpa_graphs.warm", "bf16_sdpa_eager.stack"]
+
+
+@pytest.mark.parametrize("name", ANNOTATED)
+def test_images_take_the_time_the_run_itself_measured(name: str) -> None:
+    told = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
+    truth = json.loads(shared_trace(f"reference/{name}.truth.json").read_text())
+    found = find_pipeline(told)
+    facts = iteration_facts(told, found.iterations, found.steps, found.launches)
+    assert [item.wall_ns / 1e9 for item in facts] == pytest.approx(truth["profiled_image_wall_s"], rel=0.005)
+    # PNDM evaluates the UNet once more than it is asked for steps.
+    assert [item.steps for item in facts] == [truth["steps"] + 1] * len(facts)
+
+
+@pytest.mark.parametrize("name", ANNOTATED)
+def test_all_device_work_of_an_image_is_counted_in_it_once(name: str) -> None:
+    told = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
+    found = find_pipeline(told)
+    facts = iteration_facts(told, found.iterations, found.steps, found.launches)
+    assert sum(item.gpu_events for item in facts) == len(told.work.row)
+    assert sum(item.device_ns for item in facts) == int(told.trace.dur_ns[told.work.row].sum())
+    assert all(item.device_busy_ns <= item.device_ns for item in facts)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("hta_cudagraph_training_a100", 5), ("hta_ns_resolution_v100", 5), ("hta_mi250_rocm62_training", 2)],
+)
+def test_profiler_steps_come_first(name: str, count: int) -> None:
+    found = find_pipeline(attribute(load_trace(shared_trace(f"third_party/{name}.json.gz"))))
+    assert len(found.iterations) == count
+    assert all(step.startswith("ProfilerStep#") for step in found.iterations.name)
+    assert found.iterations.confidence == "certain"
+    assert not len(found.steps), "training does not denoise"
+
+
+def test_transformer_calls_are_denoising_steps_of_an_image_on_rocm() -> None:
+    found = find_pipeline(
+        attribute(load_trace(shared_trace("third_party/tracelens_xdit_sd35_mi300x.json.gz")))
+    )
+    assert found.iterations.name == ["ProfilerStep#3"]
+    assert found.steps.counts(found.iterations).tolist() == [4]
+
+
+@pytest.mark.parametrize(("name", "confidence"), [("fp32_eager", "guess"), ("bf16_sdpa.warm", "likely")])
+def test_images_are_found_where_nothing_marks_them(name: str, confidence: str) -> None:
+    trace = load_trace(shared_trace(f"reference/{name}.json.gz"))
+    marked = find_iterations(attribute(trace))
+    found = find_iterations(without(trace, ["model_inference"]))
+    assert len(found) == len(marked)
+    assert found.confidence == confidence
+    # Python before an image's first op is not to be seen without the annotation.
+    late = (found.start_ns - marked.start_ns) / (marked.end_ns - marked.start_ns)
+    assert np.all((late >= 0) & (late < 0.1))
+
+
+def test_annotations_that_differ_in_numbers_are_one_kind(tmp_path: Path) -> None:
+    events = [host(f"image {n}", n * 1000, 900, "user_annotation") for n in range(3)]
+    events += [host("aten::mm", n * 1000 + 10, 100) for n in range(3)]
+    found = find_iterations(written(tmp_path / "t.json", events))
+    assert found.name == ["image 0", "image 1", "image 2"]
+    assert found.start_ns.tolist() == [0, 1000, 2000]
+
+
+def test_a_lone_profiler_step_gives_way_to_what_repeats_in_it(tmp_path: Path) -> None:
+    events = [host("ProfilerStep#7", 0, 3000, "user_annotation")]
+    events += [host("render", n * 1000, 900, "user_annotation") for n in range(3)]
+    events += [host("aten::mm", n * 1000 + 10, 100) for n in range(3)]
+    assert find_iterations(written(tmp_path / "t.json", events)).name == ["render"] * 3
+    alone = [event for event in events if event["name"] != "render"]
+    assert find_iterations(written(tmp_path / "u.json", alone)).name == ["ProfilerStep#7"]
+
+
+def test_components_and_collectives_are_no_iterations(tmp_path: Path) -> None:
+    events = [host("unet", n * 1000, 900, "user_annotation") for n in range(3)]
+    events += [host("nccl:all_reduce", n * 1000, 900, "user_annotation", thread=2) for n in range(3)]
+    events += [host("aten::mm", n * 1000 + 10, 100) for n in range(3)]
+    found = find_iterations(written(tmp_path / "t.json", events))
+    assert found.name == ["t"]
+    assert (found.start_ns.tolist(), found.end_ns.tolist()) == ([0], [2900])
+    assert found.confidence == "guess"
+
+
+def test_an_empty_trace_is_one_empty_iteration(tmp_path: Path) -> None:
+    told = written(tmp_path / "t.json", [kernel("k", 0, 10, 1)])
+    found = find_pipeline(told)
+    facts = iteration_facts(told, found.iterations, found.steps, found.launches)
+    assert [(item.wall_ns, item.device_ns, item.launches) for item in facts] == [(10, 10, 0)]
+
+
+def test_work_belongs_to_the_iteration_that_launched_it(tmp_path: Path) -> None:
+    events = [host("image", n * 1000, 900, "user_annotation") for n in range(2)]
+    events += [call("cudaLaunchKernel", 800, 10, 1), kernel("k", 1100, 50, 1)]
+    events += [call("cudaLaunchKernel", 1200, 10, 2), kernel("k", 1300, 70, 2), kernel("k", 1340, 70, 2, 8)]
+    told = written(tmp_path / "t.json", events)
+    found = find_pipeline(told)
+    first, second = iteration_facts(told, found.iterations, found.steps, found.launches)
+    assert (first.device_ns, first.device_busy_ns, first.gpu_events, first.launches) == (50, 50, 1, 1)
+    assert (second.device_ns, second.device_busy_ns, second.gpu_events, second.launches) == (140, 110, 2, 1)
+
+
+def test_repeats_are_found_among_layers_that_repeat_oftener() -> None:
+    random = np.random.default_rng(1)
+    layer, tail = random.integers(0, 30, 12), random.integers(30, 60, 40)
+    step = np.concatenate((random.integers(60, 90, 25), np.tile(layer, 6), tail))
+    names = np.concatenate((np.arange(100, 160), np.tile(step, 7), np.arange(200, 260))).astype(np.int32)
+    found = find_repeats(names)
+    assert found is not None
+    assert found.first.tolist() == list(range(60, 60 + 7 * len(step), len(step)))
+    assert found.length == len(step)
+    assert found.agreement == 1.0
+
+
+def test_no_repeats_are_seen_in_noise() -> None:
+    names = np.random.default_rng(2).integers(0, 500, 5000).astype(np.int32)
+    assert find_repeats(names) is None
+    assert find_repeats(np.arange(3, dtype=np.int32)) is None

@@ -1,0 +1,54 @@
+"""Small traces, written as Kineto writes them and read back, for tests of phases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sdtrace.attribution.op_table import Attribution, attribute
+from sdtrace.trace import Trace, load_trace
+
+Event = dict[str, Any]
+_COLUMNS = ["name", "category", "thread", "start_ns", "dur_ns"]
+_COLUMNS += ["external_id", "correlation", "nbytes", "args"]
+
+
+def host(name: str, start: int, dur: int, category: str = "cpu_op", thread: int = 1) -> Event:
+    """A host event; times in nanoseconds."""
+    return _event(name, category, 100, thread, start, dur)
+
+
+def call(name: str, start: int, dur: int, correlation: int, thread: int = 1) -> Event:
+    """A runtime call."""
+    return {**host(name, start, dur, "cuda_runtime", thread), "args": {"correlation": correlation}}
+
+
+def kernel(name: str, start: int, dur: int, correlation: int, stream: int = 7) -> Event:
+    """Device work; a copy or a fill when the name says so."""
+    category = {"Memcpy": "gpu_memcpy", "Memset": "gpu_memset"}.get(name[:6], "kernel")
+    args = {"correlation": correlation, "stream": stream}
+    return {**_event(name, category, 0, stream, start, dur), "args": args}
+
+
+def written(path: Path, events: Sequence[Event]) -> Attribution:
+    """The events as a file at `path`, read and attributed."""
+    path.write_text(json.dumps({"schemaVersion": 1, "traceEvents": list(events)}), encoding="utf-8")
+    return attribute(load_trace(path))
+
+
+def without(trace: Trace, names: Sequence[str] = (), categories: Sequence[str] = ()) -> Attribution:
+    """The trace without events of these names or categories."""
+    named = np.array([name in names for name in trace.names], np.bool_)[trace.name]
+    kept = ~named & ~trace.in_categories(categories)
+    kept_columns = {column: getattr(trace, column)[kept] for column in _COLUMNS}
+    return attribute(replace(trace, **kept_columns))
+
+
+def _event(name: str, category: str, pid: int, tid: int, start: int, dur: int) -> Event:
+    times = {"ts": start / 1000, "dur": dur / 1000}
+    return {"ph": "X", "cat": category, "name": name, "pid": pid, "tid": tid, **times}
