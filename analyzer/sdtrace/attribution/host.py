@@ -61,9 +61,10 @@ class HostEvents:
         return len(self.row)
 
 
-def host_events(trace: Trace) -> HostEvents:
-    """Nest the host events of `trace` and compute their self time."""
-    row = np.flatnonzero(trace.in_categories(HOST) & ~named(trace, FILTERED))
+def host_events(trace: Trace, *, with_python: bool = True) -> HostEvents:
+    """Nest the host events of `trace` and compute their self time, with or without Python functions."""
+    kinds = HOST if with_python else HOST - {"python_function"}
+    row = np.flatnonzero(trace.in_categories(kinds) & ~named(trace, FILTERED))
     is_op = trace.in_categories(OP_CATEGORIES)[row]
     external = trace.external_id[row]
     link = np.where(is_op, 0, external)

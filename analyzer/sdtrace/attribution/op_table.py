@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,6 +32,7 @@ from sdtrace.trace.model import Bools
 UNKNOWN_LAUNCH: Final = "(launch not in trace)"
 """The row of device work whose launch the trace does not hold."""
 MEMORY_ROW: Final = "[memory]"
+_LISTS_PYTHON_SINCE: Final = (2, 13)
 RANGE_PADDING_NS: Final = 2
 """By how much Kineto writes a device range too long (`ts - 1`, `dur + 2`)."""
 
@@ -73,10 +75,34 @@ class Attribution:
     """Floating-point operations of each host event, 0 where unknown; see `sdtrace.attribution.flops`."""
 
 
-def attribute(trace: Trace) -> Attribution:
-    """Nest, link and count."""
-    host = host_events(trace)
+def attribute(trace: Trace, *, with_python: bool = True) -> Attribution:
+    """Nest, link and count, with Python functions (`with_stack`) among the host events or without."""
+    host = host_events(trace, with_python=with_python)
     return Attribution(trace, host, link_device_work(trace, host), _flops(trace, host))
+
+
+def for_table(told: Attribution, op_times: OpTimes) -> Attribution:
+    """`told` with the host events that are rows of the op table.
+
+    Python functions are none, except in the tables of torch 2.13 and later, and so in `torch` mode for
+    traces of these.
+    """
+    trace = told.trace
+    if not trace.rows({"python_function"}).size:
+        return told
+    if op_times is OpTimes.TORCH and _lists_python(trace):
+        return told
+    return attribute(trace, with_python=False)
+
+
+def _lists_python(trace: Trace) -> bool:
+    """Whether the torch that wrote the trace lists Python functions: by its version, else by its layout."""
+    versions = trace.run.get("versions")
+    version = versions.get("torch") if isinstance(versions, dict) else None
+    numbers = re.match(r"(\d+)\.(\d+)", version) if isinstance(version, str) else None
+    if numbers:
+        return (int(numbers[1]), int(numbers[2])) >= _LISTS_PYTHON_SINCE
+    return "host_name" in trace.top_level
 
 
 def op_table(

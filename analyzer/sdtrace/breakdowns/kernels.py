@@ -82,11 +82,15 @@ def kernel_rows(told: Attribution, categorized: Categorized, mask: Bools | None 
     first = np.searchsorted(which[order], np.arange(len(names)))
     last = np.append(first[1:], len(order)) - 1
     calls, total = np.bincount(which), sum_by(which, dur_ns, len(names))
-    by_category = sum_by(which * len(categorized.categories) + code, dur_ns, len(names) * len(categorized.categories))
+    by_category = sum_by(
+        which * len(categorized.categories) + code, dur_ns, len(names) * len(categorized.categories)
+    )
     chosen = by_category.reshape(len(names), -1).argmax(axis=1)
     ordered = dur_ns[order]
     rows = [
-        KernelRow(trace.names[name], short_name(trace.names[name]), categorized.categories[category], *numbers)
+        KernelRow(
+            trace.names[name], short_name(trace.names[name]), categorized.categories[category], *numbers
+        )
         for name, category, *numbers in zip(
             names.tolist(),
             chosen.tolist(),
@@ -100,7 +104,9 @@ def kernel_rows(told: Attribution, categorized: Categorized, mask: Bools | None 
     return sorted(rows, key=lambda item: (-item.total_ns, item.name))
 
 
-def category_rows(told: Attribution, categorized: Categorized, mask: Bools | None = None) -> list[CategoryRow]:
+def category_rows(
+    told: Attribution, categorized: Categorized, mask: Bools | None = None
+) -> list[CategoryRow]:
     """One row per category, longest total first."""
     row, code = told.work.row, categorized.code
     if mask is not None:

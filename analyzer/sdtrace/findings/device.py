@@ -100,7 +100,7 @@ def _layout(e: Evidence) -> Iterator[Finding]:
 
 def _small(e: Evidence) -> Iterator[Finding]:
     calls = sum(row.calls for row in e.steady_kernels)
-    launch = e.steady_idle.get("launch-bound", 0)
+    launch = e.steady_idle.get("launch_bound", 0)
     if not calls or e.small_kernels < calls / 2 or not launch:
         return
     yield Finding(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 
@@ -52,7 +52,6 @@ class Evidence:
 
     wall_ns: int
     phases: Mapping[str, PhaseNumbers]
-    n_iterations: int
     n_steady: int
     """Steady iterations; 0 when none can be told."""
     steady_wall_ns: int | None
@@ -62,7 +61,6 @@ class Evidence:
     steady_categories: Sequence[CategoryRow]
     autotune_categories: Sequence[CategoryRow]
     autotune_calls: int
-    compile_calls: int
     late_overhead: Sequence[int] = ()
     """Indices of later iterations that hold compile, autotune or capture again."""
     first_calls: Sequence[Culprit] = ()
@@ -74,7 +72,6 @@ class Evidence:
     """Steady kernels under 5 us."""
     ranges: Sequence[Range] = ()
     work_ns: int = 0
-    run: Mapping[str, Any] = field(default_factory=dict)
     unprofiled_wall_ns: int | None = None
     autotune_by_pattern: bool = False
     skipped: int = 0

@@ -20,7 +20,7 @@ def find(e: Evidence) -> Iterator[Finding]:
 
 
 def _launch_bound(e: Evidence) -> Iterator[Finding]:
-    idle = e.steady_idle.get("launch-bound", 0)
+    idle = e.steady_idle.get("launch_bound", 0)
     span = e.steady_work_ns + sum(e.steady_idle.values())
     if idle < _MUCH * span or not span:
         return

@@ -100,6 +100,6 @@ def _first_calls(e: Evidence) -> Iterator[Finding]:
         "low",
         f"First calls of ops cost {seconds(e.first_calls_ns)} more than later ones",
         f"Most in {listed(worst)}: module loading, cuDNN and cuBLAS plans, memory pools.",
-        "It is paid once per process. Lazy loading can be moved to the start with `CUDA_MODULE_LOADING=EAGER`.",
+        "It is paid once per process. `CUDA_MODULE_LOADING=EAGER` moves lazy loading to the start.",
         confidence="likely",
     )

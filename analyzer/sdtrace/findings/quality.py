@@ -48,6 +48,7 @@ def _ranges(e: Evidence) -> Iterator[Finding]:
         "info",
         f"`{largest.name}` is a range, not work",
         f"torch's table gives its device row {percent(largest.total_ns, e.work_ns)} of Self CUDA "
-        f"({seconds(largest.total_ns)} against {seconds(e.work_ns)} of work): it reaches from the first to the last kernel, idle time included.",
+        f"({seconds(largest.total_ns)} against {seconds(e.work_ns)} of work): "
+        "it reaches from the first to the last kernel, idle time included.",
         "Read such rows as wall time on the device. Here they have no percentage.",
     )

@@ -52,7 +52,7 @@ def compile_stages(trace: Trace, rows: Int64s, phase: Intervals) -> list[Stage]:
 
     `phase` holds the instants of compile alone: what autotune and capture took inside is left out.
     """
-    rows = _without_twins(trace, rows)
+    rows = without_twins(trace, rows)
     labels = [_stage(name) for name in trace.names]
     label = np.array([labels[number] for number in trace.name[rows].tolist()], dtype=np.str_)
     start, end = trace.start_ns[rows], trace.end_ns[rows]
@@ -86,8 +86,8 @@ def _exclusive(
     return sums
 
 
-def _without_twins(trace: Trace, rows: Int64s) -> Int64s:
-    """`dynamo_timed` emits `NAME` and `NAME (dynamo_timed)` for one stage: keep the latter."""
+def without_twins(trace: Trace, rows: Int64s) -> Int64s:
+    """`rows` of the trace with one for each stage: `dynamo_timed` emits `NAME` and `NAME (dynamo_timed)`."""
     present = set(trace.names)
     twin = np.array([f"{name}{TIMED}" in present for name in trace.names], np.bool_)
     return rows[~twin[trace.name[rows]]]

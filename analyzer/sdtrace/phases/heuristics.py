@@ -27,7 +27,9 @@ def unmarked_autotune(told: Attribution, known: Intervals) -> Intervals:
     launch, row = launch[order], row[order]
     if len(row) < 2 * _MIN_REPEATS:
         return nothing()
-    is_fill_name = np.array(["FillFunctor" in name or name.startswith("Memset") for name in trace.names], np.bool_)
+    is_fill_name = np.array(
+        ["FillFunctor" in name or name.startswith("Memset") for name in trace.names], np.bool_
+    )
     is_fill, name, thread = is_fill_name[trace.name[row]], trace.name[row], trace.thread[launch]
     repeats = (name[2:] == name[:-2]) & (is_fill[2:] != is_fill[1:-1]) & (thread[2:] == thread[:-2])
     edges = np.flatnonzero(np.diff(np.concatenate(([0], repeats.astype(np.int8), [0]))))

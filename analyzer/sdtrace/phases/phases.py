@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from sdtrace.phases.intervals import (
 )
 from sdtrace.phases.iterations import Iterations
 from sdtrace.phases.spans import OverheadSpans, find_overhead
+from sdtrace.phases.steps import Steps
 from sdtrace.phases.timeline import OVERHEAD, PHASES, Timeline, build_timeline
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.trace import Trace
@@ -63,8 +64,12 @@ class Phases:
         return np.equal(self.host_code, PHASES.index(phase))
 
 
-def find_phases(told: Attribution, iterations: Iterations) -> Phases:
-    """Split the wall and the device work of a trace into phases (see docs/phases.md)."""
+def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phases:
+    """Split the wall and the device work of a trace into phases (see docs/phases.md).
+
+    Where no iteration is free of overhead, or there is only one, its denoising steps tell warmup from
+    steady state instead.
+    """
     trace = told.trace
     spans = find_overhead(trace)
     capture, autotune, compiling = spans.of_all(trace)
@@ -72,8 +77,10 @@ def find_phases(told: Attribution, iterations: Iterations) -> Phases:
     autotune = join(autotune, by_pattern)
     overhead = join(capture, autotune, compiling)
     first_calls = find_first_calls(told, overhead, _end_of_first(iterations))
-    is_warmup = _warmup_iterations(iterations, overhead, first_calls.spans(told.host))
-    warmup = join(first_calls.spans(told.host), _until_last(iterations, is_warmup))
+    slow = first_calls.spans(told.host)
+    is_warmup = _warmup(iterations, overhead, slow)
+    units: _Spans = iterations if is_warmup.any() or not _holding(iterations, overhead, slow).any() else steps
+    warmup = join(slow, _until_last(units, _warmup(units, overhead, slow)))
     start, end = wall(trace)
     stall = _stalls(trace)
 
@@ -122,15 +129,31 @@ def _end_of_first(iterations: Iterations) -> int:
     return int(np.iinfo(np.int64).max)
 
 
-def _warmup_iterations(iterations: Iterations, overhead: Intervals, first_calls: Intervals) -> Bools:
-    """Iterations with overhead in them, and those before one unless two clean ones lie between."""
-    start, end = iterations.start_ns, iterations.end_ns
-    if len(start) < 2:
-        return np.zeros(len(start), np.bool_)
-    holds = covered(overhead, start, end) > 0
-    holds |= covered(first_calls, start, end) > _FIRST_CALLS_MATTER * (end - start)
+class _Spans(Protocol):
+    """Iterations or steps: disjoint spans in order."""
+
+    @property
+    def start_ns(self) -> Int64s: ...
+
+    @property
+    def end_ns(self) -> Int64s: ...
+
+
+def _holding(units: _Spans, overhead: Intervals, first_calls: Intervals) -> Bools:
+    """Which spans hold overhead, or first calls worth a tenth of them."""
+    start, end = units.start_ns, units.end_ns
+    slow = covered(first_calls, start, end) > _FIRST_CALLS_MATTER * (end - start)
+    return np.logical_or(slow, covered(overhead, start, end) > 0)
+
+
+def _warmup(units: _Spans, overhead: Intervals, first_calls: Intervals) -> Bools:
+    """Spans with overhead in them, and those before one unless two clean ones lie between.
+
+    None where all hold overhead: then nothing is left to call steady.
+    """
+    holds = _holding(units, overhead, first_calls)
     if holds.all():
-        return np.zeros(len(start), np.bool_)
+        return np.zeros(len(holds), np.bool_)
     marked = np.flatnonzero(holds)
     result = holds.copy()
     previous = -1
@@ -142,16 +165,16 @@ def _warmup_iterations(iterations: Iterations, overhead: Intervals, first_calls:
     return result
 
 
-def _until_last(iterations: Iterations, is_warmup: Bools) -> Intervals:
-    """The time of the warmup iterations; what lies before and between the first ones goes with them."""
+def _until_last(units: _Spans, is_warmup: Bools) -> Intervals:
+    """The time of the warmup spans; what lies before and between the first ones goes with them."""
     marked = np.flatnonzero(is_warmup)
     if not marked.size:
         return nothing()
-    spans = union(iterations.start_ns[marked], iterations.end_ns[marked])
+    spans = union(units.start_ns[marked], units.end_ns[marked])
     leading = marked[marked == np.arange(len(marked))]
     if not leading.size:
         return spans
-    return join(spans, Intervals(np.array([0], np.int64), iterations.end_ns[leading[-1:]]))
+    return join(spans, Intervals(np.array([0], np.int64), units.end_ns[leading[-1:]]))
 
 
 def _stalls(trace: Trace) -> Intervals:

@@ -34,7 +34,9 @@ _COMPILE: Final = re.compile(
     r"|code_gen$|dynamo_compile|graph_lowering|cudagraphify"
 )
 _DATA_MARK: Final = re.compile(r"_data: \w+=")
-_CAPTURE: Final = re.compile(r"CUDAGraphNode\.(?:record|_record)|cudagraph_trees\.py\(\d+\): (?:_?record\w*)$")
+_CAPTURE: Final = re.compile(
+    r"CUDAGraphNode\.(?:record|_record)|cudagraph_trees\.py\(\d+\): (?:_?record\w*)$"
+)
 _BEGIN_CAPTURE: Final = re.compile(r"^(?:cuda|cu|hip)StreamBeginCapture")
 _END_CAPTURE: Final = re.compile(r"^(?:cuda|cu|hip)StreamEndCapture")
 _INSTANTIATE: Final = re.compile(r"^(?:cuda|cu|hip)Graph(?:Instantiate|ExecUpdate|Upload)")
@@ -113,7 +115,9 @@ def _captures(trace: Trace) -> tuple[Int64s, Int64s, Int64s]:
 
 def _next_end(trace: Trace, begin: int, ends: Int64s) -> int:
     """Where the capture that starts with call `begin` ends; with the call itself when that is not told."""
-    after = ends[(trace.thread[ends] == trace.thread[begin]) & (trace.start_ns[ends] >= trace.start_ns[begin])]
+    after = ends[
+        (trace.thread[ends] == trace.thread[begin]) & (trace.start_ns[ends] >= trace.start_ns[begin])
+    ]
     return int(trace.end_ns[after].min()) if after.size else int(trace.end_ns[begin])
 
 

@@ -63,7 +63,3 @@ def build_timeline(start_ns: int, end_ns: int, claims: Sequence[Intervals]) -> T
     codes = np.concatenate([np.full(len(part.start), code, np.int8) for code, part in enumerate(parts)])
     order = np.argsort(starts)
     return Timeline(np.append(starts[order], wall.end[-1]), codes[order])
-
-
-
-

@@ -1,0 +1,92 @@
+"""Several traces against one of them: speed of steady state, and when overhead is paid back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import ceil
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from sdtrace import __version__
+from sdtrace.analysis.run_facts import run_facts
+from sdtrace.errors import UsageError
+from sdtrace.findings.text import seconds
+from sdtrace.report import model
+
+
+class _Cost(NamedTuple):
+    """What a trace says about one way to run: a steady iteration, and what is paid once; microseconds."""
+
+    steady_us: float
+    overhead_us: float
+
+
+def build_report(traces: Sequence[model.TraceReport], baseline: str | None = None) -> model.Report:
+    """A report of all traces; with two or more steady ones, compared with `baseline` or the slowest.
+
+    Names that occur twice are numbered. Raises UsageError when `baseline` names no trace.
+    """
+    named = _unique(traces)
+    return model.Report(
+        schema=model.SCHEMA, version=__version__, traces=named, comparison=_comparison(named, baseline)
+    )
+
+
+def _unique(traces: Sequence[model.TraceReport]) -> list[model.TraceReport]:
+    seen: Counter[str] = Counter()
+    result = []
+    for trace in traces:
+        seen[trace.name] += 1
+        number = seen[trace.name]
+        result.append(trace if number == 1 else replace(trace, name=f"{trace.name} ({number})"))
+    return result
+
+
+def _comparison(traces: Sequence[model.TraceReport], baseline: str | None) -> model.Comparison | None:
+    if baseline is not None and baseline not in (names := [trace.name for trace in traces]):
+        raise UsageError(f"no trace is named {baseline!r} (--baseline); there are {', '.join(names)}")
+    unprofiled = all(trace.unprofiled_wall_us is not None for trace in traces)
+    costs = {trace.name: cost for trace in traces if (cost := _cost(trace, unprofiled)) is not None}
+    if len(costs) < 2 or (baseline is not None and baseline not in costs):
+        return None
+    base = baseline or max(costs, key=lambda name: costs[name].steady_us)
+    rows = [
+        _amortized(name, cost, base, costs[base], unprofiled) for name, cost in costs.items() if name != base
+    ]
+    return model.Comparison(baseline=base, rows=sorted(rows, key=lambda row: row.steady_us))
+
+
+def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
+    """Wall times without the profiler when all traces have them, else those with it."""
+    steady = trace.unprofiled_wall_us if unprofiled else trace.steady.median_us if trace.steady else None
+    if not steady:
+        return None
+    before = [ns / 1000 for ns in run_facts(trace.run).warmup_wall_ns]
+    return _Cost(steady, trace.overhead.total_us + max(0.0, sum(before) - len(before) * steady))
+
+
+def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: bool) -> model.Amortization:
+    saving = base.steady_us - cost.steady_us
+    extra = max(0.0, cost.overhead_us - base.overhead_us)
+    count = ceil(extra / saving) if saving > 0 else None
+    times = f"({seconds(base.steady_us * 1e3)} - {seconds(cost.steady_us * 1e3)})"
+    how = "without the profiler" if unprofiled else "under the profiler"
+    if count is None:
+        mine, other = seconds(cost.steady_us * 1e3), seconds(base.steady_us * 1e3)
+        arithmetic = f"Not faster than `{base_name}`: {mine} against {other} {how}"
+    else:
+        arithmetic = (
+            f"{seconds(extra * 1e3)} more paid once / {times} saved each time = {extra / saving:.1f}: "
+            f"ahead of `{base_name}` from iteration {max(1, count)} on ({how})"
+        )
+    return model.Amortization(
+        name=name,
+        steady_us=cost.steady_us,
+        overhead_us=cost.overhead_us,
+        speedup=base.steady_us / cost.steady_us,
+        saving_per_iteration_us=saving,
+        break_even_iterations=count,
+        arithmetic=arithmetic,
+    )

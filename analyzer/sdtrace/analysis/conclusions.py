@@ -1,0 +1,90 @@
+"""What a study says in words: gathers the evidence and asks for findings."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from sdtrace.analysis.study import Study
+from sdtrace.attribution.op_table import RANGE_PADDING_NS
+from sdtrace.breakdowns.kernels import category_rows, kernel_rows
+from sdtrace.findings import Culprit, Evidence, Finding, PhaseNumbers, Range, find_all
+from sdtrace.phases.compile_stages import without_twins
+from sdtrace.phases.phases import wall
+from sdtrace.phases.queue import SHORT_NS
+from sdtrace.phases.timeline import AUTOTUNE, PHASES, STEADY
+
+_CULPRITS = 3
+
+
+def draw_conclusions(found: Study) -> list[Finding]:
+    """All findings about a trace."""
+    return find_all(_evidence(found))
+
+
+def _evidence(found: Study) -> Evidence:
+    trace, told, phases = found.trace, found.told, found.phases
+    start, end = wall(trace)
+    walls = phases.timeline.totals()
+    dur_ns = trace.dur_ns[told.work.row]
+    numbers = {
+        phase: PhaseNumbers(walls[phase], int(dur_ns[mask].sum()), int(mask.sum()))
+        for phase in PHASES
+        for mask in (phases.work_mask(phase),)
+    }
+    steady = phases.work_mask(STEADY)
+    kernels = trace.in_categories({"kernel"})[told.work.row] & steady
+    idle_mask = found.idle_mask(STEADY)
+    return Evidence(
+        wall_ns=end - start,
+        phases=numbers,
+        n_steady=len(found.steady),
+        steady_wall_ns=found.steady_wall_ns,
+        steady_work_ns=numbers[STEADY].gpu_ns,
+        steady_kernels=kernel_rows(told, found.categorized, steady),
+        steady_categories=category_rows(told, found.categorized, steady),
+        autotune_categories=category_rows(told, found.categorized, phases.work_mask(AUTOTUNE)),
+        autotune_calls=len(without_twins(trace, phases.spans.autotune)),
+        late_overhead=_late_overhead(found),
+        first_calls=_first_calls(found),
+        first_calls_ns=int(phases.first_calls.excess_ns.sum()),
+        steady_idle={cause.cause: cause.ns for cause in found.idle.causes(idle_mask)},
+        sync_culprits=[Culprit(name, ns) for name, ns in found.idle.sync_ops(idle_mask)[:_CULPRITS]],
+        small_kernels=int((dur_ns[kernels] < SHORT_NS).sum()),
+        ranges=_ranges(found),
+        work_ns=int(dur_ns.sum()),
+        unprofiled_wall_ns=found.run.unprofiled_wall_ns,
+        autotune_by_pattern=phases.autotune_by_pattern,
+        skipped=trace.skipped,
+        quarantined=trace.quarantined,
+        quarantined_examples=trace.quarantined_examples,
+        salvaged=trace.salvaged,
+    )
+
+
+def _late_overhead(found: Study) -> list[int]:
+    """Iterations with overhead after the first steady one."""
+    first = next((index for index, label in enumerate(found.labels) if label == STEADY), None)
+    if first is None:
+        return []
+    return [index for index, label in enumerate(found.labels) if index > first and label != STEADY]
+
+
+def _first_calls(found: Study) -> list[Culprit]:
+    """Ops by what their first calls cost, most first."""
+    calls = found.phases.first_calls
+    sums: Counter[str] = Counter()
+    names = found.told.host.name[calls.event].tolist()
+    for name, ns in zip(names, calls.excess_ns.tolist(), strict=True):
+        sums[found.trace.names[name]] += ns
+    return [Culprit(name, ns) for name, ns in sums.most_common(_CULPRITS)]
+
+
+def _ranges(found: Study) -> list[Range]:
+    """Device rows of annotations, summed by name."""
+    trace = found.trace
+    rows = trace.rows({"gpu_user_annotation"})
+    names, which = np.unique(trace.name[rows], return_inverse=True)
+    sums = np.bincount(which, weights=trace.dur_ns[rows] - RANGE_PADDING_NS, minlength=len(names))
+    return [Range(trace.names[name], int(ns)) for name, ns in zip(names.tolist(), sums.tolist(), strict=True)]

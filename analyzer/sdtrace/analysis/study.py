@@ -1,0 +1,86 @@
+"""One trace, studied: structure, phases, idle time and categories, each computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sdtrace.analysis.run_facts import RunFacts, run_facts
+from sdtrace.attribution.op_table import Attribution, OpRow, OpTimes, attribute, for_table, op_table
+from sdtrace.breakdowns.kernels import Categorized, categorize_work
+from sdtrace.breakdowns.rules import Rules
+from sdtrace.phases.facts import IterationFacts, iteration_facts
+from sdtrace.phases.idle import Idle, find_idle
+from sdtrace.phases.intervals import Bools, contains
+from sdtrace.phases.phases import Phases, find_phases
+from sdtrace.phases.pipeline import Pipeline, find_pipeline
+from sdtrace.phases.timeline import OVERHEAD, STEADY
+from sdtrace.trace import Trace
+
+
+@dataclass(frozen=True)
+class Study:
+    """A trace and what was found out about it."""
+
+    told: Attribution
+    pipeline: Pipeline
+    phases: Phases
+    idle: Idle
+    categorized: Categorized
+    iterations: list[IterationFacts]
+    labels: list[str]
+    """The phase of each iteration: `steady`, or the overhead it holds most of."""
+    run: RunFacts
+
+    @property
+    def trace(self) -> Trace:
+        """The trace itself."""
+        return self.told.trace
+
+    @property
+    def steady(self) -> list[IterationFacts]:
+        """The steady iterations."""
+        return [facts for facts, label in zip(self.iterations, self.labels, strict=True) if label == STEADY]
+
+    @property
+    def steady_wall_ns(self) -> int | None:
+        """Median wall of a steady iteration; None when there is none."""
+        walls = [facts.wall_ns for facts in self.steady]
+        return round(float(np.median(walls))) if walls else None
+
+    def work_mask(self, phase: str | None) -> Bools | None:
+        """Which device work was launched in `phase`; None for all."""
+        return None if phase is None else self.phases.work_mask(phase)
+
+    def idle_mask(self, phase: str | None) -> Bools | None:
+        """Which parts of the idle time lie in `phase`; None for all."""
+        return None if phase is None else contains(self.phases.timeline.of(phase), self.idle.start_ns)
+
+    def op_rows(self, op_times: OpTimes, phase: str | None = None) -> list[OpRow]:
+        """The op table, of all or of one phase."""
+        told = for_table(self.told, op_times)
+        if phase is None:
+            return op_table(told, op_times)
+        host_mask = contains(self.phases.timeline.of(phase), told.host.start_ns)
+        return op_table(told, op_times, host_mask=host_mask, work_mask=self.work_mask(phase))
+
+
+def study(trace: Trace, rules: Rules) -> Study:
+    """Find out everything about a trace that a report shows."""
+    told = attribute(trace)
+    pipeline = find_pipeline(told)
+    phases = find_phases(told, pipeline.iterations, pipeline.steps)
+    idle = find_idle(told, pipeline.launches, phases.timeline, pipeline.iterations)
+    facts = iteration_facts(told, pipeline.iterations, pipeline.steps, pipeline.launches)
+    labels = [_label(phases, item) for item in facts]
+    run = run_facts(trace.run)
+    return Study(told, pipeline, phases, idle, categorize_work(told, rules), facts, labels, run)
+
+
+def _label(phases: Phases, facts: IterationFacts) -> str:
+    """What an iteration holds most of, of all overhead; steady when it holds none."""
+    start = np.array([facts.start_ns])
+    held = phases.timeline.totals(start, start + facts.wall_ns)
+    worst = max(OVERHEAD, key=lambda phase: held[phase])
+    return worst if held[worst] else STEADY
