@@ -54,7 +54,7 @@ def _external_ids(text: Text, data: bytes, lines: Span, named: Bools) -> tuple[I
     key = lines.start + 6
     present = (text.words[key] == _EXTERNAL) & ((text.words[key + 8] & _SEVEN_BYTES) == _ID)
     told = integers(text, key + 15)
-    values = np.where(present, told.values, 0)
+    values = np.where(present & named, told.values, 0)
     valid = ~present | (told.valid & _is_over(text, told.ends))
     unsure = np.flatnonzero(named & ~present)
     spans = zip(lines.start[unsure].tolist(), lines.end[unsure].tolist(), strict=True)

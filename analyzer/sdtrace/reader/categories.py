@@ -26,7 +26,8 @@ CANONICAL: Final[dict[str, str]] = {
 
 LAUNCHES: Final = frozenset({"cuda_runtime", "cuda_driver"})
 HOST: Final = frozenset({"cpu_op", "user_annotation", "python_function", "overhead"}) | LAUNCHES
-WORK: Final = frozenset({"kernel", "gpu_memcpy", "gpu_memset"})
+COPIES: Final = frozenset({"gpu_memcpy", "gpu_memset"})
+WORK: Final = COPIES | {"kernel"}
 DEVICE: Final = WORK | {"gpu_user_annotation", "cuda_sync"}
 NAMED: Final = (HOST | DEVICE) - {"python_function"}
 """Categories whose `External id` means something."""

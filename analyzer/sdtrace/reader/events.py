@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sdtrace.reader.categories import HOST, LINKED, WORK, canonical
+from sdtrace.reader.categories import COPIES, LINKED, NAMED, canonical
 from sdtrace.reader.columns import Decoded, Head, MemoryEvent, Metadata, from_rows
 
 _LIMIT: Final = 1 << 62
@@ -60,7 +60,6 @@ class _Args(
 
 
 _decode_args = msgspec.json.Decoder(_Args).decode
-_HAS_IDS: Final = HOST | LINKED | WORK | {"gpu_user_annotation"}
 
 
 class EventTable:
@@ -132,7 +131,7 @@ class EventTable:
         if start is None or duration is None or not isinstance(name, str) or pid is None or tid is None:
             return None
         head = self._heads.setdefault(Head(category, name, pid, tid), len(self._heads))
-        if category not in _HAS_IDS or len(event.args) < 3:
+        if category not in NAMED or len(event.args) < 3:
             return head, start, duration, 0, 0, -1, -1
         args = _args_of(event.args)
         if args is None:
@@ -146,8 +145,8 @@ class EventTable:
             start,
             duration,
             _integer(external, 0),
-            _integer(args.correlation, 0),
-            _integer(args.nbytes, -1),
+            _integer(args.correlation, 0) if category in LINKED else 0,
+            _integer(args.nbytes, -1) if category in COPIES else -1,
             kept,
         )
 

@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.reader.argument_ids import read_ids
-from sdtrace.reader.categories import LINKED, NAMED
+from sdtrace.reader.categories import COPIES, LINKED, NAMED
 from sdtrace.reader.columns import EventColumns, Head, Int32s
 from sdtrace.reader.heads import HeadLines, Span
 from sdtrace.reader.numbers import Bools, Int64s, Text, as_text, thousandths, word
@@ -45,7 +45,6 @@ _DUR = word(b', "dur":')
 _ARGS = word(b'"args": ')
 _SHORT, _LONG = 4, 7
 """Lines of an event without and with arguments."""
-_COPIES: Final = {"gpu_memcpy", "gpu_memset"}
 _SCAN_BYTES: Final = 1 << 20
 _OWN_IDS: Final = re.compile(rb'"(?:External id|Record function id|Ev Idx)": \d+(?:, *)?|, *"Ev Idx": \d+')
 
@@ -99,7 +98,7 @@ def decode_layout(data: bytes, head_lines: HeadLines, keep_args: frozenset[str])
 
     with_args = np.flatnonzero(events.n_lines[rows] == _LONG)
     lines = events.line(rows[with_args], 4)
-    kinds = (told.category_is(kind)[with_args] for kind in (NAMED, LINKED, _COPIES))
+    kinds = (told.category_is(kind)[with_args] for kind in (NAMED, LINKED, COPIES))
     ids = read_ids(text, data, lines, *kinds)
     external, correlation = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     nbytes = np.full(len(rows), -1, np.int64)
