@@ -105,6 +105,15 @@ def test_an_empty_trace_is_one_empty_iteration(tmp_path: Path) -> None:
     assert [(item.wall_ns, item.device_ns, item.launches) for item in facts] == [(10, 10, 0)]
 
 
+def test_a_trace_of_instants_alone_is_one_iteration_of_no_length(tmp_path: Path) -> None:
+    told = written(
+        tmp_path / "t.json", [{"ph": "i", "cat": "cpu_instant_event", "name": "[memory]", "ts": 1}]
+    )
+    found = find_pipeline(told)
+    assert (found.iterations.start_ns.tolist(), found.iterations.end_ns.tolist()) == ([0], [0])
+    assert not len(found.steps)
+
+
 def test_work_belongs_to_the_iteration_that_launched_it(tmp_path: Path) -> None:
     events = [host("image", n * 1000, 900, "user_annotation") for n in range(2)]
     events += [call("cudaLaunchKernel", 800, 10, 1), kernel("k", 1100, 50, 1)]

@@ -159,7 +159,7 @@ def _names(told: Attribution, events: Int64s) -> Int64s:
 
 def _in_time(told: Attribution, events: Int64s) -> Int64s:
     """In the order of time; of overlapping spans on several threads the first."""
-    events = events[np.argsort(told.host.start_ns[events], kind="stable")]
+    events = events[np.lexsort((-told.host.dur_ns[events], told.host.start_ns[events]))]
     start = told.host.start_ns[events]
     reach = np.maximum.accumulate(start + told.host.dur_ns[events])
     kept: Int64s = events[np.append(True, start[1:] >= reach[:-1])]

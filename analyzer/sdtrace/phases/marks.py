@@ -34,13 +34,14 @@ def of_categories(told: Attribution, events: Int64s, categories: set[str]) -> In
 def outermost(told: Attribution, events: Int64s) -> Int64s:
     """Those of the host events that start inside no other of them on their thread; by thread and time.
 
-    What is left is disjoint on each thread.
+    What is left is disjoint on each thread. Of equal spans the one whose name comes first stays, so that
+    the order in the file does not matter.
     """
     if not events.size:
         return events
     host = told.host
     start, duration, thread = host.start_ns[events], host.dur_ns[events], host.thread[events]
-    order = np.lexsort((-duration, start, thread))
+    order = np.lexsort((_alphabetic(told, events), -duration, start, thread))
     # Threads one after the other on a single axis, so that a running maximum serves all.
     apart = np.cumsum(np.append(0, np.diff(thread[order]) != 0)) * int((start + duration).max() + 1)
     begin = start[order] + apart
@@ -49,10 +50,21 @@ def outermost(told: Attribution, events: Int64s) -> Int64s:
     return kept
 
 
+def _alphabetic(told: Attribution, events: Int64s) -> Int64s:
+    """Each event's place among the names of all, by alphabet."""
+    numbers, which = np.unique(told.host.name[events], return_inverse=True)
+    rank = np.argsort(np.argsort([told.trace.names[number] for number in numbers.tolist()]))
+    place: Int64s = rank[which]
+    return place
+
+
 def busiest_thread(told: Attribution) -> int:
-    """The thread with most ops; 0 where there is no op at all."""
-    threads = told.host.thread[told.host.is_op]
-    return int(np.bincount(threads).argmax()) if threads.size else 0
+    """The thread with most ops, of equal ones that with the lowest name; 0 where there is no op at all."""
+    counts = np.bincount(told.host.thread[told.host.is_op])
+    if not counts.size:
+        return 0
+    most = np.flatnonzero(counts == counts.max()).tolist()
+    return int(min(most, key=lambda thread: tuple(str(part) for part in told.trace.threads[thread])))
 
 
 def outermost_ops(told: Attribution, thread: int) -> Int64s:

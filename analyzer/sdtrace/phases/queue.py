@@ -62,8 +62,10 @@ def find_queue(told: Attribution, launches: LaunchTimes) -> Queue:
     first = first[np.argsort(launches.called_ns[first], kind="stable")]
     called = launches.called_ns[first]
     before = np.searchsorted(np.sort(launches.called_ns), called, side="left")
-    depth = before - np.searchsorted(np.sort(end), called, side="right")
-    return Queue(called, start[first] - called, np.maximum(depth, 0), first)
+    # Empty work that is launched at this very instant is not finished before it.
+    finished = np.sort(np.maximum(end, launches.called_ns + 1))
+    depth = before - np.searchsorted(finished, called, side="right")
+    return Queue(called, start[first] - called, depth, first)
 
 
 def queue_stats(told: Attribution, queue: Queue, work_mask: Bools | None = None) -> QueueStats:
