@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from sdtrace.errors import UnreadableTrace
 from sdtrace.reader.columns import Decoded, EventColumns, Head, MemoryEvent, Metadata, concatenate
+from sdtrace.reader.envelope import Beginning, parse_object, read_beginning
 from sdtrace.reader.events import EventTable
 from sdtrace.reader.heads import HeadLines
 from sdtrace.reader.layout import BOUNDARY_CUT, EVENT_BOUNDARY, PADDING, STARTS_LIKE_KINETO, decode_layout
 from sdtrace.reader.streams import open_blocks
 from sdtrace.reader.walk import decode_block, decode_single
 
-_EVENTS_KEY: Final = re.compile(rb'"traceEvents"\s*:\s*\[')
-_FIRST_EVENT: Final = re.compile(rb'("traceEvents"\s*:\s*\[)\s*\{\s*"(?:ph|cat|name|pid|tid|ts)"\s*:')
-_BLANKS: Final = b"\xef\xbb\xbf \t\r\n"
-_MAX_HEAD_BYTES: Final = 64 << 20
 _MAX_EVENT_BYTES: Final = 64 << 20
 _MAX_TAIL_BYTES: Final = 64 << 20
-_MAX_CANDIDATES: Final = 20
-"""Places in the head of a file that may be the key of the events, but may stand in a nested object."""
 _WORKERS: Final = 2
 _IN_FLIGHT: Final = 3
 
@@ -60,72 +51,16 @@ def read_raw(path: Path, keep_args: frozenset[str] = frozenset()) -> RawTrace:
     Raises UnreadableTrace, one line long, when the file is missing or no trace.
     """
     with open_blocks(path) as blocks:
-        beginning = _beginning(path, blocks)
+        beginning = read_beginning(path, blocks)
         reading = _Reading(path, beginning, keep_args)
         reading.run(beginning.events, blocks)
     return reading.result()
 
 
-class _Beginning(NamedTuple):
-    """What stands before the first event, and the start of the events' text."""
-
-    top_level: dict[str, Any]
-    events: bytes
-    is_array: bool = False
-    is_damaged: bool = False
-
-
-def _beginning(path: Path, blocks: Iterator[bytes]) -> _Beginning:
-    text = b""
-    for block in blocks:
-        text += block
-        start = text.lstrip(_BLANKS)[:1]
-        if start == b"[":
-            return _Beginning({}, text[text.index(b"[") + 1 :], is_array=True)
-        for found in islice(_EVENTS_KEY.finditer(text), _MAX_CANDIDATES):
-            top_level = _object(text[: found.end()] + b"]}")
-            if top_level is not None:
-                top_level.pop("traceEvents", None)
-                return _Beginning(top_level, text[found.end() :])
-        if damaged := _FIRST_EVENT.search(text):
-            return _Beginning({}, text[damaged.end(1) :], is_damaged=True)
-        if len(text) > _MAX_HEAD_BYTES or (start and start != b"{"):
-            break
-    raise UnreadableTrace(f"{path}: {_no_trace(text)}")
-
-
-def _no_trace(text: bytes) -> str:
-    expected = "expected what torch.profiler's export_chrome_trace writes"
-    if not text:
-        return "is empty"
-    if not text.strip(_BLANKS):
-        return f"holds nothing but blanks; {expected}"
-    if text.lstrip(_BLANKS)[:1] != b"{":
-        return f"is not JSON, so no trace; {expected}"
-    if _object(text) is None:
-        return f"is not valid JSON and has no traceEvents; {expected}"
-    return f"is JSON but has no traceEvents; {expected}"
-
-
-def _object(text: bytes) -> dict[str, Any] | None:
-    """The object that `text` is, also with bytes that are no UTF-8 and with NaN (as text); else None."""
-    text = text.removeprefix(b"\xef\xbb\xbf")
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        try:
-            lenient = json.loads(text.decode("utf-8", "replace"), strict=False, parse_constant=str)
-            clean = json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace")
-            value = msgspec.json.decode(clean)
-        except (ValueError, RecursionError):
-            return None
-    return value if isinstance(value, dict) else None
-
-
 class _Reading:
     """The state of one pass."""
 
-    def __init__(self, path: Path, beginning: _Beginning, keep_args: frozenset[str]) -> None:
+    def __init__(self, path: Path, beginning: Beginning, keep_args: frozenset[str]) -> None:
         self._path, self._keep_args = path, keep_args
         self._top_level, self._is_array = beginning.top_level, beginning.is_array
         self._head_lines = HeadLines()
@@ -197,7 +132,7 @@ class _Reading:
         tail = b"".join(parts).strip()
         if self._is_array:
             return
-        told = _object(b"{" + tail.lstrip(b","))
+        told = parse_object(b"{" + tail.lstrip(b","))
         self._cut |= told is None
         self._top_level.update(told or {})
 
