@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import wraps
 from inspect import unwrap
@@ -47,10 +48,34 @@ def prepare(pipe: Any, axes: Axes) -> None:
     if axes.memory_format == "channels_last":
         denoiser.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
+    if axes.timesteps == "host":
+        _keep_timesteps_on_host(pipe.scheduler)
     for module in modules_of(pipe).values():
         module.requires_grad_(axes.grad_mode == "grad")
     if axes.compiled:
         _compile(pipe, denoiser, axes)
+
+
+def _keep_timesteps_on_host(scheduler: Any) -> None:
+    """Steps the scheduler with copies of its timesteps on the host, where the values it asks for are.
+
+    With those on the device, schedulers that branch on the timestep (PNDM on `prev_timestep >= 0`) wait
+    for all queued work in every step. The denoiser still gets the timestep on the device.
+    """
+    set_timesteps, step = scheduler.set_timesteps, scheduler.step
+    on_host: deque[torch.Tensor] = deque()
+
+    @wraps(set_timesteps)
+    def setting(*args: Any, **kwargs: Any) -> None:
+        set_timesteps(*args, **kwargs)
+        on_host.clear()
+        on_host.extend(scheduler.timesteps.cpu())
+
+    @wraps(step)
+    def stepping(model_output: Any, _: Any, *args: Any, **kwargs: Any) -> Any:
+        return step(model_output, on_host.popleft(), *args, **kwargs)
+
+    scheduler.set_timesteps, scheduler.step = setting, stepping
 
 
 def caller(pipe: Any, axes: Axes) -> Callable[..., Any]:

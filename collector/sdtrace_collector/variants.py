@@ -37,9 +37,16 @@ AXES: Final = (
     ),
     Axis("grad_mode", ("no_grad", "inference_mode", "grad"), "what surrounds the pipeline's call"),
     Axis("memory_format", ("contiguous", "channels_last"), "NCHW or NHWC, denoiser and VAE"),
-    Axis("tf32", ("default", "on", "off"), "TF32 in float32; default is torch's own: convolutions, not matmuls"),
+    Axis(
+        "tf32", ("default", "on", "off"), "TF32 in float32; default is torch's own: convolutions, not matmuls"
+    ),
     Axis("fused_qkv", ("off", "on"), "one matmul for Q, K and V"),
     Axis("compile_vae", ("off", "on"), "the VAE's decoder compiled as the denoiser is"),
+    Axis(
+        "timesteps",
+        ("device", "host"),
+        "where the scheduler has its timesteps; on the device each step waits",
+    ),
 )
 AXIS_NAMES: Final = tuple(axis.name for axis in AXES)
 
@@ -56,6 +63,7 @@ class Axes:
     tf32: str = "default"
     fused_qkv: str = "off"
     compile_vae: str = "off"
+    timesteps: str = "device"
 
     @property
     def compiled(self) -> bool:
@@ -85,7 +93,12 @@ BASE: Final = "fp32_eager"
 _COMPILED = Axes(compile="default")
 _FAST = Axes(dtype="bf16", attention="sdpa", compile="default", grad_mode="inference_mode")
 _FASTEST = replace(
-    _FAST, compile="reduce-overhead", memory_format="channels_last", fused_qkv="on", compile_vae="on"
+    _FAST,
+    compile="reduce-overhead",
+    memory_format="channels_last",
+    fused_qkv="on",
+    compile_vae="on",
+    timesteps="host",
 )
 
 STUDY: Final = (
