@@ -121,6 +121,10 @@ SHAPES: dict[str, tuple[str, int]] = {
         ),
         7_000,
     ),
+    "overhead after 20,000 overlaps": (
+        json.dumps([event(ts=n, dur=2) for n in range(20_000)] + [event(cat="overhead", ts=20_000)]),
+        20_001,
+    ),
     "13 days, 9,000 times": (json.dumps([event(ts=0, dur=(1 << 50) // 1000 - 1)] * 9_000), 9_000),
     "one id for all": (json.dumps([event(args={"External id": 1}), kernel(1)] * 3_000), 6_000),
     "100,000 brackets as an event": ("[" + DEEP + "," + json.dumps(event()) + "]", 2),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from typing import Final
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from sdtrace.attribution.host import FILTERED, HostEvents, last_with_id, named, 
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.reader.categories import DEVICE
 from sdtrace.trace import Trace
+from sdtrace.trace.model import Bools
+
+_MAX_ROUNDS: Final = 50
 
 
 def own_kernel_ns(trace: Trace, host: HostEvents) -> Int64s:
@@ -41,14 +45,11 @@ def _inherited_ids(trace: Trace, host: HostEvents, overhead: Int64s) -> Int64s:
     """The id of the event that each unlinked overhead event interrupts, 0 for none.
 
     As `build_tree` in torch/csrc/profiler/collection.cpp: events by start; before one is placed, those
-    that ended are taken off the stack of their thread, with whatever lies on top of them. Only events
-    that span the start of some overhead event can be found, so only those are walked.
+    that ended are taken off the stack of their thread, with whatever lies on top of them.
     """
-    starts = np.sort(host.start_ns[overhead])
     end = host.start_ns + host.dur_ns
-    spans = np.searchsorted(starts, host.start_ns, "left") < np.searchsorted(starts, end, "right")
     linked = ~host.is_op & (trace.external_id[host.row] > 0)
-    candidates = np.flatnonzero(spans & ~linked)
+    candidates = np.flatnonzero(~linked & _below(host.start_ns, end, overhead))
     in_file_order = candidates[np.argsort(host.row[candidates], kind="stable")]
     walked = in_file_order[np.argsort(host.start_ns[in_file_order], kind="stable")]
     ids = dict(zip(walked.tolist(), host.own_id[walked].tolist(), strict=True))
@@ -70,3 +71,18 @@ def _inherited_ids(trace: Trace, host: HostEvents, overhead: Int64s) -> Int64s:
             open_events.add(event)
             heapq.heappush(running, (stop, number, event, thread))
     return np.array([ids[event] for event in overhead.tolist()], np.int64)
+
+
+def _below(start_ns: Int64s, end_ns: Int64s, overhead: Int64s) -> Bools:
+    """Events that may be on a stack when an overhead event starts, or when one of themselves does.
+
+    Nothing else can be found there, or take away what is. All events, where it takes too long to tell.
+    """
+    starts = np.unique(start_ns[overhead])
+    for _ in range(_MAX_ROUNDS):
+        spans = np.searchsorted(starts, start_ns, "left") < np.searchsorted(starts, end_ns, "right")
+        further = np.union1d(starts, start_ns[spans])
+        if len(further) == len(starts):
+            return spans
+        starts = further
+    return np.ones(len(start_ns), np.bool_)

@@ -129,4 +129,4 @@ def _enum(values: list[str], index: Int32s) -> pl.Series:
     distinct = list(dict.fromkeys(values))
     numbers = {value: number for number, value in enumerate(distinct)}
     mapped = np.array([numbers[value] for value in values], np.uint32)[index]
-    return pl.Series(mapped, dtype=pl.UInt32).cast(pl.Enum(distinct))
+    return pl.Series(distinct, dtype=pl.Enum(distinct)).gather(mapped)
