@@ -12,7 +12,6 @@ Int32s = NDArray[np.int32]
 _START_BITS: Final = 51
 _MAX_THREADS: Final = 1 << 12
 """Up to so many threads, thread and start fit into one 64-bit key, which sorts eight times as fast."""
-_MAX_PACKED_THREADS: Final = 1 << (63 - _START_BITS)
 
 
 def in_nesting_order(thread: Int32s, start_ns: Int64s, dur_ns: Int64s) -> Int64s:
@@ -21,8 +20,6 @@ def in_nesting_order(thread: Int32s, start_ns: Int64s, dur_ns: Int64s) -> Int64s
     `thread` >= 0; `start_ns` < 2**50 in size, as `trace.quarantine` sees to.
     """
     if thread.max(initial=0) >= _MAX_THREADS:
-        return np.lexsort((-dur_ns, start_ns, thread))
-    if thread.size and thread.max() >= _MAX_PACKED_THREADS:
         return np.lexsort((-dur_ns, start_ns, thread))
     key = (thread.astype(np.int64) << _START_BITS) + start_ns
     order = np.argsort(key, kind="stable")
