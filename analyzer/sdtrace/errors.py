@@ -14,6 +14,10 @@ class SdtraceError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        """One line, also where a path or a message of the system has several."""
+        return " ".join(super().__str__().split())
+
 
 class UsageError(SdtraceError):
     """The command line asks for something impossible."""

@@ -9,7 +9,7 @@ from random import Random
 
 from msgspec.structs import replace
 
-from sdtrace.report import model as m
+from sdtrace import model as m
 from tests.report import sample_rows as rows
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sdtrace.report import model as m
+from sdtrace import model as m
 
 SCRIPT = "<img src=x onerror=alert(1)>"
 FORMULA = "=cmd|' /C calc'!A0"

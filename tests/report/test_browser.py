@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from sdtrace.report import model
+from sdtrace import model
 from sdtrace.report.html import render_html
 from tests.report import sample, sample_rows
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sdtrace.report import model
+from sdtrace import model
 from sdtrace.report.html import render_html
 from sdtrace.report.names import visible
 from tests.report import sample, sample_rows

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from sdtrace.report import model, schema
+from sdtrace import model
+from sdtrace.report import schema
 from sdtrace.report.to_json import render_json
 from tests.report import sample
 

@@ -9,7 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdtrace.errors import UsageError
-from sdtrace.report.model import Op
+from sdtrace.model import Op
 from sdtrace.report.table import render_table
 from tests.report import sample, sample_rows
 

@@ -6,7 +6,8 @@ import io
 import polars as pl
 from msgspec import structs
 
-from sdtrace.report import model, tables
+from sdtrace import model
+from sdtrace.report import tables
 from tests.report import sample, sample_rows
 
 

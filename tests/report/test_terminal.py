@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from rich.console import Console
 
-from sdtrace.report import model
+from sdtrace import model
 from sdtrace.report.terminal import render_terminal
 from tests.report import sample, sample_rows
 

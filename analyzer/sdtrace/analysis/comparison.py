@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from sdtrace import __version__
+from sdtrace import __version__, model
 from sdtrace.analysis.run_facts import run_facts
 from sdtrace.errors import UsageError
 from sdtrace.findings.text import seconds
-from sdtrace.report import model
 
 
 class _Cost(NamedTuple):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sdtrace import model
 from sdtrace.analysis.conclusions import draw_conclusions
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.study import Study, study
@@ -18,7 +19,6 @@ from sdtrace.phases.facts import block_facts, component_facts
 from sdtrace.phases.intervals import total, union
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import COMPILE, OVERHEAD, PHASES, STEADY, WARMUP
-from sdtrace.report import model
 from sdtrace.trace import load_trace
 
 _OUTLIER = 1.25

@@ -10,8 +10,8 @@ from sdtrace.analysis.study import study
 from sdtrace.analysis.trace_report import op_record
 from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.breakdowns.rules import load_rules
+from sdtrace.model import Op
 from sdtrace.phases.timeline import PHASES
-from sdtrace.report.model import Op
 from sdtrace.trace import Trace, load_trace
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import click
 from sdtrace.cli.inputs import TRACES, read_each
 
 if TYPE_CHECKING:
-    from sdtrace.report.model import Report
+    from sdtrace.model import Report
 
 _FORMATS = ("html", "md", "json", "csv", "parquet", "terminal")
 _TOP_FILE, _TOP_TERMINAL = 25, 8

@@ -7,7 +7,8 @@ A gap is split where the host's doing changes; each part has the first of these 
 - `device_gap`: when the gap began, launched work was waiting on the device; the host is not to blame.
 - `sync`: the queue was empty and the host in a blocking call.
 - `between_iterations`: the queue was empty and the host in no iteration.
-- `sync` again: after a blocking call returned, for as long as it lasted. The host is late by so much.
+- `sync` again: after a blocking call returned, for as long as it lasted and within the iteration. By so
+  much the host is late.
 - `data_wait`: the host was fetching the next batch.
 - `host_stall`: more than 100 ms without any op or runtime call; nothing in the trace explains it.
 - `other`: the trace does not tell when the next work was launched.
@@ -172,7 +173,6 @@ def _claims(
     calls: BlockingCalls,
 ) -> list[tuple[Intervals, str]]:
     """Sets of instants with their cause, in the order of priority; what none claims is launch-bound."""
-    whole = Intervals(gaps.start_ns, gaps.end_ns)
     empty = union(gaps.start_ns, gaps.launched_ns)
     queued = Intervals(gaps.start_ns[gaps.was_queued], gaps.end_ns[gaps.was_queued])
     unknown = ~launches.is_known[gaps.next_work]
@@ -184,7 +184,7 @@ def _claims(
         (queued, "device_gap"),
         (intersect(empty, union(calls.start_ns, calls.end_ns)), "sync"),
         (subtract(empty, inside), "between_iterations"),
-        (intersect(empty, lost_by_waiting(calls, whole)), "sync"),
+        (intersect(empty, lost_by_waiting(calls, iterations)), "sync"),
         (intersect(empty, data_waits(told)), "data_wait"),
         (stalls, "host_stall"),
         (Intervals(gaps.start_ns[unknown], gaps.end_ns[unknown]), "other"),

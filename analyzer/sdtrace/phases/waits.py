@@ -10,6 +10,7 @@ import numpy as np
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.op_table import Attribution
 from sdtrace.phases.intervals import Int64s, Intervals, subtract, union
+from sdtrace.phases.iterations import Iterations
 from sdtrace.phases.marks import named_like, of_categories
 from sdtrace.reader.categories import HOST, LAUNCHES
 
@@ -54,14 +55,15 @@ def blocking_calls(told: Attribution) -> BlockingCalls:
     return BlockingCalls(events[order], start[order], (start + host.dur_ns[events])[order])
 
 
-def lost_by_waiting(calls: BlockingCalls, gaps: Intervals) -> Intervals:
-    """Parts of `gaps` after a blocking call: as long as the call lasted, for so much later is the host."""
-    if not gaps.start.size or not calls.event.size:
-        return union(calls.start_ns[:0], calls.end_ns[:0])
-    place = np.searchsorted(gaps.start, calls.end_ns, side="right") - 1
-    inside = (place >= 0) & (calls.end_ns < gaps.end[np.maximum(place, 0)])
+def lost_by_waiting(calls: BlockingCalls, iterations: Iterations) -> Intervals:
+    """Time after blocking calls, as long as each lasted: so much earlier the host could have been here.
+
+    Short pieces of work in between do not end it, the end of the iteration does.
+    """
+    place = iterations.at(calls.end_ns)
+    inside = place >= 0
     start, end = calls.start_ns[inside], calls.end_ns[inside]
-    return union(end, np.minimum(2 * end - start, gaps.end[place[inside]]))
+    return union(end, np.minimum(2 * end - start, iterations.end_ns[place[inside]]))
 
 
 def data_waits(told: Attribution) -> Intervals:

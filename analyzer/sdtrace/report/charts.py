@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from statistics import median_low
 from typing import NamedTuple
 
+from sdtrace.model import CompileStage, Iteration, TraceReport
 from sdtrace.report import units
 from sdtrace.report.facts import Share
-from sdtrace.report.model import CompileStage, Iteration, TraceReport
 
 PHASES = ("compile", "autotune", "capture", "warmup", "steady")
 """The phases that have a colour of their own."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sdtrace.model import Amortization, Comparison, Kernel, Op, Overhead, Report, Steady, TraceReport
 from sdtrace.report import units
-from sdtrace.report.model import Amortization, Comparison, Kernel, Op, Overhead, Report, Steady, TraceReport
 from sdtrace.report.table import is_range, is_work
 
 UNCOVERED = "outside every phase"

@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from sdtrace.model import Kernel, Op, TraceReport
 from sdtrace.report import units
 from sdtrace.report.facts import listed_kernels, listed_ops
-from sdtrace.report.model import Kernel, Op, TraceReport
 from sdtrace.report.names import shorten, visible
 from sdtrace.report.table import is_range, is_work
 

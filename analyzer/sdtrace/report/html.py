@@ -8,8 +8,8 @@ import json
 from importlib import resources
 from typing import Any, NamedTuple
 
+from sdtrace.model import Iteration, Report, TraceReport
 from sdtrace.report import charts, facts, grid, names
-from sdtrace.report.model import Iteration, Report, TraceReport
 from sdtrace.report.templating import environment
 from sdtrace.report.units import size
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from sdtrace.model import Finding, Report, TraceReport
 from sdtrace.report import facts, units
 from sdtrace.report.markup import code, line, plain, prose
-from sdtrace.report.model import Finding, Report, TraceReport
 from sdtrace.report.sections import Kind, Section, comparison, sections
 from sdtrace.report.templating import environment
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from sdtrace.model import Op, Report, TraceReport
 from sdtrace.report import facts, units
-from sdtrace.report.model import Op, Report, TraceReport
 from sdtrace.report.table import is_range, is_work
 
 

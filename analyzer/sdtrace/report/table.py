@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sdtrace.errors import UsageError
-from sdtrace.report.model import Op
+from sdtrace.model import Op
 from sdtrace.report.names import visible
 
 _COLUMN_WIDTH = 12

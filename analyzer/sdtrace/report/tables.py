@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 import polars as pl
 
-from sdtrace.report import model
+from sdtrace import model
 
 TABLES: dict[str, type[model.Struct]] = {
     "ops": model.Op,

@@ -8,8 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sdtrace.model import Finding, Report, TraceReport
 from sdtrace.report import charts, facts, sections, units
-from sdtrace.report.model import Finding, Report, TraceReport
 from sdtrace.report.names import code_spans, shorten, visible
 from sdtrace.report.sections import Kind, Section
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sdtrace.report.model import SCHEMA, Report
+from sdtrace.model import SCHEMA, Report
 from sdtrace.report.names import visible
 
 _AS_RECORDED = frozenset({"run", "device"})

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sdtrace.errors import UsageError
+from sdtrace.model import Report
 from sdtrace.report.files import write_all
 from sdtrace.report.html import render_html
 from sdtrace.report.markdown import render_markdown
-from sdtrace.report.model import Report
 from sdtrace.report.tables import csv_files, parquet_files
 from sdtrace.report.to_json import render_json
 

@@ -1,0 +1,1 @@
+"""When: compile, autotune, capture, warmup and steady state; iterations, components and idle time."""
