@@ -22,8 +22,8 @@ from sdtrace.reader.numbers import Bools, Int64s, Text, UInt64s
 _MULTIPLIER: Final = np.uint64(secrets.randbits(64) | 1)
 _SEED: Final = np.uint64(secrets.randbits(64))
 _FOLD: Final = np.uint64(32)
-_COMMON_PREFIX: Final = 16
-"""Bytes every first line starts with (`    "ph": "X", "c`), not worth hashing."""
+_COMMON_PREFIX: Final = 8
+"""Bytes every head starts with (`    "ph"` or `    "cat`), not worth hashing."""
 
 
 class _HeadLine(msgspec.Struct):

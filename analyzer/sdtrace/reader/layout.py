@@ -1,18 +1,9 @@
-"""Decode the text layout that Kineto itself writes, with no Python work per event.
+"""Decode the text layouts that Kineto itself writes, with no Python work per event.
 
-Every event of a torch trace is a few lines at fixed places:
-
-      {
-        "ph": "X", "cat": "kernel", "name": "…", "pid": 0, "tid": 7,
-        "ts": 4546829559220.447, "dur": 1.184,
-        "args": {
-          "External id": 33,      "queued": 0, …, "correlation": 50, …
-        }
-      },
-
-So newlines give the structure, numbers are read where they must stand, and the few distinct first
-lines are decoded once each. Whatever does not match to the letter is handed back as text, to be
-decoded by the general JSON decoder: this module is fast, never lenient.
+Every event of a torch trace is a few lines at fixed places (see `sdtrace.reader.shapes`). So newlines
+give the structure, numbers are read where they must stand, and the few distinct heads of events are
+decoded once each. Whatever does not match to the letter is handed back as text, to be decoded by the
+general JSON decoder: this module is fast, never lenient.
 """
 
 from __future__ import annotations
@@ -28,23 +19,21 @@ from sdtrace.reader.categories import COPIES, LINKED, NAMED
 from sdtrace.reader.columns import EventColumns, Head, Int32s
 from sdtrace.reader.heads import HeadLines, Span
 from sdtrace.reader.numbers import Bools, Int64s, Text, as_text, thousandths, word
+from sdtrace.reader.shapes import Shape
 
 PADDING: Final = b"\0" * 32
 """What must follow the text, so that words may be read past its end."""
 EVENT_BOUNDARY: Final = b"\n  },\n  {\n"
 BOUNDARY_CUT: Final = len(b"\n  },\n")
 """Where to cut within `EVENT_BOUNDARY`: what follows starts an event."""
-STARTS_LIKE_KINETO: Final = re.compile(rb'\s*?\n  \{\n    "ph": "')
 
 _OPEN, _NEWLINE, _SPACE = b"{\n "
-_PH_X, _THEN_CAT = word(b'"ph": "X'), word(b'", "cat"')
-_PH_F, _PH_S = word(b'"ph": "f'), word(b'"ph": "s')
-_CAT, _AC2G = word(b'"cat": "'), word(b'ac2g", "')
-_TS, _SIX_BYTES = word(b'"ts": '), np.uint64(0xFFFFFFFFFFFF)
-_DUR = word(b', "dur":')
+_PH_X, _PH_F, _PH_S = word(b'"ph": "X'), word(b'"ph": "f'), word(b'"ph": "s')
+_CAT, _AC2G, _SIX_BYTES = word(b'"cat": "'), word(b'ac2g",'), np.uint64((1 << 48) - 1)
+_TS = word(b'"ts": ')
+_DUR_BESIDE = word(b', "dur":')
+_DUR, _SEVEN_BYTES = word(b'"dur": '), np.uint64((1 << 56) - 1)
 _ARGS = word(b'"args": ')
-_SHORT, _LONG = 4, 7
-"""Lines of an event without and with arguments."""
 _SCAN_BYTES: Final = 1 << 20
 _OWN_IDS: Final = re.compile(rb'"(?:External id|Record function id|Ev Idx)": \d+(?:, *)?|, *"Ev Idx": \d+')
 
@@ -84,20 +73,21 @@ class _Events:
         return Span(self._starts[self._first[events]], self._newlines[last])
 
 
-def decode_layout(data: bytes, head_lines: HeadLines, keep_args: frozenset[str]) -> LayoutChunk:
+def decode_layout(data: bytes, shape: Shape, head_lines: HeadLines, keep_args: frozenset[str]) -> LayoutChunk:
     """Decode whole events; `data` starts with an event and ends with a newline and `PADDING`.
 
     `keep_args` names the ops whose argument text is kept. Raises nothing, whatever the bytes.
     """
     text = as_text(data)
     events = _Events(text)
-    flows = _flows(text, events)
-    rows = _complete_events(text, events)
-    rows, start_ns, dur_ns = _times(text, events, rows)
-    told = head_lines.decode(text, data, events.line(rows, 1))
+    flows = _flows(text, events, shape)
+    rows = _complete_events(text, events, shape)
+    rows, start_ns, dur_ns = _times(text, events, shape, rows)
+    heads = Span(events.line(rows, shape.first_head).start, events.line(rows, shape.last_head).end)
+    told = head_lines.decode(text, data, heads)
 
-    with_args = np.flatnonzero(events.n_lines[rows] == _LONG)
-    lines = events.line(rows[with_args], 4)
+    with_args = np.flatnonzero(events.n_lines[rows] == shape.long)
+    lines = events.line(rows[with_args], shape.args)
     kinds = (told.category_is(kind)[with_args] for kind in (NAMED, LINKED, COPIES))
     ids = read_ids(text, data, lines, *kinds)
     external, correlation = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
@@ -142,35 +132,38 @@ def _marked(n: int, rows: Int64s) -> Bools:
     return marks
 
 
-def _flows(text: Text, events: _Events) -> Bools:
+def _flows(text: Text, events: _Events, shape: Shape) -> Bools:
     """Events that are halves of a host-to-device arrow: nothing needs them, so they are only counted."""
-    rows = np.flatnonzero(events.n_lines == _SHORT)
-    first, second = events.line(rows, 1).start, events.line(rows, 2).start
-    kind = text.words[first + 4]
+    rows = np.flatnonzero(events.n_lines == shape.short)
+    kind = text.words[events.line(rows, 1).start + 4]
+    category = events.line(rows, shape.flow_category).start + 4
     arrows = (kind == _PH_F) | (kind == _PH_S)
-    arrows &= (text.words[second + 4] == _CAT) & (text.words[second + 12] == _AC2G)
+    arrows &= (text.words[category] == _CAT) & ((text.words[category + 8] & _SIX_BYTES) == _AC2G)
     return _marked(len(events.n_lines), rows[arrows])
 
 
-def _complete_events(text: Text, events: _Events) -> Int64s:
-    """Events that look like complete events with their category first."""
-    rows = np.flatnonzero((events.n_lines == _SHORT) | (events.n_lines == _LONG))
-    start = events.line(rows, 1).start
-    complete: Int64s = rows[(text.words[start + 4] == _PH_X) & (text.words[start + 12] == _THEN_CAT)]
+def _complete_events(text: Text, events: _Events, shape: Shape) -> Int64s:
+    """Events that look like complete events."""
+    rows = np.flatnonzero((events.n_lines == shape.short) | (events.n_lines == shape.long))
+    complete: Int64s = rows[text.words[events.line(rows, 1).start + 4] == _PH_X]
     return complete
 
 
-def _times(text: Text, events: _Events, rows: Int64s) -> tuple[Int64s, Int64s, Int64s]:
-    """The rows whose second line is exactly a start and a duration, with both in nanoseconds."""
-    line = events.line(rows, 2)
+def _times(text: Text, events: _Events, shape: Shape, rows: Int64s) -> tuple[Int64s, Int64s, Int64s]:
+    """The rows that have exactly a start and a duration where they must be, with both in nanoseconds."""
+    line, last = events.line(rows, shape.start), events.line(rows, shape.duration)
+    long = events.n_lines[rows] == shape.long
     start = thousandths(text, line.start + 10)
-    duration = thousandths(text, start.ends + 9)
-    long = events.n_lines[rows] == _LONG
-    valid = (text.words[line.start + 4] & _SIX_BYTES) == _TS
-    valid &= start.valid & duration.valid & (text.words[start.ends] == _DUR)
-    valid &= duration.ends + long == line.end
-    third = events.line(rows[long], 3).start
-    valid[long] &= text.words[third + 4] == _ARGS
+    valid = start.valid & ((text.words[line.start + 4] & _SIX_BYTES) == _TS)
+    if shape.start == shape.duration:
+        duration = thousandths(text, start.ends + 9)
+        valid &= (text.words[start.ends] == _DUR_BESIDE) & (duration.ends + long == last.end)
+    else:
+        duration = thousandths(text, last.start + 11)
+        valid &= (text.words[last.start + 4] & _SEVEN_BYTES) == _DUR
+        valid &= (start.ends + 1 == line.end) & (duration.ends == last.end)
+    valid &= duration.valid
+    valid[long] &= text.words[events.line(rows[long], shape.args - 1).start + 4] == _ARGS
     return rows[valid], start.values[valid], duration.values[valid]
 
 

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,8 @@ from sdtrace.reader.columns import Decoded, EventColumns, Head, MemoryEvent, Met
 from sdtrace.reader.envelope import Beginning, parse_object, read_beginning
 from sdtrace.reader.events import EventTable
 from sdtrace.reader.heads import HeadLines
-from sdtrace.reader.layout import BOUNDARY_CUT, EVENT_BOUNDARY, PADDING, STARTS_LIKE_KINETO, decode_layout
+from sdtrace.reader.layout import BOUNDARY_CUT, EVENT_BOUNDARY, PADDING, decode_layout
+from sdtrace.reader.shapes import Shape, shape_of
 from sdtrace.reader.streams import open_blocks
 from sdtrace.reader.walk import decode_block, decode_single
 
@@ -78,13 +80,15 @@ class _Reading:
         """Decode all events of `text` and of the blocks after it."""
         if not text.strip():
             text += next(blocks, b"")
-        if STARTS_LIKE_KINETO.match(text):
-            text = self._run_layout(text[text.index(b"\n  {") + 1 :], blocks)
+        shape = shape_of(text)
+        if shape is not None:
+            text = self._run_layout(shape, text[text.index(b"\n  {") + 1 :], blocks)
         self._run_general(text, blocks)
 
-    def _run_layout(self, block: bytes, blocks: Iterator[bytes]) -> bytes:
+    def _run_layout(self, shape: Shape, block: bytes, blocks: Iterator[bytes]) -> bytes:
         """Decode on worker threads what is in Kineto's layout; what is left at the end."""
         carry = b""
+        decode = partial(_decode_chunk, shape=shape, head_lines=self._head_lines, keep_args=self._keep_args)
         with ThreadPoolExecutor(_WORKERS) as pool:
             waiting: deque[Future[Decoded]] = deque()
             while block and len(carry) < _MAX_EVENT_BYTES:
@@ -94,7 +98,7 @@ class _Reading:
                 else:
                     chunk = b"".join((carry, memoryview(block)[:cut], PADDING))
                     carry = block[cut:]
-                    waiting.append(pool.submit(_decode_chunk, chunk, self._head_lines, self._keep_args))
+                    waiting.append(pool.submit(decode, chunk))
                 if len(waiting) > _IN_FLIGHT:
                     self._gather(waiting.popleft().result())
                 block = next(blocks, b"")
@@ -171,9 +175,9 @@ class _Reading:
         )
 
 
-def _decode_chunk(data: bytes, head_lines: HeadLines, keep_args: frozenset[str]) -> Decoded:
+def _decode_chunk(data: bytes, shape: Shape, head_lines: HeadLines, keep_args: frozenset[str]) -> Decoded:
     """A stretch in Kineto's layout; events that deviate from it are decoded one by one."""
-    chunk = decode_layout(data, head_lines, keep_args)
+    chunk = decode_layout(data, shape, head_lines, keep_args)
     table = EventTable(keep_args)
     places: list[int] = []
     for text, place in zip(chunk.leftover, chunk.leftover_places.tolist(), strict=True):
