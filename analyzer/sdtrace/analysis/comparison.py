@@ -15,6 +15,10 @@ from sdtrace.errors import UsageError
 from sdtrace.findings.text import seconds
 
 
+_WORKLOAD = ("model", "steps", "batch", "height", "width")
+"""Facts of a run that must agree for its speed to be compared."""
+
+
 class _Cost(NamedTuple):
     """What a trace says about one way to run: a steady iteration, and what is paid once; microseconds."""
 
@@ -46,6 +50,7 @@ def _unique(traces: Sequence[model.TraceReport]) -> list[model.TraceReport]:
 def _comparison(traces: Sequence[model.TraceReport], baseline: str | None) -> model.Comparison | None:
     if baseline is not None and baseline not in (names := [trace.name for trace in traces]):
         raise UsageError(f"no trace is named {baseline!r} (--baseline); there are {', '.join(names)}")
+    traces = _comparable(traces, baseline)
     unprofiled = all(trace.unprofiled_wall_us is not None for trace in traces)
     costs = {trace.name: cost for trace in traces if (cost := _cost(trace, unprofiled)) is not None}
     if len(costs) < 2 or (baseline is not None and baseline not in costs):
@@ -55,6 +60,23 @@ def _comparison(traces: Sequence[model.TraceReport], baseline: str | None) -> mo
         _amortized(name, cost, base, costs[base], unprofiled) for name, cost in costs.items() if name != base
     ]
     return model.Comparison(baseline=base, rows=sorted(rows, key=lambda row: row.steady_us))
+
+
+def _comparable(traces: Sequence[model.TraceReport], baseline: str | None) -> list[model.TraceReport]:
+    """The traces of one workload: the baseline's, else the one most traces share.
+
+    Speeds of different models, sizes or devices say nothing about one another.
+    """
+    workloads = {trace.name: _workload(trace) for trace in traces}
+    most, _ = Counter(workloads.values()).most_common(1)[0]
+    wanted = workloads[baseline] if baseline is not None else most
+    return [trace for trace in traces if workloads[trace.name] == wanted]
+
+
+def _workload(trace: model.TraceReport) -> tuple[str, ...]:
+    """What an iteration does and on which device, as far as the trace tells."""
+    device = trace.run.get("device_name") or trace.device.get("name") or ""
+    return (str(device), *(str(trace.run.get(fact)) for fact in _WORKLOAD))
 
 
 def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
