@@ -14,7 +14,6 @@ from sdtrace.analysis.run_facts import run_facts
 from sdtrace.errors import UsageError
 from sdtrace.findings.text import seconds
 
-
 _WORKLOAD = ("model", "steps", "batch", "height", "width")
 """Facts of a run that must agree for its speed to be compared."""
 
