@@ -34,8 +34,8 @@ def events_frame(path: Path) -> pl.DataFrame:
     found = study(load_trace(path), load_rules(None))
     codes = found.phases.timeline.at(found.trace.start_ns)
     codes[found.told.work.row] = found.phases.work_code
-    phase = pl.Series("phase", codes.astype("uint32"), dtype=pl.UInt32).cast(pl.Enum(list(PHASES)))
-    return found.trace.frame().with_columns(phase)
+    phases = pl.Series("phase", PHASES, dtype=pl.Enum(PHASES))
+    return found.trace.frame().with_columns(phases.gather(codes))
 
 
 def _device_name(trace: Trace) -> str:
