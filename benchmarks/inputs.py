@@ -134,7 +134,7 @@ def _shifted(block: bytes, copy: int, shift_us: int) -> bytes:
 
 
 def compact(trace: Path, target: Path) -> Path:
-    """The same trace without blanks, as `json.dumps` writes it; a process of its own has the memory for it."""
+    """The same trace without blanks, as `json.dumps` writes it; in a process that needs much memory."""
     subprocess.run([sys.executable, "-c", _COMPACT, str(trace), str(target)], check=True)
     return target
 
