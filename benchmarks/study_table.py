@@ -65,7 +65,7 @@ def row_of(name: str, trace: TraceReport) -> Row:
 
 
 def break_even(row: Row, base: Row) -> str:
-    """From which image on a run is ahead of the base, first images counted for both."""
+    """From which image on a run is ahead of the base, what each pays once counted in."""
     saving = base.steady - row.steady / row.batch
     if row.name == base.name or saving <= 0:
         return "-"
@@ -76,9 +76,7 @@ def main() -> None:
     """Print the table as Markdown."""
     rows = {row.name: row for row in map(read_row, sorted(REPORTS.glob("*.json.gz")))}
     base = rows[BASE]
-    print(
-        "| run | s an image | speed | GPU s | busy | launches | MiB | compile s | autotune s | ahead from image |"
-    )
+    print("| run | s an image | speed | GPU s | busy | launches | MiB | compile s | autotune s | pays from |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     for row in sorted(rows.values(), key=lambda row: -row.steady / row.batch):
         each = row.steady / row.batch
