@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from typing import Final
 
 import numpy as np
 
 from sdtrace.analysis.study import Study
+from sdtrace.attribution.host import row_name, wildcard_names
 from sdtrace.attribution.op_table import RANGE_PADDING_NS
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
-from sdtrace.findings import Culprit, Evidence, Finding, PhaseNumbers, Range, find_all
+from sdtrace.findings import Culprit, Evidence, Finding, Late, PhaseNumbers, Range, find_all
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
 from sdtrace.phases.queue import SHORT_NS
-from sdtrace.phases.timeline import AUTOTUNE, PHASES, STEADY
+from sdtrace.phases.timeline import AUTOTUNE, COMPILE, PHASES, STEADY
 
-_CULPRITS = 3
+_CULPRITS: Final = 3
+_GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|cu|hip)GraphLaunch")
 
 
 def draw_conclusions(found: Study) -> list[Finding]:
@@ -46,15 +50,23 @@ def _evidence(found: Study) -> Evidence:
         steady_categories=category_rows(told, found.categorized, steady),
         autotune_categories=category_rows(told, found.categorized, phases.work_mask(AUTOTUNE)),
         autotune_calls=len(without_twins(trace, phases.spans.autotune)),
+        compile_categories=category_rows(told, found.categorized, phases.work_mask(COMPILE)),
+        compile_stages=[Culprit(stage.stage, stage.exclusive_ns) for stage in found.compile_stages],
+        paid_once=found.paid_once_ns,
         late_overhead=_late_overhead(found),
         first_calls=_first_calls(found),
         first_calls_ns=int(phases.first_calls.excess_ns.sum()),
         steady_idle={cause.cause: cause.ns for cause in found.idle.causes(idle_mask)},
         sync_culprits=[Culprit(name, ns) for name, ns in found.idle.sync_ops(idle_mask)[:_CULPRITS]],
+        launch_bound_culprits=[
+            Culprit(name, ns) for name, ns in found.idle.launch_bound_ops(idle_mask)[:_CULPRITS]
+        ],
+        graph_replayed_ns=_graph_replayed_ns(found),
         small_kernels=int((dur_ns[kernels] < SHORT_NS).sum()),
         ranges=_ranges(found),
         work_ns=int(dur_ns.sum()),
         unprofiled_wall_ns=found.run.unprofiled_wall_ns,
+        variant=found.run.variant,
         autotune_by_pattern=phases.autotune_by_pattern,
         skipped=trace.skipped,
         quarantined=trace.quarantined,
@@ -63,12 +75,27 @@ def _evidence(found: Study) -> Evidence:
     )
 
 
-def _late_overhead(found: Study) -> list[int]:
+def _graph_replayed_ns(found: Study) -> int:
+    """Steady device work that replays of CUDA graphs launched."""
+    trace, work = found.trace, found.told.work
+    replays = np.array([_GRAPH_LAUNCH.search(name) is not None for name in trace.names], np.bool_)
+    mine = found.phases.work_mask(STEADY) & (work.launch >= 0)
+    mine[mine] = replays[trace.name[work.launch[mine]]]
+    return int(trace.dur_ns[work.row[mine]].sum())
+
+
+def _late_overhead(found: Study) -> list[Late]:
     """Iterations with overhead after the first steady one."""
     first = next((index for index, label in enumerate(found.labels) if label == STEADY), None)
     if first is None:
         return []
-    return [index for index, label in enumerate(found.labels) if index > first and label != STEADY]
+    late = []
+    for index, (label, facts) in enumerate(zip(found.labels, found.iterations, strict=True)):
+        if index > first and label != STEADY:
+            start = np.array([facts.start_ns])
+            held = found.phases.timeline.totals(start, start + facts.wall_ns)
+            late.append(Late(index, label, held[label]))
+    return late
 
 
 def _first_calls(found: Study) -> list[Culprit]:
@@ -82,9 +109,12 @@ def _first_calls(found: Study) -> list[Culprit]:
 
 
 def _ranges(found: Study) -> list[Range]:
-    """Device rows of annotations, summed by name."""
+    """Device rows of annotations, summed by name as torch's table has them."""
     trace = found.trace
     rows = trace.rows({"gpu_user_annotation"})
-    names, which = np.unique(trace.name[rows], return_inverse=True)
+    names, which = np.unique(wildcard_names(trace)[rows], return_inverse=True)
     sums = np.bincount(which, weights=trace.dur_ns[rows] - RANGE_PADDING_NS, minlength=len(names))
-    return [Range(trace.names[name], int(ns)) for name, ns in zip(names.tolist(), sums.tolist(), strict=True)]
+    return [
+        Range(row_name(trace.names, name), int(ns))
+        for name, ns in zip(names.tolist(), sums.tolist(), strict=True)
+    ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -10,12 +12,13 @@ from sdtrace.analysis.run_facts import RunFacts, run_facts
 from sdtrace.attribution.op_table import Attribution, OpRow, OpTimes, attribute, for_table, op_table
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.rules import Rules
+from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.facts import IterationFacts, iteration_facts
 from sdtrace.phases.idle import Idle, find_idle
 from sdtrace.phases.intervals import Bools, contains
 from sdtrace.phases.phases import Phases, find_phases
 from sdtrace.phases.pipeline import Pipeline, find_pipeline
-from sdtrace.phases.timeline import OVERHEAD, STEADY
+from sdtrace.phases.timeline import COMPILE, OVERHEAD, STEADY, WARMUP
 from sdtrace.trace import Trace
 
 
@@ -49,6 +52,18 @@ class Study:
         walls = [facts.wall_ns for facts in self.steady]
         return round(float(np.median(walls))) if walls else None
 
+    @cached_property
+    def paid_once_ns(self) -> Mapping[str, int]:
+        """Host wall of each kind of overhead; of warmup what exceeds as many steady iterations."""
+        walls = self.phases.timeline.totals()
+        usual = int(self.phases.is_warmup.sum()) * (self.steady_wall_ns or 0)
+        return {phase: max(0, walls[phase] - (usual if phase == WARMUP else 0)) for phase in OVERHEAD}
+
+    @cached_property
+    def compile_stages(self) -> list[Stage]:
+        """What compilation spent its time on."""
+        return compile_stages(self.trace, self.phases.spans.compile, self.phases.timeline.of(COMPILE))
+
     def work_mask(self, phase: str | None) -> Bools | None:
         """Which device work was launched in `phase`; None for all."""
         return None if phase is None else self.phases.work_mask(phase)
@@ -73,14 +88,16 @@ def study(trace: Trace, rules: Rules) -> Study:
     phases = find_phases(told, pipeline.iterations, pipeline.steps)
     idle = find_idle(told, pipeline.launches, phases.timeline, pipeline.iterations)
     facts = iteration_facts(told, pipeline.iterations, pipeline.steps, pipeline.launches)
-    labels = [_label(phases, item) for item in facts]
+    labels = [
+        STEADY if is_steady else _label(phases, item)
+        for item, is_steady in zip(facts, phases.is_steady.tolist(), strict=True)
+    ]
     run = run_facts(trace.run)
     return Study(told, pipeline, phases, idle, categorize_work(told, rules), facts, labels, run)
 
 
 def _label(phases: Phases, facts: IterationFacts) -> str:
-    """What an iteration holds most of, of all overhead; steady when it holds none."""
+    """What an iteration holds most of, of all overhead."""
     start = np.array([facts.start_ns])
     held = phases.timeline.totals(start, start + facts.wall_ns)
-    worst = max(OVERHEAD, key=lambda phase: held[phase])
-    return worst if held[worst] else STEADY
+    return max((WARMUP, *OVERHEAD), key=lambda phase: held[phase])

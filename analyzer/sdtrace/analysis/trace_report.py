@@ -14,11 +14,10 @@ from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
 from sdtrace.findings.text import seconds
-from sdtrace.phases.compile_stages import compile_stages
 from sdtrace.phases.facts import block_facts, component_facts
 from sdtrace.phases.intervals import total, union
 from sdtrace.phases.phases import wall
-from sdtrace.phases.timeline import COMPILE, OVERHEAD, PHASES, STEADY, WARMUP
+from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
 
 _OUTLIER = 1.25
@@ -88,6 +87,10 @@ def op_record(row: OpRow) -> model.Op:
         self_device_us=_us(row.self_device_ns),
         device_total_us=_us(row.device_total_ns),
         flops=row.flops,
+        cpu_memory_bytes=row.cpu_memory_bytes,
+        self_cpu_memory_bytes=row.self_cpu_memory_bytes,
+        device_memory_bytes=row.device_memory_bytes,
+        self_device_memory_bytes=row.self_device_memory_bytes,
     )
 
 
@@ -140,11 +143,7 @@ def _phases(found: Study) -> list[model.Phase]:
 
 
 def _overhead(found: Study) -> model.Overhead:
-    """What is paid once; of warmup only what exceeds as many steady iterations."""
-    walls = found.phases.timeline.totals()
-    usual = int(found.phases.is_warmup.sum()) * (found.steady_wall_ns or 0)
-    paid = {phase: walls[phase] for phase in OVERHEAD}
-    paid[WARMUP] = max(0, paid[WARMUP] - usual)
+    paid = found.paid_once_ns
     return model.Overhead(
         compile_us=_us(paid["compile"]),
         autotune_us=_us(paid["autotune"]),
@@ -170,7 +169,6 @@ def _steady(found: Study) -> model.Steady | None:
 
 
 def _compile(found: Study) -> list[model.CompileStage]:
-    stages = compile_stages(found.trace, found.phases.spans.compile, found.phases.timeline.of(COMPILE))
     return [
         model.CompileStage(
             stage=stage.stage,
@@ -178,7 +176,7 @@ def _compile(found: Study) -> list[model.CompileStage]:
             inclusive_us=_us(stage.inclusive_ns),
             count=stage.calls,
         )
-        for stage in stages
+        for stage in found.compile_stages
     ]
 
 

@@ -14,6 +14,8 @@ _TF32 = re.compile(r"tf32|s1688|xf32", re.IGNORECASE)
 _TO_NHWC = re.compile(
     r"nchwToNhwc|nhwcToNchw|nchw2nhwc|nhwc2nchw|nchw_to_nhwc|batched_transpose", re.IGNORECASE
 )
+_SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
+_FP32_ATTENTION = re.compile(r"_f32_|<float,|float32|fp32")
 _TENSOR_CORE_GAIN = 4
 _SHARE = 5.0
 
@@ -21,7 +23,8 @@ _SHARE = 5.0
 def find(e: Evidence) -> Iterator[Finding]:
     """What the kernels themselves give away."""
     yield from _float32(e)
-    yield from _attention(e)
+    yield from _unfused_attention(e)
+    yield from _slow_attention(e)
     yield from _layout(e)
     yield from _small(e)
 
@@ -37,47 +40,69 @@ def _float32(e: Evidence) -> Iterator[Finding]:
         "Matrix work runs in full float32, without tensor cores",
         f"{percent(ns, e.steady_work_ns)} of steady device time, "
         f"in {listed([row.short_name for row in rows])}.",
-        "Use bfloat16 (variant `bf16_sdpa`), or at least allow TF32: "
-        "`torch.backends.cuda.matmul.allow_tf32 = True`. The saving assumes a fourth of the time, "
-        "as tensor cores give at least.",
+        "Use bfloat16 (variant `bf16_sdpa`), or at least allow TF32, "
+        "`torch.backends.cuda.matmul.allow_tf32 = True`, on NVIDIA GPUs since Ampere. The saving assumes "
+        "a fourth of the time.",
         saving_ns=e.per_iteration(ns * (1 - 1 / _TENSOR_CORE_GAIN)),
         confidence="likely",
     )
 
 
-def _attention(e: Evidence) -> Iterator[Finding]:
-    by_category = {row.category: row for row in e.steady_categories}
-    softmax = by_category.get("softmax")
-    fused = sum(
-        row.total_ns
-        for name, row in by_category.items()
-        if name.startswith("attention_") and name != "attention_math"
+def _unfused_attention(e: Evidence) -> Iterator[Finding]:
+    softmax = _matching(e, lambda row: bool(_SOFTMAX.search(row.name)) and not _is_fused_attention(row))
+    ns = sum(row.total_ns for row in softmax)
+    fused = sum(row.total_ns for row in _matching(e, _is_fused_attention))
+    if e.steady_share(ns) < _SHARE or fused > ns:
+        return
+    yield Finding(
+        "device.unfused_attention",
+        "high",
+        "Attention is computed unfused: the score matrix goes through memory",
+        f"Softmax alone takes {percent(ns, e.steady_work_ns)} of steady device time "
+        f"({sum(row.calls for row in softmax):,} calls); fused attention kernels take "
+        f"{percent(fused, e.steady_work_ns)}.",
+        "Use scaled dot product attention: `AttnProcessor2_0`, diffusers' default (variants `*_sdpa`), in "
+        "bfloat16 or float16. The saving counts the softmax only.",
+        saving_ns=e.per_iteration(ns),
+        confidence="likely",
     )
-    if softmax and e.steady_share(softmax.total_ns) > _SHARE and not fused:
+
+
+def _slow_attention(e: Evidence) -> Iterator[Finding]:
+    rows = _matching(e, lambda row: row.category in {"attention_efficient", "attention_math"})
+    ns = sum(row.total_ns for row in rows)
+    if e.steady_share(ns) < _SHARE:
+        return
+    full = sum(row.total_ns for row in rows if _FP32_ATTENTION.search(row.name))
+    evidence = (
+        f"{percent(ns, e.steady_work_ns)} of steady device time, in {listed([r.short_name for r in rows])}."
+    )
+    if 2 * full > ns:
         yield Finding(
-            "device.unfused_attention",
+            "device.slow_attention",
             "high",
-            "Attention is computed unfused: the score matrix goes through memory",
-            f"Softmax alone takes {percent(softmax.total_ns, e.steady_work_ns)} of steady device time "
-            f"({softmax.calls:,} calls), and no fused attention kernel runs.",
-            "Use scaled dot product attention: `AttnProcessor2_0`, diffusers' default (variants `*_sdpa`). "
-            "The saving counts the softmax only.",
-            saving_ns=e.per_iteration(softmax.total_ns),
+            "Attention runs in float32, for which there is no flash kernel",
+            evidence,
+            "Flash and cuDNN attention need bfloat16 or float16 (variant `bf16_sdpa`). In float32 the "
+            "memory-efficient kernel can be slower than unfused attention. The saving assumes a fourth "
+            "of the time.",
+            saving_ns=e.per_iteration(full * (1 - 1 / _TENSOR_CORE_GAIN)),
             confidence="likely",
         )
-    slow = [by_category[name] for name in ("attention_efficient", "attention_math") if name in by_category]
-    ns = sum(row.total_ns for row in slow)
-    if e.steady_share(ns) > _SHARE:
+    else:
         yield Finding(
             "device.slow_attention",
             "medium",
             "Scaled dot product attention does not run as a flash kernel",
-            f"{percent(ns, e.steady_work_ns)} of steady device time "
-            f"is {listed([row.category for row in slow])}.",
-            "Flash and cuDNN attention need float16 or bfloat16 and no arbitrary mask; in float32 this "
-            "can be slower than unfused attention with TF32.",
+            evidence,
+            "Flash and cuDNN attention need contiguous heads of a size they support, and no arbitrary "
+            "mask; `torch.nn.attention.sdpa_kernel` with one backend says why it refuses.",
             confidence="likely",
         )
+
+
+def _is_fused_attention(row: KernelRow) -> bool:
+    return row.category.startswith("attention_") and row.category != "attention_math"
 
 
 def _layout(e: Evidence) -> Iterator[Finding]:
@@ -100,15 +125,18 @@ def _layout(e: Evidence) -> Iterator[Finding]:
 
 def _small(e: Evidence) -> Iterator[Finding]:
     calls = sum(row.calls for row in e.steady_kernels)
-    launch = e.steady_idle.get("launch_bound", 0)
-    if not calls or e.small_kernels < calls / 2 or not launch:
+    waiting = e.steady_idle.get("launch_bound", 0)
+    if 2 * e.small_kernels < max(1, calls) or e.replays_graphs or 100 * waiting < _SHARE * e.steady_span_ns:
         return
     yield Finding(
         "device.small_kernels",
         "low",
         "Most kernels are shorter than it takes to launch one",
         f"{e.small_kernels:,} of {calls:,} steady kernels take under 5 us.",
-        "Fuse them with `torch.compile`, or launch them together in a CUDA graph (`mode='reduce-overhead'`).",
+        "Give each more to do (larger batches), or launch many at once from a CUDA graph "
+        '(`mode="reduce-overhead"`).'
+        if e.is_compiled
+        else "Fuse them with `torch.compile`, or launch many at once from a CUDA graph.",
     )
 
 

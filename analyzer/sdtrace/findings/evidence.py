@@ -40,15 +40,23 @@ class Range(NamedTuple):
 
 
 class Culprit(NamedTuple):
-    """An op that something is charged to, and how much, in nanoseconds."""
+    """An op or a stage that something is charged to, and how much, in nanoseconds."""
 
     name: str
     ns: int
 
 
+class Late(NamedTuple):
+    """An iteration (from 0) after the first steady one that holds overhead, of which kind, how much."""
+
+    iteration: int
+    phase: str
+    ns: int
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """All times in integer nanoseconds. `steady_*` cover the steady phase, or all where there is none."""
+    """All times in integer nanoseconds. `steady_*` cover the steady phase."""
 
     wall_ns: int
     phases: Mapping[str, PhaseNumbers]
@@ -59,20 +67,28 @@ class Evidence:
     steady_work_ns: int
     steady_kernels: Sequence[KernelRow]
     steady_categories: Sequence[CategoryRow]
-    autotune_categories: Sequence[CategoryRow]
-    autotune_calls: int
-    late_overhead: Sequence[int] = ()
-    """Indices of later iterations that hold compile, autotune or capture again."""
+    autotune_categories: Sequence[CategoryRow] = ()
+    autotune_calls: int = 0
+    compile_categories: Sequence[CategoryRow] = ()
+    compile_stages: Sequence[Culprit] = ()
+    """Exclusive time, longest first."""
+    paid_once: Mapping[str, int] = field(default_factory=dict)
+    """Host wall by kind of overhead; of warmup what exceeds as many steady iterations."""
+    late_overhead: Sequence[Late] = ()
     first_calls: Sequence[Culprit] = ()
     first_calls_ns: int = 0
     steady_idle: Mapping[str, int] = field(default_factory=dict)
     """Idle time by cause within steady state."""
     sync_culprits: Sequence[Culprit] = ()
+    launch_bound_culprits: Sequence[Culprit] = ()
+    graph_replayed_ns: int = 0
+    """Steady device work launched by replays of CUDA graphs."""
     small_kernels: int = 0
     """Steady kernels under 5 us."""
     ranges: Sequence[Range] = ()
     work_ns: int = 0
     unprofiled_wall_ns: int | None = None
+    variant: str | None = None
     autotune_by_pattern: bool = False
     skipped: int = 0
     quarantined: int = 0
@@ -82,6 +98,28 @@ class Evidence:
     def per_iteration(self, ns: float) -> int:
         """A sum over the steady phase as a share of one steady iteration."""
         return round(ns / max(1, self.n_steady))
+
+    @property
+    def steady_span_ns(self) -> int:
+        """Steady time of the device, at work or idle."""
+        return self.steady_work_ns + sum(self.steady_idle.values())
+
+    @property
+    def unprofiled_idle_ns(self) -> int | None:
+        """What an iteration without the profiler takes beyond its device work; None when it is not told."""
+        if self.unprofiled_wall_ns is None or not self.n_steady:
+            return None
+        return max(0, self.unprofiled_wall_ns - self.per_iteration(self.steady_work_ns))
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether kernels of Inductor's run in steady state."""
+        return any(row.category == "fused_triton" for row in self.steady_categories)
+
+    @property
+    def replays_graphs(self) -> bool:
+        """Whether most steady work comes from CUDA graphs."""
+        return 2 * self.graph_replayed_ns > self.steady_work_ns
 
     def steady_share(self, ns: float) -> float:
         """Percent of steady device work."""

@@ -15,57 +15,75 @@ def find(e: Evidence) -> Iterator[Finding]:
     """What the host kept the device waiting for."""
     yield from _launch_bound(e)
     yield from _sync(e)
+    yield from _data_wait(e)
     yield from _stall(e)
     yield from _profiler(e)
 
 
 def _launch_bound(e: Evidence) -> Iterator[Finding]:
     idle = e.steady_idle.get("launch_bound", 0)
-    span = e.steady_work_ns + sum(e.steady_idle.values())
-    if idle < _MUCH * span or not span:
+    if idle < _MUCH * e.steady_span_ns or not idle:
         return
-    survives = _survives(e)
+    share = min(idle / e.steady_span_ns, _unprofiled_share(e))
+    most = listed([culprit.name for culprit in e.launch_bound_culprits])
     yield Finding(
         "host.launch_bound",
-        "high" if idle > span / 3 else "medium",
+        "high" if share > 1 / 3 else "medium" if share > _MUCH else "low" if share > _SOME else "info",
         "The device waits for the host to launch work",
-        f"{percent(idle, span)} of steady time the queue is empty while the host is dispatching. {survives}",
-        'Launch less: `torch.compile`, and `mode="reduce-overhead"` (CUDA graphs) where shapes are fixed '
-        "(variant `bf16_sdpa_cudagraphs`); larger batches.",
-        saving_ns=_capped_saving(e, idle),
-        confidence="likely" if e.unprofiled_wall_ns else "guess",
+        f"{percent(idle, e.steady_span_ns)} of steady time the queue is empty while the host is on its way "
+        f"to the next launch{f', most before work of {most}' if most else ''}. {_survives(e)}",
+        _launch_less(e),
+        saving_ns=_saving(e, idle),
+        confidence="likely" if e.unprofiled_idle_ns is not None else "guess",
     )
+
+
+def _launch_less(e: Evidence) -> str:
+    """What helps depends on what was done already."""
+    if e.replays_graphs:
+        return (
+            "Most work comes from CUDA graphs already: what is left is Python between their replays and "
+            "whatever is in no graph. Compile that too, move work out of the loop, or make larger batches."
+        )
+    graphs = '`mode="reduce-overhead"` (CUDA graphs, variant `bf16_sdpa_cudagraphs`) where shapes are fixed'
+    if e.is_compiled:
+        return f"Compile with {graphs}; compile what still runs op by op; larger batches."
+    return f"Launch less: `torch.compile`, best with {graphs}; larger batches."
+
+
+def _unprofiled_share(e: Evidence) -> float:
+    """The share of an iteration that is not device work without the profiler; 1 when it is not told."""
+    if e.unprofiled_idle_ns is None or not e.unprofiled_wall_ns:
+        return 1.0
+    return e.unprofiled_idle_ns / e.unprofiled_wall_ns
 
 
 def _survives(e: Evidence) -> str:
     """Whether the conclusion holds without the profiler, which slows the host and not the device."""
-    if e.unprofiled_wall_ns is None or e.steady_wall_ns is None:
+    if e.unprofiled_idle_ns is None or e.unprofiled_wall_ns is None:
         return (
             "The profiler slows the host, so without it the share is smaller; "
             "by how much, this trace does not tell."
         )
-    work = e.per_iteration(e.steady_work_ns)
-    idle = max(0, e.unprofiled_wall_ns - work)
-    if idle < _SOME * e.unprofiled_wall_ns:
-        whole = seconds(e.unprofiled_wall_ns)
-        return f"Without the profiler it is gone: {whole} an iteration, {seconds(work)} of it work."
-    return (
-        f"It survives without the profiler: of {seconds(e.unprofiled_wall_ns)} an iteration, "
-        f"{percent(idle, e.unprofiled_wall_ns)} is not device work."
-    )
+    whole = seconds(e.unprofiled_wall_ns)
+    if _unprofiled_share(e) < _SOME:
+        work = seconds(e.per_iteration(e.steady_work_ns))
+        return f"Without the profiler it is gone: {whole} an iteration, {work} of it work."
+    share = percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns)
+    return f"It survives without the profiler: of {whole} an iteration, {share} is not device work."
 
 
-def _capped_saving(e: Evidence, idle: int) -> int:
+def _saving(e: Evidence, idle: int) -> int:
+    """Idle time of one cause per iteration; of the idle time without the profiler its share, if less."""
     saving = e.per_iteration(idle)
-    if e.unprofiled_wall_ns is None:
+    if e.unprofiled_idle_ns is None:
         return saving
-    return min(saving, max(0, e.unprofiled_wall_ns - e.per_iteration(e.steady_work_ns)))
+    return min(saving, round(e.unprofiled_idle_ns * idle / sum(e.steady_idle.values())))
 
 
 def _sync(e: Evidence) -> Iterator[Finding]:
     idle = e.steady_idle.get("sync", 0)
-    span = e.steady_work_ns + sum(e.steady_idle.values())
-    if not span or idle < _SOME * span:
+    if idle < _SOME * e.steady_span_ns or not idle:
         return
     ops = (
         listed([culprit.name for culprit in e.sync_culprits]) if e.sync_culprits else "blocking runtime calls"
@@ -74,10 +92,26 @@ def _sync(e: Evidence) -> Iterator[Finding]:
         "host.sync",
         "medium",
         "The host waits for the device, and the device then for the host",
-        f"{percent(idle, span)} of steady time is idle around blocking calls, most from {ops}.",
-        "Avoid `.item()`, `.cpu()`, and printing tensors inside the loop; keep schedulers' tensors "
-        "on the device.",
-        saving_ns=e.per_iteration(idle),
+        f"{percent(idle, e.steady_span_ns)} of steady time is idle around blocking calls, most from {ops}.",
+        "Avoid `.item()`, `.cpu()`, branches on tensors and printing them inside the loop; keep a "
+        "scheduler's timesteps on the host, its other tensors on the device.",
+        saving_ns=_saving(e, idle),
+        confidence="likely",
+    )
+
+
+def _data_wait(e: Evidence) -> Iterator[Finding]:
+    idle = e.steady_idle.get("data_wait", 0)
+    if idle < _SOME * e.steady_span_ns or not idle:
+        return
+    yield Finding(
+        "host.data",
+        "medium",
+        "The device waits for the next batch of data",
+        f"{percent(idle, e.steady_span_ns)} of steady time is idle while the host is in the data loader.",
+        "More workers (`num_workers`), `pin_memory=True` with `non_blocking=True` copies, or less work per "
+        "sample.",
+        saving_ns=_saving(e, idle),
         confidence="likely",
     )
 
@@ -108,5 +142,5 @@ def _profiler(e: Evidence) -> Iterator[Finding]:
         "info",
         f"Profiling itself made an iteration {slowdown:.2f} times as long",
         f"{seconds(e.unprofiled_wall_ns)} without the profiler, {seconds(e.steady_wall_ns)} with it.",
-        "Device times are not affected. Take wall times and idle shares of this trace as upper bounds.",
+        "The device's own times are not affected. Take host and idle times of this trace as upper bounds.",
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from sdtrace.breakdowns.kernels import CategoryRow
 from sdtrace.findings.evidence import Evidence, Finding
 from sdtrace.findings.text import listed, percent, seconds
 
-_ONCE = ("compile", "autotune", "capture", "warmup")
 _MUCH = 0.05
 _SOME_NS = 1_000_000
 
@@ -21,30 +21,32 @@ def find(e: Evidence) -> Iterator[Finding]:
 
 
 def _overhead(e: Evidence) -> Iterator[Finding]:
-    told = {
-        name: e.phases[name].wall_ns
-        for name in ("compile", "autotune", "capture", "warmup")
-        if name in e.phases
-    }
-    once = sum(told.values())
+    once = sum(e.paid_once.values())
     if once <= _MUCH * e.wall_ns:
         return
-    parts = ", ".join(f"{seconds(ns)} {name}" for name, ns in told.items() if ns > _SOME_NS)
+    parts = ", ".join(f"{seconds(ns)} {name}" for name, ns in e.paid_once.items() if ns > _SOME_NS)
     steady = f" A steady iteration takes {seconds(e.steady_wall_ns)}." if e.steady_wall_ns else ""
-    compiled = told.get("compile", 0) > once / 2
-    advice = (
-        "Leave it out when judging speed. To pay less: keep Inductor's cache between runs "
-        "(`TORCHINDUCTOR_CACHE_DIR`), or compile repeated blocks only (`compile_repeated_blocks`, "
-        "variant `bf16_sdpa_regional`)."
-        if compiled
-        else "Leave it out when judging speed: run one iteration before measuring."
-    )
+    stages = ", ".join(f"{stage.name} {seconds(stage.ns)}" for stage in e.compile_stages[:3])
+    compiled = e.paid_once.get("compile", 0) > once / 2
     yield Finding(
         "overhead.once",
         "high" if once > e.wall_ns / 2 else "medium",
         f"{percent(once, e.wall_ns)} of this trace is paid once and is not steady state",
-        f"{seconds(once)} of {seconds(e.wall_ns)}: {parts}.{steady}",
-        advice,
+        f"{seconds(once)} of {seconds(e.wall_ns)}: {parts}."
+        f"{f' Most of compile is {stages}.' if compiled else ''}{steady}",
+        _pay_less(e) if compiled else "Leave it out when judging speed: run one iteration before measuring.",
+    )
+
+
+def _pay_less(e: Evidence) -> str:
+    regional = (
+        ""
+        if e.variant and "regional" in e.variant
+        else ", or compile repeated blocks only (`compile_repeated_blocks`, variant `bf16_sdpa_regional`)"
+    )
+    return (
+        "Leave it out when judging speed (`--phase steady`). To pay less: keep Inductor's cache between runs "
+        f"(`TORCHINDUCTOR_CACHE_DIR`){regional}."
     )
 
 
@@ -52,9 +54,10 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
     phase = e.phases.get("autotune")
     if phase is None or phase.wall_ns < _SOME_NS:
         return
-    flush = sum(row.total_ns for row in e.autotune_categories if row.category == "memset_fill")
+    flush = _fills(e.autotune_categories)
     flushes = (
-        f", of which {seconds(flush)} ({percent(flush, phase.gpu_ns)}) only flush the L2 cache between tries"
+        f"; {seconds(flush)} of that ({percent(flush, phase.gpu_ns)}) are fills that only flush the L2 cache "
+        "between tries"
         if flush > phase.gpu_ns / 10
         else ""
     )
@@ -68,24 +71,41 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
         "overhead.autotune",
         "medium" if phase.wall_ns > _MUCH * e.wall_ns else "low",
         f"Autotuning kernels took {seconds(phase.wall_ns)} on the host",
-        f"{seconds(phase.wall_ns)} of wall{calls}; {phase.events:,} kernels ran in it for "
-        f"{seconds(phase.gpu_ns)}, {percent(phase.gpu_ns, e.work_ns)} of all device time{flushes}. "
-        f"None of them computes a result.{how}",
-        "Tables of device time that include them mislead. The choices are cached: the second run on the "
-        "same cache skips this.",
+        f"{seconds(phase.wall_ns)} of wall{calls}. It launched {phase.events:,} kernels and fills of "
+        f"{seconds(phase.gpu_ns)} in all, {percent(phase.gpu_ns, e.work_ns)} of all device time{flushes}. "
+        f"None of it computes a result.{_trials_in_compile(e)}{how}",
+        "Tables of device time that include it mislead: use `--phase steady`. The choices are cached: the "
+        "next run on the same cache skips this.",
         confidence="likely" if e.autotune_by_pattern else "certain",
     )
+
+
+def _trials_in_compile(e: Evidence) -> str:
+    """Compilation tries kernels too (padding of matrices), outside the spans of autotune."""
+    phase, flush = e.phases.get("compile"), _fills(e.compile_categories)
+    if phase is None or 2 * flush < phase.gpu_ns or flush < _SOME_NS:
+        return ""
+    return (
+        f" Compilation tried kernels as well: {phase.events:,} of {seconds(phase.gpu_ns)}, {seconds(flush)} "
+        f"of them fills; that makes {seconds(flush + _fills(e.autotune_categories))} of fills in all."
+    )
+
+
+def _fills(categories: Sequence[CategoryRow]) -> int:
+    return sum(row.total_ns for row in categories if row.category == "memset_fill")
 
 
 def _late(e: Evidence) -> Iterator[Finding]:
     if not e.late_overhead:
         return
-    which = ", ".join(str(index + 1) for index in e.late_overhead[:5])
+    shown = [f"iteration {it + 1} ({seconds(ns)} {phase})" for it, phase, ns in e.late_overhead[:5]]
+    rest = len(e.late_overhead) - len(shown)
+    which = ", ".join(shown) + (f" and {rest} more" if rest else "")
     yield Finding(
         "overhead.recompile",
         "high",
         "Something was compiled or captured again after steady state was reached",
-        f"Iterations {which} hold compile, autotune or capture, after iterations without.",
+        f"After steady iterations, there is overhead again in {which}.",
         "A shape or a guard changed: run with `TORCH_LOGS=recompiles` to see which; pad or mark the "
         "dimension dynamic.",
     )

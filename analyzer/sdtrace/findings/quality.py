@@ -34,21 +34,37 @@ def find(e: Evidence) -> Iterator[Finding]:
             "They are damaged or lack what an event must have, and count nowhere.",
             "Export the trace again if their time matters.",
         )
+    yield from _no_work(e)
     yield from _ranges(e)
 
 
+def _no_work(e: Evidence) -> Iterator[Finding]:
+    if any(phase.events for phase in e.phases.values()):
+        return
+    yield Finding(
+        "trace.no_device_work",
+        "info",
+        "The trace holds no device work",
+        "Not one kernel, copy or fill: only what the host did can be told.",
+        "So it is for a run on the CPU. For one on a GPU, record with `ProfilerActivity.CUDA`; if that was "
+        "on, the profiler could not use the GPU's tracing library.",
+    )
+
+
 def _ranges(e: Evidence) -> Iterator[Finding]:
-    """Device rows of annotations exceed all device work: why torch's table shows more than 100 %."""
-    large = [row for row in e.ranges if row.total_ns > e.work_ns / 2]
+    """Device rows of annotations that rival all device work: why torch's table shows more than 100 %."""
+    large = sorted((row for row in e.ranges if row.total_ns > e.work_ns / 2), key=lambda row: -row.total_ns)
     if not large or not e.work_ns:
         return
-    largest = max(large, key=lambda row: row.total_ns)
+    largest, others = large[0], large[1:3]
+    also = " and ".join(f"`{row.name}` ({percent(row.total_ns, e.work_ns)})" for row in others)
     yield Finding(
         "trace.ranges",
         "info",
         f"`{largest.name}` is a range, not work",
         f"torch's table gives its device row {percent(largest.total_ns, e.work_ns)} of Self CUDA "
         f"({seconds(largest.total_ns)} against {seconds(e.work_ns)} of work): "
-        "it reaches from the first to the last kernel, idle time included.",
+        "it reaches from the first to the last kernel launched in it, idle time included."
+        f"{f' The same holds for {also}.' if also else ''}",
         "Read such rows as wall time on the device. Here they have no percentage.",
     )

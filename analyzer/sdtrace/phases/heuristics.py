@@ -1,7 +1,9 @@
 """Autotune without spans: a benchmark's own pattern in the order of device work.
 
-Inductor's benchmarker fills a buffer to flush the L2 cache, runs the candidate kernel, and repeats
-this many times. Old versions and other tools leave no span around it, but nothing else alternates so.
+Inductor's and Triton's benchmarkers fill a buffer to flush the L2 cache, restore the candidate's
+arguments where it overwrites them, run it, and repeat this a hundred times; before that come five such
+rounds, to estimate its time, and a row of fills, to warm up. Old versions and other tools leave no span
+around it, but nothing else alternates so.
 """
 
 from __future__ import annotations
@@ -9,30 +11,72 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sdtrace.attribution.nesting import Int32s
 from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Intervals, contains, nothing, union
+from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, nothing, union
 
 _MIN_REPEATS: Final = 8
+_PERIODS: Final = (2, 3)
+"""A fill and a kernel, or a fill, a copy and a kernel."""
 
 
 def unmarked_autotune(told: Attribution, known: Intervals) -> Intervals:
-    """Host time from first to last launch of each run of (fill, same kernel) x 8 or more, outside `known`."""
+    """Host time from first to last launch of each benchmark that lies outside `known`.
+
+    A benchmark is 8 and more rounds of one fill and the same other work, with the fills and the same
+    work around them.
+    """
     trace, work = told.trace, told.work
     launched = np.flatnonzero(work.launch >= 0)
     launch = work.launch[launched]
     outside = ~contains(known, trace.start_ns[launch])
     launch, row = launch[outside], work.row[launched][outside]
-    order = np.lexsort((trace.start_ns[launch], trace.thread[launch]))
+    order = np.lexsort((trace.start_ns[row], trace.start_ns[launch], trace.thread[launch]))
     launch, row = launch[order], row[order]
-    if len(row) < 2 * _MIN_REPEATS:
+    fills = [number for number, name in enumerate(trace.names) if _is_fill(name)]
+    name, thread = trace.name[row], trace.thread[launch]
+    runs = [
+        _widened(first, last, period, name, thread)
+        for period in _PERIODS
+        for first, last in _runs(name, np.isin(name, fills), thread, period)
+    ]
+    if not runs:
         return nothing()
-    is_fill_name = np.array(
-        ["FillFunctor" in name or name.startswith("Memset") for name in trace.names], np.bool_
-    )
-    is_fill, name, thread = is_fill_name[trace.name[row]], trace.name[row], trace.thread[launch]
-    repeats = (name[2:] == name[:-2]) & (is_fill[2:] != is_fill[1:-1]) & (thread[2:] == thread[:-2])
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], repeats.astype(np.int8), [0]))))
-    begin, stop = edges[::2], edges[1::2]
-    long = stop - begin >= 2 * _MIN_REPEATS - 2
-    return union(trace.start_ns[launch[begin[long]]], trace.end_ns[launch[stop[long] + 1]])
+    first, last = np.array(runs).T
+    return union(trace.start_ns[launch[first]], trace.end_ns[launch[last]])
+
+
+def _is_fill(name: str) -> bool:
+    return "FillFunctor" in name or name.startswith("Memset")
+
+
+def _runs(name: Int32s, is_fill: Bools, thread: Int32s, period: int) -> list[tuple[int, int]]:
+    """First and last piece of each run of rounds of `period` pieces, one of them a fill."""
+    if len(name) < _MIN_REPEATS * period:
+        return []
+    fills = np.append(0, np.cumsum(is_fill))
+    one_fill = fills[period:] - fills[:-period] == 1
+    again = (name[period:] == name[:-period]) & (thread[period:] == thread[:-period])
+    again &= one_fill[:-1]
+    begin, stop = _true_runs(again)
+    long = stop - begin >= (_MIN_REPEATS - 1) * period
+    return list(zip(begin[long].tolist(), (stop[long] + period - 1).tolist(), strict=True))
+
+
+def _true_runs(flags: Bools) -> tuple[Int64s, Int64s]:
+    """Where runs of True begin and where they have stopped."""
+    steps: NDArray[np.int8] = np.diff(np.concatenate(([0], flags.astype(np.int8), [0])))
+    edges = np.flatnonzero(steps)
+    return edges[::2], edges[1::2]
+
+
+def _widened(first: int, last: int, period: int, name: Int32s, thread: Int32s) -> tuple[int, int]:
+    """The run with what stands before and after it and is the same work."""
+    same = set(name[first : first + period].tolist())
+    while first > 0 and name[first - 1] in same and thread[first - 1] == thread[first]:
+        first -= 1
+    while last + 1 < len(name) and name[last + 1] in same and thread[last + 1] == thread[last]:
+        last += 1
+    return first, last

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtrace.attribution.host import OP_CATEGORIES
 from sdtrace.attribution.op_table import Attribution
 from sdtrace.phases.first_calls import FirstCalls, find_first_calls
 from sdtrace.phases.heuristics import unmarked_autotune
@@ -43,13 +44,15 @@ class Phases:
     """Phases of host instants (`timeline`), of device work and of iterations.
 
     `work_code` (int8, one per piece of `Attribution.work`) and `host_code` (one per host event) index
-    `PHASES`. `is_warmup` tells the iterations that hold or precede overhead.
+    `PHASES`. `is_warmup` tells the iterations that hold or precede overhead, none where all hold some;
+    `is_steady` those that are free of it. First calls that are no tenth of an iteration do not count.
     """
 
     timeline: Timeline
     work_code: Codes
     host_code: Codes
     is_warmup: Bools
+    is_steady: Bools
     spans: OverheadSpans
     first_calls: FirstCalls
     autotune_by_pattern: bool
@@ -73,13 +76,13 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
     trace = told.trace
     spans = find_overhead(trace)
     capture, autotune, compiling = spans.of_all(trace)
-    by_pattern = unmarked_autotune(told, join(capture, autotune, compiling))
+    by_pattern = _paid_once(unmarked_autotune(told, join(capture, autotune, compiling)), iterations)
     autotune = join(autotune, by_pattern)
     overhead = join(capture, autotune, compiling)
     first_calls = find_first_calls(told, overhead, _end_of_first(iterations))
     slow = first_calls.spans(told.host)
-    is_warmup = _warmup(iterations, overhead, slow)
-    units: _Spans = iterations if is_warmup.any() or not _holding(iterations, overhead, slow).any() else steps
+    is_warmup, holds = _warmup(iterations, overhead, slow), _holding(iterations, overhead, slow)
+    units: _Spans = iterations if is_warmup.any() or not holds.any() else steps
     warmup = join(slow, _until_last(units, _warmup(units, overhead, slow)))
     start, end = wall(trace)
     stall = _stalls(trace)
@@ -90,7 +93,7 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
     timeline = line((capture, autotune, compiling))
     by_thread = {
         thread: line((c, join(a, by_pattern), k))
-        for thread in np.unique(trace.thread[told.work.launch[told.work.launch >= 0]]).tolist()
+        for thread in _launching_threads(told)
         for c, a, k in (spans.of_thread(trace, thread),)
     }
     return Phases(
@@ -98,6 +101,7 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
         work_code=_work_codes(told, timeline, by_thread),
         host_code=timeline.at(told.host.start_ns),
         is_warmup=is_warmup,
+        is_steady=~(is_warmup | holds),
         spans=spans,
         first_calls=first_calls,
         autotune_by_pattern=total(by_pattern) > 0,
@@ -112,10 +116,31 @@ def wall(trace: Trace) -> tuple[int, int]:
     return int(trace.start_ns[known].min()), int(trace.end_ns[known].max())
 
 
+def _paid_once(pattern: Intervals, iterations: Iterations) -> Intervals:
+    """What looks like autotune; nothing when each of several iterations has it, for then it is work."""
+    start, end = iterations.start_ns, iterations.end_ns
+    always = len(start) > 1 and bool(np.all(covered(pattern, start, end) > 0))
+    return nothing() if always else pattern
+
+
+def _launching_threads(told: Attribution) -> list[int]:
+    """Threads that launch work and run ops; some tracers give runtime calls threads of their own."""
+    trace, launch = told.trace, told.work.launch
+    launching = np.unique(trace.thread[launch[launch >= 0]])
+    with_ops = np.unique(trace.thread[trace.in_categories(OP_CATEGORIES)])
+    return [int(thread) for thread in np.intersect1d(launching, with_ops)]
+
+
 def _work_codes(told: Attribution, timeline: Timeline, by_thread: dict[int, Timeline]) -> Codes:
-    """Device work has the phase its launching thread was in; without a launch, that of its own start."""
+    """Device work has the phase its launching thread was in, or any thread when that one runs no ops.
+
+    Without a launch it has the phase of its own start.
+    """
     trace, work = told.trace, told.work
-    codes = timeline.at(trace.start_ns[work.row])
+    launched = np.flatnonzero(work.launch >= 0)
+    instant = trace.start_ns[work.row]
+    instant[launched] = trace.start_ns[work.launch[launched]]
+    codes = timeline.at(instant)
     for thread, own in by_thread.items():
         mine = np.flatnonzero((work.launch >= 0) & (trace.thread[work.launch] == thread))
         codes[mine] = own.at(trace.start_ns[work.launch[mine]])
