@@ -31,6 +31,11 @@ def one_file(text: str) -> Path:
     return next(item for item in found if isinstance(item, Path))
 
 
+def stem(path: Path) -> str:
+    """The name of a trace's file without what tells its format, to name other files after."""
+    return path.name.partition(".json")[0] or path.name
+
+
 def read_each(texts: Sequence[str], work: Callable[[Path], Result]) -> tuple[list[Result], int]:
     """Apply `work` to each trace; what cannot be read is said on stderr and counted, the others go on."""
     from sdtrace.reader import resolve  # noqa: PLC0415  # as above

@@ -1,0 +1,5 @@
+"""Traces for other tools: the original events with what was found out about them."""
+
+from sdtrace.export.perfetto import Written, write_perfetto
+
+__all__ = ["Written", "write_perfetto"]

@@ -1,0 +1,182 @@
+"""What a study found, as events that Perfetto draws: slices on tracks of their own, and a counter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sdtrace.analysis.study import Study
+from sdtrace.phases.components import Components
+from sdtrace.phases.idle import CAUSES
+from sdtrace.phases.intervals import Int64s, covered, union
+from sdtrace.phases.phases import wall
+from sdtrace.phases.timeline import PHASES
+
+PROCESS: Final = "sdtrace"
+"""The process (`pid`) and category (`cat`) of everything added."""
+ITERATIONS: Final = "iterations"
+STEPS: Final = "denoising steps"
+COMPONENTS: Final = "components (host)"
+BLOCKS: Final = "blocks (host)"
+IDLE: Final = "GPU idle, by cause"
+BUSY: Final = "GPU busy (%)"
+_BINS: Final = 4000
+_SHORTEST_BIN_NS: Final = 20_000
+_FIRST: Final = -1
+"""Kineto sorts the host's process by 0 and above."""
+
+
+class Slice(NamedTuple):
+    """A span on a track, in integer nanoseconds since the trace's first event."""
+
+    name: str
+    start_ns: int
+    dur_ns: int
+    args: dict[str, str] | None = None
+
+
+class Track(NamedTuple):
+    """Slices that do not overlap."""
+
+    name: str
+    slices: list[Slice]
+
+
+def added_events(found: Study) -> Iterator[bytes]:
+    """The added events as JSON texts: names and order of the tracks, their slices, the counter."""
+    yield _encoded({"ph": "M", "name": "process_name", "pid": PROCESS, "args": {"name": PROCESS}})
+    yield _encoded({"ph": "M", "name": "process_sort_index", "pid": PROCESS, "args": {"sort_index": _FIRST}})
+    origin = found.trace.origin_ns
+    for number, track in enumerate(tracks(found)):
+        place = {"pid": PROCESS, "tid": track.name}
+        yield _encoded({"ph": "M", "name": "thread_sort_index", **place, "args": {"sort_index": number}})
+        for item in track.slices:
+            yield _slice(item, track.name, origin)
+    for start_ns, percent in busy_share(found):
+        yield _counter(start_ns + origin, percent)
+
+
+def tracks(found: Study) -> list[Track]:
+    """The tracks that hold anything, in the order in which they are shown."""
+    pipeline, timeline = found.pipeline, found.phases.timeline
+    starts, lengths = timeline.edges[:-1], np.diff(timeline.edges)
+    phases = []
+    for code, phase in enumerate(PHASES):
+        mine = timeline.code == code
+        phases.append(Track(f"phase {phase}", _slices(repeat(phase), starts[mine], lengths[mine])))
+    steps = pipeline.steps
+    numbered = [f"step {number}" for number in _numbers(pipeline.iterations.at(steps.start_ns))]
+    others = [
+        Track(ITERATIONS, _iterations(found)),
+        Track(STEPS, _slices(numbered, steps.start_ns, steps.end_ns - steps.start_ns)),
+        *_component_tracks(COMPONENTS, pipeline.components),
+        *_component_tracks(BLOCKS, pipeline.blocks),
+        Track(IDLE, _idle(found)),
+    ]
+    return [track for track in (*phases, *others) if track.slices]
+
+
+def busy_share(found: Study) -> list[tuple[int, float]]:
+    """From each instant (nanoseconds) the percentage of the following bin in which the device works.
+
+    Bins are equal and cover the wall; an instant is left out where the share stays the same. Empty
+    without device work.
+    """
+    row, trace = found.told.work.row, found.trace
+    busy = union(trace.start_ns[row], trace.end_ns[row])
+    if not busy.start.size:
+        return []
+    low, high = wall(trace)
+    width = max(_SHORTEST_BIN_NS, -(-(high - low) // _BINS))
+    start = np.arange(low, high, width)
+    percent = np.round(100 * covered(busy, start, start + width) / width, 2)
+    changes = np.append(True, percent[1:] != percent[:-1])
+    pairs = zip(start[changes].tolist(), percent[changes].tolist(), strict=True)
+    return [*pairs, (int(start[-1]) + width, 0.0)]
+
+
+def _iterations(found: Study) -> list[Slice]:
+    """Iterations with their phase, and what they did on the device."""
+    return [
+        Slice(
+            facts.name,
+            facts.start_ns,
+            facts.wall_ns,
+            {
+                "phase": label,
+                "gpu_ms": f"{facts.device_ns / 1e6:.6f}",
+                "launches": str(facts.launches),
+                "steps": str(facts.steps),
+            },
+        )
+        for facts, label in zip(found.iterations, found.labels, strict=True)
+    ]
+
+
+def _idle(found: Study) -> list[Slice]:
+    """Idle time in parts of one cause each, with the op to blame."""
+    idle, names = found.idle, found.trace.names
+    parts = zip(
+        idle.cause.tolist(), idle.start_ns.tolist(), idle.lengths.tolist(), idle.blamed.tolist(), strict=True
+    )
+    return [
+        Slice(CAUSES[cause], start, length, {"op": names[blamed]} if blamed >= 0 else None)
+        for cause, start, length, blamed in parts
+    ]
+
+
+def _component_tracks(title: str, components: Components) -> list[Track]:
+    """One track per thread: on a thread, calls do not overlap."""
+    threads = np.unique(components.thread).tolist()
+    found = []
+    for number in threads:
+        mine = components.thread == number
+        names = [components.names[code] for code in components.code[mine].tolist()]
+        label = title if len(threads) == 1 else f"{title}, thread {number}"
+        start, end = components.start_ns[mine], components.end_ns[mine]
+        found.append(Track(label, _slices(names, start, end - start)))
+    return found
+
+
+def _slices(names: Iterable[str], start_ns: Int64s, dur_ns: Int64s) -> list[Slice]:
+    spans = zip(start_ns.tolist(), dur_ns.tolist(), strict=True)
+    return [Slice(name, *span) for name, span in zip(names, spans, strict=False)]
+
+
+def _numbers(group: Int64s) -> Iterator[int]:
+    """1, 2, 3, …, from 1 again where the group changes."""
+    previous, number = None, 0
+    for current in group.tolist():
+        number = number + 1 if current == previous else 1
+        previous = current
+        yield number
+
+
+def microseconds(ns: int) -> str:
+    """Exactly, as a JSON number: the unit of Chrome's format."""
+    sign, ns = ("-", -ns) if ns < 0 else ("", ns)
+    return f"{sign}{ns // 1000}.{ns % 1000:03d}"
+
+
+def _slice(item: Slice, track: str, origin_ns: int) -> bytes:
+    args = f',"args":{json.dumps(item.args)}' if item.args else ""
+    return (
+        f'{{"ph":"X","cat":"{PROCESS}","name":{json.dumps(item.name)},"pid":"{PROCESS}",'
+        f'"tid":{json.dumps(track)},"ts":{microseconds(item.start_ns + origin_ns)},'
+        f'"dur":{microseconds(item.dur_ns)}{args}}}'
+    ).encode()
+
+
+def _counter(ns: int, percent: float) -> bytes:
+    return (
+        f'{{"ph":"C","name":"{BUSY}","pid":"{PROCESS}","ts":{microseconds(ns)},'
+        f'"args":{{"percent":{percent:g}}}}}'
+    ).encode()
+
+
+def _encoded(event: dict[str, object]) -> bytes:
+    return json.dumps(event).encode()
