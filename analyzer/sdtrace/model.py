@@ -97,6 +97,11 @@ class Op(Struct, kw_only=True, frozen=True):
     self_device_us: float
     device_total_us: float
     flops: int
+    cpu_memory_bytes: int = 0
+    """Bytes allocated less bytes freed while the op ran, on any thread; known with `profile_memory`."""
+    self_cpu_memory_bytes: int = 0
+    device_memory_bytes: int = 0
+    self_device_memory_bytes: int = 0
 
 
 class Kernel(Struct, kw_only=True, frozen=True):

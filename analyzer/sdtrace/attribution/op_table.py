@@ -169,9 +169,12 @@ def _grouped(
     `row` must be in the order of time, as ties in the order of the file.
     """
     code = name.astype(np.int64) * 2 + annotation
-    keys, first, group = np.unique(code, return_index=True, return_inverse=True)
-    sums = [sum_by(group, column, len(keys)).tolist() for column in columns]
-    places = row[first].tolist()
+    size = 2 * len(trace.names)
+    first = np.full(size, -1, np.int64)
+    first[code[::-1]] = row[::-1]
+    keys = np.flatnonzero(first >= 0)
+    sums = [sum_by(code, column, size)[keys].tolist() for column in columns]
+    places = first[keys].tolist()
     for key, place, *values in zip(keys.tolist(), places, *sums, strict=True):
         start = int(trace.start_ns[place])
         yield (start, -start - int(trace.dur_ns[place]), place), (key >> 1, bool(key & 1)), values

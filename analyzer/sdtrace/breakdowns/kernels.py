@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from sdtrace.attribution.host import sum_by
-from sdtrace.attribution.nesting import Int64s
+from sdtrace.attribution.nesting import Int32s, Int64s
 from sdtrace.attribution.op_table import Attribution
 from sdtrace.breakdowns.categories import categorize
 from sdtrace.breakdowns.rules import KernelKey, Rules
@@ -53,19 +54,34 @@ def categorize_work(told: Attribution, rules: Rules) -> Categorized:
     trace, work = told.trace, told.work
     op_name = np.where(work.op >= 0, told.host.name[work.op], -1) if len(told.host) else work.op
     context = _contexts(told)
-    keys = np.stack((trace.category[work.row], trace.name[work.row], op_name, context), axis=1)
-    distinct, which = np.unique(keys, axis=0, return_inverse=True) if len(keys) else (keys, work.row)
+    first, which = _distinct((trace.category[work.row], trace.name[work.row], op_name, context))
     names = [*trace.names, ""]
     labels = categorize(
         [
             KernelKey(trace.categories[kind], names[name], names[op], names[around])
-            for kind, name, op, around in distinct.tolist()
+            for kind, name, op, around in zip(
+                trace.category[work.row[first]].tolist(),
+                trace.name[work.row[first]].tolist(),
+                op_name[first].tolist(),
+                context[first].tolist(),
+                strict=True,
+            )
         ],
         rules,
     )
     categories = sorted(set(labels))
     numbers = np.array([categories.index(label) for label in labels], np.int64)
-    return Categorized(categories, numbers[which.reshape(-1)] if len(keys) else work.row)
+    return Categorized(categories, numbers[which])
+
+
+def _distinct(columns: Sequence[Int64s | Int32s]) -> tuple[Int64s, Int64s]:
+    """Distinct rows: where each first occurs, and which one each row is."""
+    code = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        _, number = np.unique(column, return_inverse=True)
+        _, code = np.unique(code * (number.max(initial=0) + 1) + number, return_inverse=True)
+    _, first, which = np.unique(code, return_index=True, return_inverse=True)
+    return first, which
 
 
 def kernel_rows(told: Attribution, categorized: Categorized, mask: Bools | None = None) -> list[KernelRow]:

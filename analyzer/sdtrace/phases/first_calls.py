@@ -43,8 +43,8 @@ def find_first_calls(told: Attribution, overhead: Intervals, before_ns: int) -> 
     Overhead inside a call, and time spent waiting for the device, are not counted as its own.
     """
     host = told.host
-    ops = _outermost_ops(told)
-    ops = ops[~contains(overhead, host.start_ns[ops])]
+    ops = _ops(told)
+    ops = outermost(told, ops[~contains(overhead, host.start_ns[ops])])
     if not ops.size:
         return FirstCalls(ops, ops)
     start = host.start_ns[ops]
@@ -55,12 +55,12 @@ def find_first_calls(told: Attribution, overhead: Intervals, before_ns: int) -> 
     return FirstCalls(ops[slow], excess[slow].astype(np.int64))
 
 
-def _outermost_ops(told: Attribution) -> Int64s:
-    """Ops (`namespace::name`, and Triton kernels' launchers) that no other op encloses."""
+def _ops(told: Attribution) -> Int64s:
+    """Ops: `namespace::name`, and Triton kernels' launchers."""
     names = told.trace.names
     like_op = np.array(["::" in name or name.startswith("triton_") for name in names], np.bool_)
     is_op: Bools = told.trace.in_categories({"cpu_op"})[told.host.row] & like_op[told.host.name]
-    return outermost(told, np.flatnonzero(is_op))
+    return np.flatnonzero(is_op)
 
 
 def _waiting_ns(told: Attribution) -> Int64s:

@@ -1,8 +1,9 @@
 """The op table in torch's own layout, from rows alone.
 
 Byte for byte what `EventList.table()` of `torch.autograd.profiler_util` (torch 2.13) prints for the
-same rows: Name, five CPU columns, four device columns when any row has device time, the number of
-calls, and FLOPs when any are known. Column widths, trimming and units are torch's.
+same rows: Name, five CPU columns, four device columns when any row has device time, memory columns
+when any is known, the number of calls, and FLOPs when any are known. Column widths, trimming and units
+are torch's.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ SORT_KEYS: dict[str, Callable[[Op], float]] = {
     "self_device_time_total": lambda op: op.self_device_us,
     "device_time_total": lambda op: op.device_total_us,
     "device_time": lambda op: _average(op.device_total_us, op.calls),
+    "cpu_memory_usage": lambda op: op.cpu_memory_bytes,
+    "self_cpu_memory_usage": lambda op: op.self_cpu_memory_bytes,
+    "device_memory_usage": lambda op: op.device_memory_bytes,
+    "self_device_memory_usage": lambda op: op.self_device_memory_bytes,
     "count": lambda op: op.calls,
     "flops": lambda op: op.flops,
 }
@@ -110,6 +115,7 @@ def _columns(rows: Sequence[Op], totals: _Totals, device: str, ranges_as_torch: 
     ]
     if _has_device_time(rows):
         columns += _device_columns(totals, device, ranges_as_torch)
+    columns += _memory_columns(rows, device)
     columns.append(("# of Calls", lambda op: str(op.calls)))
     counted = [op.flops for op in rows if op.flops > 0]
     if counted:
@@ -129,6 +135,22 @@ def _device_columns(totals: _Totals, device: str, ranges_as_torch: bool) -> list
         (f"{device} total", lambda op: _time(op.device_total_us)),
         (f"{device} time avg", lambda op: _time(_average(op.device_total_us, op.calls))),
     ]
+
+
+def _memory_columns(rows: Sequence[Op], device: str) -> list[_Column]:
+    """What `profile_memory` recorded; none when it recorded nothing."""
+    columns: list[_Column] = []
+    if any(op.cpu_memory_bytes or op.device_memory_bytes for op in rows):
+        columns += [
+            ("CPU Mem", lambda op: _memory(op.cpu_memory_bytes)),
+            ("Self CPU Mem", lambda op: _memory(op.self_cpu_memory_bytes)),
+        ]
+    if any(op.self_device_memory_bytes > 0 for op in rows):
+        columns += [
+            (f"{device} Mem", lambda op: _memory(op.device_memory_bytes)),
+            (f"Self {device} Mem", lambda op: _memory(op.self_device_memory_bytes)),
+        ]
+    return columns
 
 
 def _flops_column(smallest: int) -> _Column:
@@ -164,3 +186,10 @@ def _time(us: float) -> str:
     if us >= 1e3:
         return f"{us / 1e3:.3f}ms"
     return f"{us:.3f}us"
+
+
+def _memory(nbytes: int) -> str:
+    for unit, size in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)):
+        if abs(nbytes) >= size:
+            return f"{nbytes / size:.2f} {unit}"
+    return f"{nbytes} B"
