@@ -4,6 +4,7 @@
 
 Prints Markdown: time and peak memory beside those of the peers, growth with the size of the trace,
 other layouts, our own time by stage. Every figure is of a whole process; one process runs at a time.
+"others" is how many processors everything else kept busy meanwhile: repeat what was not near 0.
 """
 
 from __future__ import annotations

@@ -26,18 +26,31 @@ def peers_table(rows: Sequence[Row]) -> str:
     """Time and memory with ratios to the first row."""
     ours = rows[0].usage
     lines = [
-        "| tool | time | peak memory | times our time | times our memory | load | |",
-        "|---|---:|---:|---:|---:|---:|---|",
+        "| tool | time | ratio | CPU time | ratio | peak memory | ratio | others | |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows:
         used = row.usage
-        ratios = f"{used.wall_s / ours.wall_s:.1f} | {used.peak_mb / ours.peak_mb:.1f}"
-        if used.failure:
-            ratios = "- | -"
-        said = used.failure.replace("|", "/") and f"failed: `{used.failure.replace('|', '/')}`"
-        lines.append(
-            f"| {row.name} | {used.wall_s:.2f} s | {_memory(used)} | {ratios} | {used.load:.1f} | {said} |"
+        ratios = [
+            "-" if used.failure else f"{theirs / mine:.1f}"
+            for theirs, mine in (
+                (used.wall_s, ours.wall_s),
+                (used.cpu_s, ours.cpu_s),
+                (used.peak_mb, ours.peak_mb),
+            )
+        ]
+        cells = (
+            row.name,
+            f"{used.wall_s:.2f} s",
+            ratios[0],
+            f"{used.cpu_s:.2f} s",
+            ratios[1],
+            _memory(used),
+            ratios[2],
+            f"{used.others:.1f}",
+            _failure(used),
         )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -45,24 +58,24 @@ def speed_table(rows: Sequence[Row]) -> str:
     """Time, processor time, memory and speed, with ratios to the first row."""
     first = rows[0].usage
     lines = [
-        "| input | size | time | of the first | CPU time | speed | peak memory | load |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| input | size | time | ratio | CPU time | ratio | speed | peak memory | others | |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows:
         used = row.usage
-        size = f"{row.nbytes / 1e6:,.0f} MB" if row.nbytes else ""
-        speed = f"{row.nbytes / 1e6 / used.wall_s:,.0f} MB/s" if row.nbytes else ""
         cells = (
             row.name,
-            size,
+            f"{row.nbytes / 1e6:,.0f} MB" if row.nbytes else "",
             f"{used.wall_s:.2f} s",
             f"{used.wall_s / first.wall_s:.2f}",
             f"{used.cpu_s:.2f} s",
-            speed,
+            f"{used.cpu_s / first.cpu_s:.2f}",
+            f"{row.nbytes / 1e6 / used.wall_s:,.0f} MB/s" if row.nbytes else "",
+            _memory(used),
+            f"{used.others:.1f}",
+            _failure(used),
         )
-        lines.append(
-            f"| {' | '.join(cells)} | {_memory(used)} | {used.load:.1f} | {used.failure}".rstrip(" |") + " |"
-        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -81,6 +94,11 @@ def _stages(trace: Path) -> dict[str, float]:
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
     told: dict[str, float] = json.loads(done.stdout)
     return told
+
+
+def _failure(used: Usage) -> str:
+    said = used.failure.replace("|", "/")
+    return f"failed: `{said}`" if said else ""
 
 
 def _memory(used: Usage) -> str:
