@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sdtrace.cli.inputs import TRACES, read_each
+from sdtrace.cli.inputs import TRACES, chosen_formats, read_each
 
 if TYPE_CHECKING:
     from sdtrace.model import Report
@@ -49,7 +49,7 @@ def command(
     """
     from sdtrace.analysis import Options, analyze, build_report  # noqa: PLC0415  # keeps --help fast
 
-    chosen = _chosen(formats)
+    chosen = chosen_formats(formats, _FORMATS)
     files = [name for name in chosen if name != "terminal"]
     baseline = options.pop("baseline")
     asked = Options.of(**options)
@@ -63,16 +63,6 @@ def command(
             written = write_reports(report, output, files, top=top or _TOP_FILE, force=force)
             click.echo(f"Wrote {', '.join(str(path) for path in written)}", err=True)
     return 3 if failures else 0
-
-
-def _chosen(formats: str) -> list[str]:
-    names = [name.strip() for name in formats.split(",") if name.strip()]
-    unknown = [name for name in names if name not in _FORMATS]
-    if unknown or not names:
-        raise click.BadParameter(
-            f"{unknown[0] if unknown else formats!r} is none of {', '.join(_FORMATS)}", param_hint="--format"
-        )
-    return names
 
 
 def _show(report: Report, top: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,13 +37,32 @@ def stem(path: Path) -> str:
     return path.name.partition(".json")[0] or path.name
 
 
-def read_each(texts: Sequence[str], work: Callable[[Path], Result]) -> tuple[list[Result], int]:
-    """Apply `work` to each trace; what cannot be read is said on stderr and counted, the others go on."""
+def chosen_formats(typed: str, valid: Sequence[str]) -> list[str]:
+    """The formats that `--format` names. Raises click.BadParameter for one that is none of `valid`."""
+    names = [name.strip() for name in typed.split(",") if name.strip()]
+    unknown = [name for name in names if name not in valid]
+    if unknown or not names:
+        close = get_close_matches(unknown[0], valid, n=1) if unknown else []
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise click.BadParameter(
+            f"{unknown[0] if unknown else typed!r} is none of {', '.join(valid)}{hint}",
+            param_hint="--format",
+        )
+    return names
+
+
+def read_each(
+    texts: Sequence[str], work: Callable[[Path], Result], skip: Path | None = None
+) -> tuple[list[Result], int]:
+    """Apply `work` to each trace; what cannot be read is said on stderr and counted, the others go on.
+
+    `skip` is left out where it is among them.
+    """
     from sdtrace.reader import resolve  # noqa: PLC0415  # as above
 
     results: list[Result] = []
     failures = 0
-    found = resolve(texts)
+    found = [item for item in resolve(texts) if item != skip]
     with _progress(len(found)) as tell:
         for item in found:
             try:
