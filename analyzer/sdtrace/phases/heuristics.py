@@ -26,7 +26,7 @@ def unmarked_autotune(told: Attribution, known: Intervals) -> Intervals:
     """Host time from first to last launch of each benchmark that lies outside `known`.
 
     A benchmark is 8 and more rounds of one fill and the same other work, with the fills and the same
-    work around them.
+    work around them, up to where a kernel runs twice in a row.
     """
     trace, work = told.trace, told.work
     launched = np.flatnonzero(work.launch >= 0)
@@ -37,10 +37,11 @@ def unmarked_autotune(told: Attribution, known: Intervals) -> Intervals:
     launch, row = launch[order], row[order]
     fills = [number for number, name in enumerate(trace.names) if _is_fill(name)]
     name, thread = trace.name[row], trace.thread[launch]
+    is_fill = np.isin(name, fills)
     runs = [
-        _widened(first, last, period, name, thread)
+        _widened(first, last, period, name, is_fill, thread)
         for period in _PERIODS
-        for first, last in _runs(name, np.isin(name, fills), thread, period)
+        for first, last in _runs(name, is_fill, thread, period)
     ]
     if not runs:
         return nothing()
@@ -72,11 +73,19 @@ def _true_runs(flags: Bools) -> tuple[Int64s, Int64s]:
     return edges[::2], edges[1::2]
 
 
-def _widened(first: int, last: int, period: int, name: Int32s, thread: Int32s) -> tuple[int, int]:
+def _widened(
+    first: int, last: int, period: int, name: Int32s, is_fill: Bools, thread: Int32s
+) -> tuple[int, int]:
     """The run with what stands before and after it and is the same work."""
     same = set(name[first : first + period].tolist())
-    while first > 0 and name[first - 1] in same and thread[first - 1] == thread[first]:
+
+    def goes_on(here: int, there: int) -> bool:
+        if not 0 <= there < len(name) or thread[there] != thread[here] or int(name[there]) not in same:
+            return False
+        return bool(is_fill[here]) or name[here] != name[there]
+
+    while goes_on(first, first - 1):
         first -= 1
-    while last + 1 < len(name) and name[last + 1] in same and thread[last + 1] == thread[last]:
+    while goes_on(last, last + 1):
         last += 1
     return first, last

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sdtrace.attribution.op_table import Attribution, attribute
+from sdtrace.phases.first_calls import find_first_calls
+from sdtrace.phases.intervals import Intervals, nothing, union
+from sdtrace.trace import load_trace
+from tests.phases.written import Event, call, host, written
+from tests.shared import shared_trace
+
+US, MS = 1_000, 1_000_000
+FOREVER = 1 << 60
+
+
+def conv(start: int, dur: int) -> Event:
+    return host("aten::conv2d", start, dur)
+
+
+def found(
+    told: Attribution, overhead: Intervals | None = None, before: int = FOREVER
+) -> list[tuple[str, int]]:
+    calls = find_first_calls(told, overhead or nothing(), before)
+    names = [told.trace.names[number] for number in told.host.name[calls.event]]
+    return list(zip(names, calls.excess_ns.tolist(), strict=True))
+
+
+def usual(n: int = 5, start: int = 1_000 * MS) -> list[Event]:
+    return [conv(start + i * MS, 100 * US) for i in range(n)]
+
+
+def test_a_slow_first_call_costs_what_exceeds_the_median(tmp_path: Path) -> None:
+    told = written(tmp_path / "t.json", [conv(0, 300 * MS), *usual()])
+    assert found(told) == [("aten::conv2d", 300 * MS - 100 * US)]
+    assert found(told, before=0) == []
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([conv(0, 4 * MS), *usual()], id="too little to claim"),
+        pytest.param(
+            [conv(0, 90 * MS), *[conv((100 + 20 * i) * MS, 10 * MS) for i in range(5)]], id="not ten times"
+        ),
+        pytest.param([conv(0, 300 * MS), *usual(2)], id="too few calls to compare with"),
+        pytest.param(
+            [conv(0, 300 * MS), call("cudaStreamSynchronize", 1 * MS, 299 * MS, 9), *usual()],
+            id="it waited for the device",
+        ),
+        pytest.param(
+            [host("model", 0, 300 * MS, "user_annotation"), *usual()], id="an annotation, not an op"
+        ),
+    ],
+)
+def test_no_first_call_is_claimed(tmp_path: Path, events: list[Event]) -> None:
+    assert found(written(tmp_path / "t.json", events)) == []
+
+
+def test_only_the_outermost_op_counts_and_waiting_at_any_depth_is_taken_off(tmp_path: Path) -> None:
+    events = [
+        conv(0, 300 * MS),
+        host("aten::cudnn_convolution", 10 * MS, 280 * MS),
+        call("cudaDeviceSynchronize", 20 * MS, 200 * MS, 9),
+        *usual(),
+        *[host("aten::cudnn_convolution", 1_000 * MS + i * MS + 10, 50 * US) for i in range(5)],
+    ]
+    assert found(written(tmp_path / "t.json", events)) == [("aten::conv2d", 100 * MS - 100 * US)]
+
+
+def test_compile_inside_or_around_a_call_is_not_its_own_cost(tmp_path: Path) -> None:
+    told = written(tmp_path / "t.json", [conv(0, 300 * MS), *usual()])
+    inside = union(np.array([10 * MS]), np.array([299 * MS]))
+    assert found(told, inside) == [("aten::conv2d", 11 * MS - 100 * US)]
+    around = union(np.array([-1]), np.array([300 * MS]))
+    assert found(told, around) == []
+
+
+def test_a_trace_without_ops_has_none(tmp_path: Path) -> None:
+    assert found(written(tmp_path / "t.json", [call("cudaLaunchKernel", 0, 5, 1)])) == []
+
+
+def test_in_steady_reference_traces_nothing_is_taken_for_a_first_call() -> None:
+    told = attribute(load_trace(shared_trace("reference/bf16_sdpa.warm.json.gz")))
+    assert found(told) == []
+
+
+def test_the_first_image_of_an_eager_run_pays_for_plans_and_modules() -> None:
+    told = attribute(load_trace(shared_trace("reference/fp32_eager.json.gz")))
+    calls = found(told, before=2_570_000_000)
+    assert calls[0][1] > 0
+    total = sum(ns for _, ns in calls) / 1e9
+    # The first image took 2.571 s, the second 1.060 s.
+    assert total == pytest.approx(2.571 - 1.060, rel=0.15)
+    assert "aten::conv2d" in {name for name, _ in calls}

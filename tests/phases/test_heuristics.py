@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sdtrace.attribution.op_table import attribute
+from sdtrace.phases.heuristics import unmarked_autotune
+from sdtrace.phases.intervals import nothing, union
+from sdtrace.phases.phases import find_phases
+from sdtrace.phases.pipeline import find_pipeline
+from sdtrace.trace import load_trace
+from tests.phases.written import Event, call, host, kernel, written
+from tests.shared import shared_trace
+
+FILL = "void at::native::vectorized_elementwise_kernel<4, at::native::FillFunctor<int>>"
+COPY = "Memcpy DtoD (Device -> Device)"
+
+
+def launched(names: list[str], start: int = 0, thread: int = 1) -> list[Event]:
+    """Work of these names, one launch every 100 ns, each of 10 ns."""
+    events: list[Event] = []
+    for place, name in enumerate(names):
+        at, number = start + 100 * place, start * 10 + thread * 100_000 + place + 1
+        events += [call("cudaLaunchKernel", at, 10, number, thread), kernel(name, at + 50, 10, number)]
+    return events
+
+
+def spans(path: Path, events: list[Event]) -> list[tuple[int, int]]:
+    found = unmarked_autotune(written(path, [host("aten::mm", 0, 1), *events]), nothing())
+    return list(zip(found.start.tolist(), found.end.tolist(), strict=True))
+
+
+def test_a_benchmark_is_found_with_its_estimate_and_warmup(tmp_path: Path) -> None:
+    names = [*["before"] * 3, "k", *[FILL, "k"] * 5, *[FILL] * 20, *["k", FILL] * 50, "k", "after"]
+    first, last = 3, len(names) - 2
+    assert spans(tmp_path / "t.json", launched(names)) == [(100 * first, 100 * last + 10)]
+
+
+def test_arguments_may_be_restored_in_each_round(tmp_path: Path) -> None:
+    assert spans(tmp_path / "t.json", launched([FILL, COPY, "k"] * 10)) == [(0, 2910)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([FILL, "k"] * 7, id="too few"),
+        pytest.param([name for i in range(20) for name in (FILL, f"k{i}")], id="another kernel each time"),
+        pytest.param(["a", "b"] * 20, id="no fill"),
+        pytest.param([FILL] * 40, id="nothing but fills"),
+        pytest.param(["k"] * 40, id="one kernel again and again"),
+        pytest.param([FILL, "a", "b", "c"] * 20, id="a loop with more in it"),
+    ],
+)
+def test_other_loops_are_no_benchmarks(tmp_path: Path, names: list[str]) -> None:
+    assert spans(tmp_path / "t.json", launched(names)) == []
+
+
+def test_two_threads_do_not_make_one_benchmark(tmp_path: Path) -> None:
+    halves = [*launched([FILL, "k"] * 4), *launched([FILL, "k"] * 4, 1000, thread=2)]
+    assert spans(tmp_path / "t.json", halves) == []
+
+
+def test_what_is_known_already_is_left_out(tmp_path: Path) -> None:
+    told = written(tmp_path / "t.json", [host("aten::mm", 0, 1), *launched([FILL, "k"] * 10)])
+    assert not unmarked_autotune(told, union(np.array([0]), np.array([10_000]))).start.size
+
+
+def test_what_every_iteration_repeats_is_work(tmp_path: Path) -> None:
+    def image(start: int, names: list[str]) -> list[Event]:
+        return [host("image", start, 3000, "user_annotation"), *launched(names, start)]
+
+    always = [event for n in range(3) for event in image(4000 * n, [FILL, "k"] * 10)]
+    once = [*image(0, [FILL, "k"] * 10), *image(4000, ["k"] * 20), *image(8000, ["k"] * 20)]
+    for events, expected in ((always, False), (once, True)):
+        told = written(tmp_path / "t.json", [*events, host("aten::mm", 0, 1)])
+        pipeline = find_pipeline(told)
+        assert len(pipeline.iterations) == 3
+        phases = find_phases(told, pipeline.iterations, pipeline.steps)
+        assert phases.autotune_by_pattern is expected
+        assert phases.work_mask("autotune").sum() == (20 if expected else 0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reference/fp32_eager",
+        "reference/bf16_sdpa_graphs.warm",
+        "third_party/hta_cudagraph_training_a100",
+        "third_party/hta_ns_resolution_v100",
+        "third_party/tracelens_xdit_sd35_mi300x",
+        "third_party/tracelens_vllm_decode_graph_rocm",
+    ],
+)
+def test_no_benchmark_is_seen_in_traces_without_one(name: str) -> None:
+    told = attribute(load_trace(shared_trace(f"{name}.json.gz")))
+    assert not unmarked_autotune(told, nothing()).start.size
+
+
+def test_launches_in_the_order_of_time_whatever_the_file_has(tmp_path: Path) -> None:
+    events = launched(["x", *[FILL, "k"] * 10, "y"])
+    numbers = count()
+    shuffled = sorted(events, key=lambda _: (next(numbers) * 7919) % 1000)
+    assert spans(tmp_path / "t.json", shuffled) == spans(tmp_path / "u.json", events) == [(100, 2010)]
