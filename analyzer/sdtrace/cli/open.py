@@ -15,7 +15,7 @@ from urllib.parse import quote
 import click
 
 from sdtrace.cli.inputs import ONE_TRACE, one_file
-from sdtrace.errors import UnreadableTrace, UsageError
+from sdtrace.errors import UsageError
 
 PAGE: Final = "https://ui.perfetto.dev"
 HOST: Final = "127.0.0.1"
@@ -101,17 +101,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: TraceServer
 
-    def do_OPTIONS(self) -> None:  # noqa: N802  # the name http.server asks for
+    def do_OPTIONS(self) -> None:
         """The browser asks whether the page may fetch from this machine."""
         if self._is_allowed():
             self._begin(HTTPStatus.NO_CONTENT, 0)
 
-    def do_HEAD(self) -> None:  # noqa: N802  # as above
+    def do_HEAD(self) -> None:
         """The size of the file."""
         if self._is_allowed():
             self._begin(HTTPStatus.OK, self.server.path.stat().st_size)
 
-    def do_GET(self) -> None:  # noqa: N802  # as above
+    def do_GET(self) -> None:
         """The file."""
         if not self._is_allowed():
             return
