@@ -82,10 +82,10 @@ def main(
         _report("sdtrace --help", speed_table([_help(runs)]))
         largest = max(plain, key=lambda trace: trace.stat().st_size)
         base = bench.ours(largest, "x1")
+        _report(f"{largest.name}: size of the reports", _sizes(work / "report"))
         _report("Compressed", speed_table([base, bench.ours(pack(largest, work), "gzip")]))
         _report("Growth", speed_table([base, *_growth(bench, largest, sorted(times))]))
         _report("Other layouts", speed_table(_layouts(bench, largest, pythons)))
-        _report("Size of the reports", _sizes(work / "report"))
 
 
 def _report(title: str, text: str) -> None:
