@@ -12,6 +12,7 @@ from sdtrace.phases.intervals import nothing, union
 from sdtrace.phases.phases import find_phases
 from sdtrace.phases.pipeline import find_pipeline
 from sdtrace.trace import load_trace
+from tests.analysis.reference import cold_benchmarks_without_spans
 from tests.phases.written import Event, call, host, kernel, written
 from tests.shared import shared_trace
 
@@ -104,3 +105,15 @@ def test_launches_in_the_order_of_time_whatever_the_file_has(tmp_path: Path) -> 
     numbers = count()
     shuffled = sorted(events, key=lambda _: (next(numbers) * 7919) % 1000)
     assert spans(tmp_path / "t.json", shuffled) == spans(tmp_path / "u.json", events) == [(100, 2010)]
+
+
+def test_most_of_a_real_autotune_is_found_without_its_spans() -> None:
+    trace, launched_ns = cold_benchmarks_without_spans()
+    told = attribute(trace)
+    pipeline = find_pipeline(told)
+    phases = find_phases(told, pipeline.iterations, pipeline.steps)
+    assert phases.autotune_by_pattern
+    assert not phases.spans.autotune.size
+    found_ns = int(trace.dur_ns[told.work.row[phases.work_mask("autotune")]].sum())
+    assert launched_ns > 100_000_000
+    assert 0.9 * launched_ns < found_ns < 1.02 * launched_ns
