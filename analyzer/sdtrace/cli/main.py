@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from io import TextIOWrapper
+from traceback import print_exc
 from typing import Final, NamedTuple
 
 import click
@@ -15,6 +18,7 @@ from sdtrace.errors import SdtraceError
 GROUP: Final = "sdtrace.commands"
 """The entry-point group through which other packages, the collector among them, add commands."""
 _INTERRUPTED: Final = 130
+_UNWRITABLE: Final = 2
 
 
 class _Command(NamedTuple):
@@ -90,32 +94,68 @@ def sdtrace(debug: bool) -> None:
     sdtrace collect --variant bf16_sdpa
     sdtrace analyze traces/*.json
     """
-    del debug  # read by `main`, which sees failures of the parsing as well
+    del debug  # `main` looks for it itself: failures of the parsing show their traceback as well
 
 
 def main() -> None:
     """Run the command line; exit with 0, or with the code of what went wrong."""
-    debug = "--debug" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Names from traces may hold what a narrow encoding cannot write.
+            stream.reconfigure(errors="backslashreplace")
+    arguments = sys.argv[1:]
     try:
-        code = sdtrace.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        _fail("interrupted", _INTERRUPTED)
-    except click.ClickException as error:
-        if debug:
+        # Accepted anywhere: whoever wants it adds it at the end of what failed.
+        code = _run([word for word in arguments if word != "--debug"])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _end_quietly(0)
+    except SystemExit as ended:
+        # rich turns a closed pipe into exit code 1, which here means a condition that was met.
+        if not isinstance(ended.__context__, BrokenPipeError):
             raise
+        _end_quietly(0)
+    except (KeyboardInterrupt, click.Abort, click.ClickException, SdtraceError, OSError) as error:
+        if "--debug" in arguments:
+            print_exc()
+        _fail(error)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    """The exit code of a command line. Not click's own `main`: its answer to a closed pipe is 1."""
+    try:
+        with sdtrace.make_context("sdtrace", arguments) as context:
+            code = sdtrace.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _fail(error: BaseException) -> None:
+    """Say in one line what went wrong, and exit with its code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         sys.exit(error.exit_code)
-    except SdtraceError as error:
-        if debug:
-            raise
-        _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        # Whoever read the output has enough. Nothing may be written while Python shuts down.
-        sys.stderr.close()
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _fail(line: str, code: int) -> None:
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        line, code = "interrupted", _INTERRUPTED
+    elif isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path} --help)" if context else ""
+        line, code = f"{' '.join(error.format_message().split()).rstrip('.')}{hint}", error.exit_code
+    elif isinstance(error, SdtraceError):
+        line, code = str(error), error.exit_code
+    else:
+        what = getattr(error, "filename", None) or "cannot write the output"
+        line, code = f"{what}: {getattr(error, 'strerror', None) or error}", _UNWRITABLE
     click.echo(f"sdtrace: {line}", err=True)
+    if isinstance(error, OSError):
+        _end_quietly(code)
+    sys.exit(code)
+
+
+def _end_quietly(code: int) -> None:
+    """Exit without another attempt to write what is still buffered: it would fail again."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
     sys.exit(code)

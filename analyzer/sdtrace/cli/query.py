@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from shutil import get_terminal_size
 
 import click
 
@@ -10,6 +11,7 @@ from sdtrace.cli.inputs import ONE_TRACE, one_file
 from sdtrace.errors import UsageError
 
 _ROWS = 50
+_NAME_CHARS = 80
 
 
 @click.command("query", short_help="Ask a trace in SQL.")
@@ -24,12 +26,14 @@ def command(trace: str, sql: str, as_csv: bool, rows: int) -> None:
     external_id, correlation, nbytes, phase (of the launch, for device work).
 
     \b
-    sdtrace query X.json "SELECT name, count(*) n, sum(dur_ns) ns FROM events
-      WHERE category = 'kernel' AND phase = 'steady' GROUP BY name ORDER BY ns DESC"
+    sdtrace query X.json "SELECT name, count(*) n, sum(dur_ns) ns
+      FROM events WHERE category = 'kernel' AND phase = 'steady'
+      GROUP BY name ORDER BY ns DESC"
     """
     import polars as pl  # noqa: PLC0415  # keeps --help fast
 
     from sdtrace.analysis import events_frame  # noqa: PLC0415  # as above
+    from sdtrace.report.names import visible  # noqa: PLC0415  # as above
 
     frame = events_frame(one_file(trace))
     try:
@@ -38,8 +42,16 @@ def command(trace: str, sql: str, as_csv: bool, rows: int) -> None:
         raise UsageError(
             f"the query failed: {str(error).splitlines()[0]}; columns: {', '.join(frame.columns)}"
         ) from error
+    if not result.columns:
+        raise UsageError("the query asks for nothing; write SELECT ... FROM events")
     if as_csv:
         sys.stdout.write(result.write_csv())
         return
-    with pl.Config(tbl_rows=rows, fmt_str_lengths=80, tbl_hide_column_data_types=True, tbl_cols=-1):
-        click.echo(result)
+    with pl.Config(
+        tbl_rows=rows,
+        tbl_cols=-1,
+        tbl_width_chars=get_terminal_size().columns,
+        tbl_hide_column_data_types=True,
+        fmt_str_lengths=_NAME_CHARS,
+    ):
+        click.echo("\n".join(map(visible, str(result).splitlines())))

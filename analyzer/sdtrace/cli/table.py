@@ -32,7 +32,8 @@ def command(
     from sdtrace.analysis import Options, op_rows  # noqa: PLC0415  # keeps --help fast
     from sdtrace.report.table import render_table  # noqa: PLC0415  # as above
 
-    rows, device = op_rows(one_file(trace), Options.of(phase=phase, op_times=op_times))
+    options = Options.of(phase=phase, op_times=op_times)
+    rows, device = op_rows(one_file(trace), options)
     table = render_table(
         rows,
         sort_by=sort_by,
