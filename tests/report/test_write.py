@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-import resource
-from collections.abc import Iterator
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,22 @@ from sdtrace.report.tables import TABLES
 from sdtrace.report.write import FORMATS, write_reports
 from tests.report import sample
 
+REPOSITORY = Path(__file__).parents[2]
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """The system refuses every file beyond a few bytes, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+ON_A_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from sdtrace.errors import OutputError
+from sdtrace.report.write import write_reports
+from tests.report import sample
+
+# The system refuses every file beyond a few bytes, as a full disk does.
+resource.setrlimit(resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
+try:
+    write_reports(sample.report(), Path(sys.argv[1]), ["json"], top=10, force=False)
+except OutputError as error:
+    sys.exit(str(error))
+"""
 
 
 def _write(folder: Path, *formats: str, force: bool = False) -> list[str]:
@@ -63,8 +72,9 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         _write(tmp_path / "file" / "report", "json")
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_is_one_line_and_leaves_no_part_of_a_file(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"^cannot write .*report\.json: .*; choose another folder"):
-        write_reports(sample.report(), tmp_path, ["json"], top=10, force=False)
+    # In a process of its own: the limit would hold for pytest's own output as well.
+    command = [sys.executable, "-c", ON_A_FULL_DISK, str(tmp_path)]
+    told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert re.fullmatch(r"cannot write .*report\.json: .*; choose another folder.*\n", told.stderr)
     assert list(tmp_path.iterdir()) == []
