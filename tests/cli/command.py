@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +44,7 @@ def run(
     *arguments: str | Path,
     cwd: Path,
     stdin: str | None = None,
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run `sdtrace` in `cwd`, at 80 columns."""
     if not ENTRY_POINT.exists():
@@ -55,7 +56,8 @@ def run(
         stdin=None if stdin is not None else subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        env={**os.environ, "COLUMNS": "80", **environment},
+        errors="replace",
+        env={**os.environ, "COLUMNS": "80", **(environment or {})},
         timeout=120,
         check=False,
     )

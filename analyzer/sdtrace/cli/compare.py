@@ -12,6 +12,7 @@ from sdtrace.errors import UsageError
 
 if TYPE_CHECKING:
     from sdtrace.analysis.regression import Regression
+    from sdtrace.model import TraceReport
 
 _FORMATS = ("terminal", "md", "json")
 _TOP = 8
@@ -59,16 +60,14 @@ def command(
                        autotune_ms, capture_ms, warmup_ms
       peak_memory_mib  most device memory in use, where the trace tells it
     """
-    from sdtrace.analysis import Options, analyze  # noqa: PLC0415  # keeps --help fast
-    from sdtrace.analysis.conditions import parse_condition  # noqa: PLC0415  # as above
+    from sdtrace.analysis.conditions import parse_condition  # noqa: PLC0415  # keeps --help fast
     from sdtrace.analysis.regression import compare_traces  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
     asked = [parse_condition(text) for text in conditions]
-    options = Options.of(phase="steady")
     first = one_file(base)
-    before = analyze(first, options)
-    reports, failures = read_each(candidates, lambda path: analyze(path, options), skip=first)
+    before = _analyzed(first)
+    reports, failures = read_each(candidates, _analyzed, skip=first)
     if not reports and not failures:
         raise UsageError("there is nothing to compare: every candidate is the base itself")
     if not reports:
@@ -78,6 +77,17 @@ def command(
     _write(comparison, [name for name in chosen if name != "terminal"], output, top=top, force=force)
     met = [verdict for verdict in comparison.verdicts if verdict.is_met]
     return 1 if met else 3 if failures else 0
+
+
+def _analyzed(path: Path) -> TraceReport:
+    """A report on the steady phase; its name and path as text, which those of files need not be."""
+    from msgspec.structs import replace  # noqa: PLC0415  # as above
+
+    from sdtrace.analysis import Options, analyze  # noqa: PLC0415  # as above
+    from sdtrace.report.names import visible  # noqa: PLC0415  # as above
+
+    report = analyze(path, Options.of(phase="steady"))
+    return replace(report, name=visible(report.name), path=visible(report.path))
 
 
 def _show(comparison: Regression, top: int) -> None:

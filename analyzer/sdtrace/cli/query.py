@@ -48,10 +48,13 @@ def command(trace: str, sql: str, as_csv: bool, rows: int) -> None:
         sys.stdout.write(result.write_csv())
         return
     with pl.Config(
-        tbl_rows=rows,
+        tbl_rows=-1,
         tbl_cols=-1,
         tbl_width_chars=get_terminal_size().columns,
         tbl_hide_column_data_types=True,
+        tbl_hide_dataframe_shape=True,
         fmt_str_lengths=_NAME_CHARS,
     ):
-        click.echo("\n".join(map(visible, str(result).splitlines())))
+        click.echo("\n".join(map(visible, str(result.head(rows)).splitlines())))
+    if result.height > rows:
+        click.echo(f"{result.height - rows:,} more rows: --rows N, or --csv for all", err=True)
