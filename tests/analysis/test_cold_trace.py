@@ -91,7 +91,7 @@ def test_compile_stages_are_torchs_own(truth: dict[str, float]) -> None:
         "inductor lowering": "GraphLowering.run",
         "code generation": "GraphLowering.compile_to_fn",
         "scheduling and fusion": "Scheduler.__init__",
-        "triton compile and wait": "async_compile.wait",
+        "kernel compilation and waiting for it": "async_compile.wait",
         "loading code": "PyCodeCache.load_by_key_path",
         "inductor, other": "OutputGraph.call_user_compiler",
         "dynamo, other": "_compile.compile_inner",

@@ -95,3 +95,12 @@ def test_the_first_image_of_an_eager_run_pays_for_plans_and_modules() -> None:
     # The first image took 2.571 s, the second 1.060 s.
     assert total == pytest.approx(2.571 - 1.060, rel=0.15)
     assert "aten::conv2d" in {name for name, _ in calls}
+
+
+def test_an_op_that_is_as_slow_later_on_was_not_slow_for_being_first(tmp_path: Path) -> None:
+    again = conv(2_000 * MS, 200 * MS)
+    told = written(tmp_path / "t.json", [conv(0, 300 * MS), *usual(), again])
+    assert found(told, before=1_000 * MS) == []
+    faster = conv(2_000 * MS, 100 * MS)
+    told = written(tmp_path / "u.json", [conv(0, 300 * MS), *usual(), faster])
+    assert found(told, before=1_000 * MS) == [("aten::conv2d", 300 * MS - 100 * US)]

@@ -71,10 +71,10 @@ def test_what_is_known_already_is_left_out(tmp_path: Path) -> None:
 
 def test_what_every_iteration_repeats_is_work(tmp_path: Path) -> None:
     def image(start: int, names: list[str]) -> list[Event]:
-        return [host("image", start, 3000, "user_annotation"), *launched(names, start)]
+        return [host("image", start, 5000, "user_annotation"), *launched(names, start)]
 
-    always = [event for n in range(3) for event in image(4000 * n, [FILL, "k"] * 10)]
-    once = [*image(0, [FILL, "k"] * 10), *image(4000, ["k"] * 20), *image(8000, ["k"] * 20)]
+    always = [event for n in range(3) for event in image(6000 * n, [*[FILL, "k"] * 10, "x"])]
+    once = [*image(0, [FILL, "k"] * 10), *image(6000, ["k"] * 20), *image(12_000, ["k"] * 20)]
     for events, expected in ((always, False), (once, True)):
         told = written(tmp_path / "t.json", [*events, host("aten::mm", 0, 1)])
         pipeline = find_pipeline(told)

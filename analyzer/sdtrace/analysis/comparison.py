@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import ceil
+from math import floor
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -90,7 +90,7 @@ def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
 def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: bool) -> model.Amortization:
     saving = base.steady_us - cost.steady_us
     extra = max(0.0, cost.overhead_us - base.overhead_us)
-    count = ceil(extra / saving) if saving > 0 else None
+    count = floor(extra / saving) + 1 if saving > 0 else None
     times = f"({seconds(base.steady_us * 1e3)} - {seconds(cost.steady_us * 1e3)})"
     how = "without the profiler" if unprofiled else "under the profiler"
     if count is None:
@@ -99,7 +99,7 @@ def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: 
     else:
         arithmetic = (
             f"{seconds(extra * 1e3)} more paid once / {times} saved each time = {extra / saving:.1f}: "
-            f"ahead of `{base_name}` from iteration {max(1, count)} on ({how})"
+            f"ahead of `{base_name}` from iteration {count} on ({how})"
         )
     return model.Amortization(
         name=name,

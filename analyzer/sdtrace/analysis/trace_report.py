@@ -17,6 +17,7 @@ from sdtrace.findings.text import seconds
 from sdtrace.phases.facts import block_facts, component_facts
 from sdtrace.phases.intervals import total, union
 from sdtrace.phases.phases import wall
+from sdtrace.phases.queue import find_queue, queue_stats
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
 
@@ -72,6 +73,7 @@ def report_on(found: Study, options: Options) -> model.TraceReport:
             for finding in draw_conclusions(found)
         ],
         notes=_notes(found),
+        queue=_queue(found, options.phase),
     )
 
 
@@ -125,6 +127,23 @@ def _gpu(found: Study, phase: str | None) -> model.Gpu:
         memcpy_us=_us(kinds["gpu_memcpy"]),
         memset_us=_us(kinds["gpu_memset"]),
         launches=len(np.unique(launch[launch >= 0])),
+    )
+
+
+def _queue(found: Study, phase: str | None) -> model.Queue | None:
+    stats = queue_stats(found.told, find_queue(found.told, found.pipeline.launches), found.work_mask(phase))
+    if not stats.launches:
+        return None
+    return model.Queue(
+        launches=stats.launches,
+        found_empty=stats.found_empty,
+        delay_median_us=_us(stats.delay_ns.median),
+        delay_p99_us=_us(stats.delay_ns.p99),
+        depth_median=stats.depth.median,
+        depth_max=stats.depth.largest,
+        kernels=stats.kernels,
+        short_kernels=stats.short_kernels,
+        short_us=_us(stats.short_ns),
     )
 
 

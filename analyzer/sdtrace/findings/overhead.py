@@ -114,12 +114,17 @@ def _late(e: Evidence) -> Iterator[Finding]:
 def _first_calls(e: Evidence) -> Iterator[Finding]:
     if e.first_calls_ns < max(_SOME_NS, 0.01 * e.wall_ns):
         return
+    on_device = e.work_ns > 0
+    what = (
+        "module loading, cuDNN and cuBLAS plans, memory pools" if on_device else "libraries, memory, threads"
+    )
+    hint = "; `CUDA_MODULE_LOADING=EAGER` moves lazy loading to the start" if on_device else ""
     worst = [f"{culprit.name} ({seconds(culprit.ns)})" for culprit in e.first_calls]
     yield Finding(
         "overhead.first_calls",
         "low",
         f"First calls of ops cost {seconds(e.first_calls_ns)} more than later ones",
-        f"Most in {listed(worst)}: module loading, cuDNN and cuBLAS plans, memory pools.",
-        "It is paid once per process. `CUDA_MODULE_LOADING=EAGER` moves lazy loading to the start.",
+        f"Most in {listed(worst)}: {what}.",
+        f"It is paid once per process{hint}.",
         confidence="likely",
     )

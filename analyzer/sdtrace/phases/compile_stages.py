@@ -27,13 +27,16 @@ _STAGES: Final = tuple(
         ("scheduling and fusion", r"Scheduler\.(?!codegen)"),
         ("code generation", r"Scheduler\.codegen|WrapperCodegen|CppWrapper|GraphLowering\.|code_gen"),
         (
-            "triton compile and wait",
-            r"async_compile|AsyncCompile|triton_compile|CachingAutotuner|StaticAutotuner",
+            "kernel compilation and waiting for it",
+            r"async_compile|AsyncCompile|triton_compile|CachingAutotuner|StaticAutotuner|compile_file",
         ),
         ("loading code", r"PyCodeCache|CppCodeCache"),
-        ("caches", r"FxGraphCache|AOTAutogradCache|TritonBundler|codecache"),
+        ("caches", r"FxGraphCache|AOTAutogradCache|TritonBundler|codecache|CacheBase"),
         ("inductor, other", r"compile_fx|fx_codegen|inductor_compile|backend_compile|call_user_compiler"),
-        ("dynamo, other", r"compile_inner|entire_\w+_compile|compile_attempt|_compile\."),
+        (
+            "dynamo, other",
+            r"compile_inner|entire_\w+_compile|compile_attempt|_compile\.|^gc\b|runtime_asserts",
+        ),
     )
 )
 

@@ -1,8 +1,9 @@
 """First-call cost: ops that took many times what the same op takes otherwise.
 
 The first call of an op loads its module, builds a cuDNN or cuBLAS plan or grows a memory pool. No
-event says so, hence the comparison with the op's own median; the factor and the excess below which
-nothing is claimed are ours, chosen so that no op of the steady reference traces is taken for one.
+event says so, hence the comparison with the op's own median and, where there are later iterations,
+with its slowest call in these. The factors and the excess below which nothing is claimed are ours,
+chosen so that no op of the steady reference traces is taken for one.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sdtrace.phases.marks import outermost
 from sdtrace.reader.categories import LAUNCHES
 
 _TIMES_MEDIAN: Final = 10
+_TIMES_LATER: Final = 2
 _MIN_EXCESS_NS: Final = 5_000_000
 _MIN_CALLS: Final = 4
 _BLOCKING: Final = re.compile(r"Synchronize|Memcpy(?!.*Peer)|EventQuery")
@@ -49,9 +51,10 @@ def find_first_calls(told: Attribution, overhead: Intervals, before_ns: int) -> 
         return FirstCalls(ops, ops)
     start = host.start_ns[ops]
     busy = host.dur_ns[ops] - covered(overhead, start, start + host.dur_ns[ops]) - _waiting_ns(told)[ops]
-    median = _medians(host.name[ops], busy)
+    median, later = _medians(host.name[ops], busy), _slowest_since(before_ns, host.name[ops], start, busy)
     excess = busy - median
-    slow = (excess > _MIN_EXCESS_NS) & (busy > _TIMES_MEDIAN * median) & (start < before_ns)
+    slow = (excess > _MIN_EXCESS_NS) & (busy > _TIMES_MEDIAN * median) & (busy > _TIMES_LATER * later)
+    slow &= start < before_ns
     return FirstCalls(ops[slow], excess[slow].astype(np.int64))
 
 
@@ -74,6 +77,16 @@ def _waiting_ns(told: Attribution) -> Int64s:
         waiting += sum_by(at, host.dur_ns[calls], len(host))
         at = np.where(inside, host.tree_parent[at], -1)
     return waiting
+
+
+def _slowest_since(instant: int, group: Int32s, start: Int64s, values: Int64s) -> Int64s:
+    """For each value the largest of its group among those that start at `instant` or later, else 0."""
+    names, which = np.unique(group, return_inverse=True)
+    largest = np.zeros(len(names), np.int64)
+    since = start >= instant
+    np.maximum.at(largest, which[since], values[since])
+    slowest: Int64s = largest[which]
+    return slowest
 
 
 def _medians(group: Int32s, values: Int64s) -> Int64s:

@@ -45,7 +45,7 @@ class Phases:
 
     `work_code` (int8, one per piece of `Attribution.work`) and `host_code` (one per host event) index
     `PHASES`. `is_warmup` tells the iterations that hold or precede overhead, none where all hold some;
-    `is_steady` those that are free of it. First calls that are no tenth of an iteration do not count.
+    `is_steady` those that are free of it, in which first calls, being no tenth of them, do not count.
     """
 
     timeline: Timeline
@@ -82,6 +82,8 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
     first_calls = find_first_calls(told, overhead, _end_of_first(iterations))
     slow = first_calls.spans(told.host)
     is_warmup, holds = _warmup(iterations, overhead, slow), _holding(iterations, overhead, slow)
+    is_steady = ~(is_warmup | holds)
+    slow = subtract(slow, union(iterations.start_ns[is_steady], iterations.end_ns[is_steady]))
     units: _Spans = iterations if is_warmup.any() or not holds.any() else steps
     warmup = join(slow, _until_last(units, _warmup(units, overhead, slow)))
     start, end = wall(trace)
@@ -101,7 +103,7 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
         work_code=_work_codes(told, timeline, by_thread),
         host_code=timeline.at(told.host.start_ns),
         is_warmup=is_warmup,
-        is_steady=~(is_warmup | holds),
+        is_steady=is_steady,
         spans=spans,
         first_calls=first_calls,
         autotune_by_pattern=total(by_pattern) > 0,
@@ -117,10 +119,14 @@ def wall(trace: Trace) -> tuple[int, int]:
 
 
 def _paid_once(pattern: Intervals, iterations: Iterations) -> Intervals:
-    """What looks like autotune; nothing when each of several iterations has it, for then it is work."""
+    """What looks like autotune; nothing when each of several iterations has it, for then it is work.
+
+    Unless it is most of them: then what was taken for iterations are rounds of a benchmark.
+    """
     start, end = iterations.start_ns, iterations.end_ns
-    always = len(start) > 1 and bool(np.all(covered(pattern, start, end) > 0))
-    return nothing() if always else pattern
+    held = covered(pattern, start, end)
+    is_work = len(start) > 1 and bool(np.all(held > 0)) and 2 * held.sum() < (end - start).sum()
+    return nothing() if is_work else pattern
 
 
 def _launching_threads(told: Attribution) -> list[int]:

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from sdtrace.analysis import Options, analyze, build_report
+from sdtrace.errors import UsageError
+from sdtrace.model import Amortization, TraceReport
+from tests.analysis.reference import COLD, EAGER, STACK, reported
+from tests.phases.written import Event, host, written
+
+MS = 1_000_000
+
+
+def images(walls_ms: list[int], compile_ms: int = 0) -> list[Event]:
+    """Annotated iterations one after the other, the first of which compiles."""
+    events, start = [host("aten::mm", 0, 10)], 0
+    for wall in walls_ms:
+        events.append(host("image", start, wall * MS, "user_annotation"))
+        events.append(host("aten::mm", start + 10, wall * MS - 20))
+        start += wall * MS
+    if compile_ms:
+        events.append(host("entire_frame_compile", 20, compile_ms * MS))
+    return events
+
+
+def traced(path: Path, walls_ms: list[int], compile_ms: int = 0, **run: object) -> TraceReport:
+    written(path, images(walls_ms, compile_ms))
+    return replace(analyze(path, Options.of()), run=run)
+
+
+def only_row(traces: list[TraceReport], baseline: str | None = None) -> Amortization:
+    comparison = build_report(traces, baseline).comparison
+    assert comparison is not None
+    (row,) = comparison.rows
+    return row
+
+
+def test_overhead_is_paid_back_after_as_many_iterations_as_the_arithmetic_says(tmp_path: Path) -> None:
+    eager = traced(tmp_path / "eager.json", [100] * 4)
+    compiled = traced(tmp_path / "compiled.json", [1040, 40, 40, 40], compile_ms=1000)
+    row = only_row([eager, compiled])
+    assert (row.name, row.steady_us, row.overhead_us) == ("compiled", 40_000, 1_000_000)
+    assert row.speedup == 2.5
+    assert row.saving_per_iteration_us == 60_000
+    # 1000 / 60 = 16.7: 16 images are not enough, 17 are.
+    assert row.break_even_iterations == 17
+    assert "1.00 s more paid once / (100 ms - 40.0 ms) saved each time = 16.7" in row.arithmetic
+    assert "ahead of `eager` from iteration 17 on (under the profiler)" in row.arithmetic
+
+
+def test_a_draw_is_not_ahead_yet(tmp_path: Path) -> None:
+    eager = traced(tmp_path / "eager.json", [100] * 4)
+    compiled = traced(tmp_path / "compiled.json", [1050, 50, 50, 50], compile_ms=1000)
+    assert only_row([eager, compiled]).break_even_iterations == 1000 // 50 + 1
+    assert only_row([eager, traced(tmp_path / "fast.json", [50] * 4)]).break_even_iterations == 1
+
+
+def test_what_is_slower_never_pays(tmp_path: Path) -> None:
+    eager = traced(tmp_path / "eager.json", [100] * 4)
+    slow = traced(tmp_path / "slow.json", [120] * 4)
+    row = only_row([eager, slow], baseline="eager")
+    assert row.break_even_iterations is None
+    assert row.arithmetic == "Not faster than `eager`: 120 ms against 100 ms under the profiler"
+    assert only_row([eager, slow]).name == "eager"
+
+
+def test_times_without_the_profiler_count_when_all_traces_have_them(tmp_path: Path) -> None:
+    first = replace(traced(tmp_path / "a.json", [100] * 4), unprofiled_wall_us=60_000.0)
+    second = replace(traced(tmp_path / "b.json", [80] * 4), unprofiled_wall_us=20_000.0)
+    assert only_row([first, second]).speedup == 3
+    half = replace(second, unprofiled_wall_us=None)
+    assert only_row([first, half]).speedup == 1.25
+
+
+def test_what_was_paid_before_the_profiler_started_counts(tmp_path: Path) -> None:
+    eager = traced(tmp_path / "eager.json", [100] * 4)
+    warm = traced(tmp_path / "warm.json", [40] * 4, warmup_wall_s=[1.04, 0.04])
+    assert only_row([eager, warm]).overhead_us == pytest.approx(1_000_000)
+
+
+def test_traces_without_steady_iterations_are_not_compared(tmp_path: Path) -> None:
+    eager = traced(tmp_path / "eager.json", [100] * 4)
+    single = traced(tmp_path / "single.json", [1040], compile_ms=1000)
+    assert single.steady is None
+    assert build_report([eager, single]).comparison is None
+    assert build_report([eager]).comparison is None
+
+
+def test_names_are_unique_and_baselines_known(tmp_path: Path) -> None:
+    trace = traced(tmp_path / "same.json", [100] * 4)
+    report = build_report([trace, trace, trace])
+    assert [item.name for item in report.traces] == ["same", "same (2)", "same (3)"]
+    with pytest.raises(UsageError, match="no trace is named 'other'"):
+        build_report([trace], baseline="other")
+
+
+def test_the_cold_reference_run_pays_back_against_eager_after_a_hundred_images() -> None:
+    """10 steps against 4: the arithmetic is the point, not the verdict."""
+    cold, eager = reported(COLD), reported(EAGER)
+    row = only_row([cold, eager, reported(STACK)])
+    assert row.name == cold.name
+    extra = cold.overhead.total_us - eager.overhead.total_us
+    assert cold.steady is not None
+    assert eager.steady is not None
+    saving = eager.steady.median_us - cold.steady.median_us
+    assert row.break_even_iterations == int(extra / saving) + 1

@@ -1,0 +1,134 @@
+"""What the reports of real traces say: the questions of the study, answered in figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.analysis.reference import COLD, EAGER, GRAPHS, STACK, WARM, finding, reported
+
+COLD_REGIONAL = "h200-bf16_sdpa_regional.cold.json.gz"
+SMALL_GRAPHS = "h200-bf16_sdpa_cudagraphs.json"
+SMALL_EAGER = "h200-fp32_eager.json"
+OTHER = "third_party/"
+EXPECTED = {
+    COLD: {"overhead.once", "overhead.autotune", "overhead.first_calls", "host.launch_bound", "trace.ranges"},
+    EAGER: {
+        *{"overhead.once", "overhead.first_calls", "host.launch_bound", "trace.ranges"},
+        *{"device.float32", "device.unfused_attention", "device.layout"},
+    },
+    WARM: {"host.launch_bound", "trace.ranges"},
+    GRAPHS: {"overhead.once", "overhead.first_calls", "host.launch_bound", "host.sync", "trace.ranges"},
+    STACK: {
+        *{"overhead.once", "overhead.first_calls", "host.launch_bound", "device.layout", "trace.ranges"},
+    },
+    SMALL_GRAPHS: {"host.launch_bound", "host.profiler", "trace.ranges"},
+    SMALL_EAGER: {
+        *{"host.launch_bound", "host.profiler", "trace.ranges"},
+        *{"device.float32", "device.small_kernels"},
+    },
+    COLD_REGIONAL: {
+        *{"overhead.once", "overhead.autotune", "overhead.first_calls", "host.launch_bound", "host.profiler"},
+        *{"device.layout", "device.small_kernels", "trace.ranges"},
+    },
+    f"{OTHER}tracelens_xdit_sd35_mi300x": {"host.launch_bound", "trace.ranges"},
+    f"{OTHER}hta_cudagraph_training_a100": set(),
+    f"{OTHER}hta_ns_resolution_v100": {"device.float32"},
+    f"{OTHER}hta_cpu_only": {"trace.no_device_work"},
+    f"{OTHER}tracelens_vllm_decode_graph_rocm": set(),
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_these_findings_and_no_others(name: str) -> None:
+    assert {item.id for item in reported(name).findings} == EXPECTED[name]
+
+
+def said(name: str, identifier: str) -> str:
+    """Title, evidence and advice of a finding the report must have."""
+    found = finding(reported(name), identifier)
+    assert found is not None
+    return " ".join((found.title, found.evidence, found.advice))
+
+
+def test_how_long_the_host_autotuned_and_what_the_device_did_meanwhile() -> None:
+    text = said(COLD, "overhead.autotune")
+    for figure in ("7.46 s on the host", "149 calls", "130,827", "1.94 s", "91 % of all device time"):
+        assert figure in text
+    # 61 % of it flushes the L2 cache; with what compilation tried 1.24 s.
+    for figure in ("61 %", "flush the L2 cache", "1.24 s of fills in all", "None of it computes a result"):
+        assert figure in text
+
+
+def test_what_the_numbers_would_be_without_overhead() -> None:
+    text = said(COLD, "overhead.once")
+    for figure in ("99 %", "82.0 s of 82.7 s", "69.8 s compile", "7.46 s autotune", "iteration takes 207 ms"):
+        assert figure in text
+    for figure in ("code generation 19.5 s", "scheduling and fusion 11.9 s", "inductor lowering 9.28 s"):
+        assert figure in text
+
+
+def test_overhead_of_an_eager_run_is_what_exceeds_a_usual_image() -> None:
+    text = said(EAGER, "overhead.once")
+    assert "1.51 s of 3.63 s: 1.51 s warmup" in text
+    assert "compile" not in text
+
+
+def test_the_range_that_is_no_work_and_why_it_exceeds_all_of_it() -> None:
+    text = said(WARM, "trace.ranges")
+    for part in (
+        "`model_inference` is a range",
+        "775 % of Self CUDA",
+        "1.98 s against 256 ms",
+        "idle time included",
+    ):
+        assert part in text
+    assert "3890 % of Self CUDA" in said(COLD, "trace.ranges")
+
+
+def test_where_float32_goes() -> None:
+    assert "54 % of steady device time" in said(EAGER, "device.float32")
+    found = finding(reported(EAGER), "device.float32")
+    assert found is not None
+    assert found.saving_us == pytest.approx(192_330.668)
+    assert "Softmax alone takes 11 %" in said(EAGER, "device.unfused_attention")
+    assert "8.7 % of steady device time in 1,833 conversions" in said(EAGER, "device.layout")
+
+
+def test_who_made_the_host_wait() -> None:
+    assert "`aten::item`" in said(GRAPHS, "host.sync")
+
+
+def test_advice_goes_further_than_what_was_done_already() -> None:
+    assert "Launch less: `torch.compile`" in said(EAGER, "host.launch_bound")
+    assert "reduce-overhead" in said(WARM, "host.launch_bound")
+    assert "Launch less" not in said(WARM, "host.launch_bound")
+    for graphs in (GRAPHS, SMALL_GRAPHS):
+        assert "CUDA graphs already" in said(graphs, "host.launch_bound")
+        assert "reduce-overhead" not in said(graphs, "host.launch_bound")
+    assert "bf16_sdpa_regional" in said(COLD, "overhead.once")
+    assert "regional" not in said(COLD_REGIONAL, "overhead.once")
+
+
+def test_conclusions_about_the_host_say_whether_they_survive() -> None:
+    assert "It survives without the profiler: of 10.5 ms an iteration, 80 %" in said(
+        SMALL_GRAPHS, "host.launch_bound"
+    )
+    assert "this trace does not tell" in said(COLD, "host.launch_bound")
+    assert "2.34 times as long" in said(SMALL_GRAPHS, "host.profiler")
+    without, given = (finding(reported(name), "host.launch_bound") for name in (COLD, SMALL_GRAPHS))
+    assert without is not None
+    assert given is not None
+    assert (without.confidence, given.confidence) == ("guess", "likely")
+    # Never more than the time there is without the profiler.
+    report = reported(SMALL_GRAPHS)
+    assert report.unprofiled_wall_us is not None
+    assert report.steady is not None
+    assert given.saving_us is not None
+    assert given.saving_us <= report.unprofiled_wall_us - report.steady.gpu_median_us + 1
+
+
+def test_the_gravest_stand_first() -> None:
+    order = ["high", "medium", "low", "info"]
+    for name in EXPECTED:
+        ranks = [order.index(item.severity) for item in reported(name).findings]
+        assert ranks == sorted(ranks)

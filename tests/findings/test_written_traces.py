@@ -1,0 +1,183 @@
+"""Findings that no reference trace has: small traces that must bring them forth, and ones that must not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sdtrace.analysis import Options, analyze
+from sdtrace.model import Finding
+from tests.analysis.reference import finding
+from tests.phases.written import Event, call, host, kernel
+
+US, MS = 1_000, 1_000_000
+FLASH = (
+    "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_knob_7_64x128x64_4x1x1_cga1x1x1_kernel0_0"
+)
+FMHA_F32 = "fmha_cutlassF_f32_aligned_64x64_rf_sm80(PyTorchMemEffAttention::AttentionKernel<float, cutlass>)"
+FMHA_BF16 = (
+    "fmha_cutlassF_bf16_aligned_64x128_rf_sm80(PyTorchMemEffAttention::AttentionKernel<cutlass::bfloat16_t>)"
+)
+GEMM = "nvjet_sm90_tst_128x256_64x4_2x1_v_bz_coopA_TNT"
+SOFTMAX_FUSED = "triton_red_fused__softmax_14"
+
+
+def images(*names: str, count: int = 3, between: int = 10 * US, dur: int = 100 * US) -> list[Event]:
+    """Iterations in which each kernel runs once for `dur`, the next launched `between` after its end."""
+    events: list[Event] = []
+    for n in range(count):
+        start = n * period(len(names), between, dur)
+        at = start + 10 * US
+        for place, name in enumerate(names):
+            number = 100 * n + place + 1
+            events += [host("aten::mm", at, 8 * US), call("cudaLaunchKernel", at + US, 5 * US, number)]
+            events += [kernel(name, at + 2 * US, dur, number)]
+            at += dur + between
+        events.append(host("image", start, at - start, "user_annotation"))
+    return events
+
+
+def period(kernels: int, between: int = 10 * US, dur: int = 100 * US) -> int:
+    """From the start of one iteration to the next."""
+    return kernels * (dur + between) + 20 * US
+
+
+def report_of(path: Path, events: list[Event], **top: Any) -> dict[str, Finding]:
+    """Findings by id of a trace with these events."""
+    path.write_text(json.dumps({"schemaVersion": 1, **top, "traceEvents": events}), encoding="utf-8")
+    return {item.id: item for item in analyze(path, Options.of()).findings}
+
+
+def run(**facts: Any) -> dict[str, Any]:
+    return {"sdtrace": {"schema": "sdtrace.run/1", **facts}}
+
+
+def test_why_scaled_dot_product_attention_is_slow_in_float32(tmp_path: Path) -> None:
+    found = report_of(tmp_path / "t.json", images(FMHA_F32, FMHA_F32, GEMM))["device.slow_attention"]
+    assert found.severity == "high"
+    assert "float32" in found.title
+    assert "67 % of steady device time, in `" in found.evidence
+    assert "bfloat16" in found.advice
+    # 200 us of it in each image, of which a fourth would be left.
+    assert found.saving_us == pytest.approx(150)
+    half = report_of(tmp_path / "u.json", images(FMHA_BF16, GEMM))["device.slow_attention"]
+    assert half.severity == "medium"
+    assert "float32" not in half.title
+    assert half.saving_us is None
+    assert "device.slow_attention" not in report_of(tmp_path / "v.json", images(FLASH, GEMM))
+
+
+def test_softmax_gives_unfused_attention_away_even_when_compiled(tmp_path: Path) -> None:
+    found = report_of(tmp_path / "t.json", images(SOFTMAX_FUSED, GEMM, GEMM, GEMM))[
+        "device.unfused_attention"
+    ]
+    assert "25 %" in found.evidence
+    assert found.saving_us == pytest.approx(100)
+    assert "device.unfused_attention" not in report_of(
+        tmp_path / "u.json", images(FLASH, SOFTMAX_FUSED, FLASH)
+    )
+    assert "device.unfused_attention" not in report_of(
+        tmp_path / "v.json", images(*[GEMM] * 30, SOFTMAX_FUSED)
+    )
+
+
+def test_tf32_is_no_full_float32(tmp_path: Path) -> None:
+    full = "sm80_xmma_gemm_f32f32_f32f32_f32_tn_n_tilesize128x128x8_stage3_ffma_execute_kernel__5x_cublas"
+    tf32 = "sm80_xmma_gemm_f32f32_tf32f32_f32_tn_n_tilesize128x128x16_stage4_tensor16x8x8_kernel_cublas"
+    cutlass = "void cutlass::Kernel2<cutlass_80_tensorop_s1688gemm_128x256_16x3_tn_align4>"
+    assert "device.float32" in report_of(tmp_path / "t.json", images(full, tf32))
+    assert "device.float32" not in report_of(tmp_path / "u.json", images(tf32, cutlass))
+
+
+def test_a_recompile_is_told_with_its_iteration(tmp_path: Path) -> None:
+    events = images(GEMM, count=5)
+    late = host("entire_frame_compile", 3 * period(1) + 30 * US, 70 * US)
+    found = report_of(tmp_path / "t.json", [*events, late])["overhead.recompile"]
+    assert found.severity == "high"
+    assert "iteration 4 (70.0 us compile)" in found.evidence
+    early = host("entire_frame_compile", 30 * US, 70 * US)
+    assert "overhead.recompile" not in report_of(tmp_path / "u.json", [*events, early])
+
+
+def test_a_stall_is_called_unexplained(tmp_path: Path) -> None:
+    pause = [host("aten::mm", 300 * MS, 10 * US)]
+    whole = [host("job", 0, 310 * MS, "user_annotation"), *images(GEMM, count=1), *pause]
+    found = report_of(tmp_path / "t.json", whole)["host.stall"]
+    assert found.title.startswith("300 ms of wall time")
+    assert found.confidence == "guess"
+    busy = host("aten::linalg_svd", 1 * MS, 298 * MS)
+    assert "host.stall" not in report_of(tmp_path / "u.json", [*whole, busy])
+
+
+def test_waiting_for_data_is_not_waiting_for_launches(tmp_path: Path) -> None:
+    events = images(GEMM, GEMM, between=900 * US)
+    name = "enumerate(DataLoader)#_MultiProcessingDataLoaderIter.__next__"
+    ends = [n * period(2, 900 * US) + 120 * US + k * MS for n in range(3) for k in range(2)]
+    loads = [host(name, end, 880 * US) for end in ends]
+    found = report_of(tmp_path / "t.json", [*events, *loads])
+    assert found["host.data"].confidence == "likely"
+    assert "host.launch_bound" not in found
+    assert "host.data" not in report_of(tmp_path / "u.json", events)
+    assert "host.launch_bound" in report_of(tmp_path / "v.json", events)
+
+
+def test_launch_bound_is_played_down_when_it_goes_with_the_profiler(tmp_path: Path) -> None:
+    events = images(GEMM, GEMM, between=900 * US)
+    gone = report_of(tmp_path / "t.json", events, **run(unprofiled_wall_s=[0.0002]))["host.launch_bound"]
+    assert (gone.severity, gone.saving_us) == ("info", 0)
+    assert "Without the profiler it is gone" in gone.evidence
+    stays = report_of(tmp_path / "u.json", events, **run(unprofiled_wall_s=[0.001]))["host.launch_bound"]
+    assert stays.severity == "high"
+    assert stays.saving_us is not None
+    assert 0 < stays.saving_us <= 800
+    queued = images(GEMM, GEMM, between=0)
+    assert "host.launch_bound" not in report_of(tmp_path / "v.json", queued)
+
+
+def test_the_profilers_own_weight(tmp_path: Path) -> None:
+    events = images(GEMM, GEMM, between=900 * US)
+    assert "host.profiler" in report_of(tmp_path / "t.json", events, **run(unprofiled_wall_s=[0.001]))
+    assert "host.profiler" not in report_of(tmp_path / "u.json", events, **run(unprofiled_wall_s=[0.002]))
+    assert "host.profiler" not in report_of(tmp_path / "v.json", events)
+
+
+def test_autotune_that_only_its_pattern_tells_is_likely(tmp_path: Path) -> None:
+    fill = "void at::native::vectorized_elementwise_kernel<4, at::native::FillFunctor<int>>"
+    events = [
+        *images(*[fill, "triton_poi_fused_add_0"] * 20, count=1),
+        *[host("aten::mm", 5 * MS, 5 * MS)],
+    ]
+    found = report_of(tmp_path / "t.json", events)["overhead.autotune"]
+    assert found.confidence == "likely"
+    assert "Told from the pattern" in found.evidence
+
+
+def test_ranges_that_are_smaller_than_half_of_the_work_are_not_worth_a_word(tmp_path: Path) -> None:
+    events = images(GEMM, GEMM)
+    hull = {**kernel("unet", 10 * US, 150 * US, 1), "cat": "gpu_user_annotation"}
+    assert "trace.ranges" not in report_of(tmp_path / "t.json", [*events, hull])
+    long = {**kernel("unet", 10 * US, 900 * US, 1), "cat": "gpu_user_annotation"}
+    assert "150 % of Self CUDA" in report_of(tmp_path / "u.json", [*events, long])["trace.ranges"].evidence
+
+
+def test_damage_is_told_before_the_numbers_are_trusted(tmp_path: Path) -> None:
+    events = images(GEMM)
+    assert not {"trace.impossible", "trace.cut", "trace.skipped"} & set(
+        report_of(tmp_path / "t.json", events)
+    )
+    absurd = kernel("k", 5 * US, 10**18, 99)
+    found = report_of(tmp_path / "u.json", [*events, absurd])["trace.impossible"]
+    assert found.severity == "high"
+    assert found.title.startswith("1 ")
+    text = (tmp_path / "t.json").read_text(encoding="utf-8")
+    (tmp_path / "v.json").write_text(text[: 3 * len(text) // 4], encoding="utf-8")
+    assert finding(analyze(tmp_path / "v.json", Options.of()), "trace.cut") is not None
+
+
+def test_events_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    broken = {"ph": "X", "cat": "cpu_op", "name": "aten::mm", "pid": 1, "tid": 1, "ts": "soon", "dur": 1}
+    found = report_of(tmp_path / "t.json", [*images(GEMM), broken])
+    assert "trace.skipped" in found
