@@ -49,6 +49,24 @@ class IdleCause(Struct, kw_only=True, frozen=True):
     gaps: int
 
 
+class Queue(Struct, kw_only=True, frozen=True):
+    """How well the host keeps the device fed: launch calls with device work, and what they found.
+
+    `delay_*` is from the start of a call to the start of its first work; `depth_*` counts pieces of work
+    launched and not finished when the call began. Short kernels take under 5 us, less than a launch.
+    """
+
+    launches: int
+    found_empty: int
+    delay_median_us: float
+    delay_p99_us: float
+    depth_median: int
+    depth_max: int
+    kernels: int
+    short_kernels: int
+    short_us: float
+
+
 class Phase(Struct, kw_only=True, frozen=True):
     """One phase: host wall time, and the device work launched in it."""
 
@@ -201,6 +219,8 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     findings: list[Finding]
     notes: list[str]
     """How iterations and phases were told, with confidence, and what is uncertain."""
+    queue: Queue | None = None
+    """None for a trace without launches of device work."""
 
 
 class Amortization(Struct, kw_only=True, frozen=True):

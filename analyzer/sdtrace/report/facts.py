@@ -233,3 +233,17 @@ def _wall_figure(trace: TraceReport) -> Figure:
     return Figure(
         "Profiled wall", units.duration(trace.wall_us), f"{found}{counted(trace.events.total, 'event')}"
     )
+
+
+def feeding(trace: TraceReport) -> str:
+    """How well the host kept the GPU fed, in two sentences; empty where nothing was launched."""
+    queue = trace.queue
+    if queue is None:
+        return ""
+    empty = units.percent(queue.found_empty, queue.launches)
+    return (
+        f"{empty} of {units.count(queue.launches)} launches found the GPU's queue empty; half of the work "
+        f"began within {units.duration(queue.delay_median_us)} of its launch. "
+        f"{units.count(queue.short_kernels)} of {units.count(queue.kernels)} kernels took under 5 µs, "
+        f"{units.duration(queue.short_us)} in all."
+    )

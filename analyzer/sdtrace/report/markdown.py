@@ -61,7 +61,7 @@ def _trace(trace: TraceReport, top: int) -> Trace:
         tables=[_table(section) for section in sections(trace, top)],
         op_times=trace.op_times,
         facts=_facts(trace),
-        notes=[line(note) for note in trace.notes],
+        notes=[line(note) for note in filter(None, (facts.feeding(trace), *trace.notes))],
     )
 
 

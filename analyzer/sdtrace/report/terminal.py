@@ -70,7 +70,7 @@ class _Page:
             self.finding(number, finding)
         for table in tables[1:]:
             self.section(table)
-        for note in trace.notes:
+        for note in filter(None, (facts.feeding(trace), *trace.notes)):
             self.line(note, "dim")
         self.console.print()
 
