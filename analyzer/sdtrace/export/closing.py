@@ -13,6 +13,8 @@ from sdtrace.errors import UnreadableTrace
 
 _TAIL_BYTES: Final = 8 << 20
 """The last whole event ends within so much of the end."""
+_MOST_WITHIN: Final = 100
+"""Objects side by side within one event."""
 _BETWEEN: Final = re.compile(rb"\}\s*,\s*(?=\{)")
 
 
@@ -35,13 +37,15 @@ def close_cut(blocks: Iterable[bytes], path: Path, *, is_array: bool) -> Iterato
 
 
 def _last_event_end(text: bytes) -> int | None:
-    """Where the last whole event ends: what stands before decodes, which parts of an event do not."""
-    starts = [0, *(found.end() for found in _BETWEEN.finditer(text))]
-    ends = [found.start() + 1 for found in _BETWEEN.finditer(text)]
-    ends.append(len(text.rstrip(b", \r\n\t")))
-    for start, end in zip(reversed(starts), reversed(ends), strict=True):
-        if _is_event(text[start:end]):
-            return end
+    """Where the last whole event ends: from some place before, it decodes as one."""
+    between = list(_BETWEEN.finditer(text))
+    starts = [0, *(found.end() for found in between)]
+    ends = [*(found.start() + 1 for found in between), len(text.rstrip(b", \r\n\t"))]
+    for last in range(len(ends) - 1, -1, -1):
+        # An event may hold objects side by side, so that it began earlier.
+        for start in reversed(starts[max(0, last - _MOST_WITHIN) : last + 1]):
+            if _is_event(text[start : ends[last]]):
+                return ends[last]
     return None
 
 
