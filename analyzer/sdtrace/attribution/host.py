@@ -98,8 +98,9 @@ def host_events(trace: Trace, *, with_python: bool = True) -> HostEvents:
 
 def sum_by(index: Int64s, values: Int64s, size: int) -> Int64s:
     """Sums of `values` by `index` (-1 is nobody); exact."""
-    inside = index >= 0
-    index, values = index[inside], values[inside]
+    if index.min(initial=0) < 0:
+        inside = index >= 0
+        index, values = index[inside], values[inside]
     if np.abs(values).sum(dtype=np.float64) < _EXACT_IN_FLOAT:
         return np.bincount(index, weights=values, minlength=size).astype(np.int64)
     sums = np.zeros(size, np.int64)

@@ -85,10 +85,11 @@ def depths(parent: Int64s) -> Int64s:
 def subtree_sums(parent: Int64s, values: Int64s) -> Int64s:
     """Each event's value plus those of everything it encloses."""
     total = values.copy()
-    depth = depths(parent)
-    by_depth = np.argsort(-depth, kind="stable")
-    bounds = np.flatnonzero(np.diff(-depth[by_depth])) + 1
-    for level in np.split(by_depth, bounds):
-        inner = level[parent[level] >= 0]
-        np.add.at(total, parent[inner], total[inner])
+    inner = np.flatnonzero(values)
+    carried = values[inner]
+    at = parent[inner]
+    while (inside := at >= 0).any():
+        at, carried = at[inside], carried[inside]
+        np.add.at(total, at, carried)
+        at = parent[at]
     return total

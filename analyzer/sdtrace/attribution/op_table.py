@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -118,16 +118,15 @@ def op_table(
     a part of the trace; device ranges are then left out, for they span parts.
     """
     host, trace = told.host, told.trace
-    shown = np.flatnonzero(~host.is_folded if host_mask is None else ~host.is_folded & host_mask)
+    shown = ~host.is_folded if host_mask is None else ~host.is_folded & host_mask
     own = _own_device_ns(told, op_times, work_mask)
     total = subtree_sums(host.parent, own)
     flops = _counted_flops(told, op_times)
     memory = memory_use(trace, host) if len(trace.memory.time_ns) else None
-    columns = [np.ones(len(host), np.int64), host.self_ns, host.dur_ns, own, total, flops, *(memory or ())]
+    ones = np.ones(len(host), np.int64)
+    columns = (ones, host.self_ns, host.dur_ns, own, total, flops, *(memory or ()))
     annotation = trace.in_categories({"user_annotation"})[host.row]
-    groups = _grouped(
-        trace, host.row[shown], host.name[shown], annotation[shown], [c[shown] for c in columns]
-    )
+    groups = _grouped(trace, host.row, _code(host.name, annotation, shown), columns)
     rows = [(place, _host_row(trace, key, sums)) for place, key, sums in groups]
     if op_times is OpTimes.TRUE:
         rows += _unknown_launch_row(told, work_mask)
@@ -161,18 +160,22 @@ def _counted_flops(told: Attribution, op_times: OpTimes) -> Int64s:
     return np.where(counted[told.host.name], told.flops, 0)
 
 
+def _code(name: Int32s, annotation: Bools, shown: Bools) -> Int64s:
+    """One number for what makes a row of its own, -1 for what is not shown."""
+    return np.where(shown, name.astype(np.int64) * 2 + annotation, -1)
+
+
 def _grouped(
-    trace: Trace, row: Int64s, name: Int32s, annotation: Bools, columns: list[Int64s]
+    trace: Trace, row: Int64s, code: Int64s, columns: Sequence[Int64s]
 ) -> Iterator[tuple[_Place, tuple[int, bool], list[int]]]:
-    """Sums of `columns` per name and annotation, with the place of each group's first event.
+    """Sums of `columns` per code, with the place of each group's first event.
 
     `row` must be in the order of time, as ties in the order of the file.
     """
-    code = name.astype(np.int64) * 2 + annotation
     size = 2 * len(trace.names)
-    first = np.full(size, -1, np.int64)
+    first = np.full(size + 1, -1, np.int64)
     first[code[::-1]] = row[::-1]
-    keys = np.flatnonzero(first >= 0)
+    keys = np.flatnonzero(first[:size] >= 0)
     sums = [sum_by(code, column, size)[keys].tolist() for column in columns]
     places = first[keys].tolist()
     for key, place, *values in zip(keys.tolist(), places, *sums, strict=True):
@@ -196,7 +199,8 @@ def _device_rows(told: Attribution, mask: Bools | None) -> list[_Placed]:
     # Kineto writes a range one nanosecond early and two too long.
     dur_ns = trace.dur_ns[row] - np.where(is_range, RANGE_PADDING_NS, 0)
     name = wildcard_names(trace)[row]
-    groups = _grouped(trace, row, name, is_range, [np.ones(len(row), np.int64), dur_ns])
+    code = _code(name, is_range, np.ones(len(row), np.bool_))
+    groups = _grouped(trace, row, code, (np.ones(len(row), np.int64), dur_ns))
     return [
         (place, OpRow(row_name(trace.names, name), True, is_range, calls, 0, 0, total, total, 0))
         for place, (name, is_range), (calls, total) in groups

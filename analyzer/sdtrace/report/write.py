@@ -10,15 +10,14 @@ from sdtrace.model import Report
 from sdtrace.report.files import write_all
 from sdtrace.report.html import render_html
 from sdtrace.report.markdown import render_markdown
-from sdtrace.report.tables import csv_files, parquet_files
 from sdtrace.report.to_json import render_json
 
 FORMATS: dict[str, Callable[[Report, int], dict[str, bytes]]] = {
     "html": lambda report, top: {"report.html": render_html(report, top).encode()},
     "md": lambda report, top: {"report.md": render_markdown(report, top).encode()},
     "json": lambda report, _: {"report.json": render_json(report)},
-    "csv": lambda report, _: csv_files(report),
-    "parquet": lambda report, _: parquet_files(report),
+    "csv": lambda report, _: _tables(report, "csv"),
+    "parquet": lambda report, _: _tables(report, "parquet"),
 }
 """Format to what renders it: a report and the rows of long tables to the files by name."""
 
@@ -38,3 +37,9 @@ def write_reports(
     for name in formats:
         contents |= {folder / file: content for file, content in FORMATS[name](report, top).items()}
     return write_all(contents, force=force)
+
+
+def _tables(report: Report, name: str) -> dict[str, bytes]:
+    from sdtrace.report.tables import csv_files, parquet_files  # noqa: PLC0415  # polars, 0.1 s to import
+
+    return csv_files(report) if name == "csv" else parquet_files(report)
