@@ -37,10 +37,14 @@ def page_folder() -> Path:
     return Path(found.origin).parent / "web_dist"
 
 
+_ALLOWED = "--disable-features=LocalNetworkAccessChecks"
+"""What a person does who lets a page of the web fetch from this machine."""
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=_QUIET)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*_QUIET, _ALLOWED])
         yield started
         started.close()
 
@@ -63,7 +67,7 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 def wait_until_loaded(page: Page) -> None:
-    page.wait_for_function(_LOADED, timeout=120_000)
+    page.wait_for_function(_LOADED, timeout=60_000)
 
 
 def ask(page: Page, sql: str) -> list[list[Any]]:
