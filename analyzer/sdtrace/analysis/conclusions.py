@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -67,6 +68,8 @@ def _evidence(found: Study) -> Evidence:
         work_ns=int(dur_ns.sum()),
         unprofiled_wall_ns=found.run.unprofiled_wall_ns,
         variant=found.run.variant,
+        device_name=str(trace.device.get("name", "")),
+        device_major=_major(trace.device),
         autotune_by_pattern=phases.autotune_by_pattern,
         skipped=trace.skipped,
         quarantined=trace.quarantined,
@@ -82,6 +85,12 @@ def _graph_replayed_ns(found: Study) -> int:
     mine = found.phases.work_mask(STEADY) & (work.launch >= 0)
     mine[mine] = replays[trace.name[work.launch[mine]]]
     return int(trace.dur_ns[work.row[mine]].sum())
+
+
+def _major(device: Mapping[str, object]) -> int | None:
+    """Compute capability before the point, of an NVIDIA device."""
+    name, major = str(device.get("name", "")), device.get("computeMajor")
+    return major if isinstance(major, int) and name.startswith(("NVIDIA", "Tesla", "GeForce")) else None
 
 
 def _late_overhead(found: Study) -> list[Late]:

@@ -13,6 +13,8 @@ _ORDER = {"high": 0, "medium": 1, "low": 2, "info": 3}
 def find_all(evidence: Evidence) -> list[Finding]:
     """All findings by severity; within it what to know about the trace, then what saves most."""
     about = [finding for module in (quality, overhead) for finding in module.find(evidence)]
-    causes = [finding for module in (host, device) for finding in module.find(evidence)]
+    # Device events come last in a file: of one that was cut, nothing can be said about waiting.
+    modules = (device,) if evidence.salvaged else (host, device)
+    causes = [finding for module in modules for finding in module.find(evidence)]
     causes.sort(key=lambda finding: -(finding.saving_ns or 0))
     return sorted(about + causes, key=lambda finding: _ORDER[finding.severity])

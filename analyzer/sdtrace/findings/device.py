@@ -18,6 +18,7 @@ _SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
 _FP32_ATTENTION = re.compile(r"_f32_|<float,|float32|fp32")
 _TENSOR_CORE_GAIN = 4
 _SHARE = 5.0
+_VOLTA = _TENSOR_CORES_SINCE = 7
 
 
 def find(e: Evidence) -> Iterator[Finding]:
@@ -32,19 +33,31 @@ def find(e: Evidence) -> Iterator[Finding]:
 def _float32(e: Evidence) -> Iterator[Finding]:
     rows = _matching(e, lambda row: bool(_FP32_GEMM.search(row.name)) and not _TF32.search(row.name))
     ns = sum(row.total_ns for row in rows)
-    if e.steady_share(ns) < _SHARE:
+    if e.steady_share(ns) < _SHARE or (e.device_major is not None and e.device_major < _TENSOR_CORES_SINCE):
         return
+    saving = e.per_iteration(ns * (1 - 1 / _TENSOR_CORE_GAIN))
+    matters = e.steady_wall_ns is None or saving > _SHARE / 100 * e.steady_wall_ns
     yield Finding(
         "device.float32",
-        "high",
+        "high" if matters else "medium",
         "Matrix work runs in full float32, without tensor cores",
         f"{percent(ns, e.steady_work_ns)} of steady device time, "
         f"in {listed([row.short_name for row in rows])}.",
-        "Use bfloat16 (variant `bf16_sdpa`), or at least allow TF32, "
-        "`torch.backends.cuda.matmul.allow_tf32 = True`, on NVIDIA GPUs since Ampere. The saving assumes "
-        "a fourth of the time.",
-        saving_ns=e.per_iteration(ns * (1 - 1 / _TENSOR_CORE_GAIN)),
+        f"{_shorter_types(e)} The saving assumes a fourth of the time.",
+        saving_ns=saving,
         confidence="likely",
+    )
+
+
+def _shorter_types(e: Evidence) -> str:
+    """What the device's matrix units take in place of float32."""
+    if e.device_major == _VOLTA:
+        return "Use float16: the tensor cores of this GPU take neither bfloat16 nor TF32."
+    if e.is_amd:
+        return "Use bfloat16 or float16."
+    return (
+        f"Use bfloat16{e.variant_hint('bf16_sdpa')}, or at least allow TF32, "
+        "`torch.backends.cuda.matmul.allow_tf32 = True`."
     )
 
 
@@ -83,9 +96,9 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
             "high",
             "Attention runs in float32, for which there is no flash kernel",
             evidence,
-            "Flash and cuDNN attention need bfloat16 or float16 (variant `bf16_sdpa`). In float32 the "
-            "memory-efficient kernel can be slower than unfused attention. The saving assumes a fourth "
-            "of the time.",
+            f"Flash and cuDNN attention need bfloat16 or float16{e.variant_hint('bf16_sdpa')}. "
+            "In float32 the memory-efficient kernel can be slower than unfused attention. "
+            "The saving assumes a fourth of the time.",
             saving_ns=e.per_iteration(full * (1 - 1 / _TENSOR_CORE_GAIN)),
             confidence="likely",
         )
@@ -116,8 +129,8 @@ def _layout(e: Evidence) -> Iterator[Finding]:
         "Convolutions convert their input between NCHW and NHWC every time",
         f"{percent(ns, e.steady_work_ns)} of steady device time "
         f"in {sum(row.calls for row in rows):,} conversions.",
-        "`unet.to(memory_format=torch.channels_last)` and the same for the VAE "
-        "(variant `bf16_sdpa_channels_last`).",
+        "`model.to(memory_format=torch.channels_last)`, for UNet and VAE"
+        f"{e.variant_hint('bf16_sdpa_channels_last')}.",
         saving_ns=e.per_iteration(ns),
         confidence="likely",
     )

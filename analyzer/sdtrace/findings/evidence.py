@@ -89,11 +89,23 @@ class Evidence:
     work_ns: int = 0
     unprofiled_wall_ns: int | None = None
     variant: str | None = None
+    device_name: str = ""
+    device_major: int | None = None
+    """NVIDIA's compute capability before the point; None when the trace does not tell."""
     autotune_by_pattern: bool = False
     skipped: int = 0
     quarantined: int = 0
     quarantined_examples: Sequence[str] = ()
     salvaged: bool = False
+
+    @property
+    def is_amd(self) -> bool:
+        """Whether the device is AMD's, by its name."""
+        return "AMD" in self.device_name or "Radeon" in self.device_name
+
+    def variant_hint(self, name: str) -> str:
+        """` (variant ...)` for a trace of our collector, nothing for anybody else's."""
+        return f" (variant `{name}`)" if self.variant else ""
 
     def per_iteration(self, ns: float) -> int:
         """A sum over the steady phase as a share of one steady iteration."""

@@ -45,7 +45,8 @@ def _launch_less(e: Evidence) -> str:
             "Most work comes from CUDA graphs already: what is left is Python between their replays and "
             "whatever is in no graph. Compile that too, move work out of the loop, or make larger batches."
         )
-    graphs = '`mode="reduce-overhead"` (CUDA graphs, variant `bf16_sdpa_cudagraphs`) where shapes are fixed'
+    hint = e.variant_hint("bf16_sdpa_cudagraphs")
+    graphs = f'`mode="reduce-overhead"` (CUDA graphs){hint} where shapes are fixed'
     if e.is_compiled:
         return f"Compile with {graphs}; compile what still runs op by op; larger batches."
     return f"Launch less: `torch.compile`, best with {graphs}; larger batches."

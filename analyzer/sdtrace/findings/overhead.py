@@ -42,7 +42,8 @@ def _pay_less(e: Evidence) -> str:
     regional = (
         ""
         if e.variant and "regional" in e.variant
-        else ", or compile repeated blocks only (`compile_repeated_blocks`, variant `bf16_sdpa_regional`)"
+        else ", or compile repeated blocks only (`compile_repeated_blocks`)"
+        + e.variant_hint("bf16_sdpa_regional")
     )
     return (
         "Leave it out when judging speed (`--phase steady`). To pay less: keep Inductor's cache between runs "

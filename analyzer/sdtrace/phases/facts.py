@@ -9,7 +9,7 @@ import numpy as np
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.op_table import Attribution
 from sdtrace.phases.components import Components
-from sdtrace.phases.intervals import Int64s, subtract, total, union
+from sdtrace.phases.intervals import Int64s, covered, subtract, union
 from sdtrace.phases.iterations import Iterations
 from sdtrace.phases.launches import LaunchTimes
 from sdtrace.phases.phases import Codes, Phases
@@ -24,7 +24,8 @@ class IterationFacts(NamedTuple):
     """One iteration; times in integer nanoseconds.
 
     Device work belongs to the iteration in which it was launched, also where it runs on after the end.
-    `device_ns` sums its durations, `device_busy_ns` counts overlap on several streams once.
+    `device_ns` sums its durations. `device_busy_ns` is how long the device was at work while the iteration
+    ran on the host, on whatever: never more than `wall_ns`.
     """
 
     name: str
@@ -58,6 +59,9 @@ def iteration_facts(
     order = np.argsort(place, kind="stable")
     row, launch = work.row[order], work.launch[order]
     bounds = np.searchsorted(place[order], np.arange(len(iterations) + 1)).tolist()
+    busy = covered(
+        union(trace.start_ns[work.row], trace.end_ns[work.row]), iterations.start_ns, iterations.end_ns
+    ).tolist()
     step_counts = steps.counts(iterations).tolist()
     facts = []
     for index, name in enumerate(iterations.name):
@@ -70,7 +74,7 @@ def iteration_facts(
                 start_ns=int(iterations.start_ns[index]),
                 wall_ns=int(iterations.end_ns[index] - iterations.start_ns[index]),
                 device_ns=int((end - start).sum()),
-                device_busy_ns=total(union(start, end)),
+                device_busy_ns=busy[index],
                 gpu_events=len(start),
                 launches=len(np.unique(calls[calls >= 0])),
                 steps=step_counts[index],

@@ -14,8 +14,13 @@ SUFFIXES: Final = (".json", ".json.gz", ".json.zst", ".json.xz")
 
 
 def resolve(inputs: Sequence[str]) -> list[Path | UnreadableTrace]:
-    """Each input as files, in order and without repeats; an error stands where an input gives none."""
+    """Each input as files, in order and without repeats; an error stands where an input gives none.
+
+    Among several, torch's own tables that lie beside traces are passed over, as `*.json.gz` names them.
+    """
     found: dict[Path | UnreadableTrace, None] = {}
+    if len(inputs) > 1:
+        inputs = [text for text in inputs if not is_companion(Path(text))]
     for text in inputs:
         try:
             items = _resolve_one(text)
@@ -46,5 +51,5 @@ def _resolve_one(text: str) -> list[Path | UnreadableTrace]:
 
 
 def is_companion(path: Path) -> bool:
-    """Whether a file lies beside a trace but is none: torch's own table of it."""
-    return ".keyavg." in path.name or ".truth." in path.name
+    """Whether a file lies beside a trace and is none of its own: torch's table of it, our copy for Perfetto."""
+    return any(mark in path.name for mark in (".keyavg.", ".truth.", ".perfetto."))

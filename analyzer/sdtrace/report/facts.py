@@ -136,8 +136,12 @@ def caveats(trace: TraceReport) -> list[str]:
         remarks.append(f"{counted(events.quarantined, 'event')} with an impossible duration count nowhere.")
     if trace.selected_phase is not None:
         remarks.append(
-            f"Ops, kernels, categories and components are limited to the phase “{trace.selected_phase}”."
+            f"Ops, kernels, categories, components and idle time are limited to the phase "
+            f"“{trace.selected_phase}”."
         )
+        if all(row.phase != trace.selected_phase for row in trace.phases):
+            there = ", ".join(row.phase for row in trace.phases)
+            remarks.append(f"Nothing is in that phase; this trace has {there or 'none'}.")
     return remarks
 
 
@@ -168,13 +172,26 @@ def standings(report: Report) -> list[Standing]:
 def _standing(trace: TraceReport, baseline: str, row: Amortization | None) -> Standing:
     if row is None:
         is_baseline = trace.name == baseline
-        return Standing(trace, is_baseline, 1.0 if is_baseline else None, None, "", "")
+        why = "" if is_baseline else _uncompared(trace, baseline)
+        return Standing(trace, is_baseline, 1.0 if is_baseline else None, None, "", why)
     after = row.break_even_iterations
     if after is None:
         pays = "never: not faster"
     else:
         pays = f"after {counted(after, noun(trace))}" if after > 0 else "at once"
     return Standing(trace, False, row.speedup, row.saving_per_iteration_us, pays, row.arithmetic)
+
+
+def _uncompared(trace: TraceReport, baseline: str) -> str:
+    """Why a trace has no speed against the baseline."""
+    if trace.steady is None and trace.unprofiled_wall_us is None:
+        return f"Not compared: it has no steady {noun(trace)}."
+    other = "another model, size, number of steps, batch or device"
+    return (
+        f"Not compared with `{baseline}`: {other}."
+        if baseline
+        else f"Not compared: each trace is of {other}."
+    )
 
 
 def _steady_figure(trace: TraceReport) -> Figure:
@@ -205,7 +222,7 @@ def _overhead_figure(trace: TraceReport) -> Figure:
 
 def _paid_parts(paid: Overhead) -> list[str]:
     parts = {"compile": paid.compile_us, "autotune": paid.autotune_us}
-    parts |= {"capture": paid.capture_us, "warmup": paid.warmup_us}
+    parts |= {"capture": paid.capture_us, "extra warmup": paid.warmup_us}
     return [f"{name} {units.duration(us)}" for name, us in parts.items() if us > 0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sdtrace.errors import OutputError
@@ -18,7 +18,7 @@ def write_all(contents: Mapping[Path, bytes], *, force: bool) -> list[Path]:
     be written; temporary files are removed then.
     """
     if not force:
-        _refuse_existing(contents)
+        refuse_existing(contents)
     staged = {target: target.with_name(f".{target.name}.{os.getpid()}.tmp") for target in contents}
     try:
         for target, temporary in staged.items():
@@ -35,7 +35,8 @@ def write_all(contents: Mapping[Path, bytes], *, force: bool) -> list[Path]:
     return list(contents)
 
 
-def _refuse_existing(targets: Mapping[Path, bytes]) -> None:
+def refuse_existing(targets: Iterable[Path]) -> None:
+    """Raise OutputError when any target exists, to know it before the work is done."""
     for target in targets:
         with _explained(target):
             taken = os.path.lexists(target)
