@@ -24,7 +24,8 @@ def _overhead(e: Evidence) -> Iterator[Finding]:
     once = sum(e.paid_once.values())
     if once <= _MUCH * e.wall_ns:
         return
-    parts = ", ".join(f"{seconds(ns)} {name}" for name, ns in e.paid_once.items() if ns > _SOME_NS)
+    named = {"extra warmup" if name == "warmup" else name: ns for name, ns in e.paid_once.items()}
+    parts = ", ".join(f"{seconds(ns)} {name}" for name, ns in named.items() if ns > _SOME_NS)
     steady = f" A steady iteration takes {seconds(e.steady_wall_ns)}." if e.steady_wall_ns else ""
     stages = ", ".join(f"{stage.name} {seconds(stage.ns)}" for stage in e.compile_stages[:3])
     compiled = e.paid_once.get("compile", 0) > once / 2

@@ -51,5 +51,5 @@ def _resolve_one(text: str) -> list[Path | UnreadableTrace]:
 
 
 def is_companion(path: Path) -> bool:
-    """Whether a file lies beside a trace and is none of its own: torch's table of it, our copy for Perfetto."""
+    """Whether a file lies beside a trace and is none: torch's table of it, or our copy for Perfetto."""
     return any(mark in path.name for mark in (".keyavg.", ".truth.", ".perfetto."))
