@@ -120,13 +120,15 @@ def _gpu(found: Study, phase: str | None) -> model.Gpu:
         for kind in ("kernel", "gpu_memcpy", "gpu_memset")
     }
     lengths = found.idle.lengths if idle_mask is None else found.idle.lengths[idle_mask]
+    launched = np.zeros(len(trace), np.bool_)
+    launched[launch[launch >= 0]] = True
     return model.Gpu(
         busy_us=_us(total(union(trace.start_ns[row], trace.end_ns[row]))),
         idle_us=_us(int(lengths.sum())),
         kernel_us=_us(kinds["kernel"]),
         memcpy_us=_us(kinds["gpu_memcpy"]),
         memset_us=_us(kinds["gpu_memset"]),
-        launches=len(np.unique(launch[launch >= 0])),
+        launches=int(launched.sum()),
     )
 
 

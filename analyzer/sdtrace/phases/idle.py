@@ -108,7 +108,7 @@ class Idle:
         for code, name in enumerate(CAUSES):
             mine = (self.cause == code) if mask is None else (self.cause == code) & mask
             if mine.any():
-                gaps = len(np.unique(self.gap[mine]))
+                gaps = 1 + int(np.count_nonzero(np.diff(self.gap[mine])))
                 found.append(Cause(name, int(self.lengths[mine].sum()), gaps))
         return sorted(found, key=lambda cause: -cause.ns)
 

@@ -82,10 +82,10 @@ def _origin(raw: RawTrace, category: Int32s, categories: list[str]) -> int:
 
 
 def _label(path: Path) -> str:
-    """The file's name without what tells its format; bytes that are no UTF-8 become question marks."""
+    """The file's name without what tells its format; bytes that are no UTF-8 are spelled out."""
     if path == STDIN:
         return "stdin"
-    name = path.name.encode("utf-8", "replace").decode()
+    name = path.name.encode("utf-8", "backslashreplace").decode()
     for suffix in (*_COMPRESSIONS, ".json", ".pt.trace"):
         name = name.removesuffix(suffix)
     return name or path.name
