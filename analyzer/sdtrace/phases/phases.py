@@ -27,7 +27,7 @@ from sdtrace.phases.intervals import (
 from sdtrace.phases.iterations import Iterations
 from sdtrace.phases.spans import OverheadSpans, find_overhead
 from sdtrace.phases.steps import Steps
-from sdtrace.phases.timeline import OVERHEAD, PHASES, Timeline, build_timeline
+from sdtrace.phases.timeline import PHASES, Timeline, build_timeline
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.trace import Trace
 
@@ -217,9 +217,3 @@ def _stalls(trace: Trace) -> Intervals:
     gaps = subtract(union(busy.start[:1], busy.end[-1:]), busy)
     long = gaps.end - gaps.start > _STALL_NS
     return Intervals(gaps.start[long], gaps.end[long])
-
-
-def overhead_ns(timeline: Timeline) -> dict[str, int]:
-    """Nanoseconds of what is paid once."""
-    sums = timeline.totals()
-    return {phase: sums[phase] for phase in OVERHEAD}
