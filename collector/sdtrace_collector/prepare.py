@@ -27,8 +27,9 @@ _BOUNDED_AUTOTUNE = {
 """Inductor's max-autotune without what is slow on a UNet: convolution templates, coordinate descent."""
 
 
-def set_tf32(axes: Axes) -> None:
-    """TF32 for matmuls and cuDNN together, before anything is built; torch's own settings by default."""
+def set_backends(axes: Axes) -> None:
+    """What torch holds for the whole process: how cuDNN picks convolutions, and TF32."""
+    torch.backends.cudnn.benchmark = axes.cudnn_benchmark == "on"
     if axes.tf32 == "default":
         return
     on = axes.tf32 == "on"

@@ -19,8 +19,9 @@ from sdtrace_collector.errors import SetupFailed
 from sdtrace_collector.facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.golden import write_golden
 from sdtrace_collector.models import image_size, load, modules_of
-from sdtrace_collector.prepare import DTYPES, caller, prepare, set_tf32
+from sdtrace_collector.prepare import DTYPES, caller, prepare, set_backends
 from sdtrace_collector.protocol import Done, Event, Exporting, Golden, RunFacts, Spec, Stage
+from sdtrace_collector.timed import Timed
 from sdtrace_collector.variants import Axes
 
 Tell = Callable[[Event], None]
@@ -50,36 +51,6 @@ def plan_of(spec: Spec) -> Plan:
     return Plan(device, model, spec.steps or size["steps"], spec.images or size["images"])
 
 
-class _Timed:
-    """Runs single images and keeps their wall seconds: device idle before, device idle after."""
-
-    def __init__(
-        self, call: Callable[..., Any], device: torch.device, seed: int, arguments: dict[str, Any]
-    ) -> None:
-        self._call, self._device, self._seed, self._arguments = call, device, seed, arguments
-
-    def image(self, index: int, **more: object) -> tuple[float, torch.Tensor]:
-        """Wall seconds and the images, one batch, as floats in [0, 1]. Equal indices make equal images."""
-        generator = torch.Generator("cpu").manual_seed(self._seed + index)
-        self._synchronize()
-        start = time.perf_counter()
-        images = self._call(generator=generator, output_type="pt", **self._arguments, **more).images
-        self._synchronize()
-        return time.perf_counter() - start, images
-
-    def seconds(self, count: int, tell: Tell, text: str) -> list[float]:
-        """Wall seconds of `count` images."""
-        taken = []
-        for index in range(count):
-            tell(Stage(text, index, count))
-            taken.append(self.image(index)[0])
-        return taken
-
-    def _synchronize(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-
-
 def run(spec: Spec, tell: Tell) -> None:
     """Runs the variant and hands over its trace.
 
@@ -91,22 +62,22 @@ def run(spec: Spec, tell: Tell) -> None:
     plan = plan_of(spec)
     tell(Stage(f"loading {plan.model}"))
     start = time.perf_counter()
-    set_tf32(spec.axes)
+    set_backends(spec.axes)
     pipe = load(plan.model, DTYPES[spec.axes.dtype], plan.device, spec.seed)
     prepare(pipe, spec.axes)
     load_s = time.perf_counter() - start
     height, width = spec.height or image_size(pipe), spec.width or image_size(pipe)
     prompts = [spec.prompt] * spec.batch
     arguments = {"prompt": prompts, "num_inference_steps": plan.steps, "height": height, "width": width}
-    timed = _Timed(caller(pipe, spec.axes), plan.device, spec.seed, arguments)
+    timed = Timed(caller(pipe, spec.axes), plan.device, spec.seed, arguments)
 
-    warmup = [] if spec.cold else timed.seconds(_warmup_images(spec.axes), tell, "warm-up")
+    warmup = [] if spec.cold else _seconds(timed, _warmup_images(spec.axes), tell, "warm-up")
     if plan.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(plan.device)
-    unprofiled = [] if spec.cold else timed.seconds(spec.unprofiled_images, tell, "unprofiled")
+    unprofiled = [] if spec.cold else _seconds(timed, spec.unprofiled_images, tell, "unprofiled")
     profiler, profiled, means = _profile(spec, plan, pipe, timed, tell)
     if spec.cold:
-        unprofiled = timed.seconds(spec.unprofiled_images, tell, "unprofiled")
+        unprofiled = _seconds(timed, spec.unprofiled_images, tell, "unprofiled")
 
     facts = RunFacts(
         variant=spec.variant,
@@ -141,6 +112,15 @@ def run(spec: Spec, tell: Tell) -> None:
         write_golden(profiler, path)
         tell(Golden(str(path)))
     tell(Done())
+
+
+def _seconds(timed: Timed, count: int, tell: Tell, text: str) -> list[float]:
+    """Wall seconds of `count` images."""
+    taken = []
+    for index in range(count):
+        tell(Stage(text, index, count))
+        taken.append(timed.image(index)[0])
+    return taken
 
 
 def _warmup_images(axes: Axes) -> int:
@@ -178,7 +158,7 @@ def _check_cuda(wanted: str, device: torch.device) -> None:
 
 
 def _profile(
-    spec: Spec, plan: Plan, pipe: Any, timed: _Timed, tell: Tell
+    spec: Spec, plan: Plan, pipe: Any, timed: Timed, tell: Tell
 ) -> tuple[Any, list[float], list[float | None]]:
     """The stopped profiler, wall seconds of each image and its mean pixel."""
     activities = [ProfilerActivity.CPU]

@@ -1,4 +1,4 @@
-"""Variants: named points on eight axes, as data.
+"""Variants: named points on ten axes, as data.
 
 A variant is the base `fp32_eager` with some axes moved. Everything else in the collector reads the axes;
 nothing asks for a variant by its name.
@@ -47,6 +47,11 @@ AXES: Final = (
         ("device", "host"),
         "where the scheduler has its timesteps; on the device each step waits",
     ),
+    Axis(
+        "cudnn_benchmark",
+        ("off", "on"),
+        "convolution algorithms by trying them once, or by cuDNN's heuristics",
+    ),
 )
 AXIS_NAMES: Final = tuple(axis.name for axis in AXES)
 
@@ -64,6 +69,7 @@ class Axes:
     fused_qkv: str = "off"
     compile_vae: str = "off"
     timesteps: str = "device"
+    cudnn_benchmark: str = "off"
 
     @property
     def compiled(self) -> bool:
