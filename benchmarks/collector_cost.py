@@ -1,7 +1,7 @@
 """What timing by the collector costs: its images and a bare diffusers loop's, by turns, in one process.
 
-`python -m benchmarks.collector_cost --variant fastest -o FILE.json`, on a GPU: figures of a CPU say little, and of a
-variant bound by the host neither. The file holds every wall; the ratio printed is that of the medians.
+`python -m benchmarks.collector_cost --variant fastest -o FILE.json`, on a GPU and with a variant that the GPU
+bounds: where the host does, walls vary too much to tell. The file holds every wall, the output their ratio.
 """
 
 from __future__ import annotations

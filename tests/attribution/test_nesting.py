@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.attribution.host import _fold, last_with_id, sum_by
+from sdtrace.attribution.folding import find_folded, heads_of, innermost_of
+from sdtrace.attribution.host import last_with_id, sum_by
 from sdtrace.attribution.nesting import depths, in_nesting_order, parents, previous_at_least, subtree_sums
 
 Span = tuple[int, int, int]
@@ -111,13 +112,12 @@ def test_folding_equals_torchs_repeated_removal(written: list[tuple[int, int]]) 
             for child in children[index]:
                 above[child] = p
             gone.add(index)
-    is_folded, head, innermost = _fold(parent, np.array(names, np.int32))
+    is_folded = find_folded(parent, np.array(names, np.int32))
+    innermost = innermost_of(parent, is_folded)
     assert set(np.flatnonzero(is_folded).tolist()) == gone
     kept = [index for index in range(len(written)) if index not in gone]
     assert [int(innermost[index]) for index in kept] == [kernels[index] for index in kept]
-    assert [int(head[parent[index]]) if parent[index] >= 0 else -1 for index in kept] == [
-        above[index] for index in kept
-    ]
+    assert heads_of(parent, is_folded, parent)[kept].tolist() == [above[index] for index in kept]
 
 
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(-(2**59), 2**59)), max_size=8))

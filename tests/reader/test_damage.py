@@ -46,7 +46,8 @@ def test_an_archive_cut_anywhere_gives_what_came_before_and_says_so(
     for seed in seeds:
         packed = gzip.compress(seed.data())
         expected = rows_in(seed.events)
-        for at in range(len(packed) // 2, len(packed) - 8, len(packed) // 20):
+        # The last two bytes before gzip's trailer of eight may hold the end mark alone: then nothing is lost.
+        for at in range(len(packed) // 2, len(packed) - 10, len(packed) // 20):
             raw = read_text(packed[:at], tmp_path, "trace.json.gz")
             found = rows_of(raw)
             assert raw.salvaged

@@ -8,14 +8,14 @@ from typing import Final
 
 import numpy as np
 
-from sdtrace.attribution.nesting import Int32s, Int64s, in_nesting_order, parents
+from sdtrace.attribution.folding import find_folded, heads_of
+from sdtrace.attribution.nesting import Int32s, Int64s, in_time_order, parents
 from sdtrace.reader.categories import HOST, LAUNCHES
 from sdtrace.trace import Trace
 from sdtrace.trace.model import Bools
 
 OP_CATEGORIES: Final = frozenset({"cpu_op", "user_annotation"})
 """Events whose `External id` is their own; everybody else's points to one of these."""
-_EXACT_IN_FLOAT: Final = 1 << 53
 FILTERED: Final = frozenset(
     {
         "[memory]",
@@ -38,7 +38,7 @@ class HostEvents:
     `thread` is where torch puts the event, which differs from the trace for some runtime calls.
     `parent` is an index into these arrays, -1 for none and for folded events, which it skips.
     `is_folded` marks an only child that bears its parent's name: it has no line of its own, but counts
-    with its `head`. `innermost` is the last event folded into each head, whose kernels torch shows for it.
+    with its head, the outermost of its chain.
     """
 
     row: Int64s
@@ -53,31 +53,30 @@ class HostEvents:
     tree_parent: Int64s
     """Before folding."""
     is_folded: Bools
-    head: Int64s
-    innermost: Int64s
     self_ns: Int64s
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def heads(self, events: Int64s) -> Int64s:
+        """The event each of `events` counts with: itself, or the outermost of its chain; -1 stays."""
+        return heads_of(self.tree_parent, self.is_folded, events)
 
 
 def host_events(trace: Trace, *, with_python: bool = True) -> HostEvents:
     """Nest the host events of `trace` and compute their self time, with or without Python functions."""
     kinds = HOST if with_python else HOST - {"python_function"}
     row = np.flatnonzero(trace.in_categories(kinds) & ~named(trace, FILTERED))
-    is_op = trace.in_categories(OP_CATEGORIES)[row]
-    external = trace.external_id[row]
-    link = np.where(is_op, 0, external)
-    own_id = np.where(is_op, external, np.where(link > 0, 0, trace.correlation[row]))
-    thread = _threads(trace, row, is_op, link, own_id)
-    start_ns, dur_ns, name = trace.start_ns[row], trace.dur_ns[row], wildcard_names(trace)[row]
+    thread = _threads(trace, row)
     # Kept in the order of time, for rows to come out as torch lists them.
-    order = in_nesting_order(np.zeros(len(row), np.int32), start_ns, dur_ns)
-    row, is_op, own_id, thread = row[order], is_op[order], own_id[order], thread[order]
-    start_ns, dur_ns, name = start_ns[order], dur_ns[order], name[order]
+    order = in_time_order(trace.start_ns[row], trace.dur_ns[row])
+    row, thread = row[order], thread[order]
+    del order
+    is_op, own_id, _ = _ids(trace, row)
+    start_ns, dur_ns, name = trace.start_ns[row], trace.dur_ns[row], wildcard_names(trace)[row]
     tree_parent = parents(thread, start_ns, dur_ns)
-    is_folded, head, innermost = _fold(tree_parent, name)
-    parent = np.where(tree_parent >= 0, head[tree_parent], -1)
+    is_folded = find_folded(tree_parent, name)
+    parent = heads_of(tree_parent, is_folded, tree_parent)
     parent[is_folded] = -1
     return HostEvents(
         row=row,
@@ -90,22 +89,15 @@ def host_events(trace: Trace, *, with_python: bool = True) -> HostEvents:
         parent=parent,
         tree_parent=tree_parent,
         is_folded=is_folded,
-        head=head,
-        innermost=innermost,
         self_ns=dur_ns - sum_by(parent, dur_ns, len(row)),
     )
 
 
 def sum_by(index: Int64s, values: Int64s, size: int) -> Int64s:
     """Sums of `values` by `index` (-1 is nobody); exact."""
-    if index.min(initial=0) < 0:
-        inside = index >= 0
-        index, values = index[inside], values[inside]
-    if np.abs(values).sum(dtype=np.float64) < _EXACT_IN_FLOAT:
-        return np.bincount(index, weights=values, minlength=size).astype(np.int64)
-    sums = np.zeros(size, np.int64)
+    sums = np.zeros(size + 1, np.int64)
     np.add.at(sums, index, values)
-    return sums
+    return sums[:size]
 
 
 def named(trace: Trace, names: frozenset[str]) -> Bools:
@@ -126,14 +118,24 @@ def row_name(names: Sequence[str], number: int) -> str:
     return "ProfilerStep*" if names[number].startswith("ProfilerStep#") else names[number]
 
 
-def _threads(trace: Trace, row: Int64s, is_op: Bools, link: Int64s, own_id: Int64s) -> Int32s:
+def _ids(trace: Trace, row: Int64s) -> tuple[Bools, Int64s, Int64s]:
+    """Which of `row` are ops, each one's own id and the id of the op it is linked to, 0 for none."""
+    is_op = trace.in_categories(OP_CATEGORIES)[row]
+    external = trace.external_id[row]
+    link = np.where(is_op, 0, external)
+    own_id = np.where(is_op, external, np.where(link > 0, 0, trace.correlation[row]))
+    return is_op, own_id, link
+
+
+def _threads(trace: Trace, row: Int64s) -> Int32s:
     """Where torch puts each event.
 
     Overhead and unlinked runtime calls go to the thread that stops the profiler, taken to be the one
     with most ops; a linked call goes to the thread of the event it is linked to.
     """
-    thread = trace.thread[row].copy()
-    ops = thread[is_op & trace.in_categories({"cpu_op"})[row]]
+    _, own_id, link = _ids(trace, row)
+    thread = trace.thread[row]
+    ops = thread[trace.in_categories({"cpu_op"})[row]]
     if ops.size:
         stray = trace.in_categories(LAUNCHES | {"overhead"})[row] & (link == 0)
         thread[stray] = np.bincount(ops).argmax()
@@ -153,25 +155,3 @@ def last_with_id(ids: Int64s, wanted: Int64s) -> Int64s:
     place = np.searchsorted(ordered, wanted, side="right") - 1
     found = (place >= 0) & (ordered[np.maximum(place, 0)] == wanted)
     return np.where(found, order[np.maximum(place, 0)], -1)
-
-
-def _fold(parent: Int64s, name: Int32s) -> tuple[Bools, Int64s, Int64s]:
-    """Fold only children into parents of the same name (`EventList._remove_dup_nodes`).
-
-    Returns which events are folded, the outermost of each one's chain, and the innermost.
-    """
-    n = len(parent)
-    n_children = np.bincount(parent[parent >= 0], minlength=n)
-    is_folded = (parent >= 0) & (name[parent] == name) & (n_children[parent] == 1)
-    folded = np.flatnonzero(is_folded)
-    outward, inward = np.arange(n), np.arange(n)
-    outward[folded] = parent[folded]
-    inward[parent[folded]] = folded
-    return is_folded, _chain_ends(outward), _chain_ends(inward)
-
-
-def _chain_ends(step: Int64s) -> Int64s:
-    """Where each index ends up when `step` is followed until it stays."""
-    while not np.array_equal(further := step[step], step):
-        step = further
-    return step

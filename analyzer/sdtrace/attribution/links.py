@@ -69,12 +69,14 @@ def _enclosing_op(trace: Trace, host: HostEvents, launch: Int64s) -> Int64s:
     index[host.row] = np.arange(len(host))
     own = index[launch]
     op = _at(host.tree_parent, own)
-    is_no_op = np.append(~host.is_op, False)
-    while (outside := is_no_op[op]).any():
-        op = np.where(outside, _at(host.tree_parent, op), op)
+    while (outside := np.flatnonzero(op >= 0)[~host.is_op[op[op >= 0]]]).size:
+        op[outside] = host.tree_parent[op[outside]]
     return np.where(op >= 0, op, own)
 
 
 def _at(values: Int64s, index: Int64s) -> Int64s:
     """`values[index]`, -1 where the index is -1."""
-    return np.append(values, -1)[index]
+    result = np.full(len(index), -1, np.int64)
+    inside = index >= 0
+    result[inside] = values[index[inside]]
+    return result

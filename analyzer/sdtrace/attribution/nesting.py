@@ -21,14 +21,23 @@ def in_nesting_order(thread: Int32s, start_ns: Int64s, dur_ns: Int64s) -> Int64s
     """
     if thread.max(initial=0) >= _MAX_THREADS:
         return np.lexsort((-dur_ns, start_ns, thread))
-    key = (thread.astype(np.int64) << _START_BITS) + start_ns
+    return _longest_first((thread.astype(np.int64) << _START_BITS) + start_ns, dur_ns)
+
+
+def in_time_order(start_ns: Int64s, dur_ns: Int64s) -> Int64s:
+    """Indices by start; ties by the longer first, then as given. Threads do not matter."""
+    return _longest_first(start_ns, dur_ns)
+
+
+def _longest_first(key: Int64s, dur_ns: Int64s) -> Int64s:
+    """Indices by `key`; ties by the longer first, then as given."""
     order = np.argsort(key, kind="stable")
     ordered = key[order]
     same = ordered[1:] == ordered[:-1]
     tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
     if tied.size:
         members = order[tied]
-        order[tied] = members[np.lexsort((-dur_ns[members], key[members]))]
+        order[tied] = members[np.lexsort((-dur_ns[members], ordered[tied]))]
     return order
 
 
@@ -40,15 +49,22 @@ def parents(thread: Int32s, start_ns: Int64s, dur_ns: Int64s) -> Int64s:
     overlap in part have no parent in each other.
     """
     order = in_nesting_order(thread, start_ns, dur_ns)
-    end = start_ns[order] + dur_ns[order]
-    # An earlier event encloses a later one when it ends no sooner; strictly later where the later
-    # one is empty, because an empty event at the very end is outside.
-    above = previous_at_least(end, end + (dur_ns[order] == 0))
+    above = _enclosing(start_ns[order], dur_ns[order])
     ordered_thread = thread[order]
-    above[(above >= 0) & (ordered_thread[above] != ordered_thread)] = -1
-    result = np.full(len(order), -1, np.int64)
+    above[ordered_thread[above] != ordered_thread] = -1
+    result = np.empty(len(order), np.int64)
     result[order] = np.where(above >= 0, order[above], -1)
     return result
+
+
+def _enclosing(start_ns: Int64s, dur_ns: Int64s) -> Int64s:
+    """For each of events in nesting order the last earlier one that encloses it, -1 where there is none.
+
+    An earlier event encloses a later one when it ends no sooner; strictly later where the later one is
+    empty, because an empty event at the very end is outside.
+    """
+    end = start_ns + dur_ns
+    return previous_at_least(end, end + (dur_ns == 0))
 
 
 def previous_at_least(values: Int64s, wanted: Int64s) -> Int64s:
@@ -59,13 +75,13 @@ def previous_at_least(values: Int64s, wanted: Int64s) -> Int64s:
     once, each round twice as far.
     """
     pointer = np.arange(-1, len(values) - 1, dtype=np.int64)
-    open_rows = np.arange(1, len(values), dtype=np.int64)
+    open_rows = np.flatnonzero(values[:-1] < wanted[1:]) + 1
     while open_rows.size:
-        at = pointer[open_rows]
-        open_rows = open_rows[values[at] < wanted[open_rows]]
         further = pointer[pointer[open_rows]]
         pointer[open_rows] = further
-        open_rows = open_rows[further >= 0]
+        inside = further >= 0
+        open_rows, further = open_rows[inside], further[inside]
+        open_rows = open_rows[values[further] < wanted[open_rows]]
     return pointer
 
 

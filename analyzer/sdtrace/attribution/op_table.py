@@ -148,7 +148,7 @@ def _own_device_ns(told: Attribution, op_times: OpTimes, mask: Bools | None) -> 
         return own_kernel_ns(trace, host)
     pick = slice(None) if mask is None else mask
     op, dur_ns = work.op[pick], trace.dur_ns[work.row[pick]]
-    return sum_by(np.append(host.head, -1)[op], dur_ns, len(host))
+    return sum_by(host.heads(op), dur_ns, len(host))
 
 
 def _counted_flops(told: Attribution, op_times: OpTimes) -> Int64s:

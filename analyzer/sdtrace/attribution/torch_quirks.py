@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from sdtrace.attribution.folding import innermost_of
 from sdtrace.attribution.host import FILTERED, HostEvents, last_with_id, named, sum_by
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.reader.categories import DEVICE
@@ -38,7 +39,7 @@ def own_kernel_ns(trace: Trace, host: HostEvents) -> Int64s:
     sums = sum_by(which, trace.dur_ns[device], len(links))
     found = last_with_id(links, ids)
     own = np.where((found >= 0) & (ids > 0), np.append(sums, 0)[found], 0)
-    return np.where(host.is_folded, 0, own[host.innermost])
+    return np.where(host.is_folded, 0, own[innermost_of(host.tree_parent, host.is_folded)])
 
 
 def _inherited_ids(trace: Trace, host: HostEvents, overhead: Int64s) -> Int64s:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import click
 
+from sdtrace.cli.memory import reuse_freed_memory
 from sdtrace.errors import UnreadableTrace
 
 Result = TypeVar("Result")
@@ -23,6 +24,7 @@ def one_file(text: str) -> Path:
     """The single file that `text` names. Raises UnreadableTrace when it names none or several."""
     from sdtrace.reader import resolve  # noqa: PLC0415  # numpy, which `--help` does without
 
+    reuse_freed_memory()
     found = resolve([text])
     for item in found:
         if isinstance(item, UnreadableTrace):
@@ -60,6 +62,7 @@ def read_each(
     """
     from sdtrace.reader import resolve  # noqa: PLC0415  # as above
 
+    reuse_freed_memory()
     results: list[Result] = []
     failures = 0
     found = [item for item in resolve(texts) if item != skip]

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.attribution.host import HostEvents, sum_by
+from sdtrace.attribution.host import HostEvents
 from sdtrace.attribution.nesting import Int32s
 from sdtrace.attribution.op_table import Attribution
 from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, covered, union
@@ -72,10 +72,11 @@ def _waiting_ns(told: Attribution) -> Int64s:
     blocking = np.array([_BLOCKING.search(name) is not None for name in trace.names], np.bool_)
     calls = np.flatnonzero(blocking[host.name] & trace.in_categories(LAUNCHES)[host.row])
     waiting = np.zeros(len(host), np.int64)
-    at = host.tree_parent[calls]
+    at, lasted = host.tree_parent[calls], host.dur_ns[calls]
     while (inside := at >= 0).any():
-        waiting += sum_by(at, host.dur_ns[calls], len(host))
-        at = np.where(inside, host.tree_parent[at], -1)
+        at, lasted = at[inside], lasted[inside]
+        np.add.at(waiting, at, lasted)
+        at = host.tree_parent[at]
     return waiting
 
 

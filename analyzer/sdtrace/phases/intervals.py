@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+_BLOCK: Final = 1 << 20
+"""Spans sorted at once: what lies close in the file lies close in time, and merges to little."""
 
 
 class Intervals(NamedTuple):
@@ -25,6 +27,13 @@ def nothing() -> Intervals:
 
 def union(start: Int64s, end: Int64s) -> Intervals:
     """The set covered by any of the spans, which may overlap and stand in any order."""
+    if len(start) <= _BLOCK:
+        return _union(start, end)
+    blocks = [_union(start[at : at + _BLOCK], end[at : at + _BLOCK]) for at in range(0, len(start), _BLOCK)]
+    return _union(np.concatenate([s.start for s in blocks]), np.concatenate([s.end for s in blocks]))
+
+
+def _union(start: Int64s, end: Int64s) -> Intervals:
     given = end > start
     start, end = start[given], end[given]
     if not start.size:

@@ -112,10 +112,11 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
 
 def wall(trace: Trace) -> tuple[int, int]:
     """From the first event's start to the last event's end, of host and device, in nanoseconds."""
-    known = trace.rows(HOST | DEVICE)
-    if not known.size:
+    known = trace.in_categories(HOST | DEVICE)
+    if not known.any():
         return 0, 1
-    return int(trace.start_ns[known].min()), int(trace.end_ns[known].max())
+    first = trace.start_ns.min(where=known, initial=np.iinfo(np.int64).max)
+    return int(first), int(trace.end_ns.max(where=known, initial=0))
 
 
 def _paid_once(pattern: Intervals, iterations: Iterations) -> Intervals:

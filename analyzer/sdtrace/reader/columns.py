@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
+AnyInts = NDArray[np.signedinteger[Any]]
+_MARGIN: Final = 1.1
+_MOST_AT_ONCE: Final = 1 << 24
+"""Rows, 0.7 GB: a size alone promises no more."""
 
 
 class Head(NamedTuple):
@@ -103,3 +108,45 @@ def concatenate(parts: list[EventColumns]) -> EventColumns:
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
     return EventColumns(head, start_ns, dur_ns, external_id, correlation, nbytes, args)
+
+
+class GrowingColumns:
+    """Columns that parts are appended to, in the memory where they stay.
+
+    Room not written to costs no memory, so there may be more than is needed.
+    """
+
+    def __init__(self) -> None:
+        self._columns = from_rows([])
+        self._rows = 0
+
+    def append(self, part: EventColumns, done: float) -> None:
+        """Put the rows of `part` behind those there are; `done` is the share of all that this makes.
+
+        Room for as many as that tells is made at once, and doubled where it was too little.
+        """
+        end = self._rows + len(part.head)
+        if end > len(self._columns.head):
+            told = min(_MARGIN * end / done, _MOST_AT_ONCE)
+            larger = _room_for(max(2 * end if self._rows else end, int(told)))
+            _fill(larger, 0, self.result())
+            self._columns = larger
+        _fill(self._columns, self._rows, part)
+        self._rows = end
+
+    def result(self) -> EventColumns:
+        """All rows, as views of the room."""
+        return EventColumns._make(column[: self._rows] for column in self._columns)
+
+
+def _fill(room: EventColumns, at: int, rows: EventColumns) -> None:
+    columns: Iterator[tuple[AnyInts, AnyInts]] = zip(room, rows, strict=True)
+    for column, values in columns:
+        column[at : at + len(values)] = values
+
+
+def _room_for(rows: int) -> EventColumns:
+    narrow = {"head", "args"}
+    return EventColumns._make(
+        np.empty(rows, np.int32 if field in narrow else np.int64) for field in EventColumns._fields
+    )

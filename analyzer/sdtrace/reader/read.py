@@ -13,12 +13,21 @@ from typing import Any, Final
 import numpy as np
 
 from sdtrace.errors import UnreadableTrace
-from sdtrace.reader.columns import Decoded, EventColumns, Head, MemoryEvent, Metadata, concatenate
+from sdtrace.reader.columns import (
+    Decoded,
+    EventColumns,
+    GrowingColumns,
+    Head,
+    MemoryEvent,
+    Metadata,
+    concatenate,
+)
 from sdtrace.reader.envelope import Beginning, parse_object, read_beginning
 from sdtrace.reader.events import EventTable
 from sdtrace.reader.heads import HeadLines
 from sdtrace.reader.layout import BOUNDARY_CUT, EVENT_BOUNDARY, PADDING, decode_layout
 from sdtrace.reader.shapes import Shape, shape_of
+from sdtrace.reader.sources import STDIN
 from sdtrace.reader.streams import open_blocks
 from sdtrace.reader.walk import decode_block, decode_single
 
@@ -68,7 +77,9 @@ class _Reading:
         self._head_lines = HeadLines()
         self._heads: dict[Head, int] = {}
         self._args: dict[str, int] = {}
-        self._parts: list[EventColumns] = []
+        self._columns = GrowingColumns()
+        self._size = 0 if path == STDIN else path.stat().st_size
+        self._done = 1
         self._memory: list[MemoryEvent] = []
         self._metadata: list[Metadata] = []
         self._counts: Counter[str] = Counter()
@@ -90,7 +101,7 @@ class _Reading:
         carry = b""
         decode = partial(_decode_chunk, shape=shape, head_lines=self._head_lines, keep_args=self._keep_args)
         with ThreadPoolExecutor(_WORKERS) as pool:
-            waiting: deque[Future[Decoded]] = deque()
+            waiting: deque[tuple[Future[Decoded], int]] = deque()
             while block and len(carry) < _MAX_EVENT_BYTES:
                 cut = block.rfind(EVENT_BOUNDARY) + BOUNDARY_CUT
                 if cut < BOUNDARY_CUT:
@@ -98,12 +109,13 @@ class _Reading:
                 else:
                     chunk = b"".join((carry, memoryview(block)[:cut], PADDING))
                     carry = block[cut:]
-                    waiting.append(pool.submit(decode, chunk))
+                    waiting.append((pool.submit(decode, chunk), len(chunk)))
                 if len(waiting) > _IN_FLIGHT:
-                    self._gather(waiting.popleft().result())
+                    future, size = waiting.popleft()
+                    self._gather(future.result(), size)
                 block = next(blocks, b"")
-            for future in waiting:
-                self._gather(future.result())
+            for future, size in waiting:
+                self._gather(future.result(), size)
         return carry + block
 
     def _run_general(self, text: bytes, blocks: Iterator[bytes]) -> None:
@@ -114,7 +126,7 @@ class _Reading:
             final = not block
             table = EventTable(self._keep_args)
             walked = decode_block(text, table, final=final)
-            self._gather(table.decoded())
+            self._gather(table.decoded(), len(text) - len(walked.carry))
             if walked.rest is not None:
                 self._ended = True
                 self._read_tail(walked.rest.encode() + block, blocks)
@@ -140,13 +152,18 @@ class _Reading:
         self._cut |= told is None
         self._top_level.update(told or {})
 
-    def _gather(self, decoded: Decoded) -> None:
+    def _gather(self, decoded: Decoded, size: int) -> None:
+        """Keep what was decoded from `size` bytes."""
         columns = decoded.columns
         heads = np.array(
             [self._heads.setdefault(h, len(self._heads)) for h in decoded.heads] + [-1], np.int32
         )
         args = np.array([self._args.setdefault(a, len(self._args)) for a in decoded.args] + [-1], np.int32)
-        self._parts.append(columns._replace(head=heads[columns.head], args=args[columns.args]))
+        self._done += size
+        self._columns.append(
+            columns._replace(head=heads[columns.head], args=args[columns.args]),
+            done=self._done / max(self._done, self._size),
+        )
         self._memory += decoded.memory
         self._metadata += decoded.metadata
         self._counts += decoded.counts
@@ -154,7 +171,7 @@ class _Reading:
 
     def result(self) -> RawTrace:
         """Everything read. Raises UnreadableTrace when there was not one event."""
-        columns = concatenate(self._parts)
+        columns = self._columns.result()
         heads = list(self._heads)
         per_head = np.bincount(columns.head, minlength=len(heads)).tolist()
         for head, count in zip(heads, per_head, strict=True):

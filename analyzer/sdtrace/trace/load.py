@@ -17,6 +17,8 @@ from sdtrace.trace.quarantine import MAX_NS, find_impossible
 
 Key = TypeVar("Key", bound=Hashable)
 _COMPRESSIONS = (".gz", ".zst", ".xz")
+_SAMPLE = 1 << 16
+"""Events that tell the middle of a trace well enough to know a damaged stamp."""
 
 
 def load_trace(path: Path, keep_args: frozenset[str] = frozenset()) -> Trace:
@@ -74,11 +76,15 @@ def _origin(raw: RawTrace, category: Int32s, categories: list[str]) -> int:
     A damaged stamp, 13 days and more from the middle one, is not taken for the first.
     """
     known = np.array([name in HOST or name in DEVICE for name in categories], np.bool_)[category]
-    starts = raw.columns.start_ns[known] if known.any() else raw.columns.start_ns
-    if not starts.size:
+    if not known.any():
+        known[:] = True
+    rows = np.flatnonzero(known)
+    if not rows.size:
         return 0
-    middle = np.partition(starts, starts.size // 2)[starts.size // 2]
-    return int(starts[np.abs(starts - middle) < MAX_NS].min())
+    starts = raw.columns.start_ns
+    some = starts[rows[:: max(1, rows.size // _SAMPLE)]]
+    middle = np.partition(some, some.size // 2)[some.size // 2]
+    return int(starts.min(where=known & (starts > middle - MAX_NS), initial=middle))
 
 
 def _label(path: Path) -> str:

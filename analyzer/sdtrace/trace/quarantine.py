@@ -24,7 +24,8 @@ def find_impossible(trace: Trace) -> Trace:
     and a device duration that dwarfs the whole rest: a handful of kernels that would be most of device
     time and outlast all host activity.
     """
-    bad = (trace.dur_ns < 0) | (trace.dur_ns >= MAX_NS) | (np.abs(trace.start_ns) >= MAX_NS)
+    bad = (trace.dur_ns < 0) | (trace.dur_ns >= MAX_NS)
+    bad |= (trace.start_ns >= MAX_NS) | (trace.start_ns <= -MAX_NS)
     bad |= trace.in_categories(HOST | DEVICE) & (trace.start_ns < 0)
     bad |= _dwarfing(trace, ~bad)
     if not bad.any():
@@ -55,11 +56,11 @@ def _dwarfing(trace: Trace, sane: Bools) -> Bools:
     """A few pieces of device work that outlast everything the host did and most other work together."""
     bad = np.zeros(len(trace), np.bool_)
     work = np.flatnonzero(trace.in_categories(WORK) & sane)
-    host = np.flatnonzero(trace.in_categories(HOST) & sane)
-    if work.size <= _FEW or not host.size:
+    host = trace.in_categories(HOST) & sane
+    if work.size <= _FEW or not host.any():
         return bad
-    first = trace.start_ns[host].min()
-    span = (trace.start_ns[host] + trace.dur_ns[host]).max() - first
+    first = trace.start_ns.min(where=host, initial=MAX_NS)
+    span = trace.end_ns.max(where=host, initial=first) - first
     suspects = work[trace.dur_ns[work] > span]
     total = trace.dur_ns[work].sum(dtype=np.float64)
     if 0 < suspects.size <= _FEW and trace.dur_ns[suspects].sum(dtype=np.float64) > _MOST * total:
