@@ -1,6 +1,6 @@
 """Damage traces for as long as told and see that none breaks the analyzer.
 
-    python -m benchmarks.fuzz --minutes 30
+    python -m benchmarks.fuzz --minutes 30 [--whole]
 
 Prints totals; exits with 1 and the damaged file kept when an input broke an invariant of tests/fuzz.
 """
@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.attribution.recipes import export
-from tests.fuzz.invariants import Pipeline, check, read_and_attribute
+from tests.fuzz.invariants import Pipeline, analyze_and_render, check, read_and_attribute
 from tests.fuzz.mutations import MUTATIONS
 from tests.fuzz.seeds import Seed, cut_out, shared_seeds
 
@@ -63,10 +63,12 @@ def main() -> int:
     parser.add_argument(
         "--first", type=int, default=0, help="number of the first input; a run repeats exactly"
     )
+    parser.add_argument("--whole", action="store_true", help="analyze and render too: ten times slower")
     options = parser.parse_args()
+    pipeline = analyze_and_render if options.whole else read_and_attribute
     warnings.simplefilter("error")
     with tempfile.TemporaryDirectory() as folder:
-        return 1 if fuzz(read_and_attribute, options.minutes, options.first, Path(folder)) else 0
+        return 1 if fuzz(pipeline, options.minutes, options.first, Path(folder)) else 0
 
 
 if __name__ == "__main__":

@@ -22,9 +22,11 @@ _BOUNDED_AUTOTUNE = {
     "max_autotune_gemm": True,
     "max_autotune_gemm_backends": "ATEN,TRITON",
     "max_autotune_conv_backends": "ATEN",
+    "benchmark_epilogue_fusion": False,
     "triton.cudagraphs": True,
 }
-"""Inductor's max-autotune without what is slow on a UNet: convolution templates, coordinate descent."""
+"""Inductor's max-autotune without what is slow on a UNet: templates for convolutions, fusions tried one by one,
+coordinate descent."""
 
 
 def set_backends(axes: Axes) -> None:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from types import FrameType
 
+from rich.console import Console
+
+from sdtrace.analysis import Options, build_report
+from sdtrace.analysis.study import study
+from sdtrace.analysis.trace_report import report_on
 from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpTimes, attribute, op_table
 from sdtrace.errors import SdtraceError
+from sdtrace.reader.categories import WORK
+from sdtrace.report.terminal import render_terminal
+from sdtrace.report.write import FORMATS
 from sdtrace.trace import Trace, load_trace
 from tests.fuzz.mutations import Input
 
 Pipeline = Callable[[Path], Trace]
 """Runs on a file all that is to be tested, and returns the trace it read."""
+ROUNDED_US = 0.01
 TIME_LIMIT_S = 20
 """Far more than any of the small inputs takes: what is still running then would run for ever."""
 
@@ -30,6 +40,22 @@ def read_and_attribute(path: Path) -> Trace:
     work = sum(row.self_device_ns for row in rows if row.is_device and not row.is_user_annotation)
     syncs = int(trace.dur_ns[trace.rows({"cuda_sync"})].sum())
     assert ops == work - syncs
+    return trace
+
+
+def analyze_and_render(path: Path) -> Trace:
+    """Read, analyze, and render in every format, as `sdtrace analyze` does."""
+    trace = load_trace(path, FLOP_OPS)
+    options = Options.of(phase=None, op_times="true", rules=None)
+    told = report_on(study(trace, options.rules), options)
+    assert abs(sum(phase.wall_us for phase in told.phases) - told.wall_us) < ROUNDED_US
+    work = trace.dur_ns[trace.rows(WORK)].sum() / 1000
+    assert abs(sum(phase.gpu_us for phase in told.phases) - work) < ROUNDED_US
+    assert abs(sum(category.gpu_us for category in told.categories) - work) < ROUNDED_US
+    report = build_report([told], None)
+    for render in FORMATS.values():
+        render(report, 10)
+    render_terminal(report, Console(file=StringIO(), width=80), 10)
     return trace
 
 

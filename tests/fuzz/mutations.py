@@ -77,7 +77,8 @@ def flip_bits(rng: random.Random, seed: Seed) -> Input:
 def flip_bits_anywhere(rng: random.Random, seed: Seed) -> Input:
     data = bytearray(seed.data())
     data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
-    return Input(bytes(data), 0, len(seed.events) + 1)
+    # A lost brace leaves three pieces of one event: what was before `args`, `args` itself, what comes after.
+    return Input(bytes(data), 0, len(seed.events) + 2)
 
 
 def edit_lines(rng: random.Random, seed: Seed) -> Input:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.invariants import check, read_and_attribute
+from tests.fuzz.invariants import Pipeline, analyze_and_render, check, read_and_attribute
 from tests.fuzz.mutations import MUTATIONS, Input
 from tests.fuzz.seeds import Seed, cut_out, shared_seeds
 
-INPUTS_PER_MUTATION = 600
+INPUTS: dict[Pipeline, int] = {read_and_attribute: 600, analyze_and_render: 120}
+"""For each mutation; the whole analysis with all its renderings takes ten times as long."""
 ALWAYS_READ = {"flip_bits", "edit_lines", "nasty_values", "bad_text", "other_json"}
 
 
@@ -28,14 +29,17 @@ def test_the_pieces_themselves_are_whole_traces(seeds: list[Seed], tmp_path: Pat
         assert check(read_and_attribute, tmp_path / "trace.json", Input(seed.data(), n, n))
 
 
+@pytest.mark.parametrize("pipeline", INPUTS)
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_damage_is_survived_and_counted(name: str, seeds: list[Seed], tmp_path: Path) -> None:
+def test_damage_is_survived_and_counted(
+    name: str, pipeline: Pipeline, seeds: list[Seed], tmp_path: Path
+) -> None:
     read = 0
-    for number in range(INPUTS_PER_MUTATION):
-        rng = random.Random(f"{name} {number}")
+    for number in range(INPUTS[pipeline]):
+        rng = random.Random(f"{pipeline.__name__} {name} {number}")
         given = MUTATIONS[name](rng, rng.choice(seeds))
         try:
-            read += check(read_and_attribute, tmp_path / "trace.json", given)
+            read += check(pipeline, tmp_path / "trace.json", given)
         except Exception as error:
             raise AssertionError(f"{name} {number}: {type(error).__name__}: {error}") from error
-    assert read == INPUTS_PER_MUTATION if name in ALWAYS_READ else read > INPUTS_PER_MUTATION / 2
+    assert read == INPUTS[pipeline] if name in ALWAYS_READ else read > INPUTS[pipeline] / 2
