@@ -13,7 +13,7 @@ from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import row_name, wildcard_names
 from sdtrace.attribution.op_table import RANGE_PADDING_NS
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
-from sdtrace.findings import Culprit, Evidence, Finding, Late, PhaseNumbers, Range, find_all
+from sdtrace.findings import Culprit, Evidence, Finding, Late, PhaseNumbers, Range, Searches, find_all
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
 from sdtrace.phases.queue import SHORT_NS
@@ -71,10 +71,26 @@ def _evidence(found: Study) -> Evidence:
         device_name=str(trace.device.get("name", "")),
         device_major=_major(trace.device),
         autotune_by_pattern=phases.autotune_by_pattern,
+        searches=_searches(found),
         skipped=trace.skipped,
         quarantined=trace.quarantined,
         quarantined_examples=trace.quarantined_examples,
         salvaged=trace.salvaged,
+    )
+
+
+def _searches(found: Study) -> Searches | None:
+    """Convolutions that tried algorithms, where there are any."""
+    told, calls = found.told, found.phases.searches
+    if not calls.size:
+        return None
+    mine = np.isin(told.work.op, calls)
+    return Searches(
+        op=found.trace.names[told.host.name[calls[0]]],
+        calls=len(calls),
+        wall_ns=int(told.host.dur_ns[calls].sum()),
+        launched=int(mine.sum()),
+        gpu_ns=int(found.trace.dur_ns[told.work.row[mine]].sum()),
     )
 
 

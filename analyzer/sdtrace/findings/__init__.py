@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sdtrace.findings import device, host, overhead, quality
-from sdtrace.findings.evidence import Culprit, Evidence, Finding, Late, PhaseNumbers, Range
+from sdtrace.findings.evidence import Culprit, Evidence, Finding, Late, PhaseNumbers, Range, Searches
 
-__all__ = ["Culprit", "Evidence", "Finding", "Late", "PhaseNumbers", "Range", "find_all"]
+__all__ = ["Culprit", "Evidence", "Finding", "Late", "PhaseNumbers", "Range", "Searches", "find_all"]
 
 _ORDER = {"high": 0, "medium": 1, "low": 2, "info": 3}
 

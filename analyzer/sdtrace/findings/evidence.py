@@ -39,6 +39,16 @@ class Range(NamedTuple):
     total_ns: int
 
 
+class Searches(NamedTuple):
+    """Convolutions that tried algorithms: how many, of which op, their wall time and what they launched."""
+
+    op: str
+    calls: int
+    wall_ns: int
+    launched: int
+    gpu_ns: int
+
+
 class Culprit(NamedTuple):
     """An op or a stage that something is charged to, and how much, in nanoseconds."""
 
@@ -93,6 +103,7 @@ class Evidence:
     device_major: int | None = None
     """NVIDIA's compute capability before the point; None when the trace does not tell."""
     autotune_by_pattern: bool = False
+    searches: Searches | None = None
     skipped: int = 0
     quarantined: int = 0
     quarantined_examples: Sequence[str] = ()

@@ -10,12 +10,27 @@ from sdtrace.findings.text import listed, percent, seconds
 
 _MUCH = 0.05
 _SOME_NS = 1_000_000
+_CUDNN = (
+    "cuDNN's benchmark mode (`torch.backends.cudnn.benchmark`)",
+    (
+        "It is paid once for each shape, in every process. Where shapes change, or where it gains too "
+        "little: `torch.backends.cudnn.benchmark = False`."
+    ),
+)
+_MIOPEN = (
+    "MIOpen's search",
+    (
+        "It is paid once for each shape; MIOpen's user database keeps what was found for the next process. "
+        "`MIOPEN_FIND_MODE=FAST` searches less."
+    ),
+)
 
 
 def find(e: Evidence) -> Iterator[Finding]:
     """What overhead there is, what it was, and how to pay less."""
     yield from _overhead(e)
     yield from _autotune(e)
+    yield from _searches(e)
     yield from _late(e)
     yield from _first_calls(e)
 
@@ -54,7 +69,7 @@ def _pay_less(e: Evidence) -> str:
 
 def _autotune(e: Evidence) -> Iterator[Finding]:
     phase = e.phases.get("autotune")
-    if phase is None or phase.wall_ns < _SOME_NS:
+    if phase is None or phase.wall_ns - (e.searches.wall_ns if e.searches else 0) < _SOME_NS:
         return
     flush = _fills(e.autotune_categories)
     flushes = (
@@ -79,6 +94,22 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
         "Tables of device time that include it mislead: use `--phase steady`. The choices are cached: the "
         "next run on the same cache skips this.",
         confidence="likely" if e.autotune_by_pattern else "certain",
+    )
+
+
+def _searches(e: Evidence) -> Iterator[Finding]:
+    if e.searches is None:
+        return
+    op, calls, wall_ns, launched, gpu_ns = e.searches
+    who, advice = _MIOPEN if e.is_amd else _CUDNN
+    yield Finding(
+        "overhead.convolution_search",
+        "medium" if wall_ns > _MUCH * e.wall_ns else "low",
+        f"Convolutions tried their algorithms for {seconds(wall_ns)}",
+        f"{calls} calls of `{op}` launched {launched:,} kernels and fills of {seconds(gpu_ns)} between them, "
+        f"dozens each: {who}. This time counts as autotune.",
+        advice,
+        confidence="likely",
     )
 
 

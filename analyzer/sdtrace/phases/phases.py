@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sdtrace.attribution.host import OP_CATEGORIES
 from sdtrace.attribution.op_table import Attribution
+from sdtrace.phases.convolution_search import convolution_searches
 from sdtrace.phases.first_calls import FirstCalls, find_first_calls
 from sdtrace.phases.heuristics import unmarked_autotune
 from sdtrace.phases.intervals import (
@@ -57,6 +58,8 @@ class Phases:
     first_calls: FirstCalls
     autotune_by_pattern: bool
     """Autotune was told by the pattern of its kernels, because the trace has no spans of it."""
+    searches: Int64s
+    """Host events (indices): convolutions that try algorithms, which is autotune as well."""
 
     def work_mask(self, phase: str) -> Bools:
         """Which pieces of device work were launched in `phase`."""
@@ -76,8 +79,13 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
     trace = told.trace
     spans = find_overhead(trace)
     capture, autotune, compiling = spans.of_all(trace)
-    by_pattern = _paid_once(unmarked_autotune(told, join(capture, autotune, compiling)), iterations)
-    autotune = join(autotune, by_pattern)
+    searches = convolution_searches(told)
+    started = told.host.start_ns[searches]
+    tried = union(started, started + told.host.dur_ns[searches])
+    known = join(capture, autotune, compiling, tried)
+    by_pattern = _paid_once(unmarked_autotune(told, known), iterations)
+    unmarked = join(by_pattern, tried)
+    autotune = join(autotune, unmarked)
     overhead = join(capture, autotune, compiling)
     first_calls = find_first_calls(told, overhead, _end_of_first(iterations))
     slow = first_calls.spans(told.host)
@@ -94,7 +102,7 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
 
     timeline = line((capture, autotune, compiling))
     by_thread = {
-        thread: line((c, join(a, by_pattern), k))
+        thread: line((c, join(a, unmarked), k))
         for thread in _launching_threads(told)
         for c, a, k in (spans.of_thread(trace, thread),)
     }
@@ -107,6 +115,7 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
         spans=spans,
         first_calls=first_calls,
         autotune_by_pattern=total(by_pattern) > 0,
+        searches=searches,
     )
 
 
