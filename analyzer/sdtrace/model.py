@@ -134,6 +134,10 @@ class Kernel(Struct, kw_only=True, frozen=True):
     min_us: float
     max_us: float
     pct: float
+    fused_kind: str | None = None
+    """Of a kernel that Inductor generated: pointwise, reduction, persistent or template."""
+    fused_ops: str | None = None
+    """The ATen ops in its name, with commas between them."""
 
 
 class Category(Struct, kw_only=True, frozen=True):

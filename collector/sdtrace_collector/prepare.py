@@ -25,8 +25,8 @@ _BOUNDED_AUTOTUNE = {
     "benchmark_epilogue_fusion": False,
     "triton.cudagraphs": True,
 }
-"""Inductor's max-autotune without what is slow on a UNet: templates for convolutions, fusions tried one by one,
-coordinate descent."""
+"""Inductor's max-autotune without what is slow on a UNet: templates for convolutions, epilogue fusions tried
+one by one, coordinate descent."""
 
 
 def set_backends(axes: Axes) -> None:

@@ -132,3 +132,20 @@ def test_the_gravest_stand_first() -> None:
     for name in EXPECTED:
         ranks = [order.index(item.severity) for item in reported(name).findings]
         assert ranks == sorted(ranks)
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"), [("h200-bf16_sdpa_eager.cudnn_benchmark.json.xz", True), (EAGER, False)]
+)
+def test_a_saving_of_device_time_says_when_the_host_hides_it(name: str, hidden: bool) -> None:
+    layout = finding(reported(name), "device.layout")
+    assert layout is not None
+    assert ("The host sets the pace" in layout.evidence) == hidden
+
+
+def test_what_inductor_fused_is_told_of_each_kernel() -> None:
+    kernels = reported(COLD_REGIONAL).kernels
+    fused = [row for row in kernels if row.category == "fused_triton"]
+    assert {row.fused_kind for row in fused} == {"pointwise", "persistent"}
+    assert all(row.fused_ops for row in fused)
+    assert not [row for row in kernels if row.fused_kind and row.category != "fused_triton"]

@@ -12,7 +12,8 @@ from sdtrace.analysis.options import Options
 from sdtrace.analysis.study import Study, study
 from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow
-from sdtrace.breakdowns.kernels import category_rows, kernel_rows
+from sdtrace.breakdowns.categories import fused_kind
+from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings.text import seconds
 from sdtrace.phases.facts import block_facts, component_facts
 from sdtrace.phases.intervals import total, union
@@ -243,20 +244,24 @@ def _iteration_note(found: Study, index: int) -> str:
 def _kernels(found: Study, phase: str | None) -> list[model.Kernel]:
     rows = kernel_rows(found.told, found.categorized, found.work_mask(phase))
     whole = sum(row.total_ns for row in rows)
-    return [
-        model.Kernel(
-            name=row.name,
-            short_name=row.short_name,
-            category=row.category,
-            calls=row.calls,
-            total_us=_us(row.total_ns),
-            mean_us=_us(row.total_ns / row.calls),
-            min_us=_us(row.min_ns),
-            max_us=_us(row.max_ns),
-            pct=100 * row.total_ns / whole if whole else 0.0,
-        )
-        for row in rows
-    ]
+    return [_kernel(row, whole) for row in rows]
+
+
+def _kernel(row: KernelRow, whole_ns: int) -> model.Kernel:
+    fused = fused_kind(row.name)
+    return model.Kernel(
+        name=row.name,
+        short_name=row.short_name,
+        category=row.category,
+        calls=row.calls,
+        total_us=_us(row.total_ns),
+        mean_us=_us(row.total_ns / row.calls),
+        min_us=_us(row.min_ns),
+        max_us=_us(row.max_ns),
+        pct=100 * row.total_ns / whole_ns if whole_ns else 0.0,
+        fused_kind=fused.kind if fused else None,
+        fused_ops=", ".join(fused.ops) if fused else None,
+    )
 
 
 def _categories(found: Study, phase: str | None) -> list[model.Category]:

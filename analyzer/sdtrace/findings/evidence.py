@@ -135,6 +135,24 @@ class Evidence:
         return max(0, self.unprofiled_wall_ns - self.per_iteration(self.steady_work_ns))
 
     @property
+    def unprofiled_idle_share(self) -> float:
+        """The share of an iteration that is not device work without the profiler; 1 when it is not told."""
+        if self.unprofiled_idle_ns is None or not self.unprofiled_wall_ns:
+            return 1.0
+        return self.unprofiled_idle_ns / self.unprofiled_wall_ns
+
+    @property
+    def is_host_bound(self) -> bool:
+        """Whether the device waits for launches so much that shorter device work shortens little.
+
+        A third of the time without the profiler; where that is not told, two thirds with it.
+        """
+        waiting = self.steady_idle.get("launch_bound", 0) / max(1, self.steady_span_ns)
+        if self.unprofiled_idle_ns is None:
+            return waiting > 2 / 3
+        return min(waiting, self.unprofiled_idle_share) > 1 / 3
+
+    @property
     def is_compiled(self) -> bool:
         """Whether kernels of Inductor's run in steady state."""
         return any(row.category == "fused_triton" for row in self.steady_categories)

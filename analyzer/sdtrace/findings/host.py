@@ -24,7 +24,7 @@ def _launch_bound(e: Evidence) -> Iterator[Finding]:
     idle = e.steady_idle.get("launch_bound", 0)
     if idle < _MUCH * e.steady_span_ns or not idle:
         return
-    share = min(idle / e.steady_span_ns, _unprofiled_share(e))
+    share = min(idle / e.steady_span_ns, e.unprofiled_idle_share)
     most = listed([culprit.name for culprit in e.launch_bound_culprits])
     yield Finding(
         "host.launch_bound",
@@ -52,13 +52,6 @@ def _launch_less(e: Evidence) -> str:
     return f"Launch less: `torch.compile`, best with {graphs}; larger batches."
 
 
-def _unprofiled_share(e: Evidence) -> float:
-    """The share of an iteration that is not device work without the profiler; 1 when it is not told."""
-    if e.unprofiled_idle_ns is None or not e.unprofiled_wall_ns:
-        return 1.0
-    return e.unprofiled_idle_ns / e.unprofiled_wall_ns
-
-
 def _survives(e: Evidence) -> str:
     """Whether the conclusion holds without the profiler, which slows the host and not the device."""
     if e.unprofiled_idle_ns is None or e.unprofiled_wall_ns is None:
@@ -67,7 +60,7 @@ def _survives(e: Evidence) -> str:
             "by how much, this trace does not tell."
         )
     whole = seconds(e.unprofiled_wall_ns)
-    if _unprofiled_share(e) < _SOME:
+    if e.unprofiled_idle_share < _SOME:
         work = seconds(e.per_iteration(e.steady_work_ns))
         return f"Without the profiler it is gone: {whole} an iteration, {work} of it work."
     share = percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns)
