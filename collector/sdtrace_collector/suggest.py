@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import takewhile
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """' (did you mean X?)' when some known name is close to `name`, else nothing."""
-    nearest = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    """' (did you mean X?)' when some known name is close to `name`, else nothing.
+
+    Of several that are close it takes the one that begins most like `name`.
+    """
+    close = get_close_matches(name, list(known), cutoff=0.5)
+    if not close:
+        return ""
+    return f" (did you mean {max(close, key=lambda one: _common_start(name, one))!r}?)"
+
+
+def _common_start(a: str, b: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))

@@ -75,6 +75,7 @@ def test_an_unknown_value_names_the_valid_ones() -> None:
 
 def test_an_unknown_model_names_the_nearest() -> None:
     assert "did you mean 'sdxl'" in said("--variant", "bf16", "--model", "sdx")
+    assert "did you mean 'sd15'" in said("--variant", "bf16", "--model", "sd16")
 
 
 def test_a_path_that_is_no_folder_is_not_taken_for_a_hub_id() -> None:
