@@ -28,6 +28,17 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     assert max(len(line) for line in _printed(sample.compared(), width).splitlines()) <= width
 
 
+def test_wrapped_sentences_are_whole_and_end_without_blanks() -> None:
+    evidence = "words of several lengths, so that lines break at all widths " * 6
+    finding = replace(sample.cold().findings[0], evidence=evidence)
+    for width in range(40, 90):
+        text = _printed(sample.report(replace(sample.cold(), findings=[finding])), width)
+        lines = [line for line in text.splitlines() if "words" in line or "lengths" in line]
+        assert len(lines) > 3
+        assert [line for line in lines if line != line.rstrip()] == []
+        assert " ".join(evidence.split()) in " ".join(text.split())
+
+
 def test_no_character_from_a_name_reaches_the_terminal_as_a_command() -> None:
     assert not CONTROLS & set(_printed(sample.report()))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +24,7 @@ _SEVERITIES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "d
 _NARROWEST_NAME = 26
 _WIDEST_NAME = 70
 _GAP = 2
+_INDENT = 3
 _ASCII = str.maketrans(
     {"\u00b5": "u", "\u2013": "-", "\u2026": "~", "\u00d7": "x", "\u2192": ">", "\u201c": '"', "\u201d": '"'}
 )
@@ -87,7 +87,7 @@ class _Page:
     def finding(self, number: int, finding: Finding) -> None:
         title = self.text(f"{number}. {finding.severity}  ", _SEVERITIES[finding.severity])
         title.append_text(self.prose(finding.title, "bold"))
-        self.console.print(title)
+        self.paragraph(title)
         saving = "" if finding.saving_us is None else f"saves {units.duration(finding.saving_us)}, "
         below = [
             (finding.evidence, ""),
@@ -95,7 +95,7 @@ class _Page:
             (f"{saving}{finding.confidence}", "dim"),
         ]
         for text, style in below:
-            self.console.print(Padding(self.prose(text, style), (0, 0, 0, 3)))
+            self.paragraph(self.prose(text, style), _INDENT)
         self.console.print()
 
     def section(self, section: Section) -> None:
@@ -145,7 +145,13 @@ class _Page:
         return self.prose(text) if kind is Kind.PROSE else self.text(text)
 
     def line(self, text: str, style: str = "") -> None:
-        self.console.print(self.prose(text, style))
+        self.paragraph(self.prose(text, style))
+
+    def paragraph(self, text: Text, indent: int = 0) -> None:
+        """Wrapped, without the blanks at the ends of lines that would be copied along."""
+        for line in text.wrap(self.console, self.console.width - indent):
+            line.rstrip()
+            self.console.print(Text(" " * indent).append_text(line), no_wrap=True)
 
     def prose(self, text: str, style: str = "") -> Text:
         """A sentence, its backticks gone and what they held in bold."""
