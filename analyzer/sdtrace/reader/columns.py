@@ -101,9 +101,7 @@ def from_rows(rows: list[tuple[int, int, int, int, int, int, int]]) -> EventColu
 
 
 def concatenate(parts: list[EventColumns]) -> EventColumns:
-    """Columns one after the other."""
-    if not parts:
-        return from_rows([])
+    """Columns one after the other; at least one."""
     head, start_ns, dur_ns, external_id, correlation, nbytes, args = (
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
