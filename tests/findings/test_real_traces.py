@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from typing import Any
+
 import pytest
 
 from tests.analysis.reference import COLD, EAGER, GRAPHS, STACK, WARM, finding, reported
+from tests.shared import shared_trace
 
 COLD_REGIONAL = "h200-bf16_sdpa_regional.cold.json.gz"
 SMALL_GRAPHS = "h200-bf16_sdpa_cudagraphs.json"
@@ -31,7 +36,7 @@ EXPECTED = {
         *{"device.layout", "device.small_kernels", "trace.ranges"},
     },
     f"{OTHER}tracelens_xdit_sd35_mi300x": {"host.launch_bound", "trace.ranges"},
-    f"{OTHER}hta_cudagraph_training_a100": set(),
+    f"{OTHER}hta_cudagraph_training_a100": {"device.gaps", "device.collectives"},
     f"{OTHER}hta_ns_resolution_v100": {"device.float32"},
     f"{OTHER}hta_cpu_only": {"trace.no_device_work"},
     f"{OTHER}tracelens_vllm_decode_graph_rocm": set(),
@@ -149,3 +154,27 @@ def test_what_inductor_fused_is_told_of_each_kernel() -> None:
     assert {row.fused_kind for row in fused} == {"pointwise", "persistent"}
     assert all(row.fused_ops for row in fused)
     assert not [row for row in kernels if row.fused_kind and row.category != "fused_triton"]
+
+
+def exposed_ns(events: list[dict[str, Any]]) -> int:
+    """Time in which a collective runs and no other device work, by a sweep over all beginnings and ends."""
+    edges: list[tuple[int, int, bool]] = []
+    for event in events:
+        if event.get("cat") in {"kernel", "gpu_memcpy", "gpu_memset"}:
+            start, is_talk = round(1000 * event["ts"]), event["name"].startswith("nccl")
+            edges += [(start, 1, is_talk), (start + round(1000 * event["dur"]), -1, is_talk)]
+    running, last, result = {True: 0, False: 0}, 0, 0
+    for at, step, is_talk in sorted(edges):
+        result += (at - last) * (running[True] > 0 and not running[False])
+        running[is_talk] += step
+        last = at
+    return result
+
+
+def test_communication_that_nothing_hides_equals_a_sweep_over_the_file() -> None:
+    path = shared_trace(f"{OTHER}hta_cudagraph_training_a100.json.gz")
+    events = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
+    report = reported(f"{OTHER}hta_cudagraph_training_a100")
+    found = finding(report, "device.collectives")
+    assert found is not None
+    assert found.saving_us == pytest.approx(exposed_ns(events) / 1000 / len(report.iterations), abs=0.01)

@@ -181,3 +181,50 @@ def test_events_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     broken = {"ph": "X", "cat": "cpu_op", "name": "aten::mm", "pid": 1, "tid": 1, "ts": "soon", "dur": 1}
     found = report_of(tmp_path / "t.json", [*images(GEMM), broken])
     assert "trace.skipped" in found
+
+
+def talking(offset: int, count: int = 3) -> list[Event]:
+    """An all-reduce of 100 us an iteration on a stream of its own, `offset` after the matmul begins."""
+    events: list[Event] = []
+    for n in range(count):
+        at = n * period(1) + 12 * US + offset
+        events += [call("cudaLaunchKernel", at - US, US // 2, 900 + n)]
+        events += [kernel("ncclDevKernel_AllReduce_Sum_bf16_RING_LL", at, 100 * US, 900 + n, stream=9)]
+    return events
+
+
+@pytest.mark.parametrize(("offset", "exposed"), [(15 * US, "15 %"), (30 * US, "30 %")])
+def test_how_much_of_communication_nothing_hides(offset: int, exposed: str, tmp_path: Path) -> None:
+    found = report_of(tmp_path / "t.json", [*images(GEMM), *talking(offset)])["device.collectives"]
+    assert found.severity == "medium"
+    assert f"{exposed} has no other work beside it" in found.evidence
+    assert found.saving_us == pytest.approx(offset / US)
+
+
+def test_communication_beside_other_work_is_no_problem(tmp_path: Path) -> None:
+    found = report_of(tmp_path / "t.json", [*images(GEMM), *talking(0)])["device.collectives"]
+    assert (found.severity, found.saving_us) == ("info", None)
+
+
+def queued(gap: int, count: int = 20) -> list[Event]:
+    """Iterations whose kernels are all launched at once and run with `gap` between them."""
+    events: list[Event] = []
+    for n in range(3):
+        lasts = count * (20 * US + gap) + 20 * US
+        start = n * lasts
+        events.append(host("image", start, lasts - US, "user_annotation"))
+        for place in range(count):
+            number = 100 * n + place + 1
+            events.append(call("cudaLaunchKernel", start + (place + 1) * US // 4, US // 8, number))
+            events.append(kernel(GEMM, start + 10 * US + place * (20 * US + gap), 20 * US, number))
+    return events
+
+
+def test_gaps_in_queued_work_are_told_short_or_long(tmp_path: Path) -> None:
+    short = report_of(tmp_path / "short.json", queued(2 * US))["device.gaps"]
+    assert (short.severity, short.confidence) == ("low", "likely")
+    assert "57 gaps of 2.00 us" in short.evidence
+    long = report_of(tmp_path / "long.json", queued(100 * US))["device.gaps"]
+    assert long.severity == "high"
+    assert "57 gaps of 100 us" in long.evidence
+    assert "device.gaps" not in report_of(tmp_path / "none.json", queued(US // 2))

@@ -13,8 +13,19 @@ from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import row_name, wildcard_names
 from sdtrace.attribution.op_table import RANGE_PADDING_NS
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
-from sdtrace.findings import Culprit, Evidence, Finding, Late, PhaseNumbers, Range, Searches, find_all
+from sdtrace.findings import (
+    Collectives,
+    Culprit,
+    Evidence,
+    Finding,
+    Late,
+    PhaseNumbers,
+    Range,
+    Searches,
+    find_all,
+)
 from sdtrace.phases.compile_stages import without_twins
+from sdtrace.phases.intervals import subtract, total, union
 from sdtrace.phases.phases import wall
 from sdtrace.phases.queue import SHORT_NS
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, PHASES, STEADY
@@ -41,6 +52,7 @@ def _evidence(found: Study) -> Evidence:
     steady = phases.work_mask(STEADY)
     kernels = trace.in_categories({"kernel"})[told.work.row] & steady
     idle_mask = found.idle_mask(STEADY)
+    idle = found.idle.causes(idle_mask)
     return Evidence(
         wall_ns=end - start,
         phases=numbers,
@@ -57,7 +69,9 @@ def _evidence(found: Study) -> Evidence:
         late_overhead=_late_overhead(found),
         first_calls=_first_calls(found),
         first_calls_ns=int(phases.first_calls.excess_ns.sum()),
-        steady_idle={cause.cause: cause.ns for cause in found.idle.causes(idle_mask)},
+        steady_idle={cause.cause: cause.ns for cause in idle},
+        device_gaps=sum(cause.gaps for cause in idle if cause.cause == "device_gap"),
+        collectives=_collectives(found),
         sync_culprits=[Culprit(name, ns) for name, ns in found.idle.sync_ops(idle_mask)[:_CULPRITS]],
         launch_bound_culprits=[
             Culprit(name, ns) for name, ns in found.idle.launch_bound_ops(idle_mask)[:_CULPRITS]
@@ -77,6 +91,20 @@ def _evidence(found: Study) -> Evidence:
         quarantined_examples=trace.quarantined_examples,
         salvaged=trace.salvaged,
     )
+
+
+def _collectives(found: Study) -> Collectives | None:
+    """Steady communication, and what of it nothing hides."""
+    trace, row = found.trace, found.told.work.row
+    steady = found.phases.work_mask(STEADY)
+    talks = np.array([name == "collective" for name in found.categorized.categories], np.bool_)
+    is_talk = talks[found.categorized.code] & steady
+    if not is_talk.any():
+        return None
+    mine, others = row[is_talk], row[steady & ~is_talk]
+    covered = union(trace.start_ns[mine], trace.end_ns[mine])
+    exposed = subtract(covered, union(trace.start_ns[others], trace.end_ns[others]))
+    return Collectives(int(trace.dur_ns[mine].sum()), total(covered), total(exposed))
 
 
 def _searches(found: Study) -> Searches | None:

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 from sdtrace.findings import device, host, overhead, quality
-from sdtrace.findings.evidence import Culprit, Evidence, Finding, Late, PhaseNumbers, Range, Searches
+from sdtrace.findings.evidence import (
+    Collectives,
+    Culprit,
+    Evidence,
+    Finding,
+    Late,
+    PhaseNumbers,
+    Range,
+    Searches,
+)
 
-__all__ = ["Culprit", "Evidence", "Finding", "Late", "PhaseNumbers", "Range", "Searches", "find_all"]
+__all__ = [
+    "Collectives",
+    "Culprit",
+    "Evidence",
+    "Finding",
+    "Late",
+    "PhaseNumbers",
+    "Range",
+    "Searches",
+    "find_all",
+]
 
 _ORDER = {"high": 0, "medium": 1, "low": 2, "info": 3}
 

@@ -18,12 +18,13 @@ _SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
 _FP32_ATTENTION = re.compile(r"_f32_|<float,|float32|fp32")
 _TENSOR_CORE_GAIN = 4
 _SHARE = 5.0
+_EXPOSED = 0.05
 _VOLTA = _TENSOR_CORES_SINCE = 7
 
 
 def find(e: Evidence) -> Iterator[Finding]:
     """What the kernels themselves give away."""
-    for part in (_float32, _unfused_attention, _slow_attention, _layout, _small):
+    for part in (_float32, _unfused_attention, _slow_attention, _layout, _small, _collectives):
         for finding in part(e):
             yield _hidden(finding) if e.is_host_bound and finding.saving_ns else finding
 
@@ -156,6 +157,29 @@ def _small(e: Evidence) -> Iterator[Finding]:
         '(`mode="reduce-overhead"`).'
         if e.is_compiled
         else "Fuse them with `torch.compile`, or launch many at once from a CUDA graph.",
+    )
+
+
+def _collectives(e: Evidence) -> Iterator[Finding]:
+    if e.collectives is None or e.steady_share(e.collectives.work_ns) < _SHARE:
+        return
+    work_ns, covered_ns, exposed_ns = e.collectives
+    severe = exposed_ns > _EXPOSED * e.steady_span_ns
+    yield Finding(
+        "device.collectives",
+        "medium" if severe else "info",
+        "Devices talk to one another while nothing else runs"
+        if severe
+        else "Communication between devices runs beside other work",
+        f"Collectives take {percent(work_ns, e.steady_work_ns)} of steady device time. Of what they cover, "
+        f"{percent(exposed_ns, covered_ns)} has no other work beside it: "
+        f"{percent(exposed_ns, e.steady_span_ns)} of steady time.",
+        "A collective lasts until the slowest rank arrives: compare the ranks' traces first. Then overlap it "
+        "with computing, or send less."
+        if severe
+        else "It costs little time of its own; it may slow what runs beside it.",
+        saving_ns=e.per_iteration(exposed_ns) if severe else None,
+        confidence="likely",
     )
 
 

@@ -39,6 +39,15 @@ class Range(NamedTuple):
     total_ns: int
 
 
+class Collectives(NamedTuple):
+    """Steady communication between devices, in nanoseconds: as kernels sum up, as time covered, and the
+    part of that time in which nothing else ran."""
+
+    work_ns: int
+    covered_ns: int
+    exposed_ns: int
+
+
 class Searches(NamedTuple):
     """Convolutions that tried algorithms: how many, of which op, their wall time and what they launched."""
 
@@ -89,6 +98,9 @@ class Evidence:
     first_calls_ns: int = 0
     steady_idle: Mapping[str, int] = field(default_factory=dict)
     """Idle time by cause within steady state."""
+    device_gaps: int = 0
+    """Gaps of the cause `device_gap` in it."""
+    collectives: Collectives | None = None
     sync_culprits: Sequence[Culprit] = ()
     launch_bound_culprits: Sequence[Culprit] = ()
     graph_replayed_ns: int = 0

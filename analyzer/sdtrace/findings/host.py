@@ -9,6 +9,9 @@ from sdtrace.findings.text import listed, percent, seconds
 
 _MUCH = 0.15
 _SOME = 0.02
+_GAPS_MATTER = 0.05
+_START_NS = 5_000
+"""Between pieces of queued work the hardware itself takes one or two microseconds."""
 
 
 def find(e: Evidence) -> Iterator[Finding]:
@@ -16,6 +19,7 @@ def find(e: Evidence) -> Iterator[Finding]:
     yield from _launch_bound(e)
     yield from _sync(e)
     yield from _data_wait(e)
+    yield from _gaps(e)
     yield from _stall(e)
     yield from _profiler(e)
 
@@ -108,6 +112,33 @@ def _data_wait(e: Evidence) -> Iterator[Finding]:
         saving_ns=_saving(e, idle),
         confidence="likely",
     )
+
+
+def _gaps(e: Evidence) -> Iterator[Finding]:
+    idle = e.steady_idle.get("device_gap", 0)
+    if idle < _GAPS_MATTER * e.steady_span_ns or not e.device_gaps:
+        return
+    share, mean = percent(idle, e.steady_span_ns), idle / e.device_gaps
+    evidence = f"{share} of steady time, in {e.device_gaps:,} gaps of {seconds(mean)} on average."
+    if mean < _START_NS:
+        yield Finding(
+            "device.gaps",
+            "low",
+            "Starting one piece of queued work after the other adds up",
+            evidence,
+            "Fewer, larger kernels: fuse more, make larger batches.",
+            confidence="likely",
+        )
+    else:
+        yield Finding(
+            "device.gaps",
+            "high" if idle > e.steady_span_ns / 3 else "medium",
+            "The device stands still although work is queued on it",
+            f"{evidence} The host had launched what comes next.",
+            "Look at what begins after these gaps: it waits on the device, for an event of another stream, "
+            "for another device or rank, or for a copy. `sdtrace open` shows the gaps.",
+            confidence="likely",
+        )
 
 
 def _stall(e: Evidence) -> Iterator[Finding]:
