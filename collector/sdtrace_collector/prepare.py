@@ -13,20 +13,12 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from sdtrace_collector.compiling import compile_parts
+from sdtrace_collector.group_norm import normalize_by_channel
 from sdtrace_collector.models import denoiser_name, modules_of
 from sdtrace_collector.variants import Axes
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-_BOUNDED_AUTOTUNE = {
-    "max_autotune_gemm": True,
-    "max_autotune_gemm_backends": "ATEN,TRITON",
-    "max_autotune_conv_backends": "ATEN",
-    "benchmark_epilogue_fusion": False,
-    "triton.cudagraphs": True,
-}
-"""Inductor's max-autotune without what is slow on a UNet: templates for convolutions, epilogue fusions tried
-one by one, coordinate descent."""
 
 
 def set_backends(axes: Axes) -> None:
@@ -51,12 +43,15 @@ def prepare(pipe: Any, axes: Axes) -> None:
     if axes.memory_format == "channels_last":
         denoiser.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
+    if axes.group_norm == "by_channel":
+        normalize_by_channel(denoiser)
+        normalize_by_channel(pipe.vae)
     if axes.timesteps == "host":
         _keep_timesteps_on_host(pipe.scheduler)
     for module in modules_of(pipe).values():
         module.requires_grad_(axes.grad_mode == "grad")
     if axes.compiled:
-        _compile(pipe, denoiser, axes)
+        compile_parts(pipe, denoiser, axes)
 
 
 def _keep_timesteps_on_host(scheduler: Any) -> None:
@@ -99,45 +94,6 @@ def caller(pipe: Any, axes: Axes) -> Callable[..., Any]:
     if axes.attention == "unfused" and not _is_unet(getattr(pipe, denoiser_name(pipe))):
         call = _with_math_attention(call)
     return call
-
-
-def _compile(pipe: Any, denoiser: Any, axes: Axes) -> None:
-    if axes.compile == "regional":
-        if not getattr(denoiser, "_repeated_blocks", None):
-            denoiser._repeated_blocks = [type(denoiser.transformer_blocks[0]).__name__]
-        denoiser.compile_repeated_blocks(dynamic=False)
-    else:
-        denoiser.compile(**_mode(axes))
-    if axes.compile_vae == "on":
-        pipe.vae.decoder.compile(**_mode(axes))
-    if axes.cudagraphs:
-        for module in (denoiser, pipe.vae.decoder):
-            _mark_steps(module)
-
-
-def _mode(axes: Axes) -> dict[str, Any]:
-    if axes.compile == "max-autotune":
-        return {"options": _BOUNDED_AUTOTUNE}
-    return {"mode": None if axes.compile in ("default", "regional") else axes.compile}
-
-
-def _mark_steps(module: torch.nn.Module) -> None:
-    """Every call of compiled code begins a CUDA graph step: the outputs of the one before may be overwritten.
-
-    Safe here: guidance and denormalization copy out of the graph's memory before the next call.
-    """
-    compiled = module._compiled_call_impl
-    if compiled is None:
-        return
-
-    mark_step: Any = torch.compiler.cudagraph_mark_step_begin
-
-    @wraps(compiled)
-    def step(*args: Any, **kwargs: Any) -> Any:
-        mark_step()
-        return compiled(*args, **kwargs)
-
-    module._compiled_call_impl = step
 
 
 def _with_math_attention(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""Variants: named points on ten axes, as data.
+"""Variants: named points on twelve axes, as data.
 
 A variant is the base `fp32_eager` with some axes moved. Everything else in the collector reads the axes;
 nothing asks for a variant by its name.
@@ -42,6 +42,12 @@ AXES: Final = (
     ),
     Axis("fused_qkv", ("off", "on"), "one matmul for Q, K and V"),
     Axis("compile_vae", ("off", "on"), "the VAE's decoder compiled as the denoiser is"),
+    Axis("compile_text_encoder", ("off", "on"), "the text encoders compiled, in default mode"),
+    Axis(
+        "group_norm",
+        ("module", "by_channel"),
+        "group norms as torch has them, or as one multiply-add that keeps NHWC tensors NHWC",
+    ),
     Axis(
         "timesteps",
         ("device", "host"),
@@ -68,6 +74,8 @@ class Axes:
     tf32: str = "default"
     fused_qkv: str = "off"
     compile_vae: str = "off"
+    compile_text_encoder: str = "off"
+    group_norm: str = "module"
     timesteps: str = "device"
     cudnn_benchmark: str = "off"
 
@@ -104,6 +112,8 @@ _FASTEST = replace(
     memory_format="channels_last",
     fused_qkv="on",
     compile_vae="on",
+    compile_text_encoder="on",
+    group_norm="by_channel",
     timesteps="host",
 )
 
@@ -148,8 +158,9 @@ def move(axes: Axes, settings: Mapping[str, str]) -> Axes:
     for name, value in settings.items():
         _check_value(name, value)
     moved = replace(axes, **settings)
-    if moved.compile_vae == "on" and not moved.compiled:
-        raise UsageError("compile_vae=on without compilation: set compile=default too, or another mode")
+    for part in ("compile_vae", "compile_text_encoder"):
+        if getattr(moved, part) == "on" and not moved.compiled:
+            raise UsageError(f"{part}=on without compilation: set compile=default too, or another mode")
     if moved.fused_qkv == "on" and moved.attention == "unfused":
         raise UsageError("fused_qkv=on with unfused attention: set attention=sdpa too")
     return moved

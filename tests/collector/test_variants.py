@@ -96,7 +96,9 @@ def test_what_cannot_be_run_is_refused_with_a_way_out(arguments: tuple[str, ...]
     assert part in said(*arguments)
 
 
-@pytest.mark.parametrize("settings", [{"compile_vae": "on"}, {"fused_qkv": "on"}])
+@pytest.mark.parametrize(
+    "settings", [{"compile_vae": "on"}, {"compile_text_encoder": "on"}, {"fused_qkv": "on"}]
+)
 def test_combinations_that_would_do_nothing_are_refused(settings: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=r"set .* too"):
         adjusted(find_variant("fp32_eager"), settings)

@@ -1,0 +1,70 @@
+"""torch.compile of a pipeline's parts, as a variant has it. Nothing is compiled before the first call."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any
+
+import torch
+
+from sdtrace_collector.models import text_encoders_of
+from sdtrace_collector.variants import Axes
+
+_BOUNDED_AUTOTUNE = {
+    "max_autotune_gemm": True,
+    "max_autotune_gemm_backends": "ATEN,TRITON",
+    "max_autotune_conv_backends": "ATEN",
+    "benchmark_epilogue_fusion": True,
+    "test_configs.autotune_choice_desc_regex": r"^(?!.*BLOCK_K=(16|32)\b)",
+    "triton.cudagraphs": True,
+}
+"""Inductor's max-autotune without what takes longest on a UNet and gains nothing: templates for convolutions,
+coordinate descent, and GEMM tiles shallower than 64, too shallow for a GPU's 16-bit matrix units. Epilogues
+are tried because Inductor then compiles the candidates of all GEMMs side by side, and else one GEMM after
+another."""
+
+
+def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
+    """Compiles the denoiser and, where the variant says so, the VAE's decoder and the text encoders.
+
+    The text encoders go without CUDA graphs: the pipeline holds what one returns while it calls the next.
+    """
+    if axes.compile == "regional":
+        if not getattr(denoiser, "_repeated_blocks", None):
+            denoiser._repeated_blocks = [type(denoiser.transformer_blocks[0]).__name__]
+        denoiser.compile_repeated_blocks(dynamic=False)
+    else:
+        denoiser.compile(**_mode(axes))
+    if axes.compile_vae == "on":
+        pipe.vae.decoder.compile(**_mode(axes))
+    if axes.compile_text_encoder == "on":
+        for encoder in text_encoders_of(pipe):
+            encoder.compile()
+    if axes.cudagraphs:
+        for module in (denoiser, pipe.vae.decoder):
+            _mark_steps(module)
+
+
+def _mode(axes: Axes) -> dict[str, Any]:
+    if axes.compile == "max-autotune":
+        return {"options": _BOUNDED_AUTOTUNE}
+    return {"mode": None if axes.compile in ("default", "regional") else axes.compile}
+
+
+def _mark_steps(module: torch.nn.Module) -> None:
+    """Every call of compiled code begins a CUDA graph step: the outputs of the one before may be overwritten.
+
+    Safe here: guidance and denormalization copy out of the graph's memory before the next call.
+    """
+    compiled = module._compiled_call_impl
+    if compiled is None:
+        return
+
+    mark_step: Any = torch.compiler.cudagraph_mark_step_begin
+
+    @wraps(compiled)
+    def step(*args: Any, **kwargs: Any) -> Any:
+        mark_step()
+        return compiled(*args, **kwargs)
+
+    module._compiled_call_impl = step
