@@ -15,19 +15,23 @@ _BOUNDED_AUTOTUNE = {
     "max_autotune_gemm_backends": "ATEN,TRITON",
     "max_autotune_conv_backends": "ATEN",
     "benchmark_epilogue_fusion": True,
+    "epilogue_fusion": False,
+    "prologue_fusion": False,
     "test_configs.autotune_choice_desc_regex": r"^(?!.*BLOCK_K=(16|32)\b)",
     "triton.cudagraphs": True,
 }
-"""Inductor's max-autotune without what takes longest on a UNet and gains nothing: templates for convolutions,
-coordinate descent, and GEMM tiles shallower than 64, too shallow for a GPU's 16-bit matrix units. Epilogues
-are tried because Inductor then compiles the candidates of all GEMMs side by side, and else one GEMM after
-another."""
+"""Inductor's max-autotune without what takes minutes on a UNet: templates for convolutions, GEMM tiles less
+than 64 deep (too shallow for 16-bit matrix units), and fusing each of some 180 GEMMs with its neighbors to
+time that too. `benchmark_epilogue_fusion` then does one thing only: the candidates of all GEMMs are compiled
+side by side, and else one GEMM after another."""
 
 
 def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
     """Compiles the denoiser and, where the variant says so, the VAE's decoder and the text encoders.
 
-    The text encoders go without CUDA graphs: the pipeline holds what one returns while it calls the next.
+    With CUDA graphs, each call of denoiser or VAE may overwrite what the one before returned: guidance and
+    denormalization copy that first. Text encoders may not: the pipeline holds what one returns while it
+    calls the next.
     """
     if axes.compile == "regional":
         if not getattr(denoiser, "_repeated_blocks", None):
@@ -39,7 +43,7 @@ def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
         pipe.vae.decoder.compile(**_mode(axes))
     if axes.compile_text_encoder == "on":
         for encoder in text_encoders_of(pipe):
-            encoder.compile()
+            encoder.compile(**_mode(axes))
     if axes.cudagraphs:
         for module in (denoiser, pipe.vae.decoder):
             _mark_steps(module)
@@ -52,10 +56,7 @@ def _mode(axes: Axes) -> dict[str, Any]:
 
 
 def _mark_steps(module: torch.nn.Module) -> None:
-    """Every call of compiled code begins a CUDA graph step: the outputs of the one before may be overwritten.
-
-    Safe here: guidance and denormalization copy out of the graph's memory before the next call.
-    """
+    """Every call of compiled code begins a CUDA graph step: outputs of those before may be overwritten."""
     compiled = module._compiled_call_impl
     if compiled is None:
         return

@@ -33,7 +33,7 @@ AXES: Final = (
     Axis(
         "compile",
         ("none", "default", "reduce-overhead", "max-autotune", "regional"),
-        "torch.compile of the denoiser; max-autotune tunes GEMMs alone, regional the repeated blocks",
+        "torch.compile of the denoiser; max-autotune tries GEMM kernels, regional takes the repeated blocks",
     ),
     Axis("grad_mode", ("no_grad", "inference_mode", "grad"), "what surrounds the pipeline's call"),
     Axis("memory_format", ("contiguous", "channels_last"), "NCHW or NHWC, denoiser and VAE"),
@@ -42,7 +42,7 @@ AXES: Final = (
     ),
     Axis("fused_qkv", ("off", "on"), "one matmul for Q, K and V"),
     Axis("compile_vae", ("off", "on"), "the VAE's decoder compiled as the denoiser is"),
-    Axis("compile_text_encoder", ("off", "on"), "the text encoders compiled, in default mode"),
+    Axis("compile_text_encoder", ("off", "on"), "the text encoders compiled as the denoiser is"),
     Axis(
         "group_norm",
         ("module", "by_channel"),

@@ -115,7 +115,9 @@ def test_compiled_concatenations_keep_the_layout_of_what_they_join(
 ) -> None:
     norm = nn.GroupNorm(8, 32)
     network = Joined(GroupNormByChannel.of(norm) if by_channel else norm)
-    network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    network.eval().requires_grad_(False)
+    for convolution in (network.left, network.right, network.out):
+        convolution.weight.data = convolution.weight.data.contiguous(memory_format=torch.channels_last)
     network.compile()
     network(torch.randn(2, 16, 8, 8).to(memory_format=torch.channels_last))
     assert layouts
