@@ -9,8 +9,8 @@ from torch import nn
 class GroupNormByChannel(nn.GroupNorm):
     """`nn.GroupNorm`, computed as one multiply-add with a scale and a shift for each channel.
 
-    Mean and variance are those of Wu and He, "Group Normalization" (2018), eq. 2 and 3, in float32, the
-    variance as the mean square less the square of the mean, so that both come of one pass.
+    The mean and the mean square are taken of each channel, in float32, and joined into those of its group;
+    the variance is their difference, as in Wu and He, "Group Normalization" (2018), eq. 2 and 3, rewritten.
     torch's own decomposition reshapes the input to (N, groups, channels / group, pixels). Compiled, that
     costs channels_last tensors twice: each group is read in strides of all channels, and a tensor not yet
     laid out (the concatenations of a UNet) is laid out NCHW for it.
@@ -29,23 +29,19 @@ class GroupNormByChannel(nn.GroupNorm):
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - nn.GroupNorm's own name for it
         """Normalizes (N, C, *) of any floating dtype; the result has its shape, dtype and layout."""
         batch, channels = input.shape[:2]
+        places = tuple(range(2, input.dim()))
         values = input.float()
-        mean = self._of_groups(values)
-        variance = self._of_groups(values * values) - mean * mean
+        mean = self._of_groups(values.mean(places))
+        variance = self._of_groups((values * values).mean(places)) - mean * mean
         factor = variance.clamp_min(0).add(self.eps).rsqrt()
         scale = factor * self.weight.float().view(self.num_groups, -1)
         shift = self.bias.float().view(self.num_groups, -1) - mean * scale
-        each_channel = (batch, channels, *(1,) * (input.dim() - 2))
+        each_channel = (batch, channels, *(1 for _ in places))
         return torch.addcmul(shift.view(each_channel), values, scale.view(each_channel)).to(input.dtype)
 
-    def _of_groups(self, values: torch.Tensor) -> torch.Tensor:
-        """Means (N, groups, 1) of (N, C, *): along the last row of places for each channel, then of those.
-
-        Two steps, each one kernel when compiled: the first has a channel's neighbors beside it in memory.
-        """
-        of_rows = values.movedim(1, -1).mean(-2)
-        of_groups = of_rows.reshape(len(values), -1, self.num_groups, values.shape[1] // self.num_groups)
-        return of_groups.mean((1, 3)).unsqueeze(-1)
+    def _of_groups(self, means: torch.Tensor) -> torch.Tensor:
+        """(N, groups, 1) from the means of each channel (N, C)."""
+        return means.view(len(means), self.num_groups, -1).mean(-1, keepdim=True)
 
 
 def normalize_by_channel(network: nn.Module) -> None:

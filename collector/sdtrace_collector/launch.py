@@ -59,7 +59,10 @@ def run_variant(spec: Spec, target: Target, on_stage: Callable[[Stage], None]) -
 
 @contextmanager
 def _worker(spec: Spec, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A running worker that has its orders. At the end, it and all that it started are gone."""
+    """A running worker that has its orders. At the end, it and all that it started are gone.
+
+    Its stdin stays open meanwhile: it ends with us, should we be killed.
+    """
     environment = dict(os.environ)
     if spec.cold:
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(Path(spec.scratch, "inductor"))
@@ -75,16 +78,19 @@ def _worker(spec: Spec, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         )
     try:
         if process.stdin is not None:
-            with suppress(BrokenPipeError), process.stdin as stdin:
-                stdin.write(msgspec.json.encode(spec))
+            with suppress(BrokenPipeError):
+                process.stdin.write(msgspec.json.encode(spec) + b"\n")
+                process.stdin.flush()
         yield process
     finally:
         _end(process)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,12 +1,14 @@
 """The process that imports torch: reads one `Spec` from stdin, writes `Event`s to stdout, the rest to stderr.
 
-Run by the command as `python -m sdtrace_collector.worker`.
+Run by the command as `python -m sdtrace_collector.worker`. stdin stays open as long as the command lives.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import traceback
 from types import TracebackType
 
@@ -29,10 +31,19 @@ def main() -> None:
         tell(explain(error))
 
     sys.excepthook = report
-    spec = msgspec.json.decode(sys.stdin.buffer.read(), type=Spec)
+    spec = msgspec.json.decode(sys.stdin.buffer.readline(), type=Spec)
+    threading.Thread(target=_end_with_the_command, daemon=True).start()
     from sdtrace_collector.run import run  # noqa: PLC0415 - so that a missing torch is reported like all else
 
     run(spec, tell)
+
+
+def _end_with_the_command() -> None:
+    """Waits for the end of stdin: nobody is left then to take a trace. Compilers started here end too."""
+    os.read(0, 1)
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 if __name__ == "__main__":

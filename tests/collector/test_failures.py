@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
+from sdtrace_collector.protocol import Spec
+from sdtrace_collector.variants import Axes
 from tests.collector.command import collect, start
 
 EAGER = ("--variant", "fp32_eager", "--device", "cpu")
@@ -62,6 +66,29 @@ def test_a_killed_worker_is_reported_and_leaves_nothing(tmp_path: Path, scratch:
     )
     assert stderr.count("\n") == 1
     assert not files_under(tmp_path)
+
+
+def test_a_worker_ends_with_its_command_even_while_it_has_nothing_to_say(scratch: Path) -> None:
+    # The kernel closes a killed command's end of stdin; stdout stays open, so no broken pipe ends the worker.
+    endless = Spec("fp32_eager", Axes(), str(scratch), model="tiny", steps=10**6, device="cpu")
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "sdtrace_collector.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    with worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdin.write(msgspec.json.encode(endless) + b"\n")
+        worker.stdin.flush()
+        try:
+            assert any(b"warm-up" in line for line in worker.stdout)
+            worker.stdin.close()
+            assert worker.wait(timeout=30) == -signal.SIGKILL
+        finally:
+            worker.kill()
 
 
 def test_too_large_an_image_says_out_of_memory(tmp_path: Path) -> None:
