@@ -13,7 +13,13 @@ from sdtrace.analysis import Options, analyze, op_rows
 from sdtrace.model import Op, TraceReport
 
 TRACES = Path(__file__).parents[1] / "traces"
-NAMES = ("fp32_eager", "bf16_sdpa_cudagraphs", "bf16_sdpa_regional.cold", "bf16_sdpa_eager.stack")
+NAMES = (
+    "fp32_eager",
+    "bf16_sdpa_cudagraphs",
+    "bf16_sdpa_regional.cold",
+    "bf16_sdpa_eager.stack",
+    "bf16_sdpa_eager.cudnn_benchmark",
+)
 COLUMNS = {
     "count": "calls",
     "cpu_time_total": "cpu_total_us",

@@ -67,15 +67,19 @@ def _give_stray_events_to_the_main_thread(nodes: list[Node]) -> None:
         return
     main = ops.most_common(1)[0][0]
     for node in nodes:
-        if node.link == 0 and node.cat in ("overhead", "cuda_runtime", "cuda_driver"):
+        if node.link == 0 and node.cat in ("overhead", "cuda_runtime", "cuda_driver", "gpu_user_annotation"):
             node.tid = main
 
 
 def _inherit_ids(nodes: list[Node]) -> None:
-    """An overhead event takes the id of what is on top of its thread's stack when it starts."""
+    """An overhead event takes the id of what is on top of its thread's stack when it starts.
+
+    Whatever is linked to nobody is put on a stack, the device's ranges too.
+    """
     stacks: defaultdict[Any, list[Node]] = defaultdict(list)
     open_nodes: list[Node] = []
-    for node in sorted((n for n in nodes if not n.is_device and n.link == 0), key=lambda n: n.start):
+    free = [n for n in nodes if n.link == 0 and (not n.is_device or n.cat == "gpu_user_annotation")]
+    for node in sorted(free, key=lambda n: n.start):
         for ended in sorted((n for n in open_nodes if n.end < node.start), key=lambda n: n.end):
             stack = stacks[ended.tid]
             if ended in stack:

@@ -73,6 +73,20 @@ def test_an_overhead_event_shows_the_kernels_of_the_op_it_interrupts(tmp_path: P
     assert true_rows["aten::addmm"].device_total_ns == 4000
 
 
+def test_an_overhead_event_shows_nothing_once_its_op_has_opened_a_range_on_the_device(tmp_path: Path) -> None:
+    """The range is put on top of the op, and the overhead event takes the annotation's id."""
+    interrupted = [
+        event("user_annotation", "vae", 0, 60, external=4),
+        op("aten::conv2d", 1, 50, 5),
+        launch(2, 90, 5),
+        event("overhead", "Lazy Function Loading", 20, 3),
+        event("kernel", "gemm", 10, 4, 7, correlation=90, external=5),
+    ]
+    opened = [*interrupted, event("gpu_user_annotation", "vae", 10, 70, 7, external=4)]
+    assert self_device_us(tmp_path, interrupted, OpTimes.TORCH)["Lazy Function Loading"] == 4
+    assert "Lazy Function Loading" not in self_device_us(tmp_path, opened, OpTimes.TORCH)
+
+
 def test_overhead_on_another_thread_is_taken_to_the_one_with_most_ops(tmp_path: Path) -> None:
     events = [
         op("a", 0, 30, 5),
@@ -166,11 +180,18 @@ device_events = st.builds(
     lambda cat, name, dur, external, correlation: event(
         cat, name, 50, dur, 7, external=external, correlation=correlation
     ),
-    st.sampled_from(["kernel", "gpu_memcpy", "gpu_user_annotation", "cuda_sync"]),
+    st.sampled_from(["kernel", "gpu_memcpy", "cuda_sync"]),
     st.sampled_from("abk"),
     st.integers(1, 9),
     st.integers(0, 4),
     st.integers(0, 6),
+)
+device_ranges = st.builds(
+    lambda name, ts, dur, external: event("gpu_user_annotation", name, ts, dur, 7, external=external),
+    st.sampled_from("ab"),
+    st.integers(0, 30),
+    st.integers(1, 12),
+    st.integers(0, 4),
 )
 
 
@@ -191,7 +212,9 @@ def unambiguous(events: list[Event]) -> list[Event]:
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.one_of(host_events, device_events), max_size=16).map(unambiguous))
+@given(
+    st.lists(st.one_of(host_events, host_events, device_events, device_ranges), max_size=16).map(unambiguous)
+)
 def test_any_small_trace_gives_the_table_of_the_plain_walk(tmp_path: Path, events: list[Event]) -> None:
     told = rows(tmp_path, events, OpTimes.TORCH)
     found = {(row.name, row.is_device, row.is_user_annotation): times(row) for row in told}

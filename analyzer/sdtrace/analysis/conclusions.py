@@ -11,7 +11,7 @@ import numpy as np
 
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import row_name, wildcard_names
-from sdtrace.attribution.op_table import RANGE_PADDING_NS
+from sdtrace.attribution.ranges import RANGES, range_bounds
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
 from sdtrace.findings import (
     Collectives,
@@ -164,9 +164,10 @@ def _first_calls(found: Study) -> list[Culprit]:
 def _ranges(found: Study) -> list[Range]:
     """Device rows of annotations, summed by name as torch's table has them."""
     trace = found.trace
-    rows = trace.rows({"gpu_user_annotation"})
+    rows = trace.rows(RANGES)
+    _, dur_ns = range_bounds(trace, rows)
     names, which = np.unique(wildcard_names(trace)[rows], return_inverse=True)
-    sums = np.bincount(which, weights=trace.dur_ns[rows] - RANGE_PADDING_NS, minlength=len(names))
+    sums = np.bincount(which, weights=dur_ns, minlength=len(names))
     return [
         Range(row_name(trace.names, name), int(ns))
         for name, ns in zip(names.tolist(), sums.tolist(), strict=True)

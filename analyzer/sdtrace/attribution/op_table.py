@@ -24,6 +24,7 @@ from sdtrace.attribution.host import (
 from sdtrace.attribution.links import DeviceWork, link_device_work
 from sdtrace.attribution.memory import memory_use, unclaimed_memory
 from sdtrace.attribution.nesting import Int32s, Int64s, subtree_sums
+from sdtrace.attribution.ranges import RANGES, range_bounds
 from sdtrace.attribution.torch_quirks import own_kernel_ns
 from sdtrace.reader.categories import DEVICE
 from sdtrace.trace import Trace
@@ -33,8 +34,6 @@ UNKNOWN_LAUNCH: Final = "(launch not in trace)"
 """The row of device work whose launch the trace does not hold."""
 MEMORY_ROW: Final = "[memory]"
 _LISTS_PYTHON_SINCE: Final = (2, 13)
-RANGE_PADDING_NS: Final = 2
-"""By how much Kineto writes a device range too long (`ts - 1`, `dur + 2`)."""
 
 
 class OpTimes(StrEnum):
@@ -195,9 +194,9 @@ def _device_rows(told: Attribution, mask: Bools | None) -> list[_Placed]:
     row = row[~named(trace, FILTERED)[row]]
     end = trace.end_ns[row]
     row = row[np.lexsort((row, -end, trace.start_ns[row]))]
-    is_range = trace.in_categories({"gpu_user_annotation"})[row]
-    # Kineto writes a range one nanosecond early and two too long.
-    dur_ns = trace.dur_ns[row] - np.where(is_range, RANGE_PADDING_NS, 0)
+    is_range = trace.in_categories(RANGES)[row]
+    dur_ns = trace.dur_ns[row]
+    _, dur_ns[is_range] = range_bounds(trace, row[is_range])
     name = wildcard_names(trace)[row]
     code = _code(name, is_range, np.ones(len(row), np.bool_))
     groups = _grouped(trace, row, code, (np.ones(len(row), np.int64), dur_ns))

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from sdtrace.attribution.folding import innermost_of
 from sdtrace.attribution.host import FILTERED, HostEvents, last_with_id, named, sum_by
-from sdtrace.attribution.nesting import Int64s
+from sdtrace.attribution.nesting import Int32s, Int64s
+from sdtrace.attribution.ranges import RANGES, range_bounds
 from sdtrace.reader.categories import DEVICE
 from sdtrace.trace import Trace
 from sdtrace.trace.model import Bools
@@ -33,7 +35,7 @@ def own_kernel_ns(trace: Trace, host: HostEvents) -> Int64s:
     unlinked = trace.external_id[host.row] <= 0
     overhead = np.flatnonzero(trace.in_categories({"overhead"})[host.row] & unlinked)
     ids[overhead] = _inherited_ids(trace, host, overhead)
-    device = trace.rows(DEVICE - {"gpu_user_annotation"})
+    device = trace.rows(DEVICE - RANGES)
     device = device[~named(trace, FILTERED)[device] & (trace.external_id[device] > 0)]
     links, which = np.unique(trace.external_id[device], return_inverse=True)
     sums = sum_by(which, trace.dur_ns[device], len(links))
@@ -42,44 +44,76 @@ def own_kernel_ns(trace: Trace, host: HostEvents) -> Int64s:
     return np.where(host.is_folded, 0, own[innermost_of(host.tree_parent, host.is_folded)])
 
 
+@dataclass(frozen=True)
+class _Walked:
+    """What torch builds its tree from, arrays of one length, in its order: by start, then as in the file."""
+
+    start_ns: Int64s
+    end_ns: Int64s
+    thread: Int32s
+    id: Int64s
+    overhead: Int64s
+    """Its place among the overhead events asked for, -1 for everything else."""
+
+
 def _inherited_ids(trace: Trace, host: HostEvents, overhead: Int64s) -> Int64s:
     """The id of the event that each unlinked overhead event interrupts, 0 for none.
 
     As `build_tree` in torch/csrc/profiler/collection.cpp: events by start; before one is placed, those
     that ended are taken off the stack of their thread, with whatever lies on top of them.
     """
-    end = host.start_ns + host.dur_ns
-    linked = ~host.is_op & (trace.external_id[host.row] > 0)
-    candidates = np.flatnonzero(~linked & _below(host.start_ns, end, overhead))
-    in_file_order = candidates[np.argsort(host.row[candidates], kind="stable")]
-    walked = in_file_order[np.argsort(host.start_ns[in_file_order], kind="stable")]
-    ids = dict(zip(walked.tolist(), host.own_id[walked].tolist(), strict=True))
-    is_overhead = set(overhead.tolist())
+    found = np.zeros(len(overhead), np.int64)
+    if not overhead.size:
+        return found
+    walked = _walked(trace, host, overhead)
     stacks: defaultdict[int, list[int]] = defaultdict(list)
+    ids = walked.id.tolist()
     open_events: set[int] = set()
-    running: list[tuple[int, int, int, int]] = []
-    columns = (walked, host.start_ns[walked], end[walked], host.thread[walked])
-    for number, (event, begin, stop, thread) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+    running: list[tuple[int, int, int]] = []
+    columns = (walked.start_ns, walked.end_ns, walked.thread, walked.overhead)
+    for event, (begin, stop, thread, asked) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
         while running and running[0][0] < begin:
-            _, _, ended, where = heapq.heappop(running)
+            _, ended, where = heapq.heappop(running)
             while ended in open_events:
                 open_events.discard(stacks[where].pop())
         stack = stacks[thread]
-        if event in is_overhead and stack:
-            ids[event] = ids[stack[-1]]
+        if asked >= 0 and stack:
+            found[asked] = ids[event] = ids[stack[-1]]
         if stop > begin:
             stack.append(event)
             open_events.add(event)
-            heapq.heappush(running, (stop, number, event, thread))
-    return np.array([ids[event] for event in overhead.tolist()], np.int64)
+            heapq.heappush(running, (stop, event, thread))
+    return found
 
 
-def _below(start_ns: Int64s, end_ns: Int64s, overhead: Int64s) -> Bools:
+def _walked(trace: Trace, host: HostEvents, overhead: Int64s) -> _Walked:
+    """Everything linked to nobody that may decide what an overhead event interrupts.
+
+    The device's ranges are linked to nobody either, and torch has them on the thread of overhead, among the
+    ops that run there: an op whose kernels open a range has the range on top of it from then on.
+    """
+    free = np.flatnonzero(host.is_op | (trace.external_id[host.row] <= 0))
+    asked = np.full(len(host), -1, np.int64)
+    asked[overhead] = np.arange(len(overhead))
+    ranges = trace.rows(RANGES)
+    range_start, range_dur = range_bounds(trace, ranges)
+    row = np.append(host.row[free], ranges)
+    start_ns = np.append(host.start_ns[free], range_start)
+    end_ns = start_ns + np.append(host.dur_ns[free], range_dur)
+    thread = np.append(host.thread[free], np.repeat(host.thread[overhead[:1]], len(ranges)))
+    own_id = np.append(host.own_id[free], trace.external_id[ranges])
+    asked = np.append(asked[free], np.full(len(ranges), -1, np.int64))
+    kept = np.flatnonzero(_below(start_ns, end_ns, start_ns[asked >= 0]))
+    kept = kept[np.lexsort((row[kept], start_ns[kept]))]
+    return _Walked(start_ns[kept], end_ns[kept], thread[kept], own_id[kept], asked[kept])
+
+
+def _below(start_ns: Int64s, end_ns: Int64s, overhead_ns: Int64s) -> Bools:
     """Events that may be on a stack when an overhead event starts, or when one of themselves does.
 
     Nothing else can be found there, or take away what is. All events, where it takes too long to tell.
     """
-    starts = np.unique(start_ns[overhead])
+    starts = np.unique(overhead_ns)
     for _ in range(_MAX_ROUNDS):
         spans = np.searchsorted(starts, start_ns, "left") < np.searchsorted(starts, end_ns, "right")
         further = np.union1d(starts, start_ns[spans])
