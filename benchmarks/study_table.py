@@ -1,8 +1,9 @@
 """The tables of docs/study.md, from the files in docs/study: `python -m benchmarks.study_table`.
 
 Each report is what `sdtrace analyze --format json` wrote for one run of `sdtrace collect` on an H200.
-`large` holds those at 1024x1024, `options` those that differ in the profiler's options alone, and `cost`
-what `benchmarks.collector_cost` wrote.
+`large` holds those at 1024x1024, `again` the base measured once more in the lease of `fastest`, `tried` what
+was no gain, `options` those that differ in the profiler's options alone, and `cost` what
+`benchmarks.collector_cost` wrote.
 """
 
 from __future__ import annotations
@@ -20,8 +21,13 @@ from sdtrace.model import Report, TraceReport
 REPORTS = Path(__file__).parents[1] / "docs" / "study"
 BASE = "fp32_eager"
 LARGE_BASE = "bf16_sdpa_eager"
+LARGE_MODELS = ("sdxl", "sd3")
 AUTOTUNE = "CachingAutotuner.benchmark_all_configs"
 COMPILE = "_compile.compile_inner"
+PEAK_TFLOPS = 790.0
+"""What an 8192 x 8192 x 8192 bf16 matmul reaches on the card of the study."""
+COUNTED = ("aten::conv2d", "aten::linear", "aten::baddbmm", "aten::bmm", "aten::scaled_dot_product_attention")
+"""Ops that between them do every FLOP once: none of them calls another one that is counted."""
 
 
 class Row(NamedTuple):
@@ -101,6 +107,122 @@ def runs_table(rows: Sequence[Row], base: Row) -> list[str]:
     return lines
 
 
+def tflop_an_image(path: Path) -> float:
+    """Counted from the shapes in an eager trace of one image at batch 1."""
+    return sum(op.flops for op in read_report(path).ops if op.name in COUNTED) / 1e12
+
+
+def hardware_table(rows: dict[str, Row], again: Row, tflop: float) -> list[str]:
+    """What was aimed for and what was reached, at batch 1 and 8."""
+    base, one, eight = rows[BASE], rows["fastest"], rows["fastest_b8"]
+    share = tflop / PEAK_TFLOPS / (eight.steady / eight.batch)
+    return [
+        "| | aim | reached |",
+        "|---|--:|--:|",
+        f"| `fastest` against `{BASE}`, batch 1 | 8x | {base.steady / one.steady:.2f}x |",
+        f"| the same, `{BASE}` measured in one lease with it | 8x | {again.steady / one.steady:.2f}x |",
+        f"| the same, device time alone | | {again.gpu / one.gpu:.2f}x |",
+        f"| share of the roofline at batch 8 | 50 % | {100 * share:.1f} % |",
+        f"| by hand before: CUDA graphs and channels_last, batch 1 | 0.395 s | {one.steady:.3f} s |",
+        f"| by hand before: with fused QKV, 8 images | 1.825 s | {eight.steady:.3f} s |",
+    ]
+
+
+def standing_table(one: TraceReport, eight: TraceReport, base: TraceReport) -> list[str]:
+    """Device time of an image by what it does, at batch 1 and 8, and what the roofline would allow."""
+    flops = {op.name: op.flops for op in base.ops if op.name in COUNTED}
+    attention = flops["aten::baddbmm"] + flops["aten::bmm"]
+    kinds = {
+        "convolutions and matmuls": (("convolution", "gemm"), sum(flops.values()) - attention),
+        "attention": (("attention_cudnn", "attention_efficient"), attention),
+        "fused kernels": (("fused_triton",), 0),
+    }
+    lines = [
+        "| ms an image | batch 1 | batch 8 | at the roofline |",
+        "|---|--:|--:|--:|",
+    ]
+    for kind, (categories, count) in kinds.items():
+        least = f"{count / PEAK_TFLOPS / 1e9:.1f}" if count else "-"
+        spent = [
+            sum(item.gpu_us for item in report.categories if item.category in categories) / 1000
+            for report in (one, eight)
+        ]
+        lines.append(f"| {kind} | {spent[0]:.1f} | {spent[1] / 8:.1f} | {least} |")
+    gaps = [
+        sum(item.us for item in report.idle if item.cause == "device_gap") / 1000 for report in (one, eight)
+    ]
+    return [*lines, f"| gaps between queued kernels | {gaps[0]:.1f} | {gaps[1] / 8:.1f} | - |"]
+
+
+def large_roofline_table(folder: Path, models: Sequence[str]) -> list[str]:
+    """FLOPs of the large models' images, and the share of the roofline they run at."""
+    lines = [
+        f"| model | TFLOP an image | s at {PEAK_TFLOPS:.0f} TFLOP/s | s reached | share |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for model in models:
+        tflop = tflop_an_image(folder / f"{model}_{LARGE_BASE}.json.gz")
+        least = tflop / PEAK_TFLOPS
+        reached = min(row.steady for name, row in read_rows(folder).items() if name.startswith(model))
+        lines.append(
+            f"| {model} | {tflop:.0f} | {least:.2f} | {reached:.3f} | {100 * least / reached:.0f} % |"
+        )
+    return lines
+
+
+def norms_table(rows: Sequence[Row], reports: Sequence[TraceReport]) -> list[str]:
+    """What group norms and text encoders change: where device time goes, and how long the device waits."""
+    lines = [
+        "| run | s a batch | GPU ms | fused kernels | their ms | gaps in the queue, ms | queue empty, ms |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row, report in zip(rows, reports, strict=True):
+        fused = next(item for item in report.categories if item.category == "fused_triton")
+        idle = {item.cause: item.us / 1000 for item in report.idle}
+        lines.append(
+            f"| `{row.name}` | {row.steady:.3f} | {row.gpu * 1000:.0f} | {fused.calls:,} | "
+            f"{fused.gpu_us / 1000:.0f} | {idle['device_gap']:.1f} | {idle['launch_bound']:.1f} |"
+        )
+    return lines
+
+
+BEGINNING_S = {
+    "fp32_eager": (465.4, 465.4),
+    "fp32_compile": (204.6, 193.7),
+    "fp32_sdpa": (261.9, 252.0),
+    "fp32_inference_mode": (202.2, 190.7),
+    "bf16": (91.8, 80.8),
+    "fp16": (96.7, 85.3),
+    "bf16_sdpa": (94.0, 34.7),
+}
+"""Wall and "Self CUDA" of the seven tables from an RTX 4060 that the study began with, as pasted."""
+
+
+def beginning_table(rows: dict[str, Row]) -> list[str]:
+    """The seven runs as they were first measured, and the same ratios today."""
+    lines = [
+        "| run | wall s | Self CUDA s | ratio of walls | ours, steady | ours, GPU time |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    base = rows[BASE]
+    for name, (wall, device) in BEGINNING_S.items():
+        row = rows[name]
+        lines.append(
+            f"| {name} | {wall} | {device} | {BEGINNING_S[BASE][0] / wall:.2f} | "
+            f"{base.steady / row.steady:.2f} | {base.gpu / row.gpu:.2f} |"
+        )
+    return lines
+
+
+OPTIONS = {
+    "none": "none (`--no-record-shapes`)",
+    "shapes": "shapes (the default)",
+    "stack": "stack (`--with-stack`, no shapes)",
+    "memory": "memory (`--profile-memory`, no shapes)",
+    "all": "all three",
+}
+
+
 def options_table(folder: Path) -> list[str]:
     """What each option of the profiler adds to an image and to the trace."""
     sizes = msgspec.json.decode((folder / "sizes.json").read_bytes(), type=dict[str, int])
@@ -113,7 +235,7 @@ def options_table(folder: Path) -> list[str]:
         without = median(trace.run["unprofiled_wall_s"])
         profiled = min(trace.run["profiled_wall_s"])
         lines.append(
-            f"| {name} | {without:.3f} | {profiled:.3f} | {profiled / without:.1f} | "
+            f"| {OPTIONS[name]} | {without:.3f} | {profiled:.3f} | {profiled / without:.1f} | "
             f"{trace.events.total:,} | {size / 1e6:.1f} |"
         )
     return lines
@@ -133,16 +255,33 @@ def cost_table(folder: Path) -> list[str]:
     return lines
 
 
+def tables() -> list[list[str]]:
+    """Every table of the page, in its order."""
+    rows, large, tried = (read_rows(folder) for folder in (REPORTS, REPORTS / "large", REPORTS / "tried"))
+    again = read_row(REPORTS / "again" / f"{BASE}.json.gz")
+    made = [runs_table(list(rows.values()), rows[BASE])]
+    for model in LARGE_MODELS:
+        mine = [row for name, row in large.items() if name.startswith(model)]
+        made.append(runs_table(mine, large[f"{model}_{LARGE_BASE}"]))
+    made.append(large_roofline_table(REPORTS / "large", LARGE_MODELS))
+    compared = [
+        name
+        for batch in ("", "_b8")
+        for name in (f"fastest_module_norm{batch}", f"fastest{batch}", f"fastest_by_row{batch}")
+    ]
+    folders = {**dict.fromkeys(rows, REPORTS), **dict.fromkeys(tried, REPORTS / "tried")}
+    reports = [read_report(folders[name] / f"{name}.json.gz") for name in compared]
+    made.append(norms_table([{**rows, **tried}[name] for name in compared], reports))
+    made.append(hardware_table(rows, again, tflop_an_image(REPORTS / f"{BASE}.json.gz")))
+    kept = [read_report(REPORTS / f"{name}.json.gz") for name in ("fastest", "fastest_b8", BASE)]
+    made.append(standing_table(*kept))
+    made += [cost_table(REPORTS / "cost"), options_table(REPORTS / "options"), beginning_table(rows)]
+    return made
+
+
 def main() -> None:
     """Print the tables as Markdown."""
-    rows = read_rows(REPORTS)
-    tables = [runs_table(list(rows.values()), rows[BASE])]
-    large = read_rows(REPORTS / "large")
-    for model in ("sdxl", "sd3"):
-        mine = [row for name, row in large.items() if name.startswith(model)]
-        tables.append(runs_table(mine, large[f"{model}_{LARGE_BASE}"]))
-    tables += [options_table(REPORTS / "options"), cost_table(REPORTS / "cost")]
-    print("\n\n".join("\n".join(table) for table in tables))
+    print("\n\n".join("\n".join(table) for table in tables()))
 
 
 if __name__ == "__main__":
