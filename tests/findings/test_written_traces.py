@@ -137,6 +137,40 @@ def test_launch_bound_is_played_down_when_it_goes_with_the_profiler(tmp_path: Pa
     assert "host.launch_bound" not in report_of(tmp_path / "v.json", queued)
 
 
+def staged(pause: int, count: int = 3) -> list[Event]:
+    """Images whose text encoder launches four kernels of 10 us, `pause` apart; the UNet's are all queued."""
+    events: list[Event] = []
+    encoding, drawn = 4 * (pause + 10 * US), 20 * 100 * US
+    for n in range(count):
+        start = n * (encoding + drawn + 50 * US)
+        events.append(host("model_inference", start, encoding + drawn + 20 * US, "user_annotation"))
+        events.append(host("text_encoder", start + US, encoding, "user_annotation"))
+        events.append(host("unet", start + encoding + 2 * US, 40 * US, "user_annotation"))
+        for place in range(4):
+            at, number = start + 2 * US + place * (pause + 10 * US), 100 * n + place + 1
+            events += [call("cudaLaunchKernel", at, US, number), kernel(GEMM, at + US, 10 * US, number)]
+        for place in range(20):
+            at, number = start + encoding + 3 * US, 100 * n + place + 50
+            events.append(call("cudaLaunchKernel", at + place * US, US // 2, number))
+            events.append(kernel(GEMM, at + US + place * 100 * US, 100 * US, number))
+    return events
+
+
+def test_a_part_of_the_pipeline_that_alone_keeps_the_device_waiting_is_named(tmp_path: Path) -> None:
+    found = report_of(tmp_path / "t.json", staged(50 * US))["host.component"]
+    assert found.title == "The device waits while the host launches text_encoder"
+    assert "to launch 40.0 us of work" in found.evidence
+    assert (found.severity, found.confidence) == ("medium", "likely")
+    # Waits between its kernels and after the last, in each image; before the first, in all but the first.
+    assert found.saving_us == pytest.approx(3 * 50 + 48 + 2 * 2 / 3, abs=0.001)
+    gone = run(unprofiled_wall_s=[0.00205])
+    assert "host.component" not in report_of(tmp_path / "u.json", staged(50 * US), **gone)
+    assert "host.component" not in report_of(tmp_path / "v.json", staged(5 * US))
+    whole = report_of(tmp_path / "w.json", staged(300 * US))
+    assert "host.launch_bound" in whole
+    assert "host.component" not in whole
+
+
 def test_the_profilers_own_weight(tmp_path: Path) -> None:
     events = images(GEMM, GEMM, between=900 * US)
     assert "host.profiler" in report_of(tmp_path / "t.json", events, **run(unprofiled_wall_s=[0.001]))

@@ -22,10 +22,11 @@ from sdtrace.findings import (
     PhaseNumbers,
     Range,
     Searches,
+    Waiting,
     find_all,
 )
 from sdtrace.phases.compile_stages import without_twins
-from sdtrace.phases.intervals import subtract, total, union
+from sdtrace.phases.intervals import Bools, intersect, subtract, total, union
 from sdtrace.phases.phases import wall
 from sdtrace.phases.queue import SHORT_NS
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, PHASES, STEADY
@@ -76,6 +77,7 @@ def _evidence(found: Study) -> Evidence:
         launch_bound_culprits=[
             Culprit(name, ns) for name, ns in found.idle.launch_bound_ops(idle_mask)[:_CULPRITS]
         ],
+        launch_bound_components=_waiting_components(found, idle_mask),
         graph_replayed_ns=_graph_replayed_ns(found),
         small_kernels=int((dur_ns[kernels] < SHORT_NS).sum()),
         ranges=_ranges(found),
@@ -91,6 +93,21 @@ def _evidence(found: Study) -> Evidence:
         quarantined_examples=trace.quarantined_examples,
         salvaged=trace.salvaged,
     )
+
+
+def _waiting_components(found: Study, steady: Bools | None) -> list[Waiting]:
+    """Components by how long the queue was empty while the host ran them, longest first."""
+    components, idle = found.pipeline.components, found.idle
+    empty = idle.launch_bound(steady)
+    launched = components.of_work(found.pipeline.launches)
+    dur_ns = np.where(found.phases.work_mask(STEADY), found.trace.dur_ns[found.told.work.row], 0)
+    waiting = [
+        Waiting(name, total(intersect(empty, spans)), int(dur_ns[launched == code].sum()))
+        for code, name in enumerate(components.names)
+        for mine in (components.code == code,)
+        for spans in (union(components.start_ns[mine], components.end_ns[mine]),)
+    ]
+    return sorted((part for part in waiting if part.idle_ns), key=lambda part: -part.idle_ns)
 
 
 def _collectives(found: Study) -> Collectives | None:

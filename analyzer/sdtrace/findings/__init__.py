@@ -12,6 +12,7 @@ from sdtrace.findings.evidence import (
     PhaseNumbers,
     Range,
     Searches,
+    Waiting,
 )
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PhaseNumbers",
     "Range",
     "Searches",
+    "Waiting",
     "find_all",
 ]
 

@@ -65,6 +65,15 @@ class Culprit(NamedTuple):
     ns: int
 
 
+class Waiting(NamedTuple):
+    """A component of the pipeline: steady time in which the queue was empty while the host ran it, and the
+    steady device work it launched, in nanoseconds."""
+
+    component: str
+    idle_ns: int
+    work_ns: int
+
+
 class Late(NamedTuple):
     """An iteration (from 0) after the first steady one that holds overhead, of which kind, how much."""
 
@@ -103,6 +112,8 @@ class Evidence:
     collectives: Collectives | None = None
     sync_culprits: Sequence[Culprit] = ()
     launch_bound_culprits: Sequence[Culprit] = ()
+    launch_bound_components: Sequence[Waiting] = ()
+    """Those in which the device waited, longest first."""
     graph_replayed_ns: int = 0
     """Steady device work launched by replays of CUDA graphs."""
     small_kernels: int = 0

@@ -16,7 +16,10 @@ _START_NS = 5_000
 
 def find(e: Evidence) -> Iterator[Finding]:
     """What the host kept the device waiting for."""
-    yield from _launch_bound(e)
+    if _is_much(e.steady_idle.get("launch_bound", 0), e):
+        yield from _launch_bound(e)
+    else:
+        yield from _waiting_component(e)
     yield from _sync(e)
     yield from _data_wait(e)
     yield from _gaps(e)
@@ -24,10 +27,12 @@ def find(e: Evidence) -> Iterator[Finding]:
     yield from _profiler(e)
 
 
+def _is_much(idle: int, e: Evidence) -> bool:
+    return idle > 0 and idle >= _MUCH * e.steady_span_ns
+
+
 def _launch_bound(e: Evidence) -> Iterator[Finding]:
-    idle = e.steady_idle.get("launch_bound", 0)
-    if idle < _MUCH * e.steady_span_ns or not idle:
-        return
+    idle = e.steady_idle["launch_bound"]
     share = min(idle / e.steady_span_ns, e.unprofiled_idle_share)
     most = listed([culprit.name for culprit in e.launch_bound_culprits])
     yield Finding(
@@ -40,6 +45,27 @@ def _launch_bound(e: Evidence) -> Iterator[Finding]:
         saving_ns=_saving(e, idle),
         confidence="likely" if e.unprofiled_idle_ns is not None else "guess",
     )
+
+
+def _waiting_component(e: Evidence) -> Iterator[Finding]:
+    """One part of the pipeline that keeps the device waiting where the whole does not."""
+    for part in e.launch_bound_components[:1]:
+        share = min(part.idle_ns / e.steady_span_ns, e.unprofiled_idle_share)
+        if share < _SOME or 2 * part.idle_ns < e.steady_idle["launch_bound"]:
+            return
+        idle, work = e.per_iteration(part.idle_ns), e.per_iteration(part.work_ns)
+        of_steady = percent(part.idle_ns, e.steady_span_ns)
+        once = " A prompt's embeddings can also be kept." if part.component == "text_encoder" else ""
+        yield Finding(
+            "host.component",
+            "medium" if share > _GAPS_MATTER else "low",
+            f"The device waits while the host launches {part.component}",
+            f"{seconds(idle)} an iteration, {of_steady} of steady time, the queue is empty there, to launch "
+            f"{seconds(work)} of work.",
+            f'Replay it from CUDA graphs, by compiling it with `mode="reduce-overhead"`.{once}',
+            saving_ns=_saving(e, part.idle_ns),
+            confidence="likely",
+        )
 
 
 def _launch_less(e: Evidence) -> str:

@@ -120,6 +120,11 @@ class Idle:
         """Ops whose launches the device was waiting for, with idle nanoseconds; longest first."""
         return self._by_name(_LAUNCH_BOUND, mask)
 
+    def launch_bound(self, mask: Bools | None = None) -> Intervals:
+        """When the device waited for launches."""
+        mine = self.cause == _LAUNCH_BOUND if mask is None else (self.cause == _LAUNCH_BOUND) & mask
+        return union(self.start_ns[mine], self.end_ns[mine])
+
     def _by_name(self, code: int, mask: Bools | None) -> list[tuple[str, int]]:
         mine = (self.cause == code) if mask is None else (self.cause == code) & mask
         return time_by_name(self.told, self.blamed[mine], self.lengths[mine])
