@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import click
@@ -91,13 +92,13 @@ def collect(
 def variants(variants_file: Path | None) -> None:
     """List every variant with what it changes relative to fp32_eager, then the axes and their values."""
     known = _known(variants_file)
-    width = max(map(len, known))
-    for variant in known.values():
-        changed = " ".join(f"{axis}={value}" for axis, value in variant.changes().items())
-        click.echo(f"{variant.name:<{width}}  {changed or _base_line()}")
-    click.echo("\nAxes, for --set AXIS=VALUE; the first value is that of fp32_eager:")
-    for axis in AXES:
-        click.echo(f"  {axis.name:<13}  {', '.join(axis.values)}\n  {'':<13}  {axis.meaning}")
+    changes = {name: " ".join(f"{a}={v}" for a, v in known[name].changes().items()) for name in known}
+    page = click.HelpFormatter(width=get_terminal_size().columns)
+    page.write_dl([(name, changed or _base_line()) for name, changed in changes.items()], col_max=40)
+    page.write("\nAxes, for --set AXIS=VALUE; the first value is that of fp32_eager:\n")
+    rows = [row for axis in AXES for row in ((f"  {axis.name}", ", ".join(axis.values)), ("", axis.meaning))]
+    page.write_dl(rows, col_max=40)
+    click.echo(page.getvalue().rstrip("\n"))
 
 
 def _base_line() -> str:

@@ -48,8 +48,9 @@ def test_every_variant_can_run_and_is_unlike_the_others() -> None:
 
 
 def test_the_listing_names_every_variant_and_every_value() -> None:
-    result = CliRunner().invoke(variants, [])
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(variants, [])
     assert result.exit_code == 0
+    assert max(map(len, result.output.splitlines())) <= 80
     lines = {line.split()[0]: line for line in result.output.splitlines() if line.strip()}
     assert set(VARIANTS) <= set(lines)
     assert "dtype=bf16" in lines["bf16_sdpa"]
