@@ -9,7 +9,14 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sdtrace.attribution.op_table import UNKNOWN_LAUNCH, OpRow, OpTimes, attribute, op_table
+from sdtrace.attribution.op_table import (
+    UNKNOWN_LAUNCH,
+    OpRow,
+    OpTimes,
+    attribute,
+    for_table,
+    op_table,
+)
 from sdtrace.trace import load_trace
 from tests.attribution.naive import Times, torch_table
 
@@ -85,6 +92,28 @@ def test_an_overhead_event_shows_nothing_once_its_op_has_opened_a_range_on_the_d
     opened = [*interrupted, event("gpu_user_annotation", "vae", 10, 70, 7, external=4)]
     assert self_device_us(tmp_path, interrupted, OpTimes.TORCH)["Lazy Function Loading"] == 4
     assert "Lazy Function Loading" not in self_device_us(tmp_path, opened, OpTimes.TORCH)
+
+
+def test_an_overhead_event_shows_nothing_inside_a_python_function_listed_or_not(tmp_path: Path) -> None:
+    events = [
+        op("CompiledFunction", 0, 50, 5),
+        launch(2, 90, 5),
+        event("overhead", "Lazy Function Loading", 20, 3),
+        kernel("gemm", 4, 90, 5),
+    ]
+    inside = [*events, event("python_function", "inner.py(1): call", 10, 30)]
+    for listed in (False, True):
+        layout = {"host_name": "torch 2.13 writes this"} if listed else {}
+
+        def shown(these: list[Event], folder: Path = tmp_path, layout: dict[str, str] = layout) -> set[str]:
+            path = folder / "trace.json"
+            path.write_text(json.dumps({**layout, "traceEvents": these}))
+            told = for_table(attribute(load_trace(path)), OpTimes.TORCH)
+            table = op_table(told, OpTimes.TORCH)
+            return {row.name for row in table if row.self_device_ns and not row.is_device}
+
+        assert shown(events) == {"CompiledFunction", "Lazy Function Loading"}
+        assert shown(inside) == {"CompiledFunction"}
 
 
 def test_overhead_on_another_thread_is_taken_to_the_one_with_most_ops(tmp_path: Path) -> None:
@@ -183,15 +212,16 @@ device_events = st.builds(
     st.sampled_from(["kernel", "gpu_memcpy", "cuda_sync"]),
     st.sampled_from("abk"),
     st.integers(1, 9),
-    st.integers(0, 4),
+    st.sampled_from([0, 1, 2, 3, 4, 10, 11]),
     st.integers(0, 6),
 )
+# Their ids are those of annotations on the same thread; here nothing else on the host is linked to them.
 device_ranges = st.builds(
     lambda name, ts, dur, external: event("gpu_user_annotation", name, ts, dur, 7, external=external),
     st.sampled_from("ab"),
     st.integers(0, 30),
     st.integers(1, 12),
-    st.integers(0, 4),
+    st.integers(10, 11),
 )
 
 

@@ -87,25 +87,39 @@ def _inherited_ids(trace: Trace, host: HostEvents, overhead: Int64s) -> Int64s:
 
 
 def _walked(trace: Trace, host: HostEvents, overhead: Int64s) -> _Walked:
-    """Everything linked to nobody that may decide what an overhead event interrupts.
+    """Everything linked to nobody that may decide what an overhead event interrupts, rows of no table too.
 
     The device's ranges are linked to nobody either, and torch has them on the thread of overhead, among the
-    ops that run there: an op whose kernels open a range has the range on top of it from then on.
+    ops that run there: an op whose kernels open a range has the range on top of it from then on. A Python
+    function has no id to pass on.
     """
     free = np.flatnonzero(host.is_op | (trace.external_id[host.row] <= 0))
+    more = _rows_of_no_table(trace, host)
+    is_range = trace.in_categories(RANGES)[more]
+    more_start, more_dur = trace.start_ns[more], trace.dur_ns[more]
+    more_start[is_range], more_dur[is_range] = range_bounds(trace, more[is_range])
+    more_id = np.where(trace.in_categories({"python_function"})[more], 0, trace.external_id[more])
+    more_thread = np.where(is_range, host.thread[overhead[0]], trace.thread[more])
     asked = np.full(len(host), -1, np.int64)
     asked[overhead] = np.arange(len(overhead))
-    ranges = trace.rows(RANGES)
-    range_start, range_dur = range_bounds(trace, ranges)
-    row = np.append(host.row[free], ranges)
-    start_ns = np.append(host.start_ns[free], range_start)
-    end_ns = start_ns + np.append(host.dur_ns[free], range_dur)
-    thread = np.append(host.thread[free], np.repeat(host.thread[overhead[:1]], len(ranges)))
-    own_id = np.append(host.own_id[free], trace.external_id[ranges])
-    asked = np.append(asked[free], np.full(len(ranges), -1, np.int64))
+
+    row = np.append(host.row[free], more)
+    start_ns = np.append(host.start_ns[free], more_start)
+    end_ns = start_ns + np.append(host.dur_ns[free], more_dur)
+    asked = np.append(asked[free], np.full(len(more), -1, np.int64))
     kept = np.flatnonzero(_below(start_ns, end_ns, start_ns[asked >= 0]))
     kept = kept[np.lexsort((row[kept], start_ns[kept]))]
-    return _Walked(start_ns[kept], end_ns[kept], thread[kept], own_id[kept], asked[kept])
+    thread = np.append(host.thread[free], more_thread)[kept]
+    own_id = np.append(host.own_id[free], more_id)[kept]
+    return _Walked(start_ns[kept], end_ns[kept], thread, own_id, asked[kept])
+
+
+def _rows_of_no_table(trace: Trace, host: HostEvents) -> Int64s:
+    """Device ranges, and what host events leave out: Python functions, ops that torch does not list."""
+    in_table = np.zeros(len(trace), np.bool_)
+    in_table[host.row] = True
+    rows = trace.rows({"cpu_op", "python_function"} | RANGES)
+    return rows[~in_table[rows]]
 
 
 def _below(start_ns: Int64s, end_ns: Int64s, overhead_ns: Int64s) -> Bools:
