@@ -183,13 +183,20 @@ class Steady(Struct, kw_only=True, frozen=True):
 
 
 class Overhead(Struct, kw_only=True, frozen=True):
-    """What is paid once: host wall time outside steady state."""
+    """What is paid once: host wall time outside steady state. `total_us` is of the trace alone."""
 
     compile_us: float
     autotune_us: float
     capture_us: float
     warmup_us: float
     total_us: float
+    before_profile_us: float = 0.0
+    """What iterations before the profiler started took beyond as many steady ones, by the run's facts."""
+
+    @property
+    def paid_us(self) -> float:
+        """All that was paid once, in the trace and before it."""
+        return self.total_us + self.before_profile_us
 
 
 class TraceReport(Struct, kw_only=True, frozen=True):

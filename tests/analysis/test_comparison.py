@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from sdtrace.analysis import Options, analyze, build_report
 from sdtrace.errors import UsageError
 from sdtrace.model import Amortization, TraceReport
 from tests.analysis.reference import COLD, EAGER, STACK, reported
-from tests.phases.written import Event, host, written
+from tests.phases.written import Event, host
 
 MS = 1_000_000
 
@@ -27,8 +28,9 @@ def images(walls_ms: list[int], compile_ms: int = 0) -> list[Event]:
 
 
 def traced(path: Path, walls_ms: list[int], compile_ms: int = 0, **run: object) -> TraceReport:
-    written(path, images(walls_ms, compile_ms))
-    return replace(analyze(path, Options.of()), run=run)
+    facts = {"sdtrace": {"schema": "sdtrace.run/1", **run}}
+    path.write_text(json.dumps({**facts, "traceEvents": images(walls_ms, compile_ms)}), encoding="utf-8")
+    return analyze(path, Options.of())
 
 
 def only_row(traces: list[TraceReport], baseline: str | None = None) -> Amortization:
@@ -79,6 +81,12 @@ def test_what_was_paid_before_the_profiler_started_counts(tmp_path: Path) -> Non
     eager = traced(tmp_path / "eager.json", [100] * 4)
     warm = traced(tmp_path / "warm.json", [40] * 4, warmup_wall_s=[1.04, 0.04])
     assert only_row([eager, warm]).overhead_us == pytest.approx(1_000_000)
+    assert (warm.overhead.before_profile_us, warm.overhead.total_us) == (1_000_000, 0)
+    assert warm.overhead.paid_us == 1_000_000
+    untold = traced(tmp_path / "untold.json", [40] * 4)
+    assert untold.overhead.before_profile_us == 0
+    quick = traced(tmp_path / "quick.json", [40] * 4, warmup_wall_s=[0.03], unprofiled_wall_s=[0.035])
+    assert quick.overhead.before_profile_us == 0, "no iteration gives time back"
 
 
 def test_traces_without_steady_iterations_are_not_compared(tmp_path: Path) -> None:

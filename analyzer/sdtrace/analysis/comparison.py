@@ -10,7 +10,6 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from sdtrace import __version__, model
-from sdtrace.analysis.run_facts import run_facts
 from sdtrace.errors import UsageError
 from sdtrace.findings.text import seconds
 
@@ -83,8 +82,7 @@ def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
     steady = trace.unprofiled_wall_us if unprofiled else trace.steady.median_us if trace.steady else None
     if not steady:
         return None
-    before = [ns / 1000 for ns in run_facts(trace.run).warmup_wall_ns]
-    return _Cost(steady, trace.overhead.total_us + max(0.0, sum(before) - len(before) * steady))
+    return _Cost(steady, trace.overhead.paid_us)
 
 
 def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: bool) -> model.Amortization:

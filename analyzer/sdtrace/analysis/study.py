@@ -59,6 +59,12 @@ class Study:
         usual = int(self.phases.is_warmup.sum()) * (self.steady_wall_ns or 0)
         return {phase: max(0, walls[phase] - (usual if phase == WARMUP else 0)) for phase in OVERHEAD}
 
+    @property
+    def before_profile_ns(self) -> int:
+        """What iterations before the profiler started took beyond as many steady ones."""
+        before, steady = self.run.warmup_wall_ns, self.run.unprofiled_wall_ns or self.steady_wall_ns
+        return max(0, sum(before) - len(before) * steady) if steady else 0
+
     @cached_property
     def compile_stages(self) -> list[Stage]:
         """What compilation spent its time on."""

@@ -172,6 +172,7 @@ def _overhead(found: Study) -> model.Overhead:
         capture_us=_us(paid["capture"]),
         warmup_us=_us(paid[WARMUP]),
         total_us=_us(sum(paid.values())),
+        before_profile_us=_us(found.before_profile_ns),
     )
 
 

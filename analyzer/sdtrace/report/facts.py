@@ -119,6 +119,8 @@ def headline(trace: TraceReport) -> str:
     told = f"{made}{units.duration(trace.wall_us)} of profiled wall"
     if paid:
         told += f", {units.duration(trace.overhead.total_us)} of it paid once: {', '.join(paid)}"
+    if trace.overhead.before_profile_us:
+        told += f"; {units.duration(trace.overhead.before_profile_us)} was paid once before it"
     return f"{told}. {_steady_sentence(trace)}".rstrip()
 
 
@@ -216,8 +218,13 @@ def _unprofiled(trace: TraceReport) -> list[str]:
 
 
 def _overhead_figure(trace: TraceReport) -> Figure:
-    detail = ", ".join(_paid_parts(trace.overhead)) or "nothing compiled, tuned or warmed up"
-    return Figure("Paid once", units.duration(trace.overhead.total_us), detail)
+    paid = trace.overhead
+    parts = _paid_parts(paid)
+    if paid.before_profile_us:
+        parts.append(f"{units.duration(paid.before_profile_us)} before the profiler started")
+    return Figure(
+        "Paid once", units.duration(paid.paid_us), ", ".join(parts) or "nothing compiled, tuned or warmed up"
+    )
 
 
 def _paid_parts(paid: Overhead) -> list[str]:

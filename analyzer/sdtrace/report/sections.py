@@ -206,7 +206,7 @@ def _standing_cells(standing: facts.Standing) -> list[str]:
         units.duration(trace.steady.median_us if trace.steady else None),
         "baseline" if standing.is_baseline else speed,
         units.duration(standing.saving_us),
-        units.duration(trace.overhead.total_us),
+        units.duration(trace.overhead.paid_us),
         standing.break_even,
         units.duration(trace.unprofiled_wall_us),
     ]
