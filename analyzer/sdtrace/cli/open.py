@@ -46,12 +46,12 @@ def command(trace: str, no_browser: bool) -> None:
         click.echo(server.address)
         if not no_browser and not webbrowser.open(server.address):
             click.echo("No browser could be started; open the address yourself.", err=True)
-        click.echo(
-            f"Waiting for the page to fetch it; let {PAGE} reach this device if the browser asks. "
-            "Ctrl-C ends this.",
-            err=True,
-        )
         try:
+            click.echo(
+                f"Waiting for the page to fetch it; let {PAGE} reach this device if the browser asks. "
+                "Ctrl-C ends this.",
+                err=True,
+            )
             server.wait()
         except KeyboardInterrupt:
             click.echo("Stopped before the page had fetched it.", err=True)
