@@ -48,7 +48,9 @@ def _tables(path: Path) -> dict[str, object]:
 
 def _variant(name: str, table: object, known: Mapping[str, Variant]) -> Variant:
     if not isinstance(table, dict) or not all(isinstance(value, str) for value in table.values()):
-        raise UsageError("a variant is a table of strings, such as dtype = 'bf16'")
+        raise UsageError(
+            "a variant is a table of strings: write [my_variant], below it dtype = 'bf16' or fused_qkv = 'on'"
+        )
     if name in known or not _NAME.fullmatch(name):
         raise UsageError("the name is taken, or no good as a file name: choose another")
     settings = dict(table)

@@ -6,6 +6,7 @@ Run by the command as `python -m sdtrace_collector.worker`. stdin stays open as 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -32,15 +33,19 @@ def main() -> None:
 
     sys.excepthook = report
     spec = msgspec.json.decode(sys.stdin.buffer.readline(), type=Spec)
-    threading.Thread(target=_end_with_the_command, daemon=True).start()
+    threading.Thread(target=_end_with_the_command, args=(spec.scratch,), daemon=True).start()
     from sdtrace_collector.run import run  # noqa: PLC0415 - so that a missing torch is reported like all else
 
     run(spec, tell)
 
 
-def _end_with_the_command() -> None:
-    """Waits for the end of stdin: nobody is left then to take a trace. Compilers started here end too."""
+def _end_with_the_command(scratch: str) -> None:
+    """Waits for the end of stdin: nobody is left then to take a trace, or to clear up.
+
+    Compilers started here end too.
+    """
     os.read(0, 1)
+    shutil.rmtree(scratch, ignore_errors=True)
     if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

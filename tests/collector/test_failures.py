@@ -87,6 +87,7 @@ def test_a_worker_ends_with_its_command_even_while_it_has_nothing_to_say(scratch
             assert any(b"warm-up" in line for line in worker.stdout)
             worker.stdin.close()
             assert worker.wait(timeout=30) == -signal.SIGKILL
+            assert not scratch.exists()
         finally:
             worker.kill()
 

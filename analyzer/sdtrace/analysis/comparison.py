@@ -77,6 +77,16 @@ def _workload(trace: model.TraceReport) -> tuple[str, ...]:
     return (str(device), *(str(trace.run.get(fact)) for fact in _WORKLOAD))
 
 
+def differences(trace: model.TraceReport, other: model.TraceReport) -> list[str]:
+    """How the workload of a trace differs from another's: `steps 1, not 2`; [] where they can be compared."""
+    pairs = zip(("device", *_WORKLOAD), _workload(trace), _workload(other), strict=True)
+    return [f"{fact} {_told(mine)}, not {_told(theirs)}" for fact, mine, theirs in pairs if mine != theirs]
+
+
+def _told(fact: str) -> str:
+    return "unknown" if fact in ("", "None") else fact
+
+
 def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
     """Wall times without the profiler when all traces have them, else those with it."""
     steady = trace.unprofiled_wall_us if unprofiled else trace.steady.median_us if trace.steady else None

@@ -79,6 +79,7 @@ def _evidence(found: Study) -> Evidence:
         ],
         launch_bound_components=_waiting_components(found, idle_mask),
         graph_replayed_ns=_graph_replayed_ns(found),
+        kernels=int(kernels.sum()),
         small_kernels=int((dur_ns[kernels] < SHORT_NS).sum()),
         ranges=_ranges(found),
         work_ns=int(dur_ns.sum()),

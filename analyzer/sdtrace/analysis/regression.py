@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from sdtrace import __version__, model
-from sdtrace.analysis.comparison import build_report
+from sdtrace.analysis.comparison import build_report, differences
 from sdtrace.analysis.conditions import METRICS, Condition
 from sdtrace.errors import UsageError
 
@@ -184,7 +184,8 @@ def _notes(base: model.TraceReport, candidate: model.TraceReport, *, can_break_e
         if trace.steady is None
     ]
     if not notes and not can_break_even:
-        notes.append("The traces differ in workload or device: their speeds say little about each other.")
+        how = "; ".join(differences(candidate, base)) or "what they run is not told"
+        notes.append(f"The traces differ in workload or device ({how}): their speeds say little.")
     notes += [
         f"{trace.name} was cut off; what came after is missing."
         for trace in (base, candidate)

@@ -144,15 +144,14 @@ def _layout(e: Evidence) -> Iterator[Finding]:
 
 
 def _small(e: Evidence) -> Iterator[Finding]:
-    calls = sum(row.calls for row in e.steady_kernels)
-    waiting = e.steady_idle.get("launch_bound", 0)
-    if 2 * e.small_kernels < max(1, calls) or e.replays_graphs or 100 * waiting < _SHARE * e.steady_span_ns:
+    is_waiting = 100 * e.steady_idle.get("launch_bound", 0) >= _SHARE * e.steady_span_ns
+    if 2 * e.small_kernels < max(1, e.kernels) or e.replays_graphs or not is_waiting:
         return
     yield Finding(
         "device.small_kernels",
         "low",
         "Most kernels are shorter than it takes to launch one",
-        f"{e.small_kernels:,} of {calls:,} steady kernels take under 5 us.",
+        f"{e.small_kernels:,} of {e.kernels:,} steady kernels take under 5 us.",
         "Give each more to do (larger batches), or launch many at once from a CUDA graph "
         '(`mode="reduce-overhead"`).'
         if e.is_compiled

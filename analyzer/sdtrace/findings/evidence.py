@@ -116,8 +116,10 @@ class Evidence:
     """Those in which the device waited, longest first."""
     graph_replayed_ns: int = 0
     """Steady device work launched by replays of CUDA graphs."""
+    kernels: int = 0
+    """Steady kernels; copies and fills by the driver are none."""
     small_kernels: int = 0
-    """Steady kernels under 5 us."""
+    """Those under 5 us."""
     ranges: Sequence[Range] = ()
     work_ns: int = 0
     unprofiled_wall_ns: int | None = None

@@ -193,5 +193,7 @@ def _profiler(e: Evidence) -> Iterator[Finding]:
         "info",
         f"Profiling itself made an iteration {slowdown:.2f} times as long",
         f"{seconds(e.unprofiled_wall_ns)} without the profiler, {seconds(e.steady_wall_ns)} with it.",
-        "The device's own times are not affected. Take host and idle times of this trace as upper bounds.",
+        "The device's own times are not affected. Take host and idle times of this trace as upper bounds."
+        if e.work_ns
+        else "Take the times of this trace as upper bounds.",
     )

@@ -21,9 +21,10 @@ def find(e: Evidence) -> Iterator[Finding]:
     if e.salvaged:
         yield Finding(
             "trace.cut",
-            "medium",
+            "high",
             "The file ends in the middle",
-            "Everything up to its last whole event is counted; what came after is lost.",
+            "Everything up to its last whole event is counted; what came after is lost. Device events come "
+            "last in a file: device times, launches and shares are of what is left.",
             "The process died while writing, or the disk was full: export again.",
         )
     if e.skipped:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sdtrace.analysis.comparison import differences
 from sdtrace.model import Amortization, Comparison, Kernel, Op, Overhead, Report, Steady, TraceReport
 from sdtrace.report import units
 from sdtrace.report.table import is_range, is_work
@@ -168,13 +169,14 @@ def standings(report: Report) -> list[Standing]:
         return []
     compared = report.comparison or Comparison(baseline="", rows=[])
     rows = {row.name: row for row in compared.rows if row.name != compared.baseline}
-    return [_standing(trace, compared.baseline, rows.get(trace.name)) for trace in report.traces]
+    base = next((trace for trace in report.traces if trace.name == compared.baseline), None)
+    return [_standing(trace, base, rows.get(trace.name)) for trace in report.traces]
 
 
-def _standing(trace: TraceReport, baseline: str, row: Amortization | None) -> Standing:
+def _standing(trace: TraceReport, base: TraceReport | None, row: Amortization | None) -> Standing:
     if row is None:
-        is_baseline = trace.name == baseline
-        why = "" if is_baseline else _uncompared(trace, baseline)
+        is_baseline = trace is base
+        why = "" if is_baseline else _uncompared(trace, base)
         return Standing(trace, is_baseline, 1.0 if is_baseline else None, None, "", why)
     after = row.break_even_iterations
     if after is None:
@@ -184,16 +186,13 @@ def _standing(trace: TraceReport, baseline: str, row: Amortization | None) -> St
     return Standing(trace, False, row.speedup, row.saving_per_iteration_us, pays, row.arithmetic)
 
 
-def _uncompared(trace: TraceReport, baseline: str) -> str:
+def _uncompared(trace: TraceReport, base: TraceReport | None) -> str:
     """Why a trace has no speed against the baseline."""
     if trace.steady is None and trace.unprofiled_wall_us is None:
         return f"Not compared: it has no steady {noun(trace)}."
-    other = "another model, size, number of steps, batch or device"
-    return (
-        f"Not compared with `{baseline}`: {other}."
-        if baseline
-        else f"Not compared: each trace is of {other}."
-    )
+    if base is None:
+        return "Not compared: each trace is of another model, size, number of steps, batch or device."
+    return f"Not compared with `{base.name}`: {'; '.join(differences(trace, base))}."
 
 
 def _steady_figure(trace: TraceReport) -> Figure:

@@ -42,8 +42,8 @@ class Section(NamedTuple):
 def comparison(report: Report) -> Section:
     """Every trace against the baseline."""
     rows = [_standing_cells(standing) for standing in facts.standings(report)]
-    columns = _columns("Trace", "Steady", "Speed", "Saved each", "Paid once")
-    columns += [Column("Pays off", Kind.TEXT), Column("Unprofiled", Kind.NUMBER)]
+    columns = _columns("Trace", "Steady", "Unprofiled", "Speed", "Paid once")
+    columns += [Column("Pays off", Kind.TEXT), Column("Saved each", Kind.NUMBER)]
     return Section("Side by side", columns, rows, 0)
 
 
@@ -204,11 +204,11 @@ def _standing_cells(standing: facts.Standing) -> list[str]:
     return [
         trace.name,
         units.duration(trace.steady.median_us if trace.steady else None),
+        units.duration(trace.unprofiled_wall_us),
         "baseline" if standing.is_baseline else speed,
-        units.duration(standing.saving_us),
         units.duration(trace.overhead.paid_us),
         standing.break_even,
-        units.duration(trace.unprofiled_wall_us),
+        units.duration(standing.saving_us),
     ]
 
 
