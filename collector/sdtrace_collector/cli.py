@@ -20,7 +20,12 @@ _PATH = click.Path(path_type=Path)
 @click.option("--variant", "names", multiple=True, metavar="NAME", help="A variant; repeat for more.")
 @click.option("--all", "every", is_flag=True, help="Every variant that `sdtrace variants` lists.")
 @click.option("--set", "settings", multiple=True, metavar="AXIS=VALUE", help="Move the variants on an axis.")
-@click.option("--variants-file", type=_PATH, metavar="X.toml", help="Variants of your own.")
+@click.option(
+    "--variants-file",
+    type=_PATH,
+    metavar="X.toml",
+    help='Variants of your own, such as [mine] with base = "fastest" and dtype = "fp16".',
+)
 @click.option(
     "--model",
     metavar="MODEL",

@@ -61,7 +61,7 @@ def _pretrained(model: str, dtype: torch.dtype) -> Any:
     try:
         pipe = _diffusers("DiffusionPipeline").from_pretrained(model, torch_dtype=dtype)
     except (OSError, ValueError) as error:
-        reason = shorten(str(error), 160, placeholder=" ...").rstrip(".")
+        reason = shorten(str(error).rstrip("."), 160, placeholder=" ...")
         kind = "folder" if Path(model).exists() else "hub id"
         built_in = ", ".join(MODELS)
         raise SetupFailed(

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sdtrace.analysis.regression import Difference, Measure, Mover, Regression, Verdict
+from sdtrace.breakdowns.short_names import short_name
 from sdtrace.report import units
 from sdtrace.report.markup import code, line, plain, prose
 from sdtrace.report.names import shorten, visible
@@ -36,7 +37,8 @@ def sections(found: Difference, base: str, top: int) -> list[Section]:
         ("Categories that moved most", Kind.TEXT, found.categories),
         ("Kernels that moved most", Kind.NAME, found.kernels),
     ):
-        rows = [_mover_cells(mover) for mover in movers[:top]]
+        name = short_name if movers is found.kernels else str
+        rows = [_mover_cells(name(mover.name), mover) for mover in movers[:top]]
         header = [Column("Per steady iteration", kind)]
         header += [Column(name, Kind.NUMBER) for name in ("GPU before", "after", "Change", "Calls")]
         tables.append(Section(title, header, rows, len(movers) - len(rows)))
@@ -101,12 +103,12 @@ def _percent(change: float | None) -> str:
     return f"{'+' if change >= 0 else _MINUS}{abs(change):.1f}{units.NARROW_SPACE}%"
 
 
-def _mover_cells(mover: Mover) -> list[str]:
+def _mover_cells(name: str, mover: Mover) -> list[str]:
     sign = "+" if mover.change_us >= 0 else _MINUS
     calls = f"{units.count(round(mover.base_calls, 1))} → {units.count(round(mover.candidate_calls, 1))}"
     changes = {"appeared": "new", "disappeared": "gone", "moved": ""}
     change = f"{changes[mover.state]} {sign}{units.duration(abs(mover.change_us))}".strip()
-    return [mover.name, units.duration(mover.base_us), units.duration(mover.candidate_us), change, calls]
+    return [name, units.duration(mover.base_us), units.duration(mover.candidate_us), change, calls]
 
 
 def _print_section(section: Section, console: Console) -> None:
@@ -123,7 +125,7 @@ def _print_section(section: Section, console: Console) -> None:
     console.print(Text(_printable(section.title, console), "bold"))
     console.print(table)
     if section.left_out:
-        console.print(Text(f"{section.left_out} more with --top or in compare.json", "dim"))
+        console.print(Text(f"{section.left_out} more with --top or --format json", "dim"))
     console.print()
 
 
