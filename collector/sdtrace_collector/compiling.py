@@ -6,6 +6,7 @@ from functools import wraps
 from typing import Any
 
 import torch
+import torch._inductor
 
 from sdtrace_collector.models import text_encoders_of
 from sdtrace_collector.variants import Axes
@@ -23,7 +24,7 @@ _BOUNDED_AUTOTUNE = {
 """Inductor's max-autotune without what takes minutes on a UNet: templates for convolutions, GEMM tiles not
 64 deep (the depth that fits 16-bit matrix units), and fusing each of some 180 GEMMs with its neighbors to
 time that too. `benchmark_epilogue_fusion` then does one thing only: the candidates of all GEMMs are compiled
-side by side, and else one GEMM after another."""
+side by side, and else one GEMM after another. A torch that lacks one of these goes without it."""
 
 
 def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
@@ -51,7 +52,8 @@ def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
 
 def _mode(axes: Axes) -> dict[str, Any]:
     if axes.compile == "max-autotune":
-        return {"options": _BOUNDED_AUTOTUNE}
+        known = set(torch._inductor.list_options())
+        return {"options": {name: value for name, value in _BOUNDED_AUTOTUNE.items() if name in known}}
     return {"mode": None if axes.compile in ("default", "regional") else axes.compile}
 
 

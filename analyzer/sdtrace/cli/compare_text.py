@@ -51,7 +51,7 @@ def render_terminal(comparison: Regression, console: Console, top: int) -> None:
         for table in sections(found, comparison.base, top):
             _print_section(table, console)
         for sentence in sentences(found, comparison):
-            console.print(Text(_printable(sentence.replace("`", ""), console), "dim"))
+            _print_sentence(Text(_printable(sentence.replace("`", ""), console), "dim"), console)
         console.print()
     for verdict in comparison.verdicts:
         style = "bold red" if verdict.is_met else "green"
@@ -109,6 +109,13 @@ def _mover_cells(name: str, mover: Mover) -> list[str]:
     changes = {"appeared": "new", "disappeared": "gone", "moved": ""}
     change = f"{changes[mover.state]} {sign}{units.duration(abs(mover.change_us))}".strip()
     return [name, units.duration(mover.base_us), units.duration(mover.candidate_us), change, calls]
+
+
+def _print_sentence(text: Text, console: Console) -> None:
+    """Wrapped, without the blanks at the ends of lines that would be copied along."""
+    for part in text.wrap(console, console.width):
+        part.rstrip()
+        console.print(part, no_wrap=True)
 
 
 def _print_section(section: Section, console: Console) -> None:
