@@ -6,7 +6,6 @@ from functools import wraps
 from typing import Any
 
 import torch
-import torch._inductor
 
 from sdtrace_collector.models import text_encoders_of
 from sdtrace_collector.variants import Axes
@@ -52,7 +51,9 @@ def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
 
 def _mode(axes: Axes) -> dict[str, Any]:
     if axes.compile == "max-autotune":
-        known = set(torch._inductor.list_options())
+        from torch import _inductor  # noqa: PLC0415 - takes a second to load, which eager variants save
+
+        known = set(_inductor.list_options())
         return {"options": {name: value for name, value in _BOUNDED_AUTOTUNE.items() if name in known}}
     return {"mode": None if axes.compile in ("default", "regional") else axes.compile}
 
