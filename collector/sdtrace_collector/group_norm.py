@@ -45,12 +45,12 @@ class GroupNormByChannel(nn.GroupNorm):
 
 
 def normalize_by_channel(network: nn.Module) -> None:
-    """Puts `GroupNormByChannel` in the place of every `nn.GroupNorm` inside the network."""
+    """Puts `GroupNormByChannel` in the place of every `nn.GroupNorm` with parameters inside the network."""
     norms = [
         (parent, name, child)
         for parent in network.modules()
         for name, child in parent.named_children()
-        if type(child) is nn.GroupNorm
+        if type(child) is nn.GroupNorm and child.affine
     ]
     for parent, name, norm in norms:
         setattr(parent, name, GroupNormByChannel.of(norm))

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from sdtrace.analysis import Options, analyze, build_report
 from sdtrace.errors import UsageError
 from sdtrace.model import Amortization, TraceReport
+from sdtrace.report import facts
 from tests.analysis.reference import COLD, EAGER, STACK, reported
 from tests.phases.written import Event, host
 
@@ -28,8 +29,8 @@ def images(walls_ms: list[int], compile_ms: int = 0) -> list[Event]:
 
 
 def traced(path: Path, walls_ms: list[int], compile_ms: int = 0, **run: object) -> TraceReport:
-    facts = {"sdtrace": {"schema": "sdtrace.run/1", **run}}
-    path.write_text(json.dumps({**facts, "traceEvents": images(walls_ms, compile_ms)}), encoding="utf-8")
+    told = {"sdtrace": {"schema": "sdtrace.run/1", **run}}
+    path.write_text(json.dumps({**told, "traceEvents": images(walls_ms, compile_ms)}), encoding="utf-8")
     return analyze(path, Options.of())
 
 
@@ -87,6 +88,25 @@ def test_what_was_paid_before_the_profiler_started_counts(tmp_path: Path) -> Non
     assert untold.overhead.before_profile_us == 0
     quick = traced(tmp_path / "quick.json", [40] * 4, warmup_wall_s=[0.03], unprofiled_wall_s=[0.035])
     assert quick.overhead.before_profile_us == 0, "no iteration gives time back"
+
+
+def test_what_is_not_compared_is_told_why(tmp_path: Path) -> None:
+    gpu = "NVIDIA H200"
+    a, b = (traced(tmp_path / f"{name}.json", [100] * 4, steps=50, device_name=gpu) for name in "ab")
+    other = traced(tmp_path / "other.json", [50] * 4, steps=10, device_name=gpu)
+    untold = traced(tmp_path / "untold.json", [50] * 4, steps=50)
+    standings = {item.trace.name: item for item in facts.standings(build_report([a, b, other, untold]))}
+    assert standings["other"].arithmetic == "Not compared with `a`: steps 10, not 50."
+    assert standings["untold"].arithmetic == "Not compared with `a`: device unknown, not NVIDIA H200."
+    assert standings["b"].speedup == 1
+
+
+def test_the_headline_says_what_was_paid_before_the_profile(tmp_path: Path) -> None:
+    warm = traced(tmp_path / "warm.json", [40] * 4, warmup_wall_s=[1.04, 0.04])
+    assert "0.160 s of profiled wall; 1.00 s was paid once before it." in facts.headline(warm).replace(
+        "\u202f", " "
+    )
+    assert "before it" not in facts.headline(traced(tmp_path / "untold.json", [40] * 4))
 
 
 def test_traces_without_steady_iterations_are_not_compared(tmp_path: Path) -> None:

@@ -73,6 +73,12 @@ def test_a_pipelines_networks_compute_the_same_with_the_same_parameters() -> Non
     assert error(made, expected.double()) < 1e-5
 
 
+def test_a_norm_without_parameters_stays_as_it_is() -> None:
+    network = nn.Sequential(nn.GroupNorm(2, 8, affine=False), nn.GroupNorm(2, 8))
+    normalize_by_channel(network)
+    assert [type(module) for module in network] == [nn.GroupNorm, GroupNormByChannel]
+
+
 @pytest.fixture
 def layouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """How Inductor laid out each four-dimensional buffer that came of a concatenation, by its name.

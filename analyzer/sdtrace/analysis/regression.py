@@ -110,7 +110,7 @@ def _difference(
         categories=_movers(_categories(base), _categories(candidate)),
         kernels=_movers(_kernels(base), _kernels(candidate)),
         break_even=arithmetic,
-        notes=_notes(base, candidate, can_break_even=bool(arithmetic)),
+        notes=_notes(base, candidate),
     )
 
 
@@ -176,16 +176,15 @@ def _movers(base: Mapping[str, _Work], candidate: Mapping[str, _Work]) -> list[M
     return sorted(movers, key=lambda mover: (-abs(mover.change_us), mover.name))
 
 
-def _notes(base: model.TraceReport, candidate: model.TraceReport, *, can_break_even: bool) -> list[str]:
+def _notes(base: model.TraceReport, candidate: model.TraceReport) -> list[str]:
     """What to know before the figures are believed."""
     notes = [
         f"{trace.name} has no steady iteration: only what is paid once can be compared."
         for trace in (base, candidate)
         if trace.steady is None
     ]
-    if not notes and not can_break_even:
-        how = "; ".join(differences(candidate, base)) or "what they run is not told"
-        notes.append(f"The traces differ in workload or device ({how}): their speeds say little.")
+    if not notes and (how := differences(candidate, base)):
+        notes.append(f"The traces differ in workload or device ({'; '.join(how)}): their speeds say little.")
     notes += [
         f"{trace.name} was cut off; what came after is missing."
         for trace in (base, candidate)

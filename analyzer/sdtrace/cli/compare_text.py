@@ -12,6 +12,7 @@ from sdtrace.report import units
 from sdtrace.report.markup import code, line, plain, prose
 from sdtrace.report.names import shorten, visible
 from sdtrace.report.sections import Column, Kind, Section
+from sdtrace.report.terminal import print_wrapped
 
 _MEASURES = {
     "steady_ms": "steady iteration",
@@ -51,7 +52,7 @@ def render_terminal(comparison: Regression, console: Console, top: int) -> None:
         for table in sections(found, comparison.base, top):
             _print_section(table, console)
         for sentence in sentences(found, comparison):
-            _print_sentence(Text(_printable(sentence.replace("`", ""), console), "dim"), console)
+            print_wrapped(Text(_printable(sentence.replace("`", ""), console), "dim"), console)
         console.print()
     for verdict in comparison.verdicts:
         style = "bold red" if verdict.is_met else "green"
@@ -109,13 +110,6 @@ def _mover_cells(name: str, mover: Mover) -> list[str]:
     changes = {"appeared": "new", "disappeared": "gone", "moved": ""}
     change = f"{changes[mover.state]} {sign}{units.duration(abs(mover.change_us))}".strip()
     return [name, units.duration(mover.base_us), units.duration(mover.candidate_us), change, calls]
-
-
-def _print_sentence(text: Text, console: Console) -> None:
-    """Wrapped, without the blanks at the ends of lines that would be copied along."""
-    for part in text.wrap(console, console.width):
-        part.rstrip()
-        console.print(part, no_wrap=True)
 
 
 def _print_section(section: Section, console: Console) -> None:

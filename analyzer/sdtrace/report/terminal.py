@@ -48,6 +48,13 @@ def render_terminal(report: Report, console: Console, top: int) -> None:
         page.trace(trace)
 
 
+def print_wrapped(text: Text, console: Console, indent: int = 0) -> None:
+    """Print without the blanks at the ends of lines that would be copied along."""
+    for line in text.wrap(console, console.width - indent):
+        line.rstrip()
+        console.print(Text(" " * indent).append_text(line), no_wrap=True)
+
+
 class _Page:
     """A console, and the number of rows that a long table gets on it."""
 
@@ -87,7 +94,7 @@ class _Page:
     def finding(self, number: int, finding: Finding) -> None:
         title = self.text(f"{number}. {finding.severity}  ", _SEVERITIES[finding.severity])
         title.append_text(self.prose(finding.title, "bold"))
-        self.paragraph(title)
+        print_wrapped(title, self.console)
         saving = "" if finding.saving_us is None else f"saves {units.duration(finding.saving_us)}, "
         below = [
             (finding.evidence, ""),
@@ -95,7 +102,7 @@ class _Page:
             (f"{saving}{finding.confidence}", "dim"),
         ]
         for text, style in below:
-            self.paragraph(self.prose(text, style), _INDENT)
+            print_wrapped(self.prose(text, style), self.console, _INDENT)
         self.console.print()
 
     def section(self, section: Section) -> None:
@@ -145,13 +152,7 @@ class _Page:
         return self.prose(text) if kind is Kind.PROSE else self.text(text)
 
     def line(self, text: str, style: str = "") -> None:
-        self.paragraph(self.prose(text, style))
-
-    def paragraph(self, text: Text, indent: int = 0) -> None:
-        """Wrapped, without the blanks at the ends of lines that would be copied along."""
-        for line in text.wrap(self.console, self.console.width - indent):
-            line.rstrip()
-            self.console.print(Text(" " * indent).append_text(line), no_wrap=True)
+        print_wrapped(self.prose(text, style), self.console)
 
     def prose(self, text: str, style: str = "") -> Text:
         """A sentence, its backticks gone and what they held in bold."""
