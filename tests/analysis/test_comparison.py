@@ -99,6 +99,10 @@ def test_what_is_not_compared_is_told_why(tmp_path: Path) -> None:
     assert standings["other"].arithmetic == "Not compared with `a`: steps 10, not 50."
     assert standings["untold"].arithmetic == "Not compared with `a`: device unknown, not NVIDIA H200."
     assert standings["b"].speedup == 1
+    single = traced(tmp_path / "single.json", [1040], compile_ms=1000, unprofiled_wall_s=[0.04], steps=50)
+    alike = [traced(tmp_path / f"{name}.json", [100] * 4, steps=50) for name in "cd"]
+    told = [item.arithmetic for item in facts.standings(build_report([*alike, single]))]
+    assert told[2] == "Not compared with `c`: it has no steady iteration under the profiler."
 
 
 def test_the_headline_says_what_was_paid_before_the_profile(tmp_path: Path) -> None:

@@ -192,7 +192,8 @@ def _uncompared(trace: TraceReport, base: TraceReport | None) -> str:
         return f"Not compared: it has no steady {noun(trace)}."
     if base is None:
         return "Not compared: each trace is of another model, size, number of steps, batch or device."
-    return f"Not compared with `{base.name}`: {'; '.join(differences(trace, base))}."
+    why = differences(trace, base) or [f"it has no steady {noun(trace)} under the profiler"]
+    return f"Not compared with `{base.name}`: {'; '.join(why)}."
 
 
 def _steady_figure(trace: TraceReport) -> Figure:
