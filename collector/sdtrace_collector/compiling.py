@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -30,8 +31,8 @@ def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
     """Compiles the denoiser and, where the variant says so, the VAE's decoder and the text encoders.
 
     With CUDA graphs, each call of denoiser or VAE may overwrite what the one before returned: guidance and
-    denormalization copy that first. Text encoders may not: the pipeline holds what one returns while it
-    calls the next.
+    denormalization copy that first. A text encoder's may not: SDXL holds what one returns while it calls the
+    next, and joins them then. They share the step that an image begins with.
     """
     if axes.compile == "regional":
         if not getattr(denoiser, "_repeated_blocks", None):
@@ -46,7 +47,20 @@ def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
             encoder.compile(**_mode(axes))
     if axes.cudagraphs:
         for module in (denoiser, pipe.vae.decoder):
-            _mark_steps(module)
+            if module._compiled_call_impl is not None:
+                module._compiled_call_impl = beginning_step(module._compiled_call_impl)
+
+
+def beginning_step(call: Callable[..., Any]) -> Callable[..., Any]:
+    """`call`, beginning a CUDA graph step each time: outputs of those before may be overwritten."""
+    mark_step: Any = torch.compiler.cudagraph_mark_step_begin
+
+    @wraps(call)
+    def step(*args: Any, **kwargs: Any) -> Any:
+        mark_step()
+        return call(*args, **kwargs)
+
+    return step
 
 
 def _mode(axes: Axes) -> dict[str, Any]:
@@ -56,19 +70,3 @@ def _mode(axes: Axes) -> dict[str, Any]:
         known = set(_inductor.list_options())
         return {"options": {name: value for name, value in _BOUNDED_AUTOTUNE.items() if name in known}}
     return {"mode": None if axes.compile in ("default", "regional") else axes.compile}
-
-
-def _mark_steps(module: torch.nn.Module) -> None:
-    """Every call of compiled code begins a CUDA graph step: outputs of those before may be overwritten."""
-    compiled = module._compiled_call_impl
-    if compiled is None:
-        return
-
-    mark_step: Any = torch.compiler.cudagraph_mark_step_begin
-
-    @wraps(compiled)
-    def step(*args: Any, **kwargs: Any) -> Any:
-        mark_step()
-        return compiled(*args, **kwargs)
-
-    module._compiled_call_impl = step

@@ -13,7 +13,7 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sdtrace_collector.compiling import compile_parts
+from sdtrace_collector.compiling import beginning_step, compile_parts
 from sdtrace_collector.group_norm import normalize_by_channel
 from sdtrace_collector.models import denoiser_name, modules_of
 from sdtrace_collector.variants import Axes
@@ -77,12 +77,12 @@ def _keep_timesteps_on_host(scheduler: Any) -> None:
 
 
 def caller(pipe: Any, axes: Axes) -> Callable[..., Any]:
-    """The pipeline's `__call__` under the variant's grad mode.
+    """The pipeline's `__call__` under the variant's grad mode; with CUDA graphs, each image begins a step.
 
     diffusers decorates it with `no_grad`; `grad` takes that off. A transformer has no unfused attention
     processor: there `unfused` is torch's math implementation of scaled_dot_product_attention.
     """
-    call: Callable[..., Any] = pipe
+    call: Callable[..., Any] = pipe.__call__
     if axes.grad_mode == "grad":
         bare = unwrap(type(pipe).__call__)
 
@@ -93,7 +93,7 @@ def caller(pipe: Any, axes: Axes) -> Callable[..., Any]:
         call = torch.inference_mode()(call)
     if axes.attention == "unfused" and not _is_unet(getattr(pipe, denoiser_name(pipe))):
         call = _with_math_attention(call)
-    return call
+    return beginning_step(call) if axes.cudagraphs else call
 
 
 def _with_math_attention(call: Callable[..., Any]) -> Callable[..., Any]:
