@@ -158,6 +158,21 @@ def test_device_work_has_the_phase_of_its_launch_in_the_frame(tmp_path: Path) ->
     }
 
 
+def test_templates_among_fused_kernels_are_told(tmp_path: Path) -> None:
+    names = ("triton_tem_fused_addmm_3", "triton_tem_fused_flex_attention_0", "triton_poi_fused_add_1")
+    events = [host("aten::mm", 0, 900)]
+    for number, name in enumerate(names):
+        events += [
+            call("cudaLaunchKernel", 100 * number, 50, number),
+            kernel(name, 1000 * number, 400, number),
+        ]
+    written(tmp_path / "t.json", events)
+    told = [note for note in analyze(tmp_path / "t.json", Options.of()).notes if "templates" in note]
+    assert len(told) == 1
+    assert "fused_triton holds 0.40 us of Triton templates" in told[0]
+    assert not any("templates" in note for note in reported(GRAPHS).notes)
+
+
 def test_options_are_checked() -> None:
     with pytest.raises(UsageError, match="did you mean 'steady'"):
         Options.of(phase="stedy")

@@ -36,6 +36,7 @@ def report_on(found: Study, options: Options) -> model.TraceReport:
     trace = found.trace
     start, end = wall(trace)
     unprofiled = found.run.unprofiled_wall_ns
+    kernels = _kernels(found, options.phase)
     return model.TraceReport(
         path=str(trace.path),
         name=trace.label,
@@ -58,7 +59,7 @@ def report_on(found: Study, options: Options) -> model.TraceReport:
         compile=_compile(found),
         iterations=_iterations(found),
         ops=[op_record(row) for row in found.op_rows(options.op_times, options.phase)],
-        kernels=_kernels(found, options.phase),
+        kernels=kernels,
         categories=_categories(found, options.phase),
         components=_components(found, options.phase),
         findings=[
@@ -73,7 +74,7 @@ def report_on(found: Study, options: Options) -> model.TraceReport:
             )
             for finding in draw_conclusions(found)
         ],
-        notes=_notes(found),
+        notes=_notes(found, kernels),
         queue=_queue(found, options.phase),
     )
 
@@ -299,8 +300,15 @@ def _components(found: Study, phase: str | None) -> list[model.Component]:
     ]
 
 
-def _notes(found: Study) -> list[str]:
+def _notes(found: Study, kernels: list[model.Kernel]) -> list[str]:
     notes = found.pipeline.notes
+    fused = [row for row in kernels if row.category == "fused_triton"]
+    templates_us = sum(row.total_us for row in fused if row.fused_kind == "template")
+    if templates_us:
+        notes.append(
+            f"fused_triton holds {seconds(templates_us * 1000)} of Triton templates: "
+            "matmuls and convolutions that autotuning preferred to the libraries' (certain)."
+        )
     if found.phases.autotune_by_pattern:
         notes.append(
             "Autotune: told from the alternation of fills and one kernel, "
