@@ -97,7 +97,7 @@ def test_a_recompile_is_told_with_its_iteration(tmp_path: Path) -> None:
     late = host("entire_frame_compile", 3 * period(1) + 30 * US, 70 * US)
     found = report_of(tmp_path / "t.json", [*events, late])["overhead.recompile"]
     assert found.severity == "high"
-    assert "iteration 4 (70.0 us compile)" in found.evidence
+    assert "iteration 4 (70.0 µs compile)" in found.evidence
     early = host("entire_frame_compile", 30 * US, 70 * US)
     assert "overhead.recompile" not in report_of(tmp_path / "u.json", [*events, early])
 
@@ -159,7 +159,7 @@ def staged(pause: int, count: int = 3) -> list[Event]:
 def test_a_part_of_the_pipeline_that_alone_keeps_the_device_waiting_is_named(tmp_path: Path) -> None:
     found = report_of(tmp_path / "t.json", staged(50 * US))["host.component"]
     assert found.title == "The device waits while the host launches text_encoder"
-    assert "to launch 40.0 us of work" in found.evidence
+    assert "to launch 40.0 µs of work" in found.evidence
     assert (found.severity, found.confidence) == ("medium", "likely")
     # Waits between its kernels and after the last, in each image; before the first, in all but the first.
     assert found.saving_us == pytest.approx(3 * 50 + 48 + 2 * 2 / 3, abs=0.001)
@@ -218,7 +218,7 @@ def test_events_that_cannot_be_read_are_told(tmp_path: Path) -> None:
 
 
 def talking(offset: int, count: int = 3) -> list[Event]:
-    """An all-reduce of 100 us an iteration on a stream of its own, `offset` after the matmul begins."""
+    """An all-reduce of 100 µs an iteration on a stream of its own, `offset` after the matmul begins."""
     events: list[Event] = []
     for n in range(count):
         at = n * period(1) + 12 * US + offset
@@ -257,8 +257,8 @@ def queued(gap: int, count: int = 20) -> list[Event]:
 def test_gaps_in_queued_work_are_told_short_or_long(tmp_path: Path) -> None:
     short = report_of(tmp_path / "short.json", queued(2 * US))["device.gaps"]
     assert (short.severity, short.confidence) == ("low", "likely")
-    assert "57 gaps of 2.00 us" in short.evidence
+    assert "57 gaps of 2.00 µs" in short.evidence
     long = report_of(tmp_path / "long.json", queued(100 * US))["device.gaps"]
     assert long.severity == "high"
-    assert "57 gaps of 100 us" in long.evidence
+    assert "57 gaps of 100 µs" in long.evidence
     assert "device.gaps" not in report_of(tmp_path / "none.json", queued(US // 2))

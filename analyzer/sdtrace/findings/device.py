@@ -151,7 +151,7 @@ def _small(e: Evidence) -> Iterator[Finding]:
         "device.small_kernels",
         "low",
         "Most kernels are shorter than it takes to launch one",
-        f"{e.small_kernels:,} of {e.kernels:,} steady kernels take under 5 us.",
+        f"{e.small_kernels:,} of {e.kernels:,} steady kernels take under 5 µs.",
         "Give each more to do (larger batches), or launch many at once from a CUDA graph "
         '(`mode="reduce-overhead"`).'
         if e.is_compiled

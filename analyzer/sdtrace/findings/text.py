@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 
 def seconds(ns: float) -> str:
-    """A time in the unit that reads best, three significant digits: 69.8 s, 187 ms, 4.2 us."""
+    """A time in the unit that reads best, three significant digits: 69.8 s, 187 ms, 4.2 µs."""
     for unit, size in (("s", 1e9), ("ms", 1e6)):
         if abs(ns) >= size:
             return f"{_three(ns / size)} {unit}"
-    return f"{_three(ns / 1e3)} us"
+    return f"{_three(ns / 1e3)} µs"
 
 
 def percent(part: float, whole: float) -> str:
