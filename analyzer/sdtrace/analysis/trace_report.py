@@ -306,8 +306,8 @@ def _notes(found: Study, kernels: list[model.Kernel]) -> list[str]:
     templates_us = sum(row.total_us for row in fused if row.fused_kind == "template")
     if templates_us:
         notes.append(
-            f"fused_triton holds {seconds(templates_us * 1000)} of Triton templates: "
-            "matmuls and convolutions that autotuning preferred to the libraries' (certain)."
+            f"fused_triton holds {seconds(templates_us * 1000)} of Triton templates, "
+            "which are matmuls and convolutions (certain)."
         )
     if found.phases.autotune_by_pattern:
         notes.append(
