@@ -12,12 +12,15 @@ import pytest
 from msgspec.structs import replace
 
 from sdtrace import model
+from sdtrace.analysis import Options, analyze
 from sdtrace.report.html import render_html
 from sdtrace.report.names import visible
+from sdtrace.report.sections import sections
 from tests.report import sample, sample_rows
+from tests.shared import shared_trace
 
 MEGABYTE = 1_000_000
-VOID = {"meta", "link", "br", "input"}
+VOID = {"meta", "link", "br", "input", "wbr"}
 
 
 class _Page(HTMLParser):
@@ -172,6 +175,22 @@ def test_every_field_of_a_trace_is_shown() -> None:
         "told from 4 repetitions",
     ]
     assert [each for each in shown if each not in text] == []
+
+
+def test_a_trace_of_the_host_alone_has_no_columns_about_a_device() -> None:
+    report = analyze(shared_trace("third_party/hta_cpu_only.json.gz"), Options.of())
+    headers = {column.header for section in sections(report, 25) for column in section.columns}
+    assert {"Wall", "Share", "Self CPU"} <= headers
+    assert not [header for header in headers if "GPU" in header or header == "Launches"]
+    text = _Page(render_html(sample.report(report), 25)).text
+    assert "GPU time" not in text
+    assert "Launches" not in text
+
+
+def test_a_phase_without_device_work_leaves_the_columns_of_the_others() -> None:
+    report = replace(sample.cold(), gpu=replace(sample.cold().gpu, busy_us=0.0, idle_us=0.0))
+    assert "GPU time" in {column.header for column in sections(report, 25)[0].columns}
+    assert "GPU events" in _Page(render_html(sample.report(report), 25)).text
 
 
 def test_equal_reports_make_equal_pages() -> None:

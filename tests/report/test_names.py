@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.report.names import code_spans, shorten, visible
+from sdtrace.report.names import breakable, code_spans, shorten, visible
 
 ANYTHING = st.text(st.characters(exclude_categories=[]), max_size=80)
 
@@ -42,3 +42,13 @@ def test_a_short_name_fits_and_keeps_both_ends(text: str, width: int) -> None:
 def test_code_spans_lose_no_character_but_the_paired_backticks(text: str) -> None:
     joined = "".join(f"`{piece}`" if is_code else piece for is_code, piece in code_spans(text))
     assert joined == text.replace("``", "") or "``" in text
+
+
+@given(ANYTHING)
+def test_a_breakable_name_is_whole(text: str) -> None:
+    assert "".join(breakable(text)) == text
+
+
+def test_a_name_breaks_after_what_joins_its_words() -> None:
+    assert breakable("h200-bf16_sdpa.x+dtype=fp16") == ["h200-", "bf16_", "sdpa.", "x+", "dtype=", "fp16"]
+    assert breakable("_a__b-") == ["_", "a__", "b-"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sdtrace.model import CompileStage, Iteration, TraceReport
 from sdtrace.report import units
-from sdtrace.report.facts import Share
+from sdtrace.report.facts import Share, has_device
 
 PHASES = ("compile", "autotune", "capture", "warmup", "steady")
 """The phases that have a colour of their own."""
@@ -84,9 +84,11 @@ def iteration_bars(rows: Sequence[Iteration]) -> list[IterationBar]:
     ]
 
 
-def phase_bars(shares: Sequence[Share]) -> list[Bar]:
-    """Phases: host wall time, its share of the profiled wall, device time launched there, device events."""
-    return _bars(_Row(row.name, phase_style(row.name), row.wall_us, _phase_cells(row)) for row in shares)
+def phase_bars(shares: Sequence[Share], on_device: bool) -> list[Bar]:
+    """Phases: host wall time, its share of the profiled wall; device time launched there, device events."""
+    return _bars(
+        _Row(row.name, phase_style(row.name), row.wall_us, _phase_cells(row, on_device)) for row in shares
+    )
 
 
 def idle_bars(trace: TraceReport) -> list[Bar]:
@@ -125,13 +127,19 @@ def category_bars(trace: TraceReport) -> list[Bar]:
 
 
 def component_bars(trace: TraceReport) -> list[Bar]:
-    """Pipeline components in each phase: phase, device time, host wall time, calls."""
+    """Pipeline components in each phase: phase, device time if there is a device, host wall time, calls."""
+    on_device = has_device(trace)
     return _bars(
         _Row(
             row.component,
             phase_style(row.phase),
-            row.gpu_us,
-            [row.phase, units.duration(row.gpu_us), units.duration(row.wall_us), units.count(row.calls)],
+            row.gpu_us if on_device else row.wall_us,
+            [
+                row.phase,
+                *([units.duration(row.gpu_us)] if on_device else []),
+                units.duration(row.wall_us),
+                units.count(row.calls),
+            ],
         )
         for row in trace.components
     )
@@ -146,8 +154,8 @@ class _Row(NamedTuple):
     cells: list[str]
 
 
-def _phase_cells(row: Share) -> list[str]:
-    work = [units.duration(row.gpu_us), units.count(row.gpu_events)]
+def _phase_cells(row: Share, on_device: bool) -> list[str]:
+    work = [units.duration(row.gpu_us), units.count(row.gpu_events)] if on_device else []
     return [units.duration(row.wall_us), units.share(row.pct), *work]
 
 

@@ -76,8 +76,8 @@ def phase_shares(trace: TraceReport) -> list[Share]:
 
 
 def has_device(trace: TraceReport) -> bool:
-    """Whether the trace holds any device work."""
-    return trace.gpu.busy_us > 0
+    """Whether the trace holds any device work, in the selected phase or another."""
+    return any(row.gpu_events for row in trace.phases)
 
 
 def device_times(trace: TraceReport) -> str:

@@ -30,6 +30,8 @@ class TraceView(NamedTuple):
     trace: TraceReport
     anchor: str
     noun: str
+    on_device: bool
+    """Whether anything ran on a device; without, the columns about it are left out."""
     figures: list[facts.Figure]
     caveats: list[str]
     busy: float | None
@@ -89,18 +91,20 @@ def _view(
     shown = _ends(trace.iterations, most_iterations)
     shares = facts.phase_shares(trace)
     steady = facts.steady_busy_pct(trace)
+    on_device = facts.has_device(trace)
     return TraceView(
         trace=trace,
         anchor=anchor,
         noun=facts.noun(trace),
+        on_device=on_device,
         figures=facts.figures(trace),
         caveats=facts.caveats(trace),
         busy=facts.busy_pct(trace) if steady is None else steady,
         segments=charts.stack(shares),
-        phases=charts.phase_bars(shares),
+        phases=charts.phase_bars(shares, on_device),
         iterations=charts.iteration_bars(shown),
         unshown_iterations=len(trace.iterations) - len(shown),
-        device_times=facts.device_times(trace) if facts.has_device(trace) else "",
+        device_times=facts.device_times(trace) if on_device else "",
         run=_entries(trace.run),
         device=_entries(trace.device),
         kernels=tables[0],

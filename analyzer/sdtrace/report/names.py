@@ -10,6 +10,7 @@ _UNSEEN = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 """Controls, terminal escapes, characters that reorder or hide text, and lone surrogates."""
+_WORDS = re.compile(r"[^-_.+=/]*[-_.+=/]+|[^-_.+=/]+")
 
 
 def visible(text: str) -> str:
@@ -27,6 +28,11 @@ def shorten(text: str, width: int) -> str:
         return text
     tail = max((width - 1) // 3, 0)
     return text[: width - 1 - tail] + ELLIPSIS + text[len(text) - tail :]
+
+
+def breakable(text: str) -> list[str]:
+    """The pieces between which a long name may go on to the next line: each ends in what joins words."""
+    return _WORDS.findall(text)
 
 
 def code_spans(text: str) -> list[tuple[bool, str]]:

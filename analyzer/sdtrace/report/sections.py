@@ -10,6 +10,8 @@ from sdtrace.model import Op, Report, TraceReport
 from sdtrace.report import facts, units
 from sdtrace.report.table import is_range, is_work
 
+_OF_THE_DEVICE = frozenset({"GPU busy", "GPU time", "GPU events", "Launches"})
+
 
 class Kind(Enum):
     """What a column holds."""
@@ -59,7 +61,16 @@ def sections(trace: TraceReport, top: int) -> list[Section]:
         kernels(trace, top),
         ops(trace, top),
     ]
-    return [section for section in found if section.rows]
+    told = [section for section in found if section.rows]
+    return told if facts.has_device(trace) else [_of_the_host(section) for section in told]
+
+
+def _of_the_host(section: Section) -> Section:
+    """Without the columns that only work on a device fills."""
+    kept = [i for i, column in enumerate(section.columns) if column.header not in _OF_THE_DEVICE]
+    return section._replace(
+        columns=[section.columns[i] for i in kept], rows=[[row[i] for i in kept] for row in section.rows]
+    )
 
 
 def phases(trace: TraceReport) -> Section:

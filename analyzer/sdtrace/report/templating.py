@@ -20,8 +20,10 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    written = (units.duration, units.share, units.count, units.factor, names.visible, names.code_spans)
+    written = (units.duration, units.share, units.count, units.factor)
     environment.filters.update({function.__name__: function for function in written})
+    named = (names.visible, names.code_spans, names.breakable)
+    environment.filters.update({function.__name__: function for function in named})
     bars = (charts.idle_bars, charts.compile_bars, charts.category_bars, charts.component_bars)
     environment.filters.update({function.__name__: function for function in bars})
     environment.filters["phase_style"] = charts.phase_style
