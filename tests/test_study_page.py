@@ -26,10 +26,19 @@ def test_no_row_of_figures_is_on_the_page_without_a_report() -> None:
     assert [row for row in rows if row not in made] == []
 
 
+SPECIAL = ("_b8", "_by_row", "_cudnn_benchmark", "_module_norm")
+
+
 def test_every_report_names_the_variant_and_the_axes_it_ran_with() -> None:
     for path in sorted(study_table.REPORTS.rglob("*.json.gz")):
         run = study_table.read_report(path).run
         variant, *moves = run["variant"].split("+")
+        if path.parent.name != "options":
+            told = path.name.removesuffix(".json.gz").removeprefix(f"{run['model']}_")
+            assert (run["batch"] == 8) == told.endswith("_b8"), path.name
+            for ending in SPECIAL:
+                told = told.removesuffix(ending)
+            assert told == variant, path.name
         axes = VARIANTS[variant].axes
         moved = dict(move.split("=") for move in moves)
         assert set(moved) <= set(AXIS_NAMES), path.name

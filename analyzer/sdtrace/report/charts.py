@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sdtrace.model import CompileStage, Iteration, TraceReport
 from sdtrace.report import units
-from sdtrace.report.facts import Share, has_device
+from sdtrace.report.facts import Share, has_device, phase_shares
 
 PHASES = ("compile", "autotune", "capture", "warmup", "steady")
 """The phases that have a colour of their own."""
@@ -84,10 +84,12 @@ def iteration_bars(rows: Sequence[Iteration]) -> list[IterationBar]:
     ]
 
 
-def phase_bars(shares: Sequence[Share], on_device: bool) -> list[Bar]:
-    """Phases: host wall time, its share of the profiled wall; device time launched there, device events."""
+def phase_bars(trace: TraceReport) -> list[Bar]:
+    """Phases: host wall time, its share; if there is a device, the time launched there and its events."""
+    on_device = has_device(trace)
     return _bars(
-        _Row(row.name, phase_style(row.name), row.wall_us, _phase_cells(row, on_device)) for row in shares
+        _Row(row.name, phase_style(row.name), row.wall_us, _phase_cells(row, on_device))
+        for row in phase_shares(trace)
     )
 
 

@@ -89,7 +89,6 @@ def _view(
     trace: TraceReport, anchor: str, most_iterations: int, tables: tuple[grid.Grid, grid.Grid]
 ) -> TraceView:
     shown = _ends(trace.iterations, most_iterations)
-    shares = facts.phase_shares(trace)
     steady = facts.steady_busy_pct(trace)
     on_device = facts.has_device(trace)
     return TraceView(
@@ -100,8 +99,8 @@ def _view(
         figures=facts.figures(trace),
         caveats=facts.caveats(trace),
         busy=facts.busy_pct(trace) if steady is None else steady,
-        segments=charts.stack(shares),
-        phases=charts.phase_bars(shares, on_device),
+        segments=charts.stack(facts.phase_shares(trace)),
+        phases=charts.phase_bars(trace),
         iterations=charts.iteration_bars(shown),
         unshown_iterations=len(trace.iterations) - len(shown),
         device_times=facts.device_times(trace) if on_device else "",

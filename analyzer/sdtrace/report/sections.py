@@ -10,8 +10,6 @@ from sdtrace.model import Op, Report, TraceReport
 from sdtrace.report import facts, units
 from sdtrace.report.table import is_range, is_work
 
-_OF_THE_DEVICE = frozenset({"GPU busy", "GPU time", "GPU events", "Launches"})
-
 
 class Kind(Enum):
     """What a column holds."""
@@ -26,10 +24,11 @@ class Kind(Enum):
 
 
 class Column(NamedTuple):
-    """A column's header and what it holds."""
+    """A column's header, what it holds, and whether only work on a device fills it."""
 
     header: str
     kind: Kind
+    of_device: bool = False
 
 
 class Section(NamedTuple):
@@ -67,7 +66,7 @@ def sections(trace: TraceReport, top: int) -> list[Section]:
 
 def _of_the_host(section: Section) -> Section:
     """Without the columns that only work on a device fills."""
-    kept = [i for i, column in enumerate(section.columns) if column.header not in _OF_THE_DEVICE]
+    kept = [i for i, column in enumerate(section.columns) if not column.of_device]
     return section._replace(
         columns=[section.columns[i] for i in kept], rows=[[row[i] for i in kept] for row in section.rows]
     )
@@ -85,7 +84,8 @@ def phases(trace: TraceReport) -> Section:
         ]
         for row in facts.phase_shares(trace)
     ]
-    columns = _columns("Phase", "Wall", "Share", "GPU time", "GPU events", kind=Kind.PHASE)
+    columns = _columns("Phase", "Wall", "Share", kind=Kind.PHASE)
+    columns += _of_device("GPU time", "GPU events")
     return Section("Where the profiled wall went", columns, rows, 0)
 
 
@@ -106,7 +106,8 @@ def iterations(trace: TraceReport, top: int) -> Section:
         ]
         for row in shown
     ]
-    columns = _columns("#", "Start", "Wall", "GPU busy", "GPU time", "Launches", kind=Kind.NUMBER)
+    columns = _columns("#", "Start", "Wall", kind=Kind.NUMBER)
+    columns += _of_device("GPU busy", "GPU time", "Launches")
     columns += [Column("Phase", Kind.PHASE), *([Column("Note", Kind.PROSE)] if has_notes else [])]
     return Section(f"{facts.noun(trace).capitalize()}s", columns, rows, len(trace.iterations) - len(shown))
 
@@ -159,8 +160,8 @@ def components(trace: TraceReport) -> Section:
         ]
         for row in trace.components
     ]
-    columns = [Column("Component", Kind.TEXT), Column("Phase", Kind.PHASE)]
-    columns += _columns("GPU time", "Host wall", "Calls", kind=Kind.NUMBER)
+    columns = [Column("Component", Kind.TEXT), Column("Phase", Kind.PHASE), *_of_device("GPU time")]
+    columns += _columns("Host wall", "Calls", kind=Kind.NUMBER)
     return Section("Parts of the pipeline", columns, rows, 0)
 
 
@@ -227,3 +228,7 @@ def _columns(first: str, *others: str, kind: Kind = Kind.NAME) -> list[Column]:
     """A first column of one kind, then columns of numbers."""
     numbers: Sequence[Column] = [Column(header, Kind.NUMBER) for header in others]
     return [Column(first, kind), *numbers]
+
+
+def _of_device(*headers: str) -> list[Column]:
+    return [Column(header, Kind.NUMBER, of_device=True) for header in headers]
