@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.attribution.recipes import export
-from tests.fuzz.invariants import Pipeline, analyze_and_render, check, read_and_attribute
+from tests.fuzz.invariants import RunStructure, analyze_and_render, check, read_and_attribute
 from tests.fuzz.mutations import MUTATIONS
 from tests.fuzz.seeds import Seed, cut_out, shared_seeds
 
@@ -26,7 +26,7 @@ SEEDS_EVERY = 5_000
 """Inputs after which new pieces are cut out of the traces."""
 
 
-def fuzz(pipeline: Pipeline, minutes: float, first: int, folder: Path) -> int:
+def fuzz(pipeline: RunStructure, minutes: float, first: int, folder: Path) -> int:
     """Try inputs until the time is up; the number of failures."""
     export("everything", folder / "torch.json")
     read: Counter[str] = Counter()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sdtrace.analysis.options import Options
-from sdtrace.analysis.study import Study, study
+from sdtrace.analysis.study import Study, study_trace
 from sdtrace.analysis.trace_report import report_on
 from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.breakdowns.rules import load_rules
@@ -41,7 +41,7 @@ _COLUMNS += ["external_id", "correlation", "nbytes", "args"]
 @cache
 def cold() -> Study:
     """The 543 MB cold trace, read from its 30 MB of gzip: 5 s and 0.5 GB, once a session."""
-    return study(load_trace(shared_trace(f"{COLD}.json.gz"), FLOP_OPS), load_rules(None))
+    return study_trace(load_trace(shared_trace(f"{COLD}.json.gz"), FLOP_OPS), load_rules(None))
 
 
 @lru_cache(maxsize=2)
@@ -50,7 +50,7 @@ def studied(name: str) -> Study:
     if name == COLD:
         return cold()
     path = shared_trace(f"{name}.json.gz") if "/" in name else SHIPPED / name
-    return study(load_trace(path, FLOP_OPS), load_rules(None))
+    return study_trace(load_trace(path, FLOP_OPS), load_rules(None))
 
 
 @lru_cache(maxsize=32)
@@ -72,11 +72,11 @@ def cold_benchmarks_without_spans() -> tuple[Trace, int]:
     found = cold()
     trace, spans = found.trace, found.phases.timeline.of(AUTOTUNE)
     first, last = int(spans.start[-30]), int(spans.end[-1])
-    launch = found.told.work.launch
+    launch = found.linked.work.launch
     inside = (trace.start_ns[launch] >= first) & (trace.start_ns[launch] < last)
     kept = (trace.start_ns >= first) & (trace.start_ns < last)
-    kept[found.told.work.row] = inside
+    kept[found.linked.work.row] = inside
     kept[np.concatenate((found.phases.spans.autotune, found.phases.spans.compile))] = False
     launched = inside & found.phases.work_mask(AUTOTUNE)
     columns = {column: getattr(trace, column)[kept] for column in _COLUMNS}
-    return replace(trace, **columns), int(trace.dur_ns[found.told.work.row[launched]].sum())
+    return replace(trace, **columns), int(trace.dur_ns[found.linked.work.row[launched]].sum())

@@ -12,8 +12,8 @@ from sdtrace.errors import UsageError
 from sdtrace.model import TraceReport
 from sdtrace.phases.timeline import PHASES
 from tests.analysis.reference import COLD, GRAPHS, OTHERS, SD, SHIPPED, STACK, WARM, reported, studied
-from tests.phases.written import call, host, kernel, written
 from tests.shared import shared_trace
+from tests.written import call, host, kernel, written
 
 SHIPPED_TRACES = tuple(path.name for path in sorted(SHIPPED.glob("*.json*")) if "keyavg" not in path.name)
 ALL = (COLD, *SD, *OTHERS, *SHIPPED_TRACES)
@@ -103,8 +103,8 @@ def test_the_steady_part_of_a_cold_trace_is_the_warm_trace() -> None:
 def kernels_per_unet_call(name: str) -> set[int]:
     """How many kernels steady UNet calls launch; copies depend on the step, kernels do not."""
     found = studied(name)
-    unet, launches = found.pipeline.components.only(["unet"]), found.pipeline.launches
-    is_kernel = found.trace.in_categories({"kernel"})[found.told.work.row]
+    unet, launches = found.structure.components.only(["unet"]), found.structure.launches
+    is_kernel = found.trace.in_categories({"kernel"})[found.linked.work.row]
     mine = (unet.of_work(launches) >= 0) & found.phases.work_mask("steady") & is_kernel
     starts = np.sort(unet.start_ns)
     counts = np.bincount(np.searchsorted(starts, launches.called_ns[mine], side="right"))
@@ -167,9 +167,9 @@ def test_templates_among_fused_kernels_are_told(tmp_path: Path) -> None:
             kernel(name, 1000 * number, 400, number),
         ]
     written(tmp_path / "t.json", events)
-    told = [note for note in analyze(tmp_path / "t.json", Options.of()).notes if "templates" in note]
-    assert len(told) == 1
-    assert "fused_triton holds 0.40 µs of Triton templates" in told[0]
+    linked = [note for note in analyze(tmp_path / "t.json", Options.of()).notes if "templates" in note]
+    assert len(linked) == 1
+    assert "fused_triton holds 0.40 µs of Triton templates" in linked[0]
     assert not any("templates" in note for note in reported(GRAPHS).notes)
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from sdtrace.phases.intervals import intersect, total
+from sdtrace.intervals import intersect, total
 from sdtrace.phases.timeline import PHASES
 from tests.analysis.reference import COLD, cold, reported
 from tests.shared import shared_trace
@@ -40,7 +40,7 @@ def test_phases_partition_the_wall_and_the_device_work(truth: dict[str, float]) 
     assert edges[-1] == found.trace.end_ns[found.trace.rows(set(found.trace.categories) - {"Trace"})].max()
     assert sum(found.phases.timeline.totals().values()) == edges[-1]
     assert sum(phase.wall_us for phase in report.phases) == pytest.approx(report.wall_us, abs=0.001)
-    assert sum(phase.gpu_events for phase in report.phases) == len(found.told.work.row)
+    assert sum(phase.gpu_events for phase in report.phases) == len(found.linked.work.row)
 
 
 def test_device_time_per_phase() -> None:
@@ -105,7 +105,7 @@ def test_compile_stages_are_torchs_own(truth: dict[str, float]) -> None:
 
 def test_first_calls_are_named() -> None:
     calls = cold().phases.first_calls
-    names = {cold().trace.names[name] for name in cold().told.host.name[calls.event]}
+    names = {cold().trace.names[name] for name in cold().linked.host.name[calls.event]}
     assert "aten::_scaled_dot_product_cudnn_attention" in names
     warmup = cold().phases.timeline.totals()["warmup"]
     assert 0.5 * warmup < np.sum(calls.excess_ns) < warmup

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.attribution.folding import find_folded, heads_of, innermost_of
+from sdtrace.attribution.duplicate_nodes import find_duplicates, heads_of, innermost_of
 from sdtrace.attribution.host import last_with_id, sum_by
 from sdtrace.attribution.nesting import depths, in_nesting_order, parents, previous_at_least, subtree_sums
 
@@ -112,12 +112,12 @@ def test_folding_equals_torchs_repeated_removal(written: list[tuple[int, int]]) 
             for child in children[index]:
                 above[child] = p
             gone.add(index)
-    is_folded = find_folded(parent, np.array(names, np.int32))
-    innermost = innermost_of(parent, is_folded)
-    assert set(np.flatnonzero(is_folded).tolist()) == gone
+    is_duplicate = find_duplicates(parent, np.array(names, np.int32))
+    innermost = innermost_of(parent, is_duplicate)
+    assert set(np.flatnonzero(is_duplicate).tolist()) == gone
     kept = [index for index in range(len(written)) if index not in gone]
     assert [int(innermost[index]) for index in kept] == [kernels[index] for index in kept]
-    assert heads_of(parent, is_folded, parent)[kept].tolist() == [above[index] for index in kept]
+    assert heads_of(parent, is_duplicate, parent)[kept].tolist() == [above[index] for index in kept]
 
 
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(-(2**59), 2**59)), max_size=8))

@@ -9,14 +9,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sdtrace.attribution.op_table import (
-    UNKNOWN_LAUNCH,
-    OpRow,
-    OpTimes,
-    attribute,
-    for_table,
-    op_table,
-)
+from sdtrace.attribution.linked_trace import attribute
+from sdtrace.attribution.op_table import UNKNOWN_LAUNCH, OpRow, OpTimes, for_table, op_table
 from sdtrace.trace import load_trace
 from tests.attribution.naive import Times, torch_table
 
@@ -49,8 +43,8 @@ def rows(folder: Path, events: list[Event], op_times: OpTimes) -> list[OpRow]:
 
 
 def self_device_us(folder: Path, events: list[Event], op_times: OpTimes) -> dict[str, float]:
-    told = rows(folder, events, op_times)
-    return {row.name: row.self_device_ns / 1000 for row in told if not row.is_device and row.self_device_ns}
+    linked = rows(folder, events, op_times)
+    return {row.name: row.self_device_ns / 1000 for row in linked if not row.is_device and row.self_device_ns}
 
 
 def times(row: OpRow) -> Times:
@@ -108,8 +102,8 @@ def test_an_overhead_event_shows_nothing_inside_a_python_function_listed_or_not(
         def shown(these: list[Event], folder: Path = tmp_path, layout: dict[str, str] = layout) -> set[str]:
             path = folder / "trace.json"
             path.write_text(json.dumps({**layout, "traceEvents": these}))
-            told = for_table(attribute(load_trace(path)), OpTimes.TORCH)
-            table = op_table(told, OpTimes.TORCH)
+            linked = for_table(attribute(load_trace(path)), OpTimes.TORCH)
+            table = op_table(linked, OpTimes.TORCH)
             return {row.name for row in table if row.self_device_ns and not row.is_device}
 
         assert shown(events) == {"CompiledFunction", "Lazy Function Loading"}
@@ -123,8 +117,8 @@ def test_overhead_on_another_thread_is_taken_to_the_one_with_most_ops(tmp_path: 
         op("c", 0, 30, 7, tid=2),
         event("overhead", "o", 5, 3, tid=2),
     ]
-    told = {row.name: row.self_cpu_ns for row in rows(tmp_path, events, OpTimes.TORCH)}
-    assert (told["a"], told["c"]) == (27_000, 30_000)
+    linked = {row.name: row.self_cpu_ns for row in rows(tmp_path, events, OpTimes.TORCH)}
+    assert (linked["a"], linked["c"]) == (27_000, 30_000)
 
 
 def test_a_folded_chain_shows_the_kernels_of_its_innermost_event_in_torch_and_all_in_truth(
@@ -149,9 +143,9 @@ def test_a_device_range_is_two_nanoseconds_shorter_than_the_file_says_and_is_no_
         kernel("k", 4, 90, 5),
         event("gpu_user_annotation", "a", 40, 100, 7, external=5),
     ]
-    told = rows(tmp_path, events, OpTimes.TRUE)
-    assert [row.self_device_ns for row in told if row.is_user_annotation] == [100_000 - 2]
-    assert sum(row.self_device_ns for row in told if not row.is_device) == 4000
+    linked = rows(tmp_path, events, OpTimes.TRUE)
+    assert [row.self_device_ns for row in linked if row.is_user_annotation] == [100_000 - 2]
+    assert sum(row.self_device_ns for row in linked if not row.is_device) == 4000
 
 
 def test_where_ids_only_repeat_the_correlation_containment_finds_the_op(tmp_path: Path) -> None:
@@ -246,6 +240,6 @@ def unambiguous(events: list[Event]) -> list[Event]:
     st.lists(st.one_of(host_events, host_events, device_events, device_ranges), max_size=16).map(unambiguous)
 )
 def test_any_small_trace_gives_the_table_of_the_plain_walk(tmp_path: Path, events: list[Event]) -> None:
-    told = rows(tmp_path, events, OpTimes.TORCH)
-    found = {(row.name, row.is_device, row.is_user_annotation): times(row) for row in told}
+    linked = rows(tmp_path, events, OpTimes.TORCH)
+    found = {(row.name, row.is_device, row.is_user_annotation): times(row) for row in linked}
     assert found == torch_table(events)

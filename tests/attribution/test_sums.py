@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from sdtrace.attribution.op_table import OpTimes, attribute, op_table
+from sdtrace.attribution.linked_trace import attribute
+from sdtrace.attribution.op_table import OpTimes, op_table
 from sdtrace.reader.categories import WORK
 from sdtrace.trace import load_trace
 from tests.shared import shared_trace

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from sdtrace.attribution.flops import FLOP_OPS
-from sdtrace.attribution.op_table import OpRow, OpTimes, attribute, op_table
+from sdtrace.attribution.linked_trace import attribute
+from sdtrace.attribution.op_table import OpRow, OpTimes, op_table
 from sdtrace.trace import load_trace
 from tests.attribution.recipes import RECIPES, run
 from tests.shared import shared_trace
@@ -66,8 +67,8 @@ def test_the_runs_have_what_they_are_there_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("variant", ["fp32_eager", "bf16_sdpa.warm", "bf16_sdpa_graphs.warm"])
 def test_a_reference_trace_gives_the_table_torch_wrote_beside_it(variant: str) -> None:
-    told = json.loads(gzip.decompress(shared_trace(f"reference/{variant}.keyavg.json.gz").read_bytes()))
-    expected = told["rows"]
+    linked = json.loads(gzip.decompress(shared_trace(f"reference/{variant}.keyavg.json.gz").read_bytes()))
+    expected = linked["rows"]
     rows = table(shared_trace(f"reference/{variant}.json.gz"))
     assert [key(row) for row in rows] == [
         (row["key"], "CPU" not in row["device_type"], row["is_user_annotation"]) for row in expected
@@ -76,4 +77,4 @@ def test_a_reference_trace_gives_the_table_torch_wrote_beside_it(variant: str) -
     assert [row.flops for row in rows] == [row["flops"] for row in expected]
     assert worst(rows, expected) <= TOLERANCE_US
     total_us = sum(row.self_cpu_ns for row in rows) / 1000
-    assert abs(total_us - told["self_cpu_total_us"]) <= TOLERANCE_US
+    assert abs(total_us - linked["self_cpu_total_us"]) <= TOLERANCE_US

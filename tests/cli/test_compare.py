@@ -39,10 +39,10 @@ def test_the_figures_are_those_of_the_run(comparison: Regression) -> None:
     figures = _figures(comparison.differences[0])
     assert comparison.is_unprofiled
     assert list(figures) == list(METRICS)
-    for side, run_facts in enumerate(facts):
-        walls = sorted(run_facts["unprofiled_wall_s"])
+    for side, recorded_run in enumerate(facts):
+        walls = sorted(recorded_run["unprofiled_wall_s"])
         assert figures["steady_ms"][side] == pytest.approx(1000 * walls[len(walls) // 2])
-        assert figures["peak_memory_mib"][side] == run_facts["peak_memory_bytes"] / 2**20
+        assert figures["peak_memory_mib"][side] == recorded_run["peak_memory_bytes"] / 2**20
 
 
 def test_kernels_are_means_over_steady_iterations(comparison: Regression) -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from sdtrace.errors import OutputError, UnreadableTrace
 from sdtrace.export import write_perfetto
-from sdtrace.export.moving import move_events
 from sdtrace.export.overlaps import Misfit, find_misfits
+from sdtrace.export.track_edits import move_events
 from sdtrace.trace import load_trace
 
 TRACES = Path(__file__).parents[2] / "traces"

@@ -11,7 +11,7 @@ import pytest
 from sdtrace.analysis import Options, analyze
 from sdtrace.model import Finding
 from tests.analysis.reference import finding
-from tests.phases.written import Event, call, host, kernel
+from tests.written import Event, call, host, kernel
 
 US, MS = 1_000, 1_000_000
 FLASH = (

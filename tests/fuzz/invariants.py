@@ -12,10 +12,11 @@ from types import FrameType
 from rich.console import Console
 
 from sdtrace.analysis import Options, build_report
-from sdtrace.analysis.study import study
+from sdtrace.analysis.study import study_trace
 from sdtrace.analysis.trace_report import report_on
 from sdtrace.attribution.flops import FLOP_OPS
-from sdtrace.attribution.op_table import OpTimes, attribute, op_table
+from sdtrace.attribution.linked_trace import attribute
+from sdtrace.attribution.op_table import OpTimes, op_table
 from sdtrace.errors import SdtraceError
 from sdtrace.reader.categories import WORK
 from sdtrace.report.terminal import render_terminal
@@ -23,7 +24,7 @@ from sdtrace.report.write import FORMATS
 from sdtrace.trace import Trace, load_trace
 from tests.fuzz.mutations import Input
 
-Pipeline = Callable[[Path], Trace]
+RunStructure = Callable[[Path], Trace]
 """Runs on a file all that is to be tested, and returns the trace it read."""
 ROUNDED_US = 0.01
 TIME_LIMIT_S = 20
@@ -47,7 +48,7 @@ def analyze_and_render(path: Path) -> Trace:
     """Read, analyze, and render in every format, as `sdtrace analyze` does."""
     trace = load_trace(path, FLOP_OPS)
     options = Options.of(phase=None, op_times="true", rules=None)
-    told = report_on(study(trace, options.rules), options)
+    told = report_on(study_trace(trace, options.rules), options)
     assert abs(sum(phase.wall_us for phase in told.phases) - told.wall_us) < ROUNDED_US
     work = trace.dur_ns[trace.rows(WORK)].sum() / 1000
     assert abs(sum(phase.gpu_us for phase in told.phases) - work) < ROUNDED_US
@@ -59,7 +60,7 @@ def analyze_and_render(path: Path) -> Trace:
     return trace
 
 
-def check(pipeline: Pipeline, path: Path, given: Input) -> bool:
+def check(pipeline: RunStructure, path: Path, given: Input) -> bool:
     """Run `pipeline` on `given`, written to `path`; whether it was read, False when it was refused.
 
     Raises whatever the pipeline raises that is no SdtraceError, and AssertionError when what it says

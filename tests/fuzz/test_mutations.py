@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.invariants import Pipeline, analyze_and_render, check, read_and_attribute
+from tests.fuzz.invariants import RunStructure, analyze_and_render, check, read_and_attribute
 from tests.fuzz.mutations import MUTATIONS, Input
 from tests.fuzz.seeds import Seed, cut_out, shared_seeds
 
-INPUTS: dict[Pipeline, int] = {read_and_attribute: 600, analyze_and_render: 120}
+INPUTS: dict[RunStructure, int] = {read_and_attribute: 600, analyze_and_render: 120}
 """For each mutation; the whole analysis with all its renderings takes ten times as long."""
 ALWAYS_READ = {"flip_bits", "edit_lines", "nasty_values", "bad_text", "other_json"}
 
@@ -32,7 +32,7 @@ def test_the_pieces_themselves_are_whole_traces(seeds: list[Seed], tmp_path: Pat
 @pytest.mark.parametrize("pipeline", INPUTS)
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_damage_is_survived_and_counted(
-    name: str, pipeline: Pipeline, seeds: list[Seed], tmp_path: Path
+    name: str, pipeline: RunStructure, seeds: list[Seed], tmp_path: Path
 ) -> None:
     read = 0
     for number in range(INPUTS[pipeline]):

@@ -5,10 +5,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sdtrace.intervals import intersect, subtract, total, union
 from sdtrace.phases.compile_stages import Stage, compile_stages, without_twins
-from sdtrace.phases.intervals import intersect, subtract, total, union
-from sdtrace.phases.spans import find_overhead
-from tests.phases.written import Event, host, written
+from sdtrace.phases.overhead_spans import find_overhead
+from tests.written import Event, host, written
 
 PER_FILE = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -11,7 +11,7 @@ import pytest
 
 from sdtrace.phases.convolution_search import convolution_searches
 from tests.analysis.reference import COLD, EAGER, GRAPHS, SHIPPED, STACK, WARM, reported, studied
-from tests.phases.written import Event, call, host, kernel, written
+from tests.written import Event, call, host, kernel, written
 
 SEARCHING = "h200-bf16_sdpa_eager.cudnn_benchmark.json.xz"
 OTHERS = sorted(path.name for path in SHIPPED.glob("h200-*.json*") if "keyavg" not in path.name)
@@ -36,9 +36,9 @@ def first_calls_from_json() -> list[dict[str, Any]]:
 
 def test_cudnn_searches_at_the_first_call_with_each_shape_and_at_no_other() -> None:
     found = studied(SEARCHING)
-    names, starts = found.trace.names, found.told.host.start_ns + found.trace.origin_ns
+    names, starts = found.trace.names, found.linked.host.start_ns + found.trace.origin_ns
     searches = found.phases.searches
-    assert {names[number] for number in found.told.host.name[searches]} == {CONVOLUTION}
+    assert {names[number] for number in found.linked.host.name[searches]} == {CONVOLUTION}
     assert sorted(starts[searches].tolist()) == sorted(
         round(1000 * event["ts"]) for event in first_calls_from_json()
     )
@@ -50,8 +50,8 @@ def test_their_time_is_autotune_and_a_finding_says_what_it_was() -> None:
     wall = {phase.phase: phase.wall_us for phase in report.phases}
     assert wall["autotune"] == pytest.approx(sum(event["dur"] for event in first_calls_from_json()), abs=1)
     assert [item.phase for item in report.iterations] == ["autotune", "steady"]
-    (told,) = [item for item in report.findings if item.id == "overhead.convolution_search"]
-    assert "torch.backends.cudnn.benchmark" in told.evidence
+    (linked,) = [item for item in report.findings if item.id == "overhead.convolution_search"]
+    assert "torch.backends.cudnn.benchmark" in linked.evidence
     assert not [item for item in report.findings if item.id == "overhead.autotune"]
 
 
@@ -80,6 +80,6 @@ def one_call(op: str, kernels: list[str]) -> list[Event]:
 def test_many_launches_of_several_kinds_make_a_search(
     op: str, kernels: list[str], expected: int, tmp_path: Path
 ) -> None:
-    told = written(tmp_path / "trace.json", one_call(op, kernels))
-    assert len(told.work.op) == len(kernels)
-    assert len(convolution_searches(told)) == expected
+    linked = written(tmp_path / "trace.json", one_call(op, kernels))
+    assert len(linked.work.op) == len(kernels)
+    assert len(convolution_searches(linked)) == expected

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdtrace.attribution.op_table import Attribution, attribute
+from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.intervals import Intervals, nothing, union
 from sdtrace.phases.first_calls import find_first_calls
-from sdtrace.phases.intervals import Intervals, nothing, union
 from sdtrace.trace import load_trace
-from tests.phases.written import Event, call, host, written
 from tests.shared import shared_trace
+from tests.written import Event, call, host, written
 
 US, MS = 1_000, 1_000_000
 FOREVER = 1 << 60
@@ -21,10 +21,10 @@ def conv(start: int, dur: int) -> Event:
 
 
 def found(
-    told: Attribution, overhead: Intervals | None = None, before: int = FOREVER
+    linked: LinkedTrace, overhead: Intervals | None = None, before: int = FOREVER
 ) -> list[tuple[str, int]]:
-    calls = find_first_calls(told, overhead or nothing(), before)
-    names = [told.trace.names[number] for number in told.host.name[calls.event]]
+    calls = find_first_calls(linked, overhead or nothing(), before)
+    names = [linked.trace.names[number] for number in linked.host.name[calls.event]]
     return list(zip(names, calls.excess_ns.tolist(), strict=True))
 
 
@@ -33,9 +33,9 @@ def usual(n: int = 5, start: int = 1_000 * MS) -> list[Event]:
 
 
 def test_a_slow_first_call_costs_what_exceeds_the_median(tmp_path: Path) -> None:
-    told = written(tmp_path / "t.json", [conv(0, 300 * MS), *usual()])
-    assert found(told) == [("aten::conv2d", 300 * MS - 100 * US)]
-    assert found(told, before=0) == []
+    linked = written(tmp_path / "t.json", [conv(0, 300 * MS), *usual()])
+    assert found(linked) == [("aten::conv2d", 300 * MS - 100 * US)]
+    assert found(linked, before=0) == []
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_only_the_outermost_op_counts_and_waiting_at_any_depth_is_taken_off(tmp_
 
 
 def test_compile_inside_or_around_a_call_is_not_its_own_cost(tmp_path: Path) -> None:
-    told = written(tmp_path / "t.json", [conv(0, 300 * MS), *usual()])
+    linked = written(tmp_path / "t.json", [conv(0, 300 * MS), *usual()])
     inside = union(np.array([10 * MS]), np.array([299 * MS]))
-    assert found(told, inside) == [("aten::conv2d", 11 * MS - 100 * US)]
+    assert found(linked, inside) == [("aten::conv2d", 11 * MS - 100 * US)]
     around = union(np.array([-1]), np.array([300 * MS]))
-    assert found(told, around) == []
+    assert found(linked, around) == []
 
 
 def test_a_trace_without_ops_has_none(tmp_path: Path) -> None:
@@ -83,13 +83,13 @@ def test_a_trace_without_ops_has_none(tmp_path: Path) -> None:
 
 
 def test_in_steady_reference_traces_nothing_is_taken_for_a_first_call() -> None:
-    told = attribute(load_trace(shared_trace("reference/bf16_sdpa.warm.json.gz")))
-    assert found(told) == []
+    linked = attribute(load_trace(shared_trace("reference/bf16_sdpa.warm.json.gz")))
+    assert found(linked) == []
 
 
 def test_the_first_image_of_an_eager_run_pays_for_plans_and_modules() -> None:
-    told = attribute(load_trace(shared_trace("reference/fp32_eager.json.gz")))
-    calls = found(told, before=2_570_000_000)
+    linked = attribute(load_trace(shared_trace("reference/fp32_eager.json.gz")))
+    calls = found(linked, before=2_570_000_000)
     assert calls[0][1] > 0
     total = sum(ns for _, ns in calls) / 1e9
     # The first image took 2.571 s, the second 1.060 s.
@@ -99,8 +99,8 @@ def test_the_first_image_of_an_eager_run_pays_for_plans_and_modules() -> None:
 
 def test_an_op_that_is_as_slow_later_on_was_not_slow_for_being_first(tmp_path: Path) -> None:
     again = conv(2_000 * MS, 200 * MS)
-    told = written(tmp_path / "t.json", [conv(0, 300 * MS), *usual(), again])
-    assert found(told, before=1_000 * MS) == []
+    linked = written(tmp_path / "t.json", [conv(0, 300 * MS), *usual(), again])
+    assert found(linked, before=1_000 * MS) == []
     faster = conv(2_000 * MS, 100 * MS)
-    told = written(tmp_path / "u.json", [conv(0, 300 * MS), *usual(), faster])
-    assert found(told, before=1_000 * MS) == [("aten::conv2d", 300 * MS - 100 * US)]
+    linked = written(tmp_path / "u.json", [conv(0, 300 * MS), *usual(), faster])
+    assert found(linked, before=1_000 * MS) == [("aten::conv2d", 300 * MS - 100 * US)]

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sdtrace.attribution.op_table import Attribution, attribute
-from sdtrace.phases.phases import Phases, find_phases
-from sdtrace.phases.pipeline import find_pipeline
+from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.phases.phases import Phases
 from sdtrace.phases.timeline import OVERHEAD, PHASES
 from sdtrace.trace import load_trace
-from tests.phases.written import Event, call, host, kernel, written
 from tests.shared import shared_trace
+from tests.structures import phases_of
+from tests.written import Event, call, host, kernel, written
 
 MS = 1_000_000
 PER_FILE = settings(
@@ -30,14 +30,9 @@ KINDS = {
 }
 
 
-def phases_of(told: Attribution) -> Phases:
-    found = find_pipeline(told)
-    return find_phases(told, found.iterations, found.steps)
-
-
-def work(told: Attribution, phases: Phases) -> Counter[tuple[str, int, str]]:
+def work(linked: LinkedTrace, phases: Phases) -> Counter[tuple[str, int, str]]:
     """How often a name was launched at a start in a phase."""
-    trace, row = told.trace, told.work.row
+    trace, row = linked.trace, linked.work.row
     codes = phases.work_code.tolist()
     return Counter(
         (trace.names[trace.name[r]], int(trace.start_ns[r]), PHASES[code])
@@ -45,10 +40,10 @@ def work(told: Attribution, phases: Phases) -> Counter[tuple[str, int, str]]:
     )
 
 
-def by_phase(told: Attribution, phases: Phases) -> dict[str, list[str]]:
+def by_phase(linked: LinkedTrace, phases: Phases) -> dict[str, list[str]]:
     """Names of device work by phase."""
     result: dict[str, list[str]] = {}
-    for name, _, phase in sorted(work(told, phases)):
+    for name, _, phase in sorted(work(linked, phases)):
         result.setdefault(phase, []).append(name)
     return result
 
@@ -83,23 +78,25 @@ def traces(draw: st.DrawFn) -> list[Event]:
 @PER_FILE
 @given(events=traces())
 def test_phases_partition_the_wall_and_count_device_work_once(tmp_path: Path, events: list[Event]) -> None:
-    told = written(tmp_path / "t.json", events)
-    phases = phases_of(told)
+    linked = written(tmp_path / "t.json", events)
+    phases = phases_of(linked)
     edges = phases.timeline.edges
-    assert edges[0] == told.trace.start_ns.min()
-    assert edges[-1] == max(told.trace.end_ns.max(), edges[0] + 1)
+    assert edges[0] == linked.trace.start_ns.min()
+    assert edges[-1] == max(linked.trace.end_ns.max(), edges[0] + 1)
     assert np.all(np.diff(edges) > 0)
     assert sum(phases.timeline.totals().values()) == edges[-1] - edges[0]
-    assert np.sum([phases.work_mask(phase) for phase in PHASES], axis=0).tolist() == [1] * len(told.work.row)
-    assert np.sum([phases.host_mask(phase) for phase in PHASES], axis=0).tolist() == [1] * len(told.host)
+    assert np.sum([phases.work_mask(phase) for phase in PHASES], axis=0).tolist() == [1] * len(
+        linked.work.row
+    )
+    assert np.sum([phases.host_mask(phase) for phase in PHASES], axis=0).tolist() == [1] * len(linked.host)
     assert not np.any(phases.is_warmup & phases.is_steady)
 
 
 @PER_FILE
 @given(events=traces())
 def test_work_has_the_phase_of_its_launch_on_its_own_thread(tmp_path: Path, events: list[Event]) -> None:
-    told = written(tmp_path / "t.json", events)
-    found = work(told, phases_of(told))
+    linked = written(tmp_path / "t.json", events)
+    found = work(linked, phases_of(linked))
     spans = [
         (KINDS[e["name"]], e["tid"], 1000 * e["ts"], 1000 * (e["ts"] + e["dur"]))
         for e in events
@@ -125,12 +122,12 @@ def test_work_has_the_phase_of_its_launch_on_its_own_thread(tmp_path: Path, even
 def test_the_order_of_events_in_the_file_does_not_matter(tmp_path: Path, data: st.DataObject) -> None:
     events = data.draw(traces())
     shuffled = data.draw(st.permutations(events))
-    told, again = written(tmp_path / "t.json", events), written(tmp_path / "u.json", shuffled)
-    one, other = phases_of(told), phases_of(again)
+    linked, again = written(tmp_path / "t.json", events), written(tmp_path / "u.json", shuffled)
+    one, other = phases_of(linked), phases_of(again)
     assert one.timeline.edges.tolist() == other.timeline.edges.tolist()
     assert one.timeline.code.tolist() == other.timeline.code.tolist()
     assert one.is_warmup.tolist() == other.is_warmup.tolist()
-    assert work(told, one) == work(again, other)
+    assert work(linked, one) == work(again, other)
 
 
 def test_old_torch_marks_compile_by_the_qualified_name_alone(tmp_path: Path) -> None:
@@ -140,8 +137,8 @@ def test_old_torch_marks_compile_by_the_qualified_name_alone(tmp_path: Path) -> 
         *image(0, 10_000, [compiling, tuning], launch("try", 6100, 1), launch("result", 9000, 2)),
         *image(11_000, 2000, launch("result", 12_500, 3)),
     ]
-    told = written(tmp_path / "t.json", events)
-    phases = phases_of(told)
+    linked = written(tmp_path / "t.json", events)
+    phases = phases_of(linked)
     walls = phases.timeline.totals()
     assert {phase: walls[phase] for phase in OVERHEAD} == {
         "capture": 0,
@@ -149,7 +146,7 @@ def test_old_torch_marks_compile_by_the_qualified_name_alone(tmp_path: Path) -> 
         "compile": 5000,
         "warmup": 10_000 - 5900,
     }
-    assert by_phase(told, phases) == {"autotune": ["try"], "warmup": ["result"], "steady": ["result"]}
+    assert by_phase(linked, phases) == {"autotune": ["try"], "warmup": ["result"], "steady": ["result"]}
 
 
 def test_autotune_inside_compile_and_capture_inside_both_have_the_first_word(tmp_path: Path) -> None:
@@ -172,8 +169,8 @@ def test_a_thread_that_does_not_compile_launches_work(tmp_path: Path) -> None:
         *launch("mine", 200, 1, thread=1),
         *launch("yours", 300, 2, thread=2),
     ]
-    told = written(tmp_path / "t.json", events)
-    assert by_phase(told, phases_of(told)) == {"compile": ["mine"], "steady": ["yours"]}
+    linked = written(tmp_path / "t.json", events)
+    assert by_phase(linked, phases_of(linked)) == {"compile": ["mine"], "steady": ["yours"]}
 
 
 def test_runtime_calls_with_threads_of_their_own_belong_to_any(tmp_path: Path) -> None:
@@ -182,20 +179,20 @@ def test_runtime_calls_with_threads_of_their_own_belong_to_any(tmp_path: Path) -
         *launch("k", 200, 1, thread=99),
         *launch("k", 2000, 2, thread=99),
     ]
-    told = written(tmp_path / "t.json", events)
-    assert by_phase(told, phases_of(told)) == {"compile": ["k"], "steady": ["k"]}
+    linked = written(tmp_path / "t.json", events)
+    assert by_phase(linked, phases_of(linked)) == {"compile": ["k"], "steady": ["k"]}
 
 
 def test_warmup_is_what_lies_before_the_last_early_iteration_with_overhead(tmp_path: Path) -> None:
     compiling = [host("entire_frame_compile", 2100, 300)]
     images = [image(1000 * n, 900, compiling if n == 2 else []) for n in range(6)]
-    told = written(tmp_path / "t.json", [event for events in images for event in events])
-    phases = phases_of(told)
+    linked = written(tmp_path / "t.json", [event for events in images for event in events])
+    phases = phases_of(linked)
     # Two clean ones in a row end the start, a single one does not.
     assert phases.is_warmup.tolist() == [n in {2} for n in range(6)]
     early = [image(1000 * n, 900, compiling if n == 2 else []) for n in range(1, 6)]
-    told = written(tmp_path / "u.json", [event for events in early for event in events])
-    assert phases_of(told).is_warmup.tolist() == [True, True, False, False, False]
+    linked = written(tmp_path / "u.json", [event for events in early for event in events])
+    assert phases_of(linked).is_warmup.tolist() == [True, True, False, False, False]
 
 
 def test_a_late_recompile_leaves_the_iterations_before_it_steady(tmp_path: Path) -> None:
@@ -203,11 +200,11 @@ def test_a_late_recompile_leaves_the_iterations_before_it_steady(tmp_path: Path)
     images = [
         image(1000 * n, 900, late if n == 4 else [], launch("k", 1000 * n + 800, n + 1)) for n in range(6)
     ]
-    told = written(tmp_path / "t.json", [event for events in images for event in events])
-    phases = phases_of(told)
+    linked = written(tmp_path / "t.json", [event for events in images for event in events])
+    phases = phases_of(linked)
     assert phases.is_warmup.tolist() == [False] * 4 + [True, False]
     assert phases.timeline.totals()["warmup"] == 900 - 300
-    assert by_phase(told, phases) == {"steady": ["k"] * 5, "warmup": ["k"]}
+    assert by_phase(linked, phases) == {"steady": ["k"] * 5, "warmup": ["k"]}
 
 
 def test_the_steps_of_a_single_image_tell_steady_state(tmp_path: Path) -> None:
@@ -264,13 +261,13 @@ def test_silence_of_more_than_100_ms_is_called_a_stall(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["hta_cpu_only", "tracelens_torch_compile_triton_mi300x"])
 def test_a_trace_without_iterations_or_device_is_steady(name: str) -> None:
-    told = attribute(load_trace(shared_trace(f"third_party/{name}.json.gz")))
-    totals = phases_of(told).timeline.totals()
+    linked = attribute(load_trace(shared_trace(f"third_party/{name}.json.gz")))
+    totals = phases_of(linked).timeline.totals()
     assert {phase for phase, ns in totals.items() if ns} == {"steady"}
 
 
 def test_a_trace_of_device_work_alone_is_steady(tmp_path: Path) -> None:
-    told = written(tmp_path / "t.json", [kernel("a", 0, 10, 1), kernel("b", 30, 10, 2)])
-    phases = phases_of(told)
-    assert by_phase(told, phases) == {"steady": ["a", "b"]}
+    linked = written(tmp_path / "t.json", [kernel("a", 0, 10, 1), kernel("b", 30, 10, 2)])
+    phases = phases_of(linked)
+    assert by_phase(linked, phases) == {"steady": ["a", "b"]}
     assert phases.timeline.totals()["steady"] == 40

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.phases.intervals import Intervals, total, union
+from sdtrace.intervals import Intervals, total, union
 from sdtrace.phases.timeline import PHASES, build_timeline
 
 Spans = list[tuple[int, int]]

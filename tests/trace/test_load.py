@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sdtrace.attribution.op_table import attribute, op_table
+from sdtrace.attribution.linked_trace import attribute
+from sdtrace.attribution.op_table import op_table
 from sdtrace.trace import Thread, Trace, load_trace
 from sdtrace.trace.quarantine import MAX_NS
 

@@ -8,41 +8,43 @@ from functools import cached_property
 
 import numpy as np
 
-from sdtrace.analysis.run_facts import RunFacts, run_facts
-from sdtrace.attribution.op_table import Attribution, OpRow, OpTimes, attribute, for_table, op_table
+from sdtrace.analysis.recorded_run import RecordedRun, recorded_run
+from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
+from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.rules import Rules
+from sdtrace.intervals import Bools, contains
 from sdtrace.phases.compile_stages import Stage, compile_stages
-from sdtrace.phases.facts import IterationFacts, iteration_facts
-from sdtrace.phases.idle import Idle, find_idle
-from sdtrace.phases.intervals import Bools, contains
+from sdtrace.phases.overhead_spans import find_overhead
 from sdtrace.phases.phases import Phases, find_phases
-from sdtrace.phases.pipeline import Pipeline, find_pipeline
 from sdtrace.phases.timeline import COMPILE, OVERHEAD, STEADY, WARMUP
+from sdtrace.structure.run_structure import RunStructure, find_structure
 from sdtrace.trace import Trace
+from sdtrace.waiting.idle import Idle, find_idle
 
 
 @dataclass(frozen=True)
 class Study:
     """A trace and what was found out about it."""
 
-    told: Attribution
-    pipeline: Pipeline
+    linked: LinkedTrace
+    structure: RunStructure
     phases: Phases
     idle: Idle
     categorized: Categorized
-    iterations: list[IterationFacts]
+    iterations: list[IterationRow]
     labels: list[str]
     """The phase of each iteration: `steady`, or the overhead it holds most of."""
-    run: RunFacts
+    run: RecordedRun
 
     @property
     def trace(self) -> Trace:
         """The trace itself."""
-        return self.told.trace
+        return self.linked.trace
 
     @property
-    def steady(self) -> list[IterationFacts]:
+    def steady(self) -> list[IterationRow]:
         """The steady iterations."""
         return [facts for facts, label in zip(self.iterations, self.labels, strict=True) if label == STEADY]
 
@@ -80,29 +82,30 @@ class Study:
 
     def op_rows(self, op_times: OpTimes, phase: str | None = None) -> list[OpRow]:
         """The op table, of all or of one phase."""
-        told = for_table(self.told, op_times)
+        linked = for_table(self.linked, op_times)
         if phase is None:
-            return op_table(told, op_times)
-        host_mask = contains(self.phases.timeline.of(phase), told.host.start_ns)
-        return op_table(told, op_times, host_mask=host_mask, work_mask=self.work_mask(phase))
+            return op_table(linked, op_times)
+        host_mask = contains(self.phases.timeline.of(phase), linked.host.start_ns)
+        return op_table(linked, op_times, host_mask=host_mask, work_mask=self.work_mask(phase))
 
 
-def study(trace: Trace, rules: Rules) -> Study:
+def study_trace(trace: Trace, rules: Rules) -> Study:
     """Find out everything about a trace that a report shows."""
-    told = attribute(trace)
-    pipeline = find_pipeline(told)
-    phases = find_phases(told, pipeline.iterations, pipeline.steps)
-    idle = find_idle(told, pipeline.launches, phases.timeline, pipeline.iterations)
-    facts = iteration_facts(told, pipeline.iterations, pipeline.steps, pipeline.launches)
+    linked = attribute(trace)
+    spans = find_overhead(trace)
+    structure = find_structure(linked, spans.anywhere(trace))
+    phases = find_phases(linked, spans, structure.iterations, structure.steps)
+    idle = find_idle(linked, structure.launches, phases.timeline, structure.iterations)
+    facts = iteration_rows(linked, structure.iterations, structure.steps, structure.launches)
     labels = [
         STEADY if is_steady else _label(phases, item)
         for item, is_steady in zip(facts, phases.is_steady.tolist(), strict=True)
     ]
-    run = run_facts(trace.run)
-    return Study(told, pipeline, phases, idle, categorize_work(told, rules), facts, labels, run)
+    run = recorded_run(trace.run)
+    return Study(linked, structure, phases, idle, categorize_work(linked, rules), facts, labels, run)
 
 
-def _label(phases: Phases, facts: IterationFacts) -> str:
+def _label(phases: Phases, facts: IterationRow) -> str:
     """What an iteration holds most of, of all overhead."""
     start = np.array([facts.start_ns])
     held = phases.timeline.totals(start, start + facts.wall_ns)

@@ -9,18 +9,18 @@ import numpy as np
 from sdtrace import model
 from sdtrace.analysis.conclusions import draw_conclusions
 from sdtrace.analysis.options import Options
-from sdtrace.analysis.study import Study, study
+from sdtrace.analysis.study import Study, study_trace
 from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
+from sdtrace.breakdowns.components import block_rows, component_rows
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings.text import seconds
-from sdtrace.phases.facts import block_facts, component_facts
-from sdtrace.phases.intervals import total, union
+from sdtrace.intervals import total, union
 from sdtrace.phases.phases import wall
-from sdtrace.phases.queue import find_queue, queue_stats
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
+from sdtrace.waiting.queue import find_queue, queue_stats
 
 _OUTLIER = 1.25
 _SOME_NS = 1_000_000
@@ -28,40 +28,40 @@ _SOME_NS = 1_000_000
 
 def analyze(path: Path, options: Options) -> model.TraceReport:
     """Read a trace and report on it. Raises UnreadableTrace when it cannot be read."""
-    return report_on(study(load_trace(path, FLOP_OPS), options.rules), options)
+    return report_on(study_trace(load_trace(path, FLOP_OPS), options.rules), options)
 
 
-def report_on(found: Study, options: Options) -> model.TraceReport:
+def report_on(study: Study, options: Options) -> model.TraceReport:
     """Everything a report shows of one trace."""
-    trace = found.trace
+    trace = study.trace
     start, end = wall(trace)
-    unprofiled = found.run.unprofiled_wall_ns
-    kernels = _kernels(found, options.phase)
+    unprofiled = study.run.unprofiled_wall_ns
+    kernels = _kernels(study, options.phase)
     return model.TraceReport(
         path=str(trace.path),
         name=trace.label,
-        variant=found.run.variant,
+        variant=study.run.variant,
         run=trace.run,
         device=trace.device,
-        events=_events(found),
+        events=_events(study),
         wall_us=_us(end - start),
         unprofiled_wall_us=None if unprofiled is None else _us(unprofiled),
         op_times=options.op_times.value,
         selected_phase=options.phase,
-        gpu=_gpu(found, options.phase),
+        gpu=_gpu(study, options.phase),
         idle=[
             model.IdleCause(cause=cause.cause, us=_us(cause.ns), gaps=cause.gaps)
-            for cause in found.idle.causes(found.idle_mask(options.phase))
+            for cause in study.idle.causes(study.idle_mask(options.phase))
         ],
-        phases=_phases(found),
-        overhead=_overhead(found),
-        steady=_steady(found),
-        compile=_compile(found),
-        iterations=_iterations(found),
-        ops=[op_record(row) for row in found.op_rows(options.op_times, options.phase)],
+        phases=_phases(study),
+        overhead=_overhead(study),
+        steady=_steady(study),
+        compile=_compile(study),
+        iterations=_iterations(study),
+        ops=[op_record(row) for row in study.op_rows(options.op_times, options.phase)],
         kernels=kernels,
-        categories=_categories(found, options.phase),
-        components=_components(found, options.phase),
+        categories=_categories(study, options.phase),
+        components=_components(study, options.phase),
         findings=[
             model.Finding(
                 id=finding.id,
@@ -72,10 +72,10 @@ def report_on(found: Study, options: Options) -> model.TraceReport:
                 saving_us=None if finding.saving_ns is None else _us(finding.saving_ns),
                 confidence=finding.confidence,
             )
-            for finding in draw_conclusions(found)
+            for finding in draw_conclusions(study)
         ],
-        notes=_notes(found, kernels),
-        queue=_queue(found, options.phase),
+        notes=_notes(study, kernels),
+        queue=_queue(study, options.phase),
     )
 
 
@@ -102,8 +102,8 @@ def _us(ns: float) -> float:
     return ns / 1000
 
 
-def _events(found: Study) -> model.Events:
-    trace = found.trace
+def _events(study: Study) -> model.Events:
+    trace = study.trace
     return model.Events(
         total=sum(trace.counts.values()) + trace.skipped,
         by_category=dict(sorted(trace.counts.items(), key=lambda item: -item[1])),
@@ -113,15 +113,15 @@ def _events(found: Study) -> model.Events:
     )
 
 
-def _gpu(found: Study, phase: str | None) -> model.Gpu:
-    trace, work = found.trace, found.told.work
-    mask, idle_mask = found.work_mask(phase), found.idle_mask(phase)
+def _gpu(study: Study, phase: str | None) -> model.Gpu:
+    trace, work = study.trace, study.linked.work
+    mask, idle_mask = study.work_mask(phase), study.idle_mask(phase)
     row, launch = (work.row, work.launch) if mask is None else (work.row[mask], work.launch[mask])
     kinds = {
         kind: int(trace.dur_ns[row[trace.in_categories({kind})[row]]].sum())
         for kind in ("kernel", "gpu_memcpy", "gpu_memset")
     }
-    lengths = found.idle.lengths if idle_mask is None else found.idle.lengths[idle_mask]
+    lengths = study.idle.lengths if idle_mask is None else study.idle.lengths[idle_mask]
     launched = np.zeros(len(trace), np.bool_)
     launched[launch[launch >= 0]] = True
     return model.Gpu(
@@ -134,8 +134,10 @@ def _gpu(found: Study, phase: str | None) -> model.Gpu:
     )
 
 
-def _queue(found: Study, phase: str | None) -> model.Queue | None:
-    stats = queue_stats(found.told, find_queue(found.told, found.pipeline.launches), found.work_mask(phase))
+def _queue(study: Study, phase: str | None) -> model.Queue | None:
+    stats = queue_stats(
+        study.linked, find_queue(study.linked, study.structure.launches), study.work_mask(phase)
+    )
     if not stats.launches:
         return None
     return model.Queue(
@@ -151,12 +153,12 @@ def _queue(found: Study, phase: str | None) -> model.Queue | None:
     )
 
 
-def _phases(found: Study) -> list[model.Phase]:
-    trace, row = found.trace, found.told.work.row
-    walls = found.phases.timeline.totals()
+def _phases(study: Study) -> list[model.Phase]:
+    trace, row = study.trace, study.linked.work.row
+    walls = study.phases.timeline.totals()
     rows = []
     for phase in PHASES:
-        mine = row[found.phases.work_mask(phase)]
+        mine = row[study.phases.work_mask(phase)]
         if walls[phase] or mine.size:
             gpu = int(trace.dur_ns[mine].sum())
             rows.append(
@@ -165,20 +167,20 @@ def _phases(found: Study) -> list[model.Phase]:
     return rows
 
 
-def _overhead(found: Study) -> model.Overhead:
-    paid = found.paid_once_ns
+def _overhead(study: Study) -> model.Overhead:
+    paid = study.paid_once_ns
     return model.Overhead(
         compile_us=_us(paid["compile"]),
         autotune_us=_us(paid["autotune"]),
         capture_us=_us(paid["capture"]),
         warmup_us=_us(paid[WARMUP]),
         total_us=_us(sum(paid.values())),
-        before_profile_us=_us(found.before_profile_ns),
+        before_profile_us=_us(study.before_profile_ns),
     )
 
 
-def _steady(found: Study) -> model.Steady | None:
-    steady = found.steady
+def _steady(study: Study) -> model.Steady | None:
+    steady = study.steady
     if not steady:
         return None
     walls = [facts.wall_ns for facts in steady]
@@ -192,7 +194,7 @@ def _steady(found: Study) -> model.Steady | None:
     )
 
 
-def _compile(found: Study) -> list[model.CompileStage]:
+def _compile(study: Study) -> list[model.CompileStage]:
     return [
         model.CompileStage(
             stage=stage.stage,
@@ -200,11 +202,11 @@ def _compile(found: Study) -> list[model.CompileStage]:
             inclusive_us=_us(stage.inclusive_ns),
             count=stage.calls,
         )
-        for stage in found.compile_stages
+        for stage in study.compile_stages
     ]
 
 
-def _iterations(found: Study) -> list[model.Iteration]:
+def _iterations(study: Study) -> list[model.Iteration]:
     return [
         model.Iteration(
             name=facts.name,
@@ -217,25 +219,25 @@ def _iterations(found: Study) -> list[model.Iteration]:
             launches=facts.launches,
             phase=label,
             steps=facts.steps,
-            note=_iteration_note(found, index),
+            note=_iteration_note(study, index),
         )
-        for index, (facts, label) in enumerate(zip(found.iterations, found.labels, strict=True))
+        for index, (facts, label) in enumerate(zip(study.iterations, study.labels, strict=True))
     ]
 
 
-def _iteration_note(found: Study, index: int) -> str:
+def _iteration_note(study: Study, index: int) -> str:
     """Why an iteration is slow: the overhead in it, or what differs from the median one."""
-    facts = found.iterations[index]
+    facts = study.iterations[index]
     start = np.array([facts.start_ns])
-    held = found.phases.timeline.totals(start, start + facts.wall_ns)
+    held = study.phases.timeline.totals(start, start + facts.wall_ns)
     parts = [f"{seconds(ns)} {phase}" for phase, ns in held.items() if ns > _SOME_NS and phase != STEADY]
     if parts:
         return ", ".join(parts)
-    usual = found.steady_wall_ns
+    usual = study.steady_wall_ns
     if usual is None or facts.wall_ns < _OUTLIER * usual:
         return ""
-    device = float(np.median([item.device_ns for item in found.steady]))
-    launches = float(np.median([item.launches for item in found.steady]))
+    device = float(np.median([item.device_ns for item in study.steady]))
+    launches = float(np.median([item.launches for item in study.steady]))
     if facts.device_ns > _OUTLIER * device:
         return f"{seconds(facts.device_ns - device)} more device work than usual"
     if facts.launches > _OUTLIER * launches:
@@ -243,8 +245,8 @@ def _iteration_note(found: Study, index: int) -> str:
     return "the host was slower; device work is as usual"
 
 
-def _kernels(found: Study, phase: str | None) -> list[model.Kernel]:
-    rows = kernel_rows(found.told, found.categorized, found.work_mask(phase))
+def _kernels(study: Study, phase: str | None) -> list[model.Kernel]:
+    rows = kernel_rows(study.linked, study.categorized, study.work_mask(phase))
     whole = sum(row.total_ns for row in rows)
     return [_kernel(row, whole) for row in rows]
 
@@ -266,8 +268,8 @@ def _kernel(row: KernelRow, whole_ns: int) -> model.Kernel:
     )
 
 
-def _categories(found: Study, phase: str | None) -> list[model.Category]:
-    rows = category_rows(found.told, found.categorized, found.work_mask(phase))
+def _categories(study: Study, phase: str | None) -> list[model.Category]:
+    rows = category_rows(study.linked, study.categorized, study.work_mask(phase))
     whole = sum(row.total_ns for row in rows)
     return [
         model.Category(
@@ -280,13 +282,13 @@ def _categories(found: Study, phase: str | None) -> list[model.Category]:
     ]
 
 
-def _components(found: Study, phase: str | None) -> list[model.Component]:
-    told, pipeline = found.told, found.pipeline
-    if not len(pipeline.components):
+def _components(study: Study, phase: str | None) -> list[model.Component]:
+    linked, structure = study.linked, study.structure
+    if not len(structure.components):
         return []
-    rows = component_facts(told, pipeline.components, pipeline.launches, found.phases)
-    if len(pipeline.blocks):
-        rows += block_facts(told, pipeline.blocks, pipeline.launches, found.phases)
+    rows = component_rows(linked, structure.components, structure.launches, study.phases)
+    if len(structure.blocks):
+        rows += block_rows(linked, structure.blocks, structure.launches, study.phases)
     return [
         model.Component(
             component=row.component,
@@ -300,8 +302,8 @@ def _components(found: Study, phase: str | None) -> list[model.Component]:
     ]
 
 
-def _notes(found: Study, kernels: list[model.Kernel]) -> list[str]:
-    notes = found.pipeline.notes
+def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:
+    notes = study.structure.notes
     fused = [row for row in kernels if row.category == "fused_triton"]
     templates_us = sum(row.total_us for row in fused if row.fused_kind == "template")
     if templates_us:
@@ -309,11 +311,11 @@ def _notes(found: Study, kernels: list[model.Kernel]) -> list[str]:
             f"fused_triton holds {seconds(templates_us * 1000)} of Triton templates, "
             "which are matmuls and convolutions (certain)."
         )
-    if found.phases.autotune_by_pattern:
+    if study.phases.autotune_by_pattern:
         notes.append(
             "Autotune: told from the alternation of fills and one kernel, "
             "as the trace has no spans of it (likely)."
         )
-    if not found.steady:
+    if not study.steady:
         notes.append("No iteration is free of overhead, so no steady time can be given (certain).")
     return notes

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from sdtrace.attribution.folding import find_folded, heads_of
+from sdtrace.attribution.duplicate_nodes import find_duplicates, heads_of
 from sdtrace.attribution.nesting import Int32s, Int64s, in_time_order, parents
 from sdtrace.reader.categories import HOST, LAUNCHES
 from sdtrace.trace import Trace
@@ -52,7 +52,7 @@ class HostEvents:
     parent: Int64s
     tree_parent: Int64s
     """Before folding."""
-    is_folded: Bools
+    is_duplicate: Bools
     self_ns: Int64s
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class HostEvents:
 
     def heads(self, events: Int64s) -> Int64s:
         """The event each of `events` counts with: itself, or the outermost of its chain; -1 stays."""
-        return heads_of(self.tree_parent, self.is_folded, events)
+        return heads_of(self.tree_parent, self.is_duplicate, events)
 
 
 def host_events(trace: Trace, *, with_python: bool = True) -> HostEvents:
@@ -75,9 +75,9 @@ def host_events(trace: Trace, *, with_python: bool = True) -> HostEvents:
     is_op, own_id, _ = _ids(trace, row)
     start_ns, dur_ns, name = trace.start_ns[row], trace.dur_ns[row], wildcard_names(trace)[row]
     tree_parent = parents(thread, start_ns, dur_ns)
-    is_folded = find_folded(tree_parent, name)
-    parent = heads_of(tree_parent, is_folded, tree_parent)
-    parent[is_folded] = -1
+    is_duplicate = find_duplicates(tree_parent, name)
+    parent = heads_of(tree_parent, is_duplicate, tree_parent)
+    parent[is_duplicate] = -1
     return HostEvents(
         row=row,
         name=name,
@@ -88,7 +88,7 @@ def host_events(trace: Trace, *, with_python: bool = True) -> HostEvents:
         dur_ns=dur_ns,
         parent=parent,
         tree_parent=tree_parent,
-        is_folded=is_folded,
+        is_duplicate=is_duplicate,
         self_ns=dur_ns - sum_by(parent, dur_ns, len(row)),
     )
 

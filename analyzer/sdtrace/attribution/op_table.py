@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-import msgspec
 import numpy as np
 
-from sdtrace.attribution.flops import TORCH_FLOP_OPS, flops_of, outermost
+from sdtrace.attribution.flops import TORCH_FLOP_OPS, outermost
 from sdtrace.attribution.host import (
     FILTERED,
-    HostEvents,
-    host_events,
     named,
     row_name,
     sum_by,
     wildcard_names,
 )
-from sdtrace.attribution.links import DeviceWork, link_device_work
+from sdtrace.attribution.linked_trace import LinkedTrace, attribute
 from sdtrace.attribution.memory import memory_use, unclaimed_memory
 from sdtrace.attribution.nesting import Int32s, Int64s, subtree_sums
 from sdtrace.attribution.ranges import RANGES, range_bounds
@@ -63,34 +59,17 @@ class OpRow(NamedTuple):
     self_device_memory_bytes: int = 0
 
 
-@dataclass(frozen=True)
-class Attribution:
-    """A trace with its host events nested and its device work linked to ops."""
-
-    trace: Trace
-    host: HostEvents
-    work: DeviceWork
-    flops: Int64s
-    """Floating-point operations of each host event, 0 where unknown; see `sdtrace.attribution.flops`."""
-
-
-def attribute(trace: Trace, *, with_python: bool = True) -> Attribution:
-    """Nest, link and count, with Python functions (`with_stack`) among the host events or without."""
-    host = host_events(trace, with_python=with_python)
-    return Attribution(trace, host, link_device_work(trace, host), _flops(trace, host))
-
-
-def for_table(told: Attribution, op_times: OpTimes) -> Attribution:
+def for_table(linked: LinkedTrace, op_times: OpTimes) -> LinkedTrace:
     """`told` with the host events that are rows of the op table.
 
     Python functions are none, except in the tables of torch 2.13 and later, and so in `torch` mode for
     traces of these.
     """
-    trace = told.trace
+    trace = linked.trace
     if not trace.rows({"python_function"}).size:
-        return told
+        return linked
     if op_times is OpTimes.TORCH and _lists_python(trace):
-        return told
+        return linked
     return attribute(trace, with_python=False)
 
 
@@ -105,7 +84,7 @@ def _lists_python(trace: Trace) -> bool:
 
 
 def op_table(
-    told: Attribution,
+    linked: LinkedTrace,
     op_times: OpTimes = OpTimes.TRUE,
     *,
     host_mask: Bools | None = None,
@@ -116,11 +95,11 @@ def op_table(
     `host_mask` (one per host event) and `work_mask` (one per piece of device work) limit the table to
     a part of the trace; device ranges are then left out, for they span parts.
     """
-    host, trace = told.host, told.trace
-    shown = ~host.is_folded if host_mask is None else ~host.is_folded & host_mask
-    own = _own_device_ns(told, op_times, work_mask)
+    host, trace = linked.host, linked.trace
+    shown = ~host.is_duplicate if host_mask is None else ~host.is_duplicate & host_mask
+    own = _own_device_ns(linked, op_times, work_mask)
     total = subtree_sums(host.parent, own)
-    flops = _counted_flops(told, op_times)
+    flops = _counted_flops(linked, op_times)
     memory = memory_use(trace, host) if len(trace.memory.time_ns) else None
     ones = np.ones(len(host), np.int64)
     columns = (ones, host.self_ns, host.dur_ns, own, total, flops, *(memory or ()))
@@ -128,10 +107,10 @@ def op_table(
     groups = _grouped(trace, host.row, _code(host.name, annotation, shown), columns)
     rows = [(place, _host_row(trace, key, sums)) for place, key, sums in groups]
     if op_times is OpTimes.TRUE:
-        rows += _unknown_launch_row(told, work_mask)
+        rows += _unknown_launch_row(linked, work_mask)
     if memory is not None and host_mask is None:
-        rows += _memory_row(told)
-    rows += _device_rows(told, work_mask)
+        rows += _memory_row(linked)
+    rows += _device_rows(linked, work_mask)
     return [row for _, row in sorted(rows, key=lambda placed: placed[0])]
 
 
@@ -140,9 +119,9 @@ _Place = tuple[int, int, int]
 _Placed = tuple[_Place, OpRow]
 
 
-def _own_device_ns(told: Attribution, op_times: OpTimes, mask: Bools | None) -> Int64s:
+def _own_device_ns(linked: LinkedTrace, op_times: OpTimes, mask: Bools | None) -> Int64s:
     """Device time of each host event's own launches, in nanoseconds."""
-    host, work, trace = told.host, told.work, told.trace
+    host, work, trace = linked.host, linked.work, linked.trace
     if op_times is OpTimes.TORCH:
         return own_kernel_ns(trace, host)
     pick = slice(None) if mask is None else mask
@@ -150,13 +129,13 @@ def _own_device_ns(told: Attribution, op_times: OpTimes, mask: Bools | None) -> 
     return sum_by(host.heads(op), dur_ns, len(host))
 
 
-def _counted_flops(told: Attribution, op_times: OpTimes) -> Int64s:
+def _counted_flops(linked: LinkedTrace, op_times: OpTimes) -> Int64s:
     """The work itself, counted once; torch adds up every event of the few ops it counts, if asked to."""
     if op_times is OpTimes.TRUE:
-        return outermost(told.flops, told.host.tree_parent)
-    asked = bool(told.trace.top_level.get("with_flops"))
-    counted = np.array([asked and name in TORCH_FLOP_OPS for name in told.trace.names], np.bool_)
-    return np.where(counted[told.host.name], told.flops, 0)
+        return outermost(linked.flops, linked.host.tree_parent)
+    asked = bool(linked.trace.top_level.get("with_flops"))
+    counted = np.array([asked and name in TORCH_FLOP_OPS for name in linked.trace.names], np.bool_)
+    return np.where(counted[linked.host.name], linked.flops, 0)
 
 
 def _code(name: Int32s, annotation: Bools, shown: Bools) -> Int64s:
@@ -187,10 +166,10 @@ def _host_row(trace: Trace, key: tuple[int, bool], sums: list[int]) -> OpRow:
     return OpRow(row_name(trace.names, name), False, annotation, *sums)
 
 
-def _device_rows(told: Attribution, mask: Bools | None) -> list[_Placed]:
+def _device_rows(linked: LinkedTrace, mask: Bools | None) -> list[_Placed]:
     """Rows of kernels, copies, fills and (of the whole trace) of ranges, by name."""
-    trace = told.trace
-    row = trace.rows(DEVICE) if mask is None else told.work.row[mask]
+    trace = linked.trace
+    row = trace.rows(DEVICE) if mask is None else linked.work.row[mask]
     row = row[~named(trace, FILTERED)[row]]
     end = trace.end_ns[row]
     row = row[np.lexsort((row, -end, trace.start_ns[row]))]
@@ -206,46 +185,21 @@ def _device_rows(told: Attribution, mask: Bools | None) -> list[_Placed]:
     ]
 
 
-def _unknown_launch_row(told: Attribution, mask: Bools | None) -> list[_Placed]:
+def _unknown_launch_row(linked: LinkedTrace, mask: Bools | None) -> list[_Placed]:
     """What keeps the sum over ops equal to the sum over kernels when launches are missing."""
-    lost = told.work.op < 0 if mask is None else (told.work.op < 0) & mask
-    rows = told.work.row[lost]
+    lost = linked.work.op < 0 if mask is None else (linked.work.op < 0) & mask
+    rows = linked.work.row[lost]
     if not rows.size:
         return []
-    total = int(told.trace.dur_ns[rows].sum())
-    place = (int(told.trace.start_ns[rows].min()), 0, 0)
+    total = int(linked.trace.dur_ns[rows].sum())
+    place = (int(linked.trace.start_ns[rows].min()), 0, 0)
     return [(place, OpRow(UNKNOWN_LAUNCH, False, False, len(rows), 0, 0, total, total, 0))]
 
 
-def _memory_row(told: Attribution) -> list[_Placed]:
-    free = unclaimed_memory(told.trace, told.host)
+def _memory_row(linked: LinkedTrace) -> list[_Placed]:
+    free = unclaimed_memory(linked.trace, linked.host)
     if not free.calls:
         return []
-    place = (free.first_ns, -free.first_ns, len(told.trace))
+    place = (free.first_ns, -free.first_ns, len(linked.trace))
     sizes = (free.cpu_bytes, free.cpu_bytes, free.device_bytes, free.device_bytes)
     return [(place, OpRow(MEMORY_ROW, False, False, free.calls, 0, 0, 0, 0, 0, *sizes))]
-
-
-def _flops(trace: Trace, host: HostEvents) -> Int64s:
-    """Operations of each host event; equal ops on equal shapes are computed once."""
-    flops = np.zeros(len(host), np.int64)
-    args = trace.args[host.row]
-    rows = np.flatnonzero(args >= 0)
-    pairs, which = np.unique(
-        host.name[rows].astype(np.int64) * len(trace.args_texts) + args[rows], return_inverse=True
-    )
-    names, texts = np.divmod(pairs, max(1, len(trace.args_texts)))
-    counts = [
-        _flops_of_text(trace.names[name], trace.args_texts[text])
-        for name, text in zip(names.tolist(), texts.tolist(), strict=True)
-    ]
-    flops[rows] = np.array(counts, np.int64)[which]
-    return flops
-
-
-def _flops_of_text(name: str, text: str) -> int:
-    try:
-        args = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return 0
-    return flops_of(name, args) if isinstance(args, dict) else 0

@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from sdtrace.attribution.folding import innermost_of
+from sdtrace.attribution.duplicate_nodes import innermost_of
 from sdtrace.attribution.host import FILTERED, HostEvents, last_with_id, named, sum_by
 from sdtrace.attribution.nesting import Int32s, Int64s
 from sdtrace.attribution.ranges import RANGES, range_bounds
@@ -41,7 +41,7 @@ def own_kernel_ns(trace: Trace, host: HostEvents) -> Int64s:
     sums = sum_by(which, trace.dur_ns[device], len(links))
     found = last_with_id(links, ids)
     own = np.where((found >= 0) & (ids > 0), np.append(sums, 0)[found], 0)
-    return np.where(host.is_folded, 0, own[innermost_of(host.tree_parent, host.is_folded)])
+    return np.where(host.is_duplicate, 0, own[innermost_of(host.tree_parent, host.is_duplicate)])
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.attribution.host import sum_by
+from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int32s, Int64s
-from sdtrace.attribution.op_table import Attribution
 from sdtrace.breakdowns.categories import categorize
 from sdtrace.breakdowns.rules import KernelKey, Rules
 from sdtrace.breakdowns.short_names import short_name
@@ -49,11 +49,11 @@ class Categorized:
     code: Int64s
 
 
-def categorize_work(told: Attribution, rules: Rules) -> Categorized:
+def categorize_work(linked: LinkedTrace, rules: Rules) -> Categorized:
     """File every piece of device work under a category: by kind, name, launching op and surroundings."""
-    trace, work = told.trace, told.work
-    op_name = np.where(work.op >= 0, told.host.name[work.op], -1) if len(told.host) else work.op
-    context = _contexts(told)
+    trace, work = linked.trace, linked.work
+    op_name = np.where(work.op >= 0, linked.host.name[work.op], -1) if len(linked.host) else work.op
+    context = _contexts(linked)
     first, which = _distinct((trace.category[work.row], trace.name[work.row], op_name, context))
     names = [*trace.names, ""]
     labels = categorize(
@@ -84,10 +84,10 @@ def _distinct(columns: Sequence[Int64s | Int32s]) -> tuple[Int64s, Int64s]:
     return first, which
 
 
-def kernel_rows(told: Attribution, categorized: Categorized, mask: Bools | None = None) -> list[KernelRow]:
+def kernel_rows(linked: LinkedTrace, categorized: Categorized, mask: Bools | None = None) -> list[KernelRow]:
     """One row per name, longest total first; a name in several categories shows the one with most time."""
-    trace = told.trace
-    row, code = told.work.row, categorized.code
+    trace = linked.trace
+    row, code = linked.work.row, categorized.code
     if mask is not None:
         row, code = row[mask], code[mask]
     if not row.size:
@@ -121,14 +121,14 @@ def kernel_rows(told: Attribution, categorized: Categorized, mask: Bools | None 
 
 
 def category_rows(
-    told: Attribution, categorized: Categorized, mask: Bools | None = None
+    linked: LinkedTrace, categorized: Categorized, mask: Bools | None = None
 ) -> list[CategoryRow]:
     """One row per category, longest total first."""
-    row, code = told.work.row, categorized.code
+    row, code = linked.work.row, categorized.code
     if mask is not None:
         row, code = row[mask], code[mask]
     n = len(categorized.categories)
-    calls, total = np.bincount(code, minlength=n), sum_by(code, told.trace.dur_ns[row], n)
+    calls, total = np.bincount(code, minlength=n), sum_by(code, linked.trace.dur_ns[row], n)
     rows = [
         CategoryRow(category, *numbers)
         for category, *numbers in zip(categorized.categories, calls.tolist(), total.tolist(), strict=True)
@@ -136,9 +136,9 @@ def category_rows(
     return sorted((item for item in rows if item.calls), key=lambda item: (-item.total_ns, item.category))
 
 
-def _contexts(told: Attribution) -> Int64s:
+def _contexts(linked: LinkedTrace) -> Int64s:
     """For each piece of work the name of the nearest enclosing event that speaks of attention, or -1."""
-    names, host, work = told.trace.names, told.host, told.work
+    names, host, work = linked.trace.names, linked.host, linked.work
     speaks = np.array([bool(_CONTEXT.search(n)) and not _NOT_CONTEXT.search(n) for n in names], np.bool_)
     result = np.full(len(work.op), -1, np.int64)
     if not len(host) or not speaks[host.name].any():

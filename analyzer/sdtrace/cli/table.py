@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Print what `key_averages().table()` printed where TRACE was made: every row, to the nanosecond."""
     from sdtrace.analysis import Options, op_rows  # noqa: PLC0415  # keeps --help fast
-    from sdtrace.report.table import render_table  # noqa: PLC0415  # as above
+    from sdtrace.report.torch_table import render_table  # noqa: PLC0415  # as above
 
     options = Options.of(phase=phase, op_times=op_times)
     rows, device = op_rows(one_file(trace), options)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sdtrace.phases.intervals import Bools, Int64s
+from sdtrace.intervals import Bools, Int64s
 from sdtrace.trace import Trace
 
 

@@ -7,13 +7,13 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from sdtrace.analysis.study import Study, study
+from sdtrace.analysis.study import Study, study_trace
 from sdtrace.breakdowns.rules import load_rules
-from sdtrace.export.closing import close_cut
-from sdtrace.export.moving import move_events
 from sdtrace.export.overlaps import Misfit, find_misfits
 from sdtrace.export.staging import staged
+from sdtrace.export.track_edits import move_events
 from sdtrace.export.tracks import added_events
+from sdtrace.export.truncated_end import close_cut
 from sdtrace.reader.envelope import read_beginning
 from sdtrace.reader.streams import open_blocks
 from sdtrace.trace import load_trace
@@ -33,14 +33,14 @@ def write_perfetto(source: Path, target: Path, *, force: bool) -> Written:
     is closed. `.gz` compresses. Raises UnreadableTrace, OutputError.
     """
     with staged(target, force=force) as file:
-        found = study(load_trace(source), load_rules(None))
-        added, misfits = list(added_events(found)), find_misfits(found.trace)
-        for piece in _content(source, found, added, misfits):
+        study = study_trace(load_trace(source), load_rules(None))
+        added, misfits = list(added_events(study)), find_misfits(study.trace)
+        for piece in _content(source, study, added, misfits):
             file.write(piece)
     return Written(len(added), len(misfits))
 
 
-def _content(source: Path, found: Study, added: list[bytes], misfits: list[Misfit]) -> Iterator[bytes]:
+def _content(source: Path, study: Study, added: list[bytes], misfits: list[Misfit]) -> Iterator[bytes]:
     """The copy: what stands before the events, the added ones, the original ones and what follows."""
     with open_blocks(source) as blocks:
         seen: list[bytes] = []
@@ -51,7 +51,7 @@ def _content(source: Path, found: Study, added: list[bytes], misfits: list[Misfi
         rest: Iterator[bytes] = chain([beginning.events], blocks)
         if misfits:
             rest = move_events(rest, misfits)
-        if found.trace.salvaged:
+        if study.trace.salvaged:
             rest = close_cut(rest, source, is_array=beginning.is_array)
         yield from rest
 

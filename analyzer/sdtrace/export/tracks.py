@@ -10,11 +10,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.analysis.study import Study
-from sdtrace.phases.components import Components
-from sdtrace.phases.idle import CAUSES
-from sdtrace.phases.intervals import Int64s, covered, union
+from sdtrace.intervals import Int64s, covered, union
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES
+from sdtrace.structure.components import Components
+from sdtrace.waiting.idle import CAUSES
 
 PROCESS: Final = "sdtrace"
 """The process (`pid`) and category (`cat`) of everything added."""
@@ -46,47 +46,47 @@ class Track(NamedTuple):
     slices: list[Slice]
 
 
-def added_events(found: Study) -> Iterator[bytes]:
+def added_events(study: Study) -> Iterator[bytes]:
     """The added events as JSON texts: names and order of the tracks, their slices, the counter."""
     yield _encoded({"ph": "M", "name": "process_name", "pid": PROCESS, "args": {"name": PROCESS}})
     yield _encoded({"ph": "M", "name": "process_sort_index", "pid": PROCESS, "args": {"sort_index": _FIRST}})
-    origin = found.trace.origin_ns
-    for number, track in enumerate(tracks(found)):
+    origin = study.trace.origin_ns
+    for number, track in enumerate(tracks(study)):
         place = {"pid": PROCESS, "tid": track.name}
         yield _encoded({"ph": "M", "name": "thread_sort_index", **place, "args": {"sort_index": number}})
         for item in track.slices:
             yield _slice(item, track.name, origin)
-    for start_ns, percent in busy_share(found):
+    for start_ns, percent in busy_share(study):
         yield _counter(start_ns + origin, percent)
 
 
-def tracks(found: Study) -> list[Track]:
+def tracks(study: Study) -> list[Track]:
     """The tracks that hold anything, in the order in which they are shown."""
-    pipeline, timeline = found.pipeline, found.phases.timeline
+    structure, timeline = study.structure, study.phases.timeline
     starts, lengths = timeline.edges[:-1], np.diff(timeline.edges)
     phases = []
     for code, phase in enumerate(PHASES):
         mine = timeline.code == code
         phases.append(Track(f"phase {phase}", _slices(repeat(phase), starts[mine], lengths[mine])))
-    steps = pipeline.steps
-    numbered = [f"step {number}" for number in _numbers(pipeline.iterations.at(steps.start_ns))]
+    steps = structure.steps
+    numbered = [f"step {number}" for number in _numbers(structure.iterations.at(steps.start_ns))]
     others = [
-        Track(ITERATIONS, _iterations(found)),
+        Track(ITERATIONS, _iterations(study)),
         Track(STEPS, _slices(numbered, steps.start_ns, steps.end_ns - steps.start_ns)),
-        *_component_tracks(COMPONENTS, pipeline.components),
-        *_component_tracks(BLOCKS, pipeline.blocks),
-        Track(IDLE, _idle(found)),
+        *_component_tracks(COMPONENTS, structure.components),
+        *_component_tracks(BLOCKS, structure.blocks),
+        Track(IDLE, _idle(study)),
     ]
     return [track for track in (*phases, *others) if track.slices]
 
 
-def busy_share(found: Study) -> list[tuple[int, float]]:
+def busy_share(study: Study) -> list[tuple[int, float]]:
     """From each instant (nanoseconds) the percentage of the following bin in which the device works.
 
     Bins are equal and cover the wall; an instant is left out where the share stays the same. Empty
     without device work.
     """
-    row, trace = found.told.work.row, found.trace
+    row, trace = study.linked.work.row, study.trace
     busy = union(trace.start_ns[row], trace.end_ns[row])
     if not busy.start.size:
         return []
@@ -99,7 +99,7 @@ def busy_share(found: Study) -> list[tuple[int, float]]:
     return [*pairs, (int(start[-1]) + width, 0.0)]
 
 
-def _iterations(found: Study) -> list[Slice]:
+def _iterations(study: Study) -> list[Slice]:
     """Iterations with their phase, and what they did on the device."""
     return [
         Slice(
@@ -113,13 +113,13 @@ def _iterations(found: Study) -> list[Slice]:
                 "steps": str(facts.steps),
             },
         )
-        for facts, label in zip(found.iterations, found.labels, strict=True)
+        for facts, label in zip(study.iterations, study.labels, strict=True)
     ]
 
 
-def _idle(found: Study) -> list[Slice]:
+def _idle(study: Study) -> list[Slice]:
     """Idle time in parts of one cause each, with the op to blame."""
-    idle, names = found.idle, found.trace.names
+    idle, names = study.idle, study.trace.names
     parts = zip(
         idle.cause.tolist(), idle.start_ns.tolist(), idle.lengths.tolist(), idle.blamed.tolist(), strict=True
     )
@@ -132,14 +132,14 @@ def _idle(found: Study) -> list[Slice]:
 def _component_tracks(title: str, components: Components) -> list[Track]:
     """One track per thread: on a thread, calls do not overlap."""
     threads = np.unique(components.thread).tolist()
-    found = []
+    component_tracks = []
     for number in threads:
         mine = components.thread == number
         names = [components.names[code] for code in components.code[mine].tolist()]
         label = title if len(threads) == 1 else f"{title}, thread {number}"
         start, end = components.start_ns[mine], components.end_ns[mine]
-        found.append(Track(label, _slices(names, start, end - start)))
-    return found
+        component_tracks.append(Track(label, _slices(names, start, end - start)))
+    return component_tracks
 
 
 def _slices(names: Iterable[str], start_ns: Int64s, dur_ns: Int64s) -> list[Slice]:

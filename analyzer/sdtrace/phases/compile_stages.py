@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdtrace.attribution.nesting import depths, parents
-from sdtrace.phases.intervals import Int64s, Intervals, intersect, subtract, total, union
-from sdtrace.phases.spans import TIMED
+from sdtrace.intervals import Int64s, Intervals, intersect, subtract, total, union
+from sdtrace.phases.overhead_spans import TIMED
 from sdtrace.trace import Trace
 
 _STAGES: Final = tuple(

@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
+from sdtrace.attribution.event_selection import named_like
 from sdtrace.attribution.host import sum_by
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Int64s
-from sdtrace.phases.marks import named_like
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Int64s
 
 _CONVOLUTION: Final = re.compile(r"^aten::(?:cudnn|miopen)_\w*convolution")
 _MIN_LAUNCHES: Final = 16
@@ -23,13 +23,13 @@ _MIN_KINDS: Final = 3
 """One that runs as matmuls, image by image (im2col), launches many too, but of two kinds."""
 
 
-def convolution_searches(told: Attribution) -> Int64s:
+def convolution_searches(linked: LinkedTrace) -> Int64s:
     """The host events (indices) that are convolutions trying algorithms."""
-    op = told.work.op
-    launched = sum_by(op, np.ones(len(op), np.int64), len(told.host))
-    calls = named_like(told, _CONVOLUTION, {"cpu_op"})
+    op = linked.work.op
+    launched = sum_by(op, np.ones(len(op), np.int64), len(linked.host))
+    calls = named_like(linked, _CONVOLUTION, {"cpu_op"})
     calls = calls[launched[calls] >= _MIN_LAUNCHES]
     pieces = np.flatnonzero(np.isin(op, calls))
-    kinds = np.unique(np.stack((op[pieces], told.trace.name[told.work.row[pieces]])), axis=1)
+    kinds = np.unique(np.stack((op[pieces], linked.trace.name[linked.work.row[pieces]])), axis=1)
     owner, count = np.unique(kinds[0], return_counts=True)
     return owner[count >= _MIN_KINDS]

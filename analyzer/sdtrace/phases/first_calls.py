@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sdtrace.attribution.event_selection import outermost
 from sdtrace.attribution.host import HostEvents
+from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int32s
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, covered, union
-from sdtrace.phases.marks import outermost
+from sdtrace.intervals import Bools, Int64s, Intervals, contains, covered, union
 from sdtrace.reader.categories import LAUNCHES
 
 _TIMES_MEDIAN: Final = 10
@@ -39,18 +39,18 @@ class FirstCalls(NamedTuple):
         return union(start, start + host.dur_ns[self.event])
 
 
-def find_first_calls(told: Attribution, overhead: Intervals, before_ns: int) -> FirstCalls:
+def find_first_calls(linked: LinkedTrace, overhead: Intervals, before_ns: int) -> FirstCalls:
     """Slow first calls that start before `before_ns` and outside `overhead` (compile and the like).
 
     Overhead inside a call, and time spent waiting for the device, are not counted as its own.
     """
-    host = told.host
-    ops = _ops(told)
-    ops = outermost(told, ops[~contains(overhead, host.start_ns[ops])])
+    host = linked.host
+    ops = _ops(linked)
+    ops = outermost(linked, ops[~contains(overhead, host.start_ns[ops])])
     if not ops.size:
         return FirstCalls(ops, ops)
     start = host.start_ns[ops]
-    busy = host.dur_ns[ops] - covered(overhead, start, start + host.dur_ns[ops]) - _waiting_ns(told)[ops]
+    busy = host.dur_ns[ops] - covered(overhead, start, start + host.dur_ns[ops]) - _waiting_ns(linked)[ops]
     median, later = _medians(host.name[ops], busy), _slowest_since(before_ns, host.name[ops], start, busy)
     excess = busy - median
     slow = (excess > _MIN_EXCESS_NS) & (busy > _TIMES_MEDIAN * median) & (busy > _TIMES_LATER * later)
@@ -58,17 +58,17 @@ def find_first_calls(told: Attribution, overhead: Intervals, before_ns: int) -> 
     return FirstCalls(ops[slow], excess[slow].astype(np.int64))
 
 
-def _ops(told: Attribution) -> Int64s:
+def _ops(linked: LinkedTrace) -> Int64s:
     """Ops: `namespace::name`, and Triton kernels' launchers."""
-    names = told.trace.names
+    names = linked.trace.names
     like_op = np.array(["::" in name or name.startswith("triton_") for name in names], np.bool_)
-    is_op: Bools = told.trace.in_categories({"cpu_op"})[told.host.row] & like_op[told.host.name]
+    is_op: Bools = linked.trace.in_categories({"cpu_op"})[linked.host.row] & like_op[linked.host.name]
     return np.flatnonzero(is_op)
 
 
-def _waiting_ns(told: Attribution) -> Int64s:
+def _waiting_ns(linked: LinkedTrace) -> Int64s:
     """Per host event the time of blocking runtime calls within it, at any depth below an outermost op."""
-    host, trace = told.host, told.trace
+    host, trace = linked.host, linked.trace
     blocking = np.array([_BLOCKING.search(name) is not None for name in trace.names], np.bool_)
     calls = np.flatnonzero(blocking[host.name] & trace.in_categories(LAUNCHES)[host.row])
     waiting = np.zeros(len(host), np.int64)

@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdtrace.attribution.host import OP_CATEGORIES
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.convolution_search import convolution_searches
-from sdtrace.phases.first_calls import FirstCalls, find_first_calls
-from sdtrace.phases.heuristics import unmarked_autotune
-from sdtrace.phases.intervals import (
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import (
     Bools,
     Int64s,
     Intervals,
@@ -25,11 +22,14 @@ from sdtrace.phases.intervals import (
     total,
     union,
 )
-from sdtrace.phases.iterations import Iterations
-from sdtrace.phases.spans import OverheadSpans, find_overhead
-from sdtrace.phases.steps import Steps
+from sdtrace.phases.autotune_pattern import unmarked_autotune
+from sdtrace.phases.convolution_search import convolution_searches
+from sdtrace.phases.first_calls import FirstCalls, find_first_calls
+from sdtrace.phases.overhead_spans import OverheadSpans
 from sdtrace.phases.timeline import PHASES, Timeline, build_timeline
 from sdtrace.reader.categories import DEVICE, HOST
+from sdtrace.structure.iterations import Iterations
+from sdtrace.structure.steps import Steps
 from sdtrace.trace import Trace
 
 Codes = NDArray[np.int8]
@@ -70,25 +70,24 @@ class Phases:
         return np.equal(self.host_code, PHASES.index(phase))
 
 
-def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phases:
+def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iterations, steps: Steps) -> Phases:
     """Split the wall and the device work of a trace into phases (see docs/phases.md).
 
     Where no iteration is free of overhead, or there is only one, its denoising steps tell warmup from
     steady state instead.
     """
-    trace = told.trace
-    spans = find_overhead(trace)
+    trace = linked.trace
     capture, autotune, compiling = spans.of_all(trace)
-    searches = convolution_searches(told)
-    started = told.host.start_ns[searches]
-    tried = union(started, started + told.host.dur_ns[searches])
+    searches = convolution_searches(linked)
+    started = linked.host.start_ns[searches]
+    tried = union(started, started + linked.host.dur_ns[searches])
     known = join(capture, autotune, compiling, tried)
-    by_pattern = _paid_once(unmarked_autotune(told, known), iterations)
+    by_pattern = _paid_once(unmarked_autotune(linked, known), iterations)
     unmarked = join(by_pattern, tried)
     autotune = join(autotune, unmarked)
     overhead = join(capture, autotune, compiling)
-    first_calls = find_first_calls(told, overhead, _end_of_first(iterations))
-    slow = first_calls.spans(told.host)
+    first_calls = find_first_calls(linked, overhead, _end_of_first(iterations))
+    slow = first_calls.spans(linked.host)
     is_warmup, holds = _warmup(iterations, overhead, slow), _holding(iterations, overhead, slow)
     is_steady = ~(is_warmup | holds)
     slow = subtract(slow, union(iterations.start_ns[is_steady], iterations.end_ns[is_steady]))
@@ -103,13 +102,13 @@ def find_phases(told: Attribution, iterations: Iterations, steps: Steps) -> Phas
     timeline = line((capture, autotune, compiling))
     by_thread = {
         thread: line((c, join(a, unmarked), k))
-        for thread in _launching_threads(told)
+        for thread in _launching_threads(linked)
         for c, a, k in (spans.of_thread(trace, thread),)
     }
     return Phases(
         timeline=timeline,
-        work_code=_work_codes(told, timeline, by_thread),
-        host_code=timeline.at(told.host.start_ns),
+        work_code=_work_codes(linked, timeline, by_thread),
+        host_code=timeline.at(linked.host.start_ns),
         is_warmup=is_warmup,
         is_steady=is_steady,
         spans=spans,
@@ -139,20 +138,20 @@ def _paid_once(pattern: Intervals, iterations: Iterations) -> Intervals:
     return nothing() if is_work else pattern
 
 
-def _launching_threads(told: Attribution) -> list[int]:
+def _launching_threads(linked: LinkedTrace) -> list[int]:
     """Threads that launch work and run ops; some tracers give runtime calls threads of their own."""
-    trace, launch = told.trace, told.work.launch
+    trace, launch = linked.trace, linked.work.launch
     launching = np.unique(trace.thread[launch[launch >= 0]])
     with_ops = np.unique(trace.thread[trace.in_categories(OP_CATEGORIES)])
     return [int(thread) for thread in np.intersect1d(launching, with_ops)]
 
 
-def _work_codes(told: Attribution, timeline: Timeline, by_thread: dict[int, Timeline]) -> Codes:
+def _work_codes(linked: LinkedTrace, timeline: Timeline, by_thread: dict[int, Timeline]) -> Codes:
     """Device work has the phase its launching thread was in, or any thread when that one runs no ops.
 
     Without a launch it has the phase of its own start.
     """
-    trace, work = told.trace, told.work
+    trace, work = linked.trace, linked.work
     launched = np.flatnonzero(work.launch >= 0)
     instant = trace.start_ns[work.row]
     instant[launched] = trace.start_ns[work.launch[launched]]

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sdtrace.phases.intervals import Int64s, Intervals, intersect, subtract, total, union
+from sdtrace.intervals import Int64s, Intervals, intersect, subtract, total, union
 
 CAPTURE: Final = "capture"
 AUTOTUNE: Final = "autotune"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sdtrace.model import CompileStage, Iteration, TraceReport
 from sdtrace.report import units
-from sdtrace.report.facts import Share, has_device, phase_shares
+from sdtrace.report.summary import Share, has_device, phase_shares
 
 PHASES = ("compile", "autotune", "capture", "warmup", "steady")
 """The phases that have a colour of their own."""

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from sdtrace.model import Kernel, Op, TraceReport
 from sdtrace.report import units
-from sdtrace.report.facts import listed_kernels, listed_ops
 from sdtrace.report.names import shorten, visible
-from sdtrace.report.table import is_range, is_work
+from sdtrace.report.summary import listed_kernels, listed_ops
+from sdtrace.report.torch_table import is_range, is_work
 
 RANGE = "range"
 _SHORT = 68

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from sdtrace.model import Iteration, Report, TraceReport
-from sdtrace.report import charts, facts, grid, names
+from sdtrace.report import charts, grid, names, summary
 from sdtrace.report.templating import environment
 from sdtrace.report.units import size
 
@@ -32,7 +32,7 @@ class TraceView(NamedTuple):
     noun: str
     on_device: bool
     """Whether anything ran on a device; without, the columns about it are left out."""
-    figures: list[facts.Figure]
+    figures: list[summary.Figure]
     caveats: list[str]
     busy: float | None
     segments: list[charts.Segment]
@@ -58,7 +58,7 @@ def render_html(report: Report, top: int) -> str:
     return template.render(
         report=report,
         views=views,
-        standings=facts.standings(report),
+        standings=summary.standings(report),
         first_findings=_FIRST_FINDINGS,
         top_rows=_each(_MOST_ROWS_WITHOUT_SCRIPT, 2 * len(views), top),
         style=style,
@@ -89,21 +89,21 @@ def _view(
     trace: TraceReport, anchor: str, most_iterations: int, tables: tuple[grid.Grid, grid.Grid]
 ) -> TraceView:
     shown = _ends(trace.iterations, most_iterations)
-    steady = facts.steady_busy_pct(trace)
-    on_device = facts.has_device(trace)
+    steady = summary.steady_busy_pct(trace)
+    on_device = summary.has_device(trace)
     return TraceView(
         trace=trace,
         anchor=anchor,
-        noun=facts.noun(trace),
+        noun=summary.noun(trace),
         on_device=on_device,
-        figures=facts.figures(trace),
-        caveats=facts.caveats(trace),
-        busy=facts.busy_pct(trace) if steady is None else steady,
-        segments=charts.stack(facts.phase_shares(trace)),
+        figures=summary.figures(trace),
+        caveats=summary.caveats(trace),
+        busy=summary.busy_pct(trace) if steady is None else steady,
+        segments=charts.stack(summary.phase_shares(trace)),
         phases=charts.phase_bars(trace),
         iterations=charts.iteration_bars(shown),
         unshown_iterations=len(trace.iterations) - len(shown),
-        device_times=facts.device_times(trace) if on_device else "",
+        device_times=summary.device_times(trace) if on_device else "",
         run=_entries(trace.run),
         device=_entries(trace.device),
         kernels=tables[0],

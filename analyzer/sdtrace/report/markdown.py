@@ -6,7 +6,7 @@ import json
 from typing import NamedTuple
 
 from sdtrace.model import Finding, Report, TraceReport
-from sdtrace.report import facts, units
+from sdtrace.report import summary, units
 from sdtrace.report.markup import code, line, plain, prose
 from sdtrace.report.sections import Kind, Section, comparison, sections
 from sdtrace.report.templating import environment
@@ -37,7 +37,7 @@ class Trace(NamedTuple):
 
 def render_markdown(report: Report, top: int) -> str:
     """The report as GitHub-flavoured Markdown; `top` rows of each long table, the rest counted."""
-    standings = facts.standings(report)
+    standings = summary.standings(report)
     return (
         environment()
         .get_template("report.md.j2")
@@ -55,13 +55,13 @@ def render_markdown(report: Report, top: int) -> str:
 def _trace(trace: TraceReport, top: int) -> Trace:
     return Trace(
         name=plain(trace.name),
-        headline=line(facts.headline(trace)),
-        caveats=[line(caveat) for caveat in facts.caveats(trace)],
+        headline=line(summary.headline(trace)),
+        caveats=[line(caveat) for caveat in summary.caveats(trace)],
         findings=[_finding(finding) for finding in trace.findings],
         tables=[_table(section) for section in sections(trace, top)],
         op_times=trace.op_times,
         facts=_facts(trace),
-        notes=[line(note) for note in filter(None, (facts.feeding(trace), *trace.notes))],
+        notes=[line(note) for note in filter(None, (summary.feeding(trace), *trace.notes))],
     )
 
 
@@ -89,8 +89,8 @@ def _facts(trace: TraceReport) -> list[tuple[str, str]]:
     events = trace.events
     kinds = ", ".join(f"{units.count(number)} {plain(name)}" for name, number in events.by_category.items())
     told = [("File", code(trace.path)), ("Events", f"{units.count(events.total)} ({kinds})")]
-    if facts.has_device(trace):
-        told.append(("GPU", plain(facts.device_times(trace))))
+    if summary.has_device(trace):
+        told.append(("GPU", plain(summary.device_times(trace))))
     recorded = trace.run | {f"device.{key}": value for key, value in trace.device.items()}
     return told + [(plain(key), code(_text(value))) for key, value in recorded.items()]
 

@@ -7,8 +7,8 @@ from enum import Enum
 from typing import NamedTuple
 
 from sdtrace.model import Op, Report, TraceReport
-from sdtrace.report import facts, units
-from sdtrace.report.table import is_range, is_work
+from sdtrace.report import summary, units
+from sdtrace.report.torch_table import is_range, is_work
 
 
 class Kind(Enum):
@@ -42,7 +42,7 @@ class Section(NamedTuple):
 
 def comparison(report: Report) -> Section:
     """Every trace against the baseline."""
-    rows = [_standing_cells(standing) for standing in facts.standings(report)]
+    rows = [_standing_cells(standing) for standing in summary.standings(report)]
     columns = _columns("Trace", "Steady", "Unprofiled", "Speed", "Paid once")
     columns += [Column("Pays off", Kind.TEXT), Column("Saved each", Kind.NUMBER)]
     return Section("Side by side", columns, rows, 0)
@@ -61,7 +61,7 @@ def sections(trace: TraceReport, top: int) -> list[Section]:
         ops(trace, top),
     ]
     told = [section for section in found if section.rows]
-    return told if facts.has_device(trace) else [_of_the_host(section) for section in told]
+    return told if summary.has_device(trace) else [_of_the_host(section) for section in told]
 
 
 def _of_the_host(section: Section) -> Section:
@@ -82,7 +82,7 @@ def phases(trace: TraceReport) -> Section:
             units.duration(row.gpu_us),
             units.count(row.gpu_events),
         ]
-        for row in facts.phase_shares(trace)
+        for row in summary.phase_shares(trace)
     ]
     columns = _columns("Phase", "Wall", "Share", kind=Kind.PHASE)
     columns += _of_device("GPU time", "GPU events")
@@ -109,7 +109,7 @@ def iterations(trace: TraceReport, top: int) -> Section:
     columns = _columns("#", "Start", "Wall", kind=Kind.NUMBER)
     columns += _of_device("GPU busy", "GPU time", "Launches")
     columns += [Column("Phase", Kind.PHASE), *([Column("Note", Kind.PROSE)] if has_notes else [])]
-    return Section(f"{facts.noun(trace).capitalize()}s", columns, rows, len(trace.iterations) - len(shown))
+    return Section(f"{summary.noun(trace).capitalize()}s", columns, rows, len(trace.iterations) - len(shown))
 
 
 def idle(trace: TraceReport) -> Section:
@@ -167,7 +167,7 @@ def components(trace: TraceReport) -> Section:
 
 def kernels(trace: TraceReport, top: int) -> Section:
     """The `top` kernels, copies and fills by device time."""
-    shown = facts.listed_kernels(trace)[:top]
+    shown = summary.listed_kernels(trace)[:top]
     rows = [
         [
             row.short_name,
@@ -186,7 +186,7 @@ def kernels(trace: TraceReport, top: int) -> Section:
 
 def ops(trace: TraceReport, top: int) -> Section:
     """The `top` ops by self device time; of a trace without a device, by self CPU time."""
-    listed = facts.listed_ops(trace)
+    listed = summary.listed_ops(trace)
     cpu_us = sum(op.self_cpu_us for op in trace.ops)
     device_us = sum(op.self_device_us for op in trace.ops if is_work(op))
     on_device = any(op.self_device_us for op in listed)
@@ -210,7 +210,7 @@ def _device_cells(op: Op, device_us: float) -> list[str]:
     return [units.duration(op.self_device_us), share]
 
 
-def _standing_cells(standing: facts.Standing) -> list[str]:
+def _standing_cells(standing: summary.Standing) -> list[str]:
     trace = standing.trace
     speed = units.MISSING if standing.speedup is None else units.factor(standing.speedup)
     return [

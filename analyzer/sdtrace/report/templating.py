@@ -6,7 +6,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from sdtrace.report import charts, facts, names, units
+from sdtrace.report import charts, names, summary, units
 
 
 @cache
@@ -27,5 +27,5 @@ def environment() -> Environment:
     bars = (charts.idle_bars, charts.compile_bars, charts.category_bars, charts.component_bars)
     environment.filters.update({function.__name__: function for function in bars})
     environment.filters["phase_style"] = charts.phase_style
-    environment.filters["feeding"] = facts.feeding
+    environment.filters["feeding"] = summary.feeding
     return environment

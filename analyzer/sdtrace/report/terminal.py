@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sdtrace.model import Finding, Report, TraceReport
-from sdtrace.report import charts, facts, sections, units
+from sdtrace.report import charts, sections, summary, units
 from sdtrace.report.names import code_spans, shorten, visible
 from sdtrace.report.sections import Kind, Section
 
@@ -37,7 +37,7 @@ def render_terminal(report: Report, console: Console, top: int) -> None:
     words say. What the console's encoding cannot write is spelled out.
     """
     page = _Page(console, top)
-    standings = facts.standings(report)
+    standings = summary.standings(report)
     if standings:
         page.section(sections.comparison(report))
         for standing in standings:
@@ -64,10 +64,10 @@ class _Page:
 
     def trace(self, trace: TraceReport) -> None:
         self.line(trace.name, "bold underline")
-        for caveat in facts.caveats(trace):
+        for caveat in summary.caveats(trace):
             self.line(f"! {caveat}", "yellow")
-        self.line(facts.headline(trace))
-        self.line("; ".join(facts.steady_details(trace)), "dim")
+        self.line(summary.headline(trace))
+        self.line("; ".join(summary.steady_details(trace)), "dim")
         self.console.print()
         self.strip(trace)
         tables = sections.sections(trace, self.top)
@@ -77,7 +77,7 @@ class _Page:
             self.finding(number, finding)
         for table in tables[1:]:
             self.section(table)
-        for note in filter(None, (facts.feeding(trace), *trace.notes)):
+        for note in filter(None, (summary.feeding(trace), *trace.notes)):
             self.line(note, "dim")
         self.console.print()
 
@@ -86,7 +86,7 @@ class _Page:
         if self.console.color_system is None or self.console.no_color:
             return
         strip = Text()
-        for segment in charts.stack(facts.phase_shares(trace)):
+        for segment in charts.stack(summary.phase_shares(trace)):
             start, end = (round(self.console.width * x / 100) for x in (segment.x, segment.x + segment.width))
             strip.append(" " * (end - start), f"on {_PHASES[segment.style]}")
         self.console.print(strip, "", sep="\n")

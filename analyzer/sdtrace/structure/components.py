@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.component_names import ANNOTATIONS, BLOCKS, DENOISERS, FUNCTIONS, MODULES, OURS
-from sdtrace.phases.intervals import Int64s
-from sdtrace.phases.iterations import Confidence
-from sdtrace.phases.launches import LaunchTimes
-from sdtrace.phases.marks import named_like, outermost
+from sdtrace.attribution.event_selection import named_like, outermost
+from sdtrace.attribution.launches import LaunchTimes
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Int64s
+from sdtrace.structure.component_names import ANNOTATIONS, BLOCKS, DENOISERS, FUNCTIONS, MODULES, OURS
+from sdtrace.structure.iterations import Confidence
 
 _Rules = Sequence[tuple[str, re.Pattern[str]]]
 _OUR_RULES: _Rules = [(name, re.compile(f"^{name}$")) for name in OURS]
@@ -71,27 +71,27 @@ def no_components() -> Components:
     return Components([], empty, empty, empty, empty, "", "guess")
 
 
-def find_marked_components(told: Attribution) -> Components:
+def find_marked_components(linked: LinkedTrace) -> Components:
     """Components that the trace names: the collector's ranges, else modules, else other people's ranges.
 
     Where marked spans lie within each other the outermost counts.
     """
     annotations = {"user_annotation"}
-    ours = _found(told, _OUR_RULES, annotations)
+    ours = _found(linked, _OUR_RULES, annotations)
     if ours is not None:
         return replace(ours, how="Components are the collector's annotations.", confidence="certain")
-    modules = _found(told, [*MODULES, *FUNCTIONS], {"python_function"})
+    modules = _found(linked, [*MODULES, *FUNCTIONS], {"python_function"})
     if modules is not None and len(modules.only([name for name, _ in MODULES])):
         return replace(modules, how="Components are nn.Module calls, by their class.", confidence="certain")
-    others = _found(told, ANNOTATIONS, annotations)
+    others = _found(linked, ANNOTATIONS, annotations)
     if others is not None:
         return replace(others, how="Components are annotations, by their name.", confidence="likely")
     return no_components()
 
 
-def find_blocks(told: Attribution, components: Components) -> Components:
+def find_blocks(linked: LinkedTrace, components: Components) -> Components:
     """Down, middle and up blocks within UNet calls, where the trace has module events."""
-    blocks = _found(told, BLOCKS, {"python_function"})
+    blocks = _found(linked, BLOCKS, {"python_function"})
     unet = components.only(DENOISERS[:1])
     if blocks is None or not len(unet):
         return no_components()
@@ -107,23 +107,23 @@ def find_blocks(told: Attribution, components: Components) -> Components:
     )
 
 
-def _found(told: Attribution, rules: _Rules, categories: set[str]) -> Components | None:
+def _found(linked: LinkedTrace, rules: _Rules, categories: set[str]) -> Components | None:
     """The outermost events that match a rule; None when no event does."""
-    matched = [named_like(told, pattern, categories) for _, pattern in rules]
+    matched = [named_like(linked, pattern, categories) for _, pattern in rules]
     events = np.concatenate(matched)
     if not events.size:
         return None
-    codes = np.full(len(told.host), -1, np.int64)
+    codes = np.full(len(linked.host), -1, np.int64)
     for code, group in reversed(list(enumerate(matched))):
         codes[group] = code
-    events = outermost(told, np.unique(events))
-    start = told.host.start_ns[events]
+    events = outermost(linked, np.unique(events))
+    start = linked.host.start_ns[events]
     return Components(
         [name for name, _ in rules],
         codes[events],
-        told.host.thread[events].astype(np.int64),
+        linked.host.thread[events].astype(np.int64),
         start,
-        start + told.host.dur_ns[events],
+        start + linked.host.dur_ns[events],
         "",
         "guess",
     )

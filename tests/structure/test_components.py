@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdtrace.attribution.op_table import attribute
-from sdtrace.phases.component_names import ANNOTATIONS, BLOCKS, FUNCTIONS, MODULES
-from sdtrace.phases.facts import OUTSIDE, block_facts, component_facts
-from sdtrace.phases.phases import find_phases
-from sdtrace.phases.pipeline import find_pipeline
+from sdtrace.attribution.linked_trace import attribute
+from sdtrace.breakdowns.components import OUTSIDE, block_rows, component_rows
+from sdtrace.structure.component_names import ANNOTATIONS, BLOCKS, FUNCTIONS, MODULES
 from sdtrace.trace import load_trace
-from tests.phases.written import call, host, kernel, without, written
 from tests.shared import shared_trace
+from tests.structures import phases_of, structure_of
+from tests.written import call, host, kernel, without, written
 
 Rules = tuple[tuple[str, re.Pattern[str]], ...]
 
@@ -58,26 +57,26 @@ def test_names_in_use_tell_the_component(name: str, rules: Rules, component: str
 
 def test_component_facts_sum_to_the_trace() -> None:
     for name in ("reference/bf16_sdpa_eager.stack", "reference/bf16_sdpa_graphs.warm"):
-        told = attribute(load_trace(shared_trace(f"{name}.json.gz")))
-        found = find_pipeline(told)
-        phases = find_phases(told, found.iterations, found.steps)
-        facts = component_facts(told, found.components, found.launches, phases)
-        assert sum(item.device_ns for item in facts) == int(told.trace.dur_ns[told.work.row].sum())
+        linked = attribute(load_trace(shared_trace(f"{name}.json.gz")))
+        found = structure_of(linked)
+        phases = phases_of(linked, found)
+        facts = component_rows(linked, found.components, found.launches, phases)
+        assert sum(item.device_ns for item in facts) == int(linked.trace.dur_ns[linked.work.row].sum())
         start, end = phases.timeline.edges[[0, -1]].tolist()
         assert sum(item.wall_ns for item in facts) == end - start
         assert {item.component for item in facts} >= {"text_encoder", "unet", "vae", OUTSIDE}
 
 
 def test_modules_name_the_components_and_blocks_of_a_unet() -> None:
-    told = attribute(load_trace(shared_trace("reference/bf16_sdpa_eager.stack.json.gz")))
-    found = find_pipeline(told)
+    linked = attribute(load_trace(shared_trace("reference/bf16_sdpa_eager.stack.json.gz")))
+    found = structure_of(linked)
     assert found.components.confidence == "certain"
     calls = {name: int((found.components.code == i).sum()) for i, name in enumerate(found.components.names)}
     # One prompt and one negative prompt; 2 steps of PNDM are 3 calls.
     assert calls == {"text_encoder": 2, "unet": 3, "transformer": 0, "vae": 1, "scheduler": 7}
-    phases = find_phases(told, found.iterations, found.steps)
-    blocks = block_facts(told, found.blocks, found.launches, phases)
-    unet = component_facts(told, found.components.only(["unet"]), found.launches, phases)
+    phases = phases_of(linked, found)
+    blocks = block_rows(linked, found.blocks, found.launches, phases)
+    unet = component_rows(linked, found.components.only(["unet"]), found.launches, phases)
     in_blocks = sum(item.device_ns for item in blocks)
     in_unet = sum(item.device_ns for item in unet if item.component == "unet")
     assert {item.component for item in blocks} == {"unet.down_blocks", "unet.mid_block", "unet.up_blocks"}
@@ -86,15 +85,21 @@ def test_modules_name_the_components_and_blocks_of_a_unet() -> None:
 
 def test_a_guess_agrees_with_the_modules_it_cannot_see() -> None:
     trace = load_trace(shared_trace("reference/bf16_sdpa_eager.stack.json.gz"))
-    told, blind = attribute(trace), without(trace, categories=["python_function"])
-    known, guessed = find_pipeline(told), find_pipeline(blind)
+    linked, blind = attribute(trace), without(trace, categories=["python_function"])
+    known, guessed = (
+        structure_of(linked),
+        structure_of(blind),
+    )
     assert guessed.components.confidence == "guess"
     assert len(guessed.steps) == len(known.steps)
     seen: dict[str, int] = {}
     blind_sums: dict[str, int] = {}
-    for sums, what, found in ((seen, told, known), (blind_sums, blind, guessed)):
-        facts = component_facts(
-            what, found.components, found.launches, find_phases(what, found.iterations, found.steps)
+    for sums, what, found in ((seen, linked, known), (blind_sums, blind, guessed)):
+        facts = component_rows(
+            what,
+            found.components,
+            found.launches,
+            phases_of(what, found),
         )
         for item in facts:
             sums[item.component] = sums.get(item.component, 0) + item.device_ns
@@ -105,7 +110,7 @@ def test_a_guess_agrees_with_the_modules_it_cannot_see() -> None:
 
 def test_a_trace_of_another_kind_has_no_components() -> None:
     for name in ("hta_ns_resolution_v100", "hta_cpu_only", "hta_cudagraph_training_a100"):
-        found = find_pipeline(attribute(load_trace(shared_trace(f"third_party/{name}.json.gz"))))
+        found = structure_of(attribute(load_trace(shared_trace(f"third_party/{name}.json.gz"))))
         assert not len(found.components)
         assert not len(found.blocks)
 
@@ -124,13 +129,16 @@ def test_the_outermost_span_counts_and_only_on_its_thread(tmp_path: Path) -> Non
         kernel("k", 500, 11, 2),
         kernel("k", 600, 13, 3),
     ]
-    told = written(tmp_path / "t.json", events)
-    found = find_pipeline(told)
-    facts = component_facts(
-        told, found.components, found.launches, find_phases(told, found.iterations, found.steps)
+    linked = written(tmp_path / "t.json", events)
+    found = structure_of(linked)
+    facts = component_rows(
+        linked,
+        found.components,
+        found.launches,
+        phases_of(linked, found),
     )
     rows = {item.component: (item.device_ns, item.wall_ns, item.calls) for item in facts}
     assert rows == {"vae": (7, 100, 1), "unet": (11, 50, 1), OUTSIDE: (13, 613 - 150, 0)}
-    codes = found.components.at(np.array([99, 100, 249, 250]), np.array([told.host.thread[0]] * 4))
+    codes = found.components.at(np.array([99, 100, 249, 250]), np.array([linked.host.thread[0]] * 4))
     names = [found.components.names[code] if code >= 0 else None for code in codes.tolist()]
     assert names == ["vae", None, "unet", None]

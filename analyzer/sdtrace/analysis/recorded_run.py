@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 
-class RunFacts(NamedTuple):
+class RecordedRun(NamedTuple):
     """Times in integer nanoseconds; None and empty where the trace does not tell."""
 
     variant: str | None
@@ -17,11 +17,11 @@ class RunFacts(NamedTuple):
     """Walls of the iterations before the profiler started, the first of which may hold compilation."""
 
 
-def run_facts(run: Mapping[str, Any]) -> RunFacts:
+def recorded_run(run: Mapping[str, Any]) -> RecordedRun:
     """The facts needed here, from metadata of schema `sdtrace.run/1`."""
     variant = run.get("variant")
     unprofiled = _walls(run.get("unprofiled_wall_s"))
-    return RunFacts(
+    return RecordedRun(
         variant if isinstance(variant, str) else None,
         round(median(unprofiled)) if unprofiled else None,
         _walls(run.get("warmup_wall_s")),

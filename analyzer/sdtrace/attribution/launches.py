@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Bools, Int64s
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s
 
 
 class LaunchTimes(NamedTuple):
@@ -24,9 +24,9 @@ class LaunchTimes(NamedTuple):
     is_known: Bools
 
 
-def launch_times(told: Attribution) -> LaunchTimes:
+def launch_times(linked: LinkedTrace) -> LaunchTimes:
     """Look up the launch of all device work."""
-    trace, work = told.trace, told.work
+    trace, work = linked.trace, linked.work
     start = trace.start_ns[work.row]
     is_known = work.launch >= 0
     called, submitted = start.copy(), start.copy()
@@ -37,7 +37,7 @@ def launch_times(told: Attribution) -> LaunchTimes:
     submitted[known] = np.minimum(trace.end_ns[launch], _first_of_launch(launch, start[known]))
     # torch files a call that is linked to no op under the profiler's thread; the file knows better.
     threads = trace.thread.copy()
-    threads[told.host.row] = told.host.thread
+    threads[linked.host.row] = linked.host.thread
     thread[known] = np.where(trace.external_id[launch] > 0, threads[launch], trace.thread[launch])
     return LaunchTimes(called, np.maximum(submitted, called), thread, is_known)
 

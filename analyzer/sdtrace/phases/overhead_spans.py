@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.phases.intervals import Int64s, Intervals, union
+from sdtrace.intervals import Int64s, Intervals, join, union
 from sdtrace.reader.categories import LAUNCHES
 from sdtrace.trace import Trace
 from sdtrace.trace.model import Bools
@@ -59,6 +59,10 @@ class OverheadSpans(NamedTuple):
             _covered(trace, self.autotune[trace.thread[self.autotune] == thread]),
             _covered(trace, self.compile[trace.thread[self.compile] == thread]),
         )
+
+    def anywhere(self, trace: Trace) -> Intervals:
+        """When any of the three runs, on any thread."""
+        return join(*self.of_all(trace))
 
     def of_all(self, trace: Trace) -> tuple[Intervals, Intervals, Intervals]:
         """The same on any thread."""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sdtrace.phases.intervals import Intervals
-from sdtrace.phases.spans import find_overhead
-from tests.phases.written import Event, call, host, kernel, written
+from sdtrace.intervals import Intervals
+from sdtrace.phases.overhead_spans import find_overhead
+from tests.written import Event, call, host, kernel, written
 
 NOT_OVERHEAD = [
     ("benchmark_model", "user_annotation"),

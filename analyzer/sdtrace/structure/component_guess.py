@@ -7,14 +7,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.component_names import GROUP_NORM
-from sdtrace.phases.components import Components, no_components
-from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, join
-from sdtrace.phases.iterations import Iterations
-from sdtrace.phases.launches import LaunchTimes
-from sdtrace.phases.spans import find_overhead
-from sdtrace.phases.steps import Steps
+from sdtrace.attribution.launches import LaunchTimes
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s, Intervals, contains
+from sdtrace.structure.component_names import GROUP_NORM
+from sdtrace.structure.components import Components, no_components
+from sdtrace.structure.iterations import Iterations
+from sdtrace.structure.steps import Steps
 
 _NAMES: Final = ["text_encoder", "unet", "transformer", "vae"]
 _TEXT, _UNET, _TRANSFORMER, _VAE = range(4)
@@ -32,21 +31,24 @@ class _Loops(NamedTuple):
 
 
 def guess_components(
-    told: Attribution, iterations: Iterations, steps: Steps, launches: LaunchTimes
+    linked: LinkedTrace,
+    iterations: Iterations,
+    steps: Steps,
+    launches: LaunchTimes,
+    overhead: Intervals,
 ) -> Components:
     """Text encoder, denoiser, VAE by place: before the first step, the steps, after the last.
 
     Steps with group normalization are a UNet's, without it a transformer's; what follows is a VAE when
     it has it, what precedes a text encoder when it looks up embeddings. Compilation between the last
-    look-up and the first step is the denoiser's.
+    look-up and the first step is the denoiser's; `overhead` is when anything compiled, tuned or captured.
     """
     if not (iterations.at(steps.start_ns) >= 0).any():
         return no_components()
     loops = _loops(iterations, steps)
-    overhead = join(*find_overhead(told.trace).of_all(told.trace))
-    lookups = _lookups(told, overhead)
+    lookups = _lookups(linked, overhead)
     loop_start = _with_compilation(loops.loop_start_ns, lookups, overhead)
-    normal = _launches_like(told, launches, GROUP_NORM)
+    normal = _launches_like(linked, launches, GROUP_NORM)
     text = _any_between(lookups, loops.start_ns, loop_start)
     image = _any_between(normal, loops.loop_end_ns, loops.end_ns)
     is_unet = _any_between(normal, steps.start_ns, steps.end_ns).mean() > 0.5
@@ -75,10 +77,10 @@ def _loops(iterations: Iterations, steps: Steps) -> _Loops:
     )
 
 
-def _lookups(told: Attribution, overhead: Intervals) -> Int64s:
+def _lookups(linked: LinkedTrace, overhead: Intervals) -> Int64s:
     """When embeddings were looked up, not traced by a compiler; sorted."""
-    embedding = np.array([name == _EMBEDDING for name in told.trace.names], np.bool_)
-    start = told.host.start_ns[embedding[told.host.name]]
+    embedding = np.array([name == _EMBEDDING for name in linked.trace.names], np.bool_)
+    start = linked.host.start_ns[embedding[linked.host.name]]
     return np.sort(start[~contains(overhead, start)])
 
 
@@ -91,10 +93,10 @@ def _with_compilation(loop_start: Int64s, lookups: Int64s, overhead: Intervals) 
     return earlier
 
 
-def _launches_like(told: Attribution, launches: LaunchTimes, pattern: re.Pattern[str]) -> Int64s:
+def _launches_like(linked: LinkedTrace, launches: LaunchTimes, pattern: re.Pattern[str]) -> Int64s:
     """When work whose kernel name matches was launched, sorted."""
-    wanted = np.array([pattern.search(name) is not None for name in told.trace.names], np.bool_)
-    return np.sort(launches.called_ns[wanted[told.trace.name[told.work.row]]])
+    wanted = np.array([pattern.search(name) is not None for name in linked.trace.names], np.bool_)
+    return np.sort(launches.called_ns[wanted[linked.trace.name[linked.work.row]]])
 
 
 def _any_between(points: Int64s, start: Int64s, end: Int64s) -> Bools:

@@ -6,24 +6,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdtrace.attribution.op_table import attribute
-from sdtrace.phases.facts import iteration_facts
-from sdtrace.phases.iterations import find_iterations
-from sdtrace.phases.pipeline import find_pipeline
-from sdtrace.phases.repeats import find_repeats
+from sdtrace.attribution.linked_trace import attribute
+from sdtrace.breakdowns.iterations import iteration_rows
+from sdtrace.structure.iterations import find_iterations
+from sdtrace.structure.repeats import find_repeats
 from sdtrace.trace import load_trace
-from tests.phases.written import call, host, kernel, without, written
 from tests.shared import shared_trace
+from tests.structures import structure_of
+from tests.written import call, host, kernel, without, written
 
 ANNOTATED = ["fp32_eager", "bf16_sdpa.warm", "bf16_sdpa_graphs.warm", "bf16_sdpa_eager.stack"]
 
 
 @pytest.mark.parametrize("name", ANNOTATED)
 def test_images_take_the_time_the_run_itself_measured(name: str) -> None:
-    told = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
+    linked = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
     truth = json.loads(shared_trace(f"reference/{name}.truth.json").read_text())
-    found = find_pipeline(told)
-    facts = iteration_facts(told, found.iterations, found.steps, found.launches)
+    found = structure_of(linked)
+    facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
     assert [item.wall_ns / 1e9 for item in facts] == pytest.approx(truth["profiled_image_wall_s"], rel=0.005)
     # PNDM evaluates the UNet once more than it is asked for steps.
     assert [item.steps for item in facts] == [truth["steps"] + 1] * len(facts)
@@ -31,11 +31,11 @@ def test_images_take_the_time_the_run_itself_measured(name: str) -> None:
 
 @pytest.mark.parametrize("name", ANNOTATED)
 def test_all_device_work_of_an_image_is_counted_in_it_once(name: str) -> None:
-    told = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
-    found = find_pipeline(told)
-    facts = iteration_facts(told, found.iterations, found.steps, found.launches)
-    assert sum(item.gpu_events for item in facts) == len(told.work.row)
-    assert sum(item.device_ns for item in facts) == int(told.trace.dur_ns[told.work.row].sum())
+    linked = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
+    found = structure_of(linked)
+    facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
+    assert sum(item.gpu_events for item in facts) == len(linked.work.row)
+    assert sum(item.device_ns for item in facts) == int(linked.trace.dur_ns[linked.work.row].sum())
     assert all(item.device_busy_ns <= item.wall_ns for item in facts)
 
 
@@ -44,7 +44,7 @@ def test_all_device_work_of_an_image_is_counted_in_it_once(name: str) -> None:
     [("hta_cudagraph_training_a100", 5), ("hta_ns_resolution_v100", 5), ("hta_mi250_rocm62_training", 2)],
 )
 def test_profiler_steps_come_first(name: str, count: int) -> None:
-    found = find_pipeline(attribute(load_trace(shared_trace(f"third_party/{name}.json.gz"))))
+    found = structure_of(attribute(load_trace(shared_trace(f"third_party/{name}.json.gz"))))
     assert len(found.iterations) == count
     assert all(step.startswith("ProfilerStep#") for step in found.iterations.name)
     assert found.iterations.confidence == "certain"
@@ -52,7 +52,7 @@ def test_profiler_steps_come_first(name: str, count: int) -> None:
 
 
 def test_transformer_calls_are_denoising_steps_of_an_image_on_rocm() -> None:
-    found = find_pipeline(
+    found = structure_of(
         attribute(load_trace(shared_trace("third_party/tracelens_xdit_sd35_mi300x.json.gz")))
     )
     assert found.iterations.name == ["ProfilerStep#3"]
@@ -99,17 +99,17 @@ def test_components_and_collectives_are_no_iterations(tmp_path: Path) -> None:
 
 
 def test_an_empty_trace_is_one_empty_iteration(tmp_path: Path) -> None:
-    told = written(tmp_path / "t.json", [kernel("k", 0, 10, 1)])
-    found = find_pipeline(told)
-    facts = iteration_facts(told, found.iterations, found.steps, found.launches)
+    linked = written(tmp_path / "t.json", [kernel("k", 0, 10, 1)])
+    found = structure_of(linked)
+    facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
     assert [(item.wall_ns, item.device_ns, item.launches) for item in facts] == [(10, 10, 0)]
 
 
 def test_a_trace_of_instants_alone_is_one_iteration_of_no_length(tmp_path: Path) -> None:
-    told = written(
+    linked = written(
         tmp_path / "t.json", [{"ph": "i", "cat": "cpu_instant_event", "name": "[memory]", "ts": 1}]
     )
-    found = find_pipeline(told)
+    found = structure_of(linked)
     assert (found.iterations.start_ns.tolist(), found.iterations.end_ns.tolist()) == ([0], [0])
     assert not len(found.steps)
 
@@ -118,9 +118,9 @@ def test_work_belongs_to_the_iteration_that_launched_it(tmp_path: Path) -> None:
     events = [host("image", n * 1000, 900, "user_annotation") for n in range(2)]
     events += [call("cudaLaunchKernel", 800, 10, 1), kernel("k", 1100, 50, 1)]
     events += [call("cudaLaunchKernel", 1200, 10, 2), kernel("k", 1300, 70, 2), kernel("k", 1340, 70, 2, 8)]
-    told = written(tmp_path / "t.json", events)
-    found = find_pipeline(told)
-    first, second = iteration_facts(told, found.iterations, found.steps, found.launches)
+    linked = written(tmp_path / "t.json", events)
+    found = structure_of(linked)
+    first, second = iteration_rows(linked, found.iterations, found.steps, found.launches)
     assert (first.device_ns, first.device_busy_ns, first.gpu_events, first.launches) == (50, 0, 1, 1)
     assert (second.device_ns, second.device_busy_ns, second.gpu_events, second.launches) == (140, 160, 2, 1)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sdtrace.analysis.comparison import differences
 from sdtrace.model import Amortization, Comparison, Kernel, Op, Overhead, Report, Steady, TraceReport
 from sdtrace.report import units
-from sdtrace.report.table import is_range, is_work
+from sdtrace.report.torch_table import is_range, is_work
 
 UNCOVERED = "outside every phase"
 """The part of the profiled wall that no phase covers."""

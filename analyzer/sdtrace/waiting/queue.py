@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Bools, Int64s
-from sdtrace.phases.launches import LaunchTimes
+from sdtrace.attribution.launches import LaunchTimes
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s
 
 SHORT_NS: Final = 5_000
 """Kernels below this take the device less time than a launch takes the host."""
@@ -52,9 +52,9 @@ class Queue(NamedTuple):
     work: Int64s
 
 
-def find_queue(told: Attribution, launches: LaunchTimes) -> Queue:
+def find_queue(linked: LinkedTrace, launches: LaunchTimes) -> Queue:
     """Queue depth and delay at every launch call whose work the trace holds."""
-    trace, work = told.trace, told.work
+    trace, work = linked.trace, linked.work
     start, end = trace.start_ns[work.row], trace.end_ns[work.row]
     known = np.flatnonzero(launches.is_known)
     order = known[np.lexsort((start[known], work.launch[known]))]
@@ -68,9 +68,9 @@ def find_queue(told: Attribution, launches: LaunchTimes) -> Queue:
     return Queue(called, start[first] - called, depth, first)
 
 
-def queue_stats(told: Attribution, queue: Queue, work_mask: Bools | None = None) -> QueueStats:
+def queue_stats(linked: LinkedTrace, queue: Queue, work_mask: Bools | None = None) -> QueueStats:
     """Percentiles over the launches of all work, or of the work in `work_mask` (one per piece of work)."""
-    trace, work = told.trace, told.work
+    trace, work = linked.trace, linked.work
     chosen = np.ones(len(work.row), np.bool_) if work_mask is None else work_mask
     mine = chosen[queue.work]
     kernels = work.row[chosen & trace.in_categories({"kernel"})[work.row]]

@@ -8,14 +8,20 @@ from typing import Final
 
 import numpy as np
 
+from sdtrace.attribution.event_selection import (
+    COMPILED_REGION,
+    busiest_thread,
+    named_like,
+    outermost,
+    outermost_ops,
+)
 from sdtrace.attribution.host import sum_by
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.component_names import DENOISERS, GROUP_NORM
-from sdtrace.phases.components import Components
-from sdtrace.phases.intervals import Int64s
-from sdtrace.phases.iterations import Confidence, Iterations
-from sdtrace.phases.marks import COMPILED_REGION, busiest_thread, named_like, outermost, outermost_ops
-from sdtrace.phases.repeats import find_repeats
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Int64s
+from sdtrace.structure.component_names import DENOISERS, GROUP_NORM
+from sdtrace.structure.components import Components
+from sdtrace.structure.iterations import Confidence, Iterations
+from sdtrace.structure.repeats import find_repeats
 
 _STEP: Final = re.compile(r"^(?:denois(?:e|ing)|diffusion)_?step\b", re.IGNORECASE)
 _GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|cu|hip)GraphLaunch")
@@ -45,69 +51,69 @@ class Steps:
         return sum_by(iterations.at(self.start_ns), np.ones(len(self), np.int64), len(iterations))
 
 
-def find_steps(told: Attribution, iterations: Iterations, marked: Components) -> Steps:
+def find_steps(linked: LinkedTrace, iterations: Iterations, marked: Components) -> Steps:
     """Find the steps: marked as such, else calls of the denoiser, of a repeated graph, else by repetition.
 
     Unmarked steps are looked for only where some kernel normalizes by group, as every image decoder in
     use does: other models repeat graphs and layers too.
     """
-    thread = busiest_thread(told)
-    events = outermost(told, named_like(told, _STEP, {"user_annotation"}))
+    thread = busiest_thread(linked)
+    events = outermost(linked, named_like(linked, _STEP, {"user_annotation"}))
     if events.size:
-        return _of_events(told, events, "Denoising steps are annotations.", "certain")
+        return _of_events(linked, events, "Denoising steps are annotations.", "certain")
     calls = marked.only(DENOISERS)
     if len(calls):
         order = np.argsort(calls.start_ns, kind="stable")
         how = f"Denoising steps are the calls of the {marked.names[calls.code[0]]}."
         return Steps(calls.start_ns[order], calls.end_ns[order], int(calls.thread[0]), how, marked.confidence)
-    finders = (_compiled_graph, _graph_launches, _repetition) if _may_be_diffusion(told) else ()
+    finders = (_compiled_graph, _graph_launches, _repetition) if _may_be_diffusion(linked) else ()
     for finder in finders:
-        found = finder(told, iterations, thread)
+        found = finder(linked, iterations, thread)
         if found is not None:
             return found
     empty = np.zeros(0, np.int64)
     return Steps(empty, empty, thread, "", "guess")
 
 
-def _may_be_diffusion(told: Attribution) -> bool:
-    normal = [number for number, name in enumerate(told.trace.names) if GROUP_NORM.search(name)]
-    return bool(normal) and bool(np.isin(told.trace.name[told.work.row], normal).any())
+def _may_be_diffusion(linked: LinkedTrace) -> bool:
+    normal = [number for number, name in enumerate(linked.trace.names) if GROUP_NORM.search(name)]
+    return bool(normal) and bool(np.isin(linked.trace.name[linked.work.row], normal).any())
 
 
-def _compiled_graph(told: Attribution, iterations: Iterations, thread: int) -> Steps | None:
+def _compiled_graph(linked: LinkedTrace, iterations: Iterations, thread: int) -> Steps | None:
     """The compiled graph with most host time among those called repeatedly in each iteration."""
-    events = named_like(told, COMPILED_REGION, {"user_annotation", "cpu_op"})
-    events = outermost(told, events[told.host.thread[events] == thread])
+    events = named_like(linked, COMPILED_REGION, {"user_annotation", "cpu_op"})
+    events = outermost(linked, events[linked.host.thread[events] == thread])
     best = _largest_repeated(
-        told, iterations, events, told.host.name[events].astype(np.int64), told.host.dur_ns[events]
+        linked, iterations, events, linked.host.name[events].astype(np.int64), linked.host.dur_ns[events]
     )
     if best is None:
         return None
     return _of_events(
-        told, best, "Denoising steps are calls of the largest repeated compiled graph.", "likely"
+        linked, best, "Denoising steps are calls of the largest repeated compiled graph.", "likely"
     )
 
 
-def _graph_launches(told: Attribution, iterations: Iterations, thread: int) -> Steps | None:
+def _graph_launches(linked: LinkedTrace, iterations: Iterations, thread: int) -> Steps | None:
     """CUDA-graph launches, told apart by how many kernels they hold."""
-    events = named_like(told, _GRAPH_LAUNCH, {"cuda_runtime", "cuda_driver"})
-    events = events[told.host.thread[events] == thread]
-    work, trace = told.work, told.trace
-    kernels = sum_by(work.launch, np.ones(len(work.row), np.int64), len(trace))[told.host.row[events]]
-    busy = sum_by(work.launch, trace.dur_ns[work.row], len(trace))[told.host.row[events]]
-    best = _largest_repeated(told, iterations, events, kernels, busy)
+    events = named_like(linked, _GRAPH_LAUNCH, {"cuda_runtime", "cuda_driver"})
+    events = events[linked.host.thread[events] == thread]
+    work, trace = linked.work, linked.trace
+    kernels = sum_by(work.launch, np.ones(len(work.row), np.int64), len(trace))[linked.host.row[events]]
+    busy = sum_by(work.launch, trace.dur_ns[work.row], len(trace))[linked.host.row[events]]
+    best = _largest_repeated(linked, iterations, events, kernels, busy)
     if best is None:
         return None
     return _of_events(
-        told, best, "Denoising steps are launches of the largest repeated CUDA graph.", "likely"
+        linked, best, "Denoising steps are launches of the largest repeated CUDA graph.", "likely"
     )
 
 
 def _largest_repeated(
-    told: Attribution, iterations: Iterations, events: Int64s, group: Int64s, weight: Int64s
+    linked: LinkedTrace, iterations: Iterations, events: Int64s, group: Int64s, weight: Int64s
 ) -> Int64s | None:
     """Of the groups with two and more events in the median iteration the one with most weight."""
-    place = iterations.at(told.host.start_ns[events])
+    place = iterations.at(linked.host.start_ns[events])
     best: tuple[int, Int64s] | None = None
     for key in np.unique(group).tolist():
         mine = (group == key) & (place >= 0)
@@ -118,16 +124,16 @@ def _largest_repeated(
     return None if best is None else best[1]
 
 
-def _repetition(told: Attribution, iterations: Iterations, thread: int) -> Steps | None:
+def _repetition(linked: LinkedTrace, iterations: Iterations, thread: int) -> Steps | None:
     """Three and more repeats in the order of an iteration's ops that look like a denoiser.
 
     That is: convolution, group normalization and attention in each. Repeated layers of other models do
     not pass for steps.
     """
-    ops = outermost_ops(told, thread)
-    place = iterations.at(told.host.start_ns[ops])
+    ops = outermost_ops(linked, thread)
+    place = iterations.at(linked.host.start_ns[ops])
     searched = range(max(0, len(iterations) - _MAX_SEARCHED), len(iterations))
-    parts = [_repeats_in(told, ops[place == number]) for number in searched]
+    parts = [_repeats_in(linked, ops[place == number]) for number in searched]
     found = [part for part in parts if part is not None]
     if not found or 2 * len(found) < len(parts):
         return None
@@ -136,9 +142,9 @@ def _repetition(told: Attribution, iterations: Iterations, thread: int) -> Steps
     return Steps(start, end, thread, how, "guess")
 
 
-def _repeats_in(told: Attribution, ops: Int64s) -> tuple[Int64s, Int64s] | None:
+def _repeats_in(linked: LinkedTrace, ops: Int64s) -> tuple[Int64s, Int64s] | None:
     """Starts and ends of the repeats among `ops`, the last as long as the median one."""
-    host, names = told.host, told.trace.names
+    host, names = linked.host, linked.trace.names
     repeats = find_repeats(host.name[ops], at_least=3) if ops.size else None
     if repeats is None:
         return None
@@ -152,8 +158,8 @@ def _repeats_in(told: Attribution, ops: Int64s) -> tuple[Int64s, Int64s] | None:
     return start, np.append(start[1:], host.start_ns[ops[last]] + host.dur_ns[ops[last]])
 
 
-def _of_events(told: Attribution, events: Int64s, how: str, confidence: Confidence) -> Steps:
-    events = events[np.argsort(told.host.start_ns[events], kind="stable")]
-    start = told.host.start_ns[events]
-    thread = int(told.host.thread[events[0]])
-    return Steps(start, start + told.host.dur_ns[events], thread, how, confidence)
+def _of_events(linked: LinkedTrace, events: Int64s, how: str, confidence: Confidence) -> Steps:
+    events = events[np.argsort(linked.host.start_ns[events], kind="stable")]
+    start = linked.host.start_ns[events]
+    thread = int(linked.host.thread[events[0]])
+    return Steps(start, start + linked.host.dur_ns[events], thread, how, confidence)

@@ -9,9 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Int64s
-from sdtrace.phases.marks import (
+from sdtrace.attribution.event_selection import (
     COMPILED_REGION,
     busiest_thread,
     named_like,
@@ -19,7 +17,9 @@ from sdtrace.phases.marks import (
     outermost,
     outermost_ops,
 )
-from sdtrace.phases.repeats import find_repeats
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Int64s
+from sdtrace.structure.repeats import find_repeats
 
 Confidence = Literal["certain", "likely", "guess"]
 _PROFILER_STEP: Final = re.compile(r"^ProfilerStep#\d+$")
@@ -61,73 +61,73 @@ class Iterations:
         return np.where((place >= 0) & (points < self.end_ns[np.maximum(place, 0)]), place, -1)
 
 
-def find_iterations(told: Attribution) -> Iterations:
+def find_iterations(linked: LinkedTrace) -> Iterations:
     """Find the iterations: marked by the profiler, by the user, by compiled code, else by repetition.
 
     Always at least one: the whole trace where nothing repeats.
     """
     for finder in (_profiler_steps, _annotations, _compiled_regions, _repetition):
-        found = finder(told)
+        found = finder(linked)
         if found is not None:
             return found
-    start, end = _wall(told)
+    start, end = _wall(linked)
     how = "Nothing repeats: the whole trace counts as one iteration."
-    return Iterations([told.trace.label], np.array([start]), np.array([end]), how, "guess")
+    return Iterations([linked.trace.label], np.array([start]), np.array([end]), how, "guess")
 
 
-def _profiler_steps(told: Attribution) -> Iterations | None:
+def _profiler_steps(linked: LinkedTrace) -> Iterations | None:
     """`ProfilerStep#N`; a single one that holds a repeated annotation gives way to it."""
-    steps = outermost(told, named_like(told, _PROFILER_STEP, {"user_annotation"}))
-    if not steps.size or (len(steps) == 1 and _annotations(told, at_least=2) is not None):
+    steps = outermost(linked, named_like(linked, _PROFILER_STEP, {"user_annotation"}))
+    if not steps.size or (len(steps) == 1 and _annotations(linked, at_least=2) is not None):
         return None
     return _spans(
-        told, _in_time(told, steps), "Iterations are the profiler's steps (ProfilerStep#N).", "certain"
+        linked, _in_time(linked, steps), "Iterations are the profiler's steps (ProfilerStep#N).", "certain"
     )
 
 
-def _annotations(told: Attribution, at_least: int = 1) -> Iterations | None:
+def _annotations(linked: LinkedTrace, at_least: int = 1) -> Iterations | None:
     """The outermost annotation of the busiest thread that repeats and takes most time.
 
     Numbers in names do not matter. One that occurs once counts when it covers most of the trace.
     """
-    events = of_categories(told, np.flatnonzero(told.host.is_op), {"user_annotation"})
-    names = told.trace.names
+    events = of_categories(linked, np.flatnonzero(linked.host.is_op), {"user_annotation"})
+    names = linked.trace.names
     skipped = np.array([_NO_ITERATION.search(name) is not None for name in names], np.bool_)
-    events = events[~skipped[_names(told, events)]]
-    events = outermost(told, events[told.host.thread[events] == busiest_thread(told)])
-    group = _longest_group(told, events, _SOME, at_least)
+    events = events[~skipped[_names(linked, events)]]
+    events = outermost(linked, events[linked.host.thread[events] == busiest_thread(linked)])
+    group = _longest_group(linked, events, _SOME, at_least)
     if group is None:
         return None
-    name = names[int(_names(told, group[:1])[0])]
+    name = names[int(_names(linked, group[:1])[0])]
     how = f"Iterations are the outermost annotation '{name}'."
-    return _spans(told, group, how, "certain" if len(group) > 1 else "likely")
+    return _spans(linked, group, how, "certain" if len(group) > 1 else "likely")
 
 
-def _compiled_regions(told: Attribution) -> Iterations | None:
+def _compiled_regions(linked: LinkedTrace) -> Iterations | None:
     """The compiled region that takes most time, or what repeats around a whole number of its calls."""
-    events = named_like(told, COMPILED_REGION, {"user_annotation", "cpu_op"})
-    events = outermost(told, events[told.host.thread[events] == busiest_thread(told)])
-    group = _longest_group(told, events, _SOME, 2)
+    events = named_like(linked, COMPILED_REGION, {"user_annotation", "cpu_op"})
+    events = outermost(linked, events[linked.host.thread[events] == busiest_thread(linked)])
+    group = _longest_group(linked, events, _SOME, 2)
     if group is None:
         return None
-    around = _repetition(told)
+    around = _repetition(linked)
     if around is not None and 1 < len(around) < len(group) and len(group) % len(around) == 0:
         calls = len(group) // len(around)
         how = f"Iterations are what repeats in the order of ops: {calls} calls of a compiled graph each."
         return replace(around, how=how, confidence="likely")
-    return _spans(told, group, "Iterations are the calls of the largest compiled graph.", "likely")
+    return _spans(linked, group, "Iterations are the calls of the largest compiled graph.", "likely")
 
 
-def _repetition(told: Attribution) -> Iterations | None:
+def _repetition(linked: LinkedTrace) -> Iterations | None:
     """A period in the order of outermost ops."""
-    ops = outermost_ops(told, busiest_thread(told))
-    found = find_repeats(told.host.name[ops]) if ops.size else None
+    ops = outermost_ops(linked, busiest_thread(linked))
+    found = find_repeats(linked.host.name[ops]) if ops.size else None
     if found is None:
         return None
-    start = told.host.start_ns[ops]
+    start = linked.host.start_ns[ops]
     last = int(found.first[-1]) + found.length
     ends_with_trace = len(ops) <= int(found.first[-1]) + _REST * found.length
-    end = _wall(told)[1] if ends_with_trace else int(start[last])
+    end = _wall(linked)[1] if ends_with_trace else int(start[last])
     first = start[found.first]
     how = (
         f"Nothing marks iterations; {len(first)} repeats were found in the order of ops "
@@ -137,44 +137,44 @@ def _repetition(told: Attribution) -> Iterations | None:
     return Iterations(names, first, np.append(first[1:], end), how, "guess")
 
 
-def _longest_group(told: Attribution, events: Int64s, share: float, at_least: int) -> Int64s | None:
+def _longest_group(linked: LinkedTrace, events: Int64s, share: float, at_least: int) -> Int64s | None:
     """The events of one name (but for numbers) that take most time, repeated ones first, in order."""
     groups: defaultdict[str, list[int]] = defaultdict(list)
-    for event, name in zip(events.tolist(), _names(told, events).tolist(), strict=True):
-        groups[re.sub(r"\d+", "#", told.trace.names[name])].append(event)
-    start, end = _wall(told)
-    times = {key: int(told.host.dur_ns[group].sum()) for key, group in groups.items()}
+    for event, name in zip(events.tolist(), _names(linked, events).tolist(), strict=True):
+        groups[re.sub(r"\d+", "#", linked.trace.names[name])].append(event)
+    start, end = _wall(linked)
+    times = {key: int(linked.host.dur_ns[group].sum()) for key, group in groups.items()}
     needed = {key: share if len(group) > 1 else _MOST for key, group in groups.items()}
     fit = [k for k, g in groups.items() if len(g) >= at_least and times[k] > needed[k] * (end - start)]
     if not fit:
         return None
     best = max(fit, key=lambda key: (len(groups[key]) > 1, times[key]))
-    return _in_time(told, np.array(groups[best]))
+    return _in_time(linked, np.array(groups[best]))
 
 
-def _names(told: Attribution, events: Int64s) -> Int64s:
+def _names(linked: LinkedTrace, events: Int64s) -> Int64s:
     """Names by number, `ProfilerStep#N` as it stands in the file."""
-    return told.trace.name[told.host.row[events]].astype(np.int64)
+    return linked.trace.name[linked.host.row[events]].astype(np.int64)
 
 
-def _in_time(told: Attribution, events: Int64s) -> Int64s:
+def _in_time(linked: LinkedTrace, events: Int64s) -> Int64s:
     """In the order of time; of overlapping spans on several threads the first."""
-    events = events[np.lexsort((-told.host.dur_ns[events], told.host.start_ns[events]))]
-    start = told.host.start_ns[events]
-    reach = np.maximum.accumulate(start + told.host.dur_ns[events])
+    events = events[np.lexsort((-linked.host.dur_ns[events], linked.host.start_ns[events]))]
+    start = linked.host.start_ns[events]
+    reach = np.maximum.accumulate(start + linked.host.dur_ns[events])
     kept: Int64s = events[np.append(True, start[1:] >= reach[:-1])]
     return kept
 
 
-def _spans(told: Attribution, events: Int64s, how: str, confidence: Confidence) -> Iterations:
-    start = told.host.start_ns[events]
-    names = [told.trace.names[number] for number in _names(told, events).tolist()]
-    return Iterations(names, start, start + told.host.dur_ns[events], how, confidence)
+def _spans(linked: LinkedTrace, events: Int64s, how: str, confidence: Confidence) -> Iterations:
+    start = linked.host.start_ns[events]
+    names = [linked.trace.names[number] for number in _names(linked, events).tolist()]
+    return Iterations(names, start, start + linked.host.dur_ns[events], how, confidence)
 
 
-def _wall(told: Attribution) -> tuple[int, int]:
+def _wall(linked: LinkedTrace) -> tuple[int, int]:
     """First start and last end of everything on host and device; (0, 0) in an empty trace."""
-    rows = np.concatenate((told.host.row, told.work.row))
+    rows = np.concatenate((linked.host.row, linked.work.row))
     if not rows.size:
         return 0, 0
-    return int(told.trace.start_ns[rows].min()), int(told.trace.end_ns[rows].max())
+    return int(linked.trace.start_ns[rows].min()), int(linked.trace.end_ns[rows].max())

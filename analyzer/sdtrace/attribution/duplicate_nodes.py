@@ -8,7 +8,7 @@ from sdtrace.attribution.nesting import Int32s, Int64s
 from sdtrace.trace.model import Bools
 
 
-def find_folded(parent: Int64s, name: Int32s) -> Bools:
+def find_duplicates(parent: Int64s, name: Int32s) -> Bools:
     """Which events are only children of a parent of the same name (`EventList._remove_dup_nodes`)."""
     n = len(parent)
     n_children = np.zeros(n + 1, np.int32)
@@ -16,24 +16,24 @@ def find_folded(parent: Int64s, name: Int32s) -> Bools:
     candidates = np.flatnonzero(parent >= 0)
     above = parent[candidates]
     alike = (name[above] == name[candidates]) & (n_children[above] == 1)
-    is_folded = np.zeros(n, np.bool_)
-    is_folded[candidates[alike]] = True
-    return is_folded
+    is_duplicate = np.zeros(n, np.bool_)
+    is_duplicate[candidates[alike]] = True
+    return is_duplicate
 
 
-def heads_of(parent: Int64s, is_folded: Bools, events: Int64s) -> Int64s:
+def heads_of(parent: Int64s, is_duplicate: Bools, events: Int64s) -> Int64s:
     """Where each of `events` ends up on its way out of what is folded; -1 stays."""
     result = events.copy()
     inside = np.flatnonzero(events >= 0)
-    while (inside := inside[is_folded[result[inside]]]).size:
+    while (inside := inside[is_duplicate[result[inside]]]).size:
         result[inside] = parent[result[inside]]
     return result
 
 
-def innermost_of(parent: Int64s, is_folded: Bools) -> Int64s:
+def innermost_of(parent: Int64s, is_duplicate: Bools) -> Int64s:
     """For each event the last one folded into it, itself where there is none."""
     inward = np.arange(len(parent))
-    folded = np.flatnonzero(is_folded)
+    folded = np.flatnonzero(is_duplicate)
     inward[parent[folded]] = folded
     while not np.array_equal(further := inward[inward], inward):
         inward = further

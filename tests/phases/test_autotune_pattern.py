@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdtrace.attribution.op_table import attribute
-from sdtrace.phases.heuristics import unmarked_autotune
-from sdtrace.phases.intervals import nothing, union
-from sdtrace.phases.phases import find_phases
-from sdtrace.phases.pipeline import find_pipeline
+from sdtrace.attribution.linked_trace import attribute
+from sdtrace.intervals import nothing, union
+from sdtrace.phases.autotune_pattern import unmarked_autotune
 from sdtrace.trace import load_trace
 from tests.analysis.reference import cold_benchmarks_without_spans
-from tests.phases.written import Event, call, host, kernel, written
 from tests.shared import shared_trace
+from tests.structures import phases_of, structure_of
+from tests.written import Event, call, host, kernel, written
 
 FILL = "void at::native::vectorized_elementwise_kernel<4, at::native::FillFunctor<int>>"
 COPY = "Memcpy DtoD (Device -> Device)"
@@ -65,8 +64,8 @@ def test_two_threads_do_not_make_one_benchmark(tmp_path: Path) -> None:
 
 
 def test_what_is_known_already_is_left_out(tmp_path: Path) -> None:
-    told = written(tmp_path / "t.json", [host("aten::mm", 0, 1), *launched([FILL, "k"] * 10)])
-    assert not unmarked_autotune(told, union(np.array([0]), np.array([10_000]))).start.size
+    linked = written(tmp_path / "t.json", [host("aten::mm", 0, 1), *launched([FILL, "k"] * 10)])
+    assert not unmarked_autotune(linked, union(np.array([0]), np.array([10_000]))).start.size
 
 
 def test_what_every_iteration_repeats_is_work(tmp_path: Path) -> None:
@@ -76,10 +75,10 @@ def test_what_every_iteration_repeats_is_work(tmp_path: Path) -> None:
     always = [event for n in range(3) for event in image(6000 * n, [*[FILL, "k"] * 10, "x"])]
     once = [*image(0, [FILL, "k"] * 10), *image(6000, ["k"] * 20), *image(12_000, ["k"] * 20)]
     for events, expected in ((always, False), (once, True)):
-        told = written(tmp_path / "t.json", [*events, host("aten::mm", 0, 1)])
-        pipeline = find_pipeline(told)
-        assert len(pipeline.iterations) == 3
-        phases = find_phases(told, pipeline.iterations, pipeline.steps)
+        linked = written(tmp_path / "t.json", [*events, host("aten::mm", 0, 1)])
+        structure = structure_of(linked)
+        assert len(structure.iterations) == 3
+        phases = phases_of(linked, structure)
         assert phases.autotune_by_pattern is expected
         assert phases.work_mask("autotune").sum() == (20 if expected else 0)
 
@@ -96,8 +95,8 @@ def test_what_every_iteration_repeats_is_work(tmp_path: Path) -> None:
     ],
 )
 def test_no_benchmark_is_seen_in_traces_without_one(name: str) -> None:
-    told = attribute(load_trace(shared_trace(f"{name}.json.gz")))
-    assert not unmarked_autotune(told, nothing()).start.size
+    linked = attribute(load_trace(shared_trace(f"{name}.json.gz")))
+    assert not unmarked_autotune(linked, nothing()).start.size
 
 
 def test_launches_in_the_order_of_time_whatever_the_file_has(tmp_path: Path) -> None:
@@ -109,11 +108,11 @@ def test_launches_in_the_order_of_time_whatever_the_file_has(tmp_path: Path) -> 
 
 def test_most_of_a_real_autotune_is_found_without_its_spans() -> None:
     trace, launched_ns = cold_benchmarks_without_spans()
-    told = attribute(trace)
-    pipeline = find_pipeline(told)
-    phases = find_phases(told, pipeline.iterations, pipeline.steps)
+    linked = attribute(trace)
+    structure = structure_of(linked)
+    phases = phases_of(linked, structure)
     assert phases.autotune_by_pattern
     assert not phases.spans.autotune.size
-    found_ns = int(trace.dur_ns[told.work.row[phases.work_mask("autotune")]].sum())
+    found_ns = int(trace.dur_ns[linked.work.row[phases.work_mask("autotune")]].sum())
     assert launched_ns > 100_000_000
     assert 0.9 * launched_ns < found_ns < 1.02 * launched_ns

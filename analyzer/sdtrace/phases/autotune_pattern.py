@@ -13,22 +13,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int32s
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, nothing, union
+from sdtrace.intervals import Bools, Int64s, Intervals, contains, nothing, union
 
 _MIN_REPEATS: Final = 8
 _PERIODS: Final = (2, 3)
 """A fill and a kernel, or a fill, a copy and a kernel."""
 
 
-def unmarked_autotune(told: Attribution, known: Intervals) -> Intervals:
+def unmarked_autotune(linked: LinkedTrace, known: Intervals) -> Intervals:
     """Host time from first to last launch of each benchmark that lies outside `known`.
 
     A benchmark is 8 and more rounds of one fill and the same other work, with the fills and the same
     work around them, up to where a kernel runs twice in a row.
     """
-    trace, work = told.trace, told.work
+    trace, work = linked.trace, linked.work
     launched = np.flatnonzero(work.launch >= 0)
     launch = work.launch[launched]
     outside = ~contains(known, trace.start_ns[launch])

@@ -8,15 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sdtrace.attribution.op_table import Attribution, attribute
-from sdtrace.phases.idle import Idle, find_gaps, find_idle
-from sdtrace.phases.launches import launch_times
-from sdtrace.phases.phases import find_phases
-from sdtrace.phases.pipeline import find_pipeline
-from sdtrace.phases.queue import Percentiles, find_queue, queue_stats
+from sdtrace.attribution.launches import launch_times
+from sdtrace.attribution.linked_trace import LinkedTrace, attribute
 from sdtrace.trace import load_trace
-from tests.phases.written import Event, call, host, kernel, written
+from sdtrace.waiting.idle import Idle, find_gaps, find_idle
+from sdtrace.waiting.queue import Percentiles, find_queue, queue_stats
 from tests.shared import shared_trace
+from tests.structures import phases_of, structure_of
+from tests.written import Event, call, host, kernel, written
 
 TRACES = [
     "reference/fp32_eager",
@@ -35,20 +34,20 @@ PER_FILE = settings(
 )
 
 
-def idle_of(told: Attribution) -> Idle:
-    found = find_pipeline(told)
-    timeline = find_phases(told, found.iterations, found.steps).timeline
-    return find_idle(told, found.launches, timeline, found.iterations)
+def idle_of(linked: LinkedTrace) -> Idle:
+    found = structure_of(linked)
+    timeline = phases_of(linked, found).timeline
+    return find_idle(linked, found.launches, timeline, found.iterations)
 
 
-def causes_of(told: Attribution) -> dict[str, int]:
-    return {cause.cause: cause.ns for cause in idle_of(told).causes()}
+def causes_of(linked: LinkedTrace) -> dict[str, int]:
+    return {cause.cause: cause.ns for cause in idle_of(linked).causes()}
 
 
-def swept_idle(told: Attribution) -> int:
+def swept_idle(linked: LinkedTrace) -> int:
     """Idle time by walking through device work in the order of time."""
-    rows = told.work.row
-    spans = sorted(zip(told.trace.start_ns[rows].tolist(), told.trace.end_ns[rows].tolist(), strict=True))
+    rows = linked.work.row
+    spans = sorted(zip(linked.trace.start_ns[rows].tolist(), linked.trace.end_ns[rows].tolist(), strict=True))
     spans = [(start, end) for start, end in spans if end > start]
     idle, reached = 0, spans[0][1] if spans else 0
     for start, end in spans:
@@ -83,11 +82,11 @@ def traces(draw: st.DrawFn) -> list[Event]:
 @PER_FILE
 @given(events=traces())
 def test_causes_partition_idle_time_exactly(tmp_path: Path, events: list[Event]) -> None:
-    told = written(tmp_path / "t.json", events)
-    idle = idle_of(told)
-    assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(told)
+    linked = written(tmp_path / "t.json", events)
+    idle = idle_of(linked)
+    assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(linked)
     assert np.all(idle.lengths > 0)
-    gaps = find_gaps(told, launch_times(told))
+    gaps = find_gaps(linked, launch_times(linked))
     pieces = np.bincount(idle.gap, weights=idle.lengths, minlength=len(gaps.start_ns))
     assert pieces.tolist() == (gaps.end_ns - gaps.start_ns).tolist()
     assert np.all(idle.start_ns[1:] >= idle.end_ns[:-1])
@@ -98,19 +97,19 @@ def test_causes_partition_idle_time_exactly(tmp_path: Path, events: list[Event])
 def test_the_order_of_events_in_the_file_does_not_matter(tmp_path: Path, data: st.DataObject) -> None:
     events = data.draw(traces())
     shuffled = data.draw(st.permutations(events))
-    told, again = written(tmp_path / "t.json", events), written(tmp_path / "u.json", shuffled)
-    assert idle_of(told).causes() == idle_of(again).causes()
-    stats = [queue_stats(t, find_queue(t, launch_times(t))) for t in (told, again)]
+    linked, again = written(tmp_path / "t.json", events), written(tmp_path / "u.json", shuffled)
+    assert idle_of(linked).causes() == idle_of(again).causes()
+    stats = [queue_stats(t, find_queue(t, launch_times(t))) for t in (linked, again)]
     assert stats[0] == stats[1]
 
 
 @PER_FILE
 @given(events=traces())
 def test_queue_depth_is_what_was_launched_and_not_finished(tmp_path: Path, events: list[Event]) -> None:
-    told = written(tmp_path / "t.json", events)
-    times = launch_times(told)
-    queue = find_queue(told, times)
-    end = told.trace.end_ns[told.work.row]
+    linked = written(tmp_path / "t.json", events)
+    times = launch_times(linked)
+    queue = find_queue(linked, times)
+    end = linked.trace.end_ns[linked.work.row]
     for called, depth in zip(queue.called_ns.tolist(), queue.depth.tolist(), strict=True):
         open_work = int(((times.called_ns < called) & (end > called)).sum())
         # Work of no known launch and no length is launched and finished at once.
@@ -119,9 +118,9 @@ def test_queue_depth_is_what_was_launched_and_not_finished(tmp_path: Path, event
 
 @pytest.mark.parametrize("name", TRACES)
 def test_causes_partition_the_idle_time_of_real_traces(name: str) -> None:
-    told = attribute(load_trace(shared_trace(f"{name}.json.gz")))
-    idle = idle_of(told)
-    assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(told)
+    linked = attribute(load_trace(shared_trace(f"{name}.json.gz")))
+    idle = idle_of(linked)
+    assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(linked)
     for cause, ops in (("sync", idle.sync_ops()), ("launch_bound", idle.launch_bound_ops())):
         assert sum(ns for _, ns in ops) == {c.cause: c.ns for c in idle.causes()}.get(cause, 0)
     half = np.arange(len(idle.cause)) % 2 == 0
@@ -133,8 +132,8 @@ def test_what_the_reference_traces_wait_for() -> None:
     eager = idle_of(attribute(load_trace(shared_trace("reference/fp32_eager.json.gz"))))
     assert eager.causes()[0].cause == "launch_bound"
     assert eager.sync_ops()[0][0] == "aten::item"
-    told = attribute(load_trace(shared_trace("reference/bf16_sdpa.warm.json.gz")))
-    stats = queue_stats(told, find_queue(told, launch_times(told)))
+    linked = attribute(load_trace(shared_trace("reference/bf16_sdpa.warm.json.gz")))
+    stats = queue_stats(linked, find_queue(linked, launch_times(linked)))
     assert stats.found_empty > 0.9 * stats.launches, (
         "one image after the other on a fast GPU: the queue runs dry"
     )
@@ -153,11 +152,11 @@ def test_a_blocking_call_is_to_blame_while_it_lasts_and_as_long_again(tmp_path: 
         *_launched(900, 1000, 100),
         host("aten::mm", 890, 40),
     ]
-    told = written(tmp_path / "t.json", events)
+    linked = written(tmp_path / "t.json", events)
     # Idle from 200 to 1000; blocked until 280, late by 130 more.
-    assert causes_of(told) == {"sync": 80 + 130, "launch_bound": 800 - 210}
-    assert idle_of(told).sync_ops() == [("aten::item", 210)]
-    assert idle_of(told).launch_bound_ops() == [("aten::mm", 590)]
+    assert causes_of(linked) == {"sync": 80 + 130, "launch_bound": 800 - 210}
+    assert idle_of(linked).sync_ops() == [("aten::item", 210)]
+    assert idle_of(linked).launch_bound_ops() == [("aten::mm", 590)]
 
 
 def test_a_copy_to_pageable_memory_blocks_though_it_is_called_async(tmp_path: Path) -> None:
@@ -169,9 +168,9 @@ def test_a_copy_to_pageable_memory_blocks_though_it_is_called_async(tmp_path: Pa
         kernel(copy, 500, 50, 5),
         *_launched(700, 800, 100),
     ]
-    told = written(tmp_path / "t.json", events)
+    linked = written(tmp_path / "t.json", events)
     # Idle from 200 to 500 and from 550 to 800; blocked from 300 to 600, then late until the launch at 720.
-    assert causes_of(told) == {"launch_bound": 100 + 80, "sync": 200 + 50 + 120}
+    assert causes_of(linked) == {"launch_bound": 100 + 80, "sync": 200 + 50 + 120}
 
 
 def test_work_that_waits_on_the_device_is_no_fault_of_the_host(tmp_path: Path) -> None:
@@ -233,8 +232,8 @@ def test_compile_and_autotune_come_before_all_else(tmp_path: Path) -> None:
 
 def test_percentiles_are_values_that_occurred(tmp_path: Path) -> None:
     events = [event for n in range(10) for event in _launched(n * 1000, n * 1000 + 10 * (n + 1), 6_000)]
-    told = written(tmp_path / "t.json", events)
-    stats = queue_stats(told, find_queue(told, launch_times(told)))
+    linked = written(tmp_path / "t.json", events)
+    stats = queue_stats(linked, find_queue(linked, launch_times(linked)))
     assert stats.delay_ns == Percentiles(50, 90, 100, 100)
     assert stats.depth == Percentiles(4, 6, 6, 6)
     assert (stats.launches, stats.found_empty, stats.kernels, stats.short_kernels) == (10, 1, 10, 0)

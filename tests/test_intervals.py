@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.phases.intervals import (
+from sdtrace.intervals import (
     Intervals,
     contains,
     covered,

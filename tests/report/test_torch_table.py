@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdtrace.errors import UsageError
 from sdtrace.model import Op
-from sdtrace.report.table import render_table
+from sdtrace.report.torch_table import render_table
 from tests.report import sample, sample_rows
 
 

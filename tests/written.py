@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sdtrace.attribution.op_table import Attribution, attribute
+from sdtrace.attribution.linked_trace import LinkedTrace, attribute
 from sdtrace.trace import Trace, load_trace
 
 Event = dict[str, Any]
@@ -35,13 +35,13 @@ def kernel(name: str, start: int, dur: int, correlation: int, stream: int = 7) -
     return {**_event(name, category, 0, stream, start, dur), "args": args}
 
 
-def written(path: Path, events: Sequence[Event]) -> Attribution:
+def written(path: Path, events: Sequence[Event]) -> LinkedTrace:
     """The events as a file at `path`, read and attributed."""
     path.write_text(json.dumps({"schemaVersion": 1, "traceEvents": list(events)}), encoding="utf-8")
     return attribute(load_trace(path))
 
 
-def without(trace: Trace, names: Sequence[str] = (), categories: Sequence[str] = ()) -> Attribution:
+def without(trace: Trace, names: Sequence[str] = (), categories: Sequence[str] = ()) -> LinkedTrace:
     """The trace without events of these names or categories."""
     named = np.array([name in names for name in trace.names], np.bool_)[trace.name]
     kept = ~named & ~trace.in_categories(categories)

@@ -23,12 +23,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Bools, Int64s, Intervals, contains, intersect, join, subtract, union
-from sdtrace.phases.iterations import Iterations
-from sdtrace.phases.launches import LaunchTimes
+from sdtrace.attribution.launches import LaunchTimes
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s, Intervals, contains, intersect, join, subtract, union
 from sdtrace.phases.timeline import AUTOTUNE, CAPTURE, COMPILE, Timeline
-from sdtrace.phases.waits import (
+from sdtrace.structure.iterations import Iterations
+from sdtrace.waiting.waits import (
     BlockingCalls,
     asking_ops,
     blocking_calls,
@@ -85,7 +85,7 @@ class Idle:
     Parts end where phases and iterations do, so that a mask over parts limits every sum to a phase.
     """
 
-    told: Attribution
+    linked: LinkedTrace
     start_ns: Int64s
     end_ns: Int64s
     cause: NDArray[np.int8]
@@ -127,14 +127,14 @@ class Idle:
 
     def _by_name(self, code: int, mask: Bools | None) -> list[tuple[str, int]]:
         mine = (self.cause == code) if mask is None else (self.cause == code) & mask
-        return time_by_name(self.told, self.blamed[mine], self.lengths[mine])
+        return time_by_name(self.linked, self.blamed[mine], self.lengths[mine])
 
 
-def find_idle(told: Attribution, launches: LaunchTimes, timeline: Timeline, iterations: Iterations) -> Idle:
+def find_idle(linked: LinkedTrace, launches: LaunchTimes, timeline: Timeline, iterations: Iterations) -> Idle:
     """Split the device's idle time by cause."""
-    gaps = find_gaps(told, launches)
-    calls = blocking_calls(told)
-    claims = _claims(told, gaps, launches, timeline, iterations, calls)
+    gaps = find_gaps(linked, launches)
+    calls = blocking_calls(linked)
+    claims = _claims(linked, gaps, launches, timeline, iterations, calls)
     whole = Intervals(gaps.start_ns, gaps.end_ns)
     edges = [timeline.edges, iterations.start_ns, iterations.end_ns]
     edges += [side for claim, _ in claims for side in claim]
@@ -146,17 +146,17 @@ def find_idle(told: Attribution, launches: LaunchTimes, timeline: Timeline, iter
         cause[contains(claim, start)] = CAUSES.index(name)
     blamed = np.full(len(start), -1, np.int64)
     late, synced = cause == _LAUNCH_BOUND, cause == _SYNC
-    blamed[late] = _launching_ops(told, gaps.next_work[gap[late]])
+    blamed[late] = _launching_ops(linked, gaps.next_work[gap[late]])
     call = np.searchsorted(calls.start_ns, start[synced], side="right") - 1
-    blamed[synced] = asking_ops(told, calls.event[call])
-    return Idle(told, start, end, cause, gap, blamed)
+    blamed[synced] = asking_ops(linked, calls.event[call])
+    return Idle(linked, start, end, cause, gap, blamed)
 
 
-def find_gaps(told: Attribution, launches: LaunchTimes) -> Gaps:
+def find_gaps(linked: LinkedTrace, launches: LaunchTimes) -> Gaps:
     """Gaps of the union of all streams, and whether launched work was waiting when each began."""
-    row = told.work.row
-    some = np.flatnonzero(told.trace.dur_ns[row] > 0)
-    begin, stop = told.trace.start_ns[row[some]], told.trace.end_ns[row[some]]
+    row = linked.work.row
+    some = np.flatnonzero(linked.trace.dur_ns[row] > 0)
+    begin, stop = linked.trace.start_ns[row[some]], linked.trace.end_ns[row[some]]
     submitted = np.sort(launches.submitted_ns[some])
     order = np.argsort(begin, kind="stable")
     busy = union(begin, stop)
@@ -170,7 +170,7 @@ def find_gaps(told: Attribution, launches: LaunchTimes) -> Gaps:
 
 
 def _claims(
-    told: Attribution,
+    linked: LinkedTrace,
     gaps: Gaps,
     launches: LaunchTimes,
     timeline: Timeline,
@@ -182,7 +182,7 @@ def _claims(
     queued = Intervals(gaps.start_ns[gaps.was_queued], gaps.end_ns[gaps.was_queued])
     unknown = ~launches.is_known[gaps.next_work]
     overhead = [(timeline.of(phase), phase) for phase in (CAPTURE, AUTOTUNE, COMPILE)]
-    stalls = long_silence(told, subtract(empty, join(*(claim for claim, _ in overhead))))
+    stalls = long_silence(linked, subtract(empty, join(*(claim for claim, _ in overhead))))
     inside = union(iterations.start_ns, iterations.end_ns)
     return [
         *overhead,
@@ -190,7 +190,7 @@ def _claims(
         (intersect(empty, union(calls.start_ns, calls.end_ns)), "sync"),
         (subtract(empty, inside), "between_iterations"),
         (intersect(empty, lost_by_waiting(calls, iterations)), "sync"),
-        (intersect(empty, data_waits(told)), "data_wait"),
+        (intersect(empty, data_waits(linked)), "data_wait"),
         (stalls, "host_stall"),
         (Intervals(gaps.start_ns[unknown], gaps.end_ns[unknown]), "other"),
     ]
@@ -203,7 +203,7 @@ def _cut(whole: Intervals, edges: list[Int64s]) -> Int64s:
     return cuts[np.append(True, np.diff(cuts) != 0)] if cuts.size else cuts
 
 
-def _launching_ops(told: Attribution, work: Int64s) -> Int64s:
+def _launching_ops(linked: LinkedTrace, work: Int64s) -> Int64s:
     """The name (a number) of the op that launched each piece of work, -1 where the trace does not tell."""
-    op = told.work.op[work]
-    return np.where(op >= 0, told.host.name[op], -1) if len(told.host) else np.full(len(op), -1, np.int64)
+    op = linked.work.op[work]
+    return np.where(op >= 0, linked.host.name[op], -1) if len(linked.host) else np.full(len(op), -1, np.int64)

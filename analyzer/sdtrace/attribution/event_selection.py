@@ -7,31 +7,31 @@ from typing import Final
 
 import numpy as np
 
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Bools, Int64s
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s
 
 COMPILED_REGION: Final = re.compile(r"^(?:Torch-Compiled Region|## Call CompiledFxGraph|CompiledFunction$)")
 """A call of compiled code, as torch 2.1 to 2.13 marks it."""
 
 
-def named_like(told: Attribution, pattern: re.Pattern[str], categories: set[str]) -> Int64s:
+def named_like(linked: LinkedTrace, pattern: re.Pattern[str], categories: set[str]) -> Int64s:
     """Host events (indices) of `categories` in whose names `pattern` is found.
 
     Of the profiler's steps all or none, for they share a name (`ProfilerStep*`).
     """
-    wanted = np.array([pattern.search(name) is not None for name in told.trace.names], np.bool_)
+    wanted = np.array([pattern.search(name) is not None for name in linked.trace.names], np.bool_)
     if not wanted.any():
         return np.zeros(0, np.int64)
-    return of_categories(told, np.flatnonzero(wanted[told.host.name]), categories)
+    return of_categories(linked, np.flatnonzero(wanted[linked.host.name]), categories)
 
 
-def of_categories(told: Attribution, events: Int64s, categories: set[str]) -> Int64s:
+def of_categories(linked: LinkedTrace, events: Int64s, categories: set[str]) -> Int64s:
     """Those of the host events that have one of `categories`."""
-    wanted = np.array([name in categories for name in told.trace.categories], np.bool_)
-    return events[wanted[told.trace.category[told.host.row[events]]]]
+    wanted = np.array([name in categories for name in linked.trace.categories], np.bool_)
+    return events[wanted[linked.trace.category[linked.host.row[events]]]]
 
 
-def outermost(told: Attribution, events: Int64s) -> Int64s:
+def outermost(linked: LinkedTrace, events: Int64s) -> Int64s:
     """Those of the host events that start inside no other of them on their thread; by thread and time.
 
     What is left is disjoint on each thread. Of equal spans the one whose name comes first stays, so that
@@ -39,9 +39,9 @@ def outermost(told: Attribution, events: Int64s) -> Int64s:
     """
     if not events.size:
         return events
-    host = told.host
+    host = linked.host
     start, duration, thread = host.start_ns[events], host.dur_ns[events], host.thread[events]
-    order = np.lexsort((_alphabetic(told, events), -duration, start, thread))
+    order = np.lexsort((_alphabetic(linked, events), -duration, start, thread))
     # Threads one after the other on a single axis, so that a running maximum serves all.
     apart = np.cumsum(np.append(0, np.diff(thread[order]) != 0)) * int((start + duration).max() + 1)
     begin = start[order] + apart
@@ -50,25 +50,25 @@ def outermost(told: Attribution, events: Int64s) -> Int64s:
     return kept
 
 
-def _alphabetic(told: Attribution, events: Int64s) -> Int64s:
+def _alphabetic(linked: LinkedTrace, events: Int64s) -> Int64s:
     """Each event's place among the names of all, by alphabet."""
-    numbers, which = np.unique(told.host.name[events], return_inverse=True)
-    rank = np.argsort(np.argsort([told.trace.names[number] for number in numbers.tolist()]))
+    numbers, which = np.unique(linked.host.name[events], return_inverse=True)
+    rank = np.argsort(np.argsort([linked.trace.names[number] for number in numbers.tolist()]))
     place: Int64s = rank[which]
     return place
 
 
-def busiest_thread(told: Attribution) -> int:
+def busiest_thread(linked: LinkedTrace) -> int:
     """The thread with most ops, of equal ones that with the lowest name; 0 where there is no op at all."""
-    counts = np.bincount(told.host.thread[told.host.is_op])
+    counts = np.bincount(linked.host.thread[linked.host.is_op])
     if not counts.size:
         return 0
     most = np.flatnonzero(counts == counts.max()).tolist()
-    return int(min(most, key=lambda thread: tuple(str(part) for part in told.trace.threads[thread])))
+    return int(min(most, key=lambda thread: tuple(str(part) for part in linked.trace.threads[thread])))
 
 
-def outermost_ops(told: Attribution, thread: int) -> Int64s:
+def outermost_ops(linked: LinkedTrace, thread: int) -> Int64s:
     """Ops on `thread` that lie inside no other op, in the order of time; annotations are no ops."""
-    host = told.host
-    is_op: Bools = told.trace.in_categories({"cpu_op"})[host.row] & (host.thread == thread)
-    return outermost(told, np.flatnonzero(is_op))
+    host = linked.host
+    is_op: Bools = linked.trace.in_categories({"cpu_op"})[host.row] & (host.thread == thread)
+    return outermost(linked, np.flatnonzero(is_op))

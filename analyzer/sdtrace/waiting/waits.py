@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sdtrace.attribution.event_selection import named_like, of_categories
 from sdtrace.attribution.host import sum_by
-from sdtrace.attribution.op_table import Attribution
-from sdtrace.phases.intervals import Int64s, Intervals, subtract, union
-from sdtrace.phases.iterations import Iterations
-from sdtrace.phases.marks import named_like, of_categories
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Int64s, Intervals, subtract, union
 from sdtrace.reader.categories import HOST, LAUNCHES
+from sdtrace.structure.iterations import Iterations
 
 _BLOCKING: Final = re.compile(
     r"^(?:cuda|cu|hip)(?:(?:Stream|Device|Event|Ctx)Synchronize|Memcpy(?!\w*Async))|HostSynchronize$"
@@ -34,18 +34,18 @@ class BlockingCalls(NamedTuple):
     end_ns: Int64s
 
 
-def blocking_calls(told: Attribution) -> BlockingCalls:
+def blocking_calls(linked: LinkedTrace) -> BlockingCalls:
     """Synchronizing calls, plain copies, and asynchronous copies to pageable memory, which block too.
 
     The last are known by returning no sooner than the copy ended. Only calls of threads that launch
     work count: others (pinning, watchdogs) wait without holding anybody up.
     """
-    host, trace, work = told.host, told.trace, told.work
+    host, trace, work = linked.host, linked.trace, linked.work
     to_host = np.array([_TO_HOST.search(name) is not None for name in trace.names], np.bool_)
     copies = (work.launch >= 0) & to_host[trace.name[work.row]]
     launch = work.launch[copies]
     blocked = launch[trace.end_ns[launch] >= trace.end_ns[work.row[copies]]]
-    events = named_like(told, _BLOCKING, set(LAUNCHES))
+    events = named_like(linked, _BLOCKING, set(LAUNCHES))
     events = np.union1d(events, np.flatnonzero(np.isin(host.row, blocked)))
     launching = np.bincount(trace.thread[work.launch[work.launch >= 0]], minlength=len(trace.threads))
     counts = launching >= max(1, _MIN_SHARE * launching.sum())
@@ -66,22 +66,22 @@ def lost_by_waiting(calls: BlockingCalls, iterations: Iterations) -> Intervals:
     return union(end, np.minimum(2 * end - start, iterations.end_ns[place[inside]]))
 
 
-def data_waits(told: Attribution) -> Intervals:
+def data_waits(linked: LinkedTrace) -> Intervals:
     """When the host fetched the next batch."""
-    events = named_like(told, _DATA, {"cpu_op", "user_annotation", "python_function"})
-    start = told.host.start_ns[events]
-    return union(start, start + told.host.dur_ns[events])
+    events = named_like(linked, _DATA, {"cpu_op", "user_annotation", "python_function"})
+    start = linked.host.start_ns[events]
+    return union(start, start + linked.host.dur_ns[events])
 
 
-def long_silence(told: Attribution, within: Intervals) -> Intervals:
+def long_silence(linked: LinkedTrace, within: Intervals) -> Intervals:
     """Parts of `within` of more than `STALL_NS` in which no thread ran an op or a runtime call."""
     within = _long(within)
     if not within.start.size:
         return within
-    host = told.host
+    host = linked.host
     end = host.start_ns + host.dur_ns
     near = np.searchsorted(within.end, host.start_ns, "right") < np.searchsorted(within.start, end, "left")
-    events = of_categories(told, np.flatnonzero(near), set(HOST - {"user_annotation", "python_function"}))
+    events = of_categories(linked, np.flatnonzero(near), set(HOST - {"user_annotation", "python_function"}))
     return _long(subtract(within, union(host.start_ns[events], end[events])))
 
 
@@ -90,13 +90,13 @@ def _long(intervals: Intervals) -> Intervals:
     return Intervals(intervals.start[long], intervals.end[long])
 
 
-def asking_ops(told: Attribution, events: Int64s) -> Int64s:
+def asking_ops(linked: LinkedTrace, events: Int64s) -> Int64s:
     """The name (a number) to blame for each blocking call: the outermost `aten::` op directly around it.
 
     So `.item()` is `aten::item` and not the copy inside; a call outside any op is itself.
     """
-    host = told.host
-    aten = np.array([_OP.search(name) is not None for name in told.trace.names], np.bool_)
+    host = linked.host
+    aten = np.array([_OP.search(name) is not None for name in linked.trace.names], np.bool_)
     is_aten = np.append(aten[host.name] & host.is_op, False)
     blamed, above = events.copy(), host.tree_parent[events]
     while (climbing := is_aten[above]).any():
@@ -105,9 +105,9 @@ def asking_ops(told: Attribution, events: Int64s) -> Int64s:
     return host.name[blamed].astype(np.int64)
 
 
-def time_by_name(told: Attribution, name: Int64s, lengths: Int64s) -> list[tuple[str, int]]:
+def time_by_name(linked: LinkedTrace, name: Int64s, lengths: Int64s) -> list[tuple[str, int]]:
     """Nanoseconds per name (a number; -1 is left out), longest first."""
-    sums = sum_by(name, lengths, len(told.trace.names))
+    sums = sum_by(name, lengths, len(linked.trace.names))
     found = np.flatnonzero(sums)
     order = found[np.argsort(-sums[found], kind="stable")]
-    return [(told.trace.names[number], int(sums[number])) for number in order.tolist()]
+    return [(linked.trace.names[number], int(sums[number])) for number in order.tolist()]

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sdtrace.phases.intervals import Int64s
+from sdtrace.intervals import Int64s
 
 _WINDOW: Final = 8
 _MAX_REPEATS: Final = 2000

@@ -1,0 +1,56 @@
+"""A trace whose host events are nested and whose device work is linked to the ops that launched it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from sdtrace.attribution.flops import flops_of
+from sdtrace.attribution.host import HostEvents, host_events
+from sdtrace.attribution.links import DeviceWork, link_device_work
+from sdtrace.attribution.nesting import Int64s
+from sdtrace.trace import Trace
+
+
+@dataclass(frozen=True)
+class LinkedTrace:
+    """A trace with its host events nested and its device work linked to ops."""
+
+    trace: Trace
+    host: HostEvents
+    work: DeviceWork
+    flops: Int64s
+    """Floating-point operations of each host event, 0 where unknown; see `sdtrace.attribution.flops`."""
+
+
+def attribute(trace: Trace, *, with_python: bool = True) -> LinkedTrace:
+    """Nest, link and count, with Python functions (`with_stack`) among the host events or without."""
+    host = host_events(trace, with_python=with_python)
+    return LinkedTrace(trace, host, link_device_work(trace, host), _flops(trace, host))
+
+
+def _flops(trace: Trace, host: HostEvents) -> Int64s:
+    """Operations of each host event; equal ops on equal shapes are computed once."""
+    flops = np.zeros(len(host), np.int64)
+    args = trace.args[host.row]
+    rows = np.flatnonzero(args >= 0)
+    pairs, which = np.unique(
+        host.name[rows].astype(np.int64) * len(trace.args_texts) + args[rows], return_inverse=True
+    )
+    names, texts = np.divmod(pairs, max(1, len(trace.args_texts)))
+    counts = [
+        _flops_of_text(trace.names[name], trace.args_texts[text])
+        for name, text in zip(names.tolist(), texts.tolist(), strict=True)
+    ]
+    flops[rows] = np.array(counts, np.int64)[which]
+    return flops
+
+
+def _flops_of_text(name: str, text: str) -> int:
+    try:
+        args = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return 0
+    return flops_of(name, args) if isinstance(args, dict) else 0

@@ -1,0 +1,1 @@
+"""What a run does again and again: iterations, denoising steps, components."""

@@ -1,0 +1,44 @@
+"""The structure of a run: iterations, the denoising steps in them, the components that ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sdtrace.attribution.launches import LaunchTimes, launch_times
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Intervals
+from sdtrace.structure.component_guess import guess_components
+from sdtrace.structure.components import Components, find_blocks, find_marked_components
+from sdtrace.structure.iterations import Iterations, find_iterations
+from sdtrace.structure.steps import Steps, find_steps
+
+
+@dataclass(frozen=True)
+class RunStructure:
+    """What ran, again and again; each part says how it was found."""
+
+    launches: LaunchTimes
+    iterations: Iterations
+    steps: Steps
+    components: Components
+    blocks: Components
+    """Parts of UNet calls, named `unet.down_blocks` and so on; often none."""
+
+    @property
+    def notes(self) -> list[str]:
+        """How it was found, a sentence or two each."""
+        parts = (self.iterations, self.steps, self.components, self.blocks)
+        return [f"{part.how} ({part.confidence})" for part in parts if part.how]
+
+
+def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
+    """Iterations first, then steps, then components: marked ones, else guessed from the steps.
+
+    `overhead` is the time of compile, autotune and capture on any thread (`phases.overhead_spans`).
+    """
+    launches = launch_times(linked)
+    iterations = find_iterations(linked)
+    marked = find_marked_components(linked)
+    steps = find_steps(linked, iterations, marked)
+    components = marked if len(marked) else guess_components(linked, iterations, steps, launches, overhead)
+    return RunStructure(launches, iterations, steps, components, find_blocks(linked, components))
