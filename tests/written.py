@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from sdtrace.attribution.linked_trace import LinkedTrace, attribute
 from sdtrace.trace import Trace, load_trace
 
 Event = dict[str, Any]
-_COLUMNS = ["name", "category", "thread", "start_ns", "dur_ns"]
-_COLUMNS += ["external_id", "correlation", "nbytes", "args"]
 
 
 def host(name: str, start: int, dur: int, category: str = "cpu_op", thread: int = 1) -> Event:
@@ -45,8 +42,7 @@ def without(trace: Trace, names: Sequence[str] = (), categories: Sequence[str] =
     """The trace without events of these names or categories."""
     named = np.array([name in names for name in trace.names], np.bool_)[trace.name]
     kept = ~named & ~trace.in_categories(categories)
-    kept_columns = {column: getattr(trace, column)[kept] for column in _COLUMNS}
-    return attribute(replace(trace, **kept_columns))
+    return attribute(trace.take(np.flatnonzero(kept)))
 
 
 def _event(name: str, category: str, pid: int, tid: int, start: int, dur: int) -> Event:

@@ -44,7 +44,11 @@ def rows(folder: Path, events: list[Event], op_times: OpTimes) -> list[OpRow]:
 
 def self_device_us(folder: Path, events: list[Event], op_times: OpTimes) -> dict[str, float]:
     linked = rows(folder, events, op_times)
-    return {row.name: row.self_device_ns / 1000 for row in linked if not row.is_device and row.self_device_ns}
+    return {
+        row.name: row.self_device_ns / 1000
+        for row in linked
+        if row.device_type == "cpu" and row.self_device_ns
+    }
 
 
 def times(row: OpRow) -> Times:
@@ -104,7 +108,7 @@ def test_an_overhead_event_shows_nothing_inside_a_python_function_listed_or_not(
             path.write_text(json.dumps({**layout, "traceEvents": these}))
             linked = for_table(attribute(load_trace(path)), OpTimes.TORCH)
             table = op_table(linked, OpTimes.TORCH)
-            return {row.name for row in table if row.self_device_ns and not row.is_device}
+            return {row.name for row in table if row.self_device_ns and row.device_type == "cpu"}
 
         assert shown(events) == {"CompiledFunction", "Lazy Function Loading"}
         assert shown(inside) == {"CompiledFunction"}
@@ -145,7 +149,7 @@ def test_a_device_range_is_two_nanoseconds_shorter_than_the_file_says_and_is_no_
     ]
     linked = rows(tmp_path, events, OpTimes.TRUE)
     assert [row.self_device_ns for row in linked if row.is_user_annotation] == [100_000 - 2]
-    assert sum(row.self_device_ns for row in linked if not row.is_device) == 4000
+    assert sum(row.self_device_ns for row in linked if row.device_type == "cpu") == 4000
 
 
 def test_where_ids_only_repeat_the_correlation_containment_finds_the_op(tmp_path: Path) -> None:
@@ -241,5 +245,5 @@ def unambiguous(events: list[Event]) -> list[Event]:
 )
 def test_any_small_trace_gives_the_table_of_the_plain_walk(tmp_path: Path, events: list[Event]) -> None:
     linked = rows(tmp_path, events, OpTimes.TORCH)
-    found = {(row.name, row.is_device, row.is_user_annotation): times(row) for row in linked}
+    found = {(row.name, row.device_type == "device", row.is_user_annotation): times(row) for row in linked}
     assert found == torch_table(events)

@@ -26,7 +26,7 @@ def table(path: Path) -> list[OpRow]:
 
 
 def key(row: OpRow) -> tuple[str, bool, bool]:
-    return row.name, row.is_device, row.is_user_annotation
+    return row.name, row.device_type == "device", row.is_user_annotation
 
 
 def worst(ours: list[OpRow], theirs: list[dict[str, Any]]) -> float:

@@ -65,7 +65,7 @@ def test_a_name_in_several_categories_shows_where_its_time_is(tmp_path: Path) ->
     linked = written(tmp_path / "t.json", events)
     categorized = categorize_work(linked, RULES)
     assert [(row.calls, row.category) for row in kernel_rows(linked, categorized)] == [(2, "gemm")]
-    rows = {row.category: row.total_ns for row in category_rows(linked, categorized)}
+    rows = {row.category: row.gpu_ns for row in category_rows(linked, categorized)}
     assert rows == {"gemm": 300, "convolution": 100}
 
 
@@ -78,7 +78,7 @@ def test_what_surrounds_the_launch_counts(tmp_path: Path) -> None:
         *launched(gemm, 220, 11, 2),
     ]
     linked = written(tmp_path / "t.json", events)
-    rows = {row.category: row.total_ns for row in category_rows(linked, categorize_work(linked, RULES))}
+    rows = {row.category: row.gpu_ns for row in category_rows(linked, categorize_work(linked, RULES))}
     assert rows == {"attention_math": 7, "gemm": 11}
 
 

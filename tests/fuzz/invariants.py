@@ -37,8 +37,10 @@ def read_and_attribute(path: Path) -> Trace:
     told = attribute(trace)
     op_table(told, OpTimes.TORCH)
     rows = op_table(told, OpTimes.TRUE)
-    ops = sum(row.self_device_ns for row in rows if not row.is_device)
-    work = sum(row.self_device_ns for row in rows if row.is_device and not row.is_user_annotation)
+    ops = sum(row.self_device_ns for row in rows if row.device_type == "cpu")
+    work = sum(
+        row.self_device_ns for row in rows if row.device_type == "device" and not row.is_user_annotation
+    )
     syncs = int(trace.dur_ns[trace.rows({"cuda_sync"})].sum())
     assert ops == work - syncs
     return trace

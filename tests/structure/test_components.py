@@ -61,7 +61,7 @@ def test_component_facts_sum_to_the_trace() -> None:
         found = structure_of(linked)
         phases = phases_of(linked, found)
         facts = component_rows(linked, found.components, found.launches, phases)
-        assert sum(item.device_ns for item in facts) == int(linked.trace.dur_ns[linked.work.row].sum())
+        assert sum(item.gpu_ns for item in facts) == int(linked.trace.dur_ns[linked.work.row].sum())
         start, end = phases.timeline.edges[[0, -1]].tolist()
         assert sum(item.wall_ns for item in facts) == end - start
         assert {item.component for item in facts} >= {"text_encoder", "unet", "vae", OUTSIDE}
@@ -77,8 +77,8 @@ def test_modules_name_the_components_and_blocks_of_a_unet() -> None:
     phases = phases_of(linked, found)
     blocks = block_rows(linked, found.blocks, found.launches, phases)
     unet = component_rows(linked, found.components.only(["unet"]), found.launches, phases)
-    in_blocks = sum(item.device_ns for item in blocks)
-    in_unet = sum(item.device_ns for item in unet if item.component == "unet")
+    in_blocks = sum(item.gpu_ns for item in blocks)
+    in_unet = sum(item.gpu_ns for item in unet if item.component == "unet")
     assert {item.component for item in blocks} == {"unet.down_blocks", "unet.mid_block", "unet.up_blocks"}
     assert 0.9 * in_unet < in_blocks < in_unet
 
@@ -102,7 +102,7 @@ def test_a_guess_agrees_with_the_modules_it_cannot_see() -> None:
             phases_of(what, found),
         )
         for item in facts:
-            sums[item.component] = sums.get(item.component, 0) + item.device_ns
+            sums[item.component] = sums.get(item.component, 0) + item.gpu_ns
     total = sum(seen.values())
     for component in ("text_encoder", "unet", "vae"):
         assert abs(seen[component] - blind_sums[component]) < 0.01 * total, component
@@ -137,7 +137,7 @@ def test_the_outermost_span_counts_and_only_on_its_thread(tmp_path: Path) -> Non
         found.launches,
         phases_of(linked, found),
     )
-    rows = {item.component: (item.device_ns, item.wall_ns, item.calls) for item in facts}
+    rows = {item.component: (item.gpu_ns, item.wall_ns, item.calls) for item in facts}
     assert rows == {"vae": (7, 100, 1), "unet": (11, 50, 1), OUTSIDE: (13, 613 - 150, 0)}
     codes = found.components.at(np.array([99, 100, 249, 250]), np.array([linked.host.thread[0]] * 4))
     names = [found.components.names[code] if code >= 0 else None for code in codes.tolist()]

@@ -35,8 +35,8 @@ def test_all_device_work_of_an_image_is_counted_in_it_once(name: str) -> None:
     found = structure_of(linked)
     facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
     assert sum(item.gpu_events for item in facts) == len(linked.work.row)
-    assert sum(item.device_ns for item in facts) == int(linked.trace.dur_ns[linked.work.row].sum())
-    assert all(item.device_busy_ns <= item.wall_ns for item in facts)
+    assert sum(item.gpu_ns for item in facts) == int(linked.trace.dur_ns[linked.work.row].sum())
+    assert all(item.gpu_busy_ns <= item.wall_ns for item in facts)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_an_empty_trace_is_one_empty_iteration(tmp_path: Path) -> None:
     linked = written(tmp_path / "t.json", [kernel("k", 0, 10, 1)])
     found = structure_of(linked)
     facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
-    assert [(item.wall_ns, item.device_ns, item.launches) for item in facts] == [(10, 10, 0)]
+    assert [(item.wall_ns, item.gpu_ns, item.launches) for item in facts] == [(10, 10, 0)]
 
 
 def test_a_trace_of_instants_alone_is_one_iteration_of_no_length(tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ def test_work_belongs_to_the_iteration_that_launched_it(tmp_path: Path) -> None:
     linked = written(tmp_path / "t.json", events)
     found = structure_of(linked)
     first, second = iteration_rows(linked, found.iterations, found.steps, found.launches)
-    assert (first.device_ns, first.device_busy_ns, first.gpu_events, first.launches) == (50, 0, 1, 1)
-    assert (second.device_ns, second.device_busy_ns, second.gpu_events, second.launches) == (140, 160, 2, 1)
+    assert (first.gpu_ns, first.gpu_busy_ns, first.gpu_events, first.launches) == (50, 0, 1, 1)
+    assert (second.gpu_ns, second.gpu_busy_ns, second.gpu_events, second.launches) == (140, 160, 2, 1)
 
 
 def test_repeats_are_found_among_layers_that_repeat_oftener() -> None:

@@ -19,7 +19,6 @@ from sdtrace.findings import (
     Evidence,
     Finding,
     Late,
-    PhaseNumbers,
     Range,
     Searches,
     Waiting,
@@ -28,7 +27,7 @@ from sdtrace.findings import (
 from sdtrace.intervals import Bools, intersect, subtract, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
-from sdtrace.phases.timeline import AUTOTUNE, COMPILE, PHASES, STEADY
+from sdtrace.phases.timeline import AUTOTUNE, COMPILE, STEADY
 from sdtrace.waiting.queue import SHORT_NS
 
 _CULPRITS: Final = 3
@@ -43,23 +42,17 @@ def draw_conclusions(study: Study) -> list[Finding]:
 def _evidence(study: Study) -> Evidence:
     trace, linked, phases = study.trace, study.linked, study.phases
     start, end = wall(trace)
-    walls = phases.timeline.totals()
     dur_ns = trace.dur_ns[linked.work.row]
-    numbers = {
-        phase: PhaseNumbers(walls[phase], int(dur_ns[mask].sum()), int(mask.sum()))
-        for phase in PHASES
-        for mask in (phases.work_mask(phase),)
-    }
     steady = phases.work_mask(STEADY)
     kernels = trace.in_categories({"kernel"})[linked.work.row] & steady
     idle_mask = study.idle_mask(STEADY)
     idle = study.idle.causes(idle_mask)
     return Evidence(
         wall_ns=end - start,
-        phases=numbers,
+        phases=study.phase_rows,
         n_steady=len(study.steady),
         steady_wall_ns=study.steady_wall_ns,
-        steady_work_ns=numbers[STEADY].gpu_ns,
+        steady_work_ns=study.phase_rows[STEADY].gpu_ns,
         steady_kernels=kernel_rows(linked, study.categorized, steady),
         steady_categories=category_rows(linked, study.categorized, steady),
         autotune_categories=category_rows(linked, study.categorized, phases.work_mask(AUTOTUNE)),
@@ -143,7 +136,7 @@ def _searches(study: Study) -> Searches | None:
 def _graph_replayed_ns(study: Study) -> int:
     """Steady device work that replays of CUDA graphs launched."""
     trace, work = study.trace, study.linked.work
-    replays = np.array([_GRAPH_LAUNCH.search(name) is not None for name in trace.names], np.bool_)
+    replays = trace.names_matching(_GRAPH_LAUNCH)
     mine = study.phases.work_mask(STEADY) & (work.launch >= 0)
     mine[mine] = replays[trace.name[work.launch[mine]]]
     return int(trace.dur_ns[work.row[mine]].sum())

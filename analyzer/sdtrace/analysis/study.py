@@ -13,6 +13,7 @@ from sdtrace.attribution.linked_trace import LinkedTrace, attribute
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
 from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
+from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
 from sdtrace.intervals import Bools, contains
 from sdtrace.phases.compile_stages import Stage, compile_stages
@@ -71,6 +72,11 @@ class Study:
     def compile_stages(self) -> list[Stage]:
         """What compilation spent its time on."""
         return compile_stages(self.trace, self.phases.spans.compile, self.phases.timeline.of(COMPILE))
+
+    @cached_property
+    def phase_rows(self) -> Mapping[str, PhaseRow]:
+        """Host wall time and device work of each phase."""
+        return phase_rows(self.linked, self.phases)
 
     def work_mask(self, phase: str | None) -> Bools | None:
         """Which device work was launched in `phase`; None for all."""

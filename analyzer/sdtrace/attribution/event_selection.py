@@ -19,7 +19,7 @@ def named_like(linked: LinkedTrace, pattern: re.Pattern[str], categories: set[st
 
     Of the profiler's steps all or none, for they share a name (`ProfilerStep*`).
     """
-    wanted = np.array([pattern.search(name) is not None for name in linked.trace.names], np.bool_)
+    wanted = linked.trace.names_matching(pattern)
     if not wanted.any():
         return np.zeros(0, np.int64)
     return of_categories(linked, np.flatnonzero(wanted[linked.host.name]), categories)

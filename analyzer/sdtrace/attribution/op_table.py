@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -41,11 +41,14 @@ class OpTimes(StrEnum):
     """As torch's own table, quirks and all."""
 
 
+DeviceType = Literal["cpu", "device"]
+
+
 class OpRow(NamedTuple):
     """One row of the table; times in integer nanoseconds, memory in bytes."""
 
     name: str
-    is_device: bool
+    device_type: DeviceType
     is_user_annotation: bool
     calls: int
     self_cpu_ns: int
@@ -163,7 +166,7 @@ def _grouped(
 
 def _host_row(trace: Trace, key: tuple[int, bool], sums: list[int]) -> OpRow:
     name, annotation = key
-    return OpRow(row_name(trace.names, name), False, annotation, *sums)
+    return OpRow(row_name(trace.names, name), "cpu", annotation, *sums)
 
 
 def _device_rows(linked: LinkedTrace, mask: Bools | None) -> list[_Placed]:
@@ -180,7 +183,7 @@ def _device_rows(linked: LinkedTrace, mask: Bools | None) -> list[_Placed]:
     code = _code(name, is_range, np.ones(len(row), np.bool_))
     groups = _grouped(trace, row, code, (np.ones(len(row), np.int64), dur_ns))
     return [
-        (place, OpRow(row_name(trace.names, name), True, is_range, calls, 0, 0, total, total, 0))
+        (place, OpRow(row_name(trace.names, name), "device", is_range, calls, 0, 0, total, total, 0))
         for place, (name, is_range), (calls, total) in groups
     ]
 
@@ -193,7 +196,7 @@ def _unknown_launch_row(linked: LinkedTrace, mask: Bools | None) -> list[_Placed
         return []
     total = int(linked.trace.dur_ns[rows].sum())
     place = (int(linked.trace.start_ns[rows].min()), 0, 0)
-    return [(place, OpRow(UNKNOWN_LAUNCH, False, False, len(rows), 0, 0, total, total, 0))]
+    return [(place, OpRow(UNKNOWN_LAUNCH, "cpu", False, len(rows), 0, 0, total, total, 0))]
 
 
 def _memory_row(linked: LinkedTrace) -> list[_Placed]:
@@ -202,4 +205,4 @@ def _memory_row(linked: LinkedTrace) -> list[_Placed]:
         return []
     place = (free.first_ns, -free.first_ns, len(linked.trace))
     sizes = (free.cpu_bytes, free.cpu_bytes, free.device_bytes, free.device_bytes)
-    return [(place, OpRow(MEMORY_ROW, False, False, free.calls, 0, 0, 0, 0, 0, *sizes))]
+    return [(place, OpRow(MEMORY_ROW, "cpu", False, free.calls, 0, 0, 0, 0, 0, *sizes))]

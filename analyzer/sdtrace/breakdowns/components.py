@@ -19,11 +19,11 @@ OUTSIDE: Final = "other"
 
 
 class ComponentRow(NamedTuple):
-    """One component in one phase; `calls` begin in it, `wall_ns` is host time, `device_ns` is by launch."""
+    """One component in one phase; `calls` begin in it, `wall_ns` is host time, `gpu_ns` is by launch."""
 
     component: str
     phase: str
-    device_ns: int
+    gpu_ns: int
     wall_ns: int
     calls: int
 
@@ -47,7 +47,7 @@ def component_rows(
         for i, name in enumerate(names)
         for j, phase in enumerate(PHASES)
     ]
-    return [facts for facts in table if facts.device_ns or facts.wall_ns or facts.calls]
+    return [facts for facts in table if facts.gpu_ns or facts.wall_ns or facts.calls]
 
 
 def block_rows(

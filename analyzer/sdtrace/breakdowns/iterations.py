@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,21 +13,22 @@ from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.steps import Steps
 
 
-class IterationRow(NamedTuple):
+@dataclass(frozen=True)
+class IterationRow:
     """One iteration; times in integer nanoseconds.
 
     Device work belongs to the iteration in which it was launched, also where it runs on after the end.
-    `device_ns` sums its durations. `device_busy_ns` is how long the device was at work while the iteration
+    `gpu_ns` sums its durations. `gpu_busy_ns` is how long the device was at work while the iteration
     ran on the host, on whatever: never more than `wall_ns`.
     """
 
     name: str
-    number: int
+    index: int
     """Counted from 0."""
     start_ns: int
     wall_ns: int
-    device_ns: int
-    device_busy_ns: int
+    gpu_ns: int
+    gpu_busy_ns: int
     gpu_events: int
     launches: int
     steps: int
@@ -53,11 +54,11 @@ def iteration_rows(
         facts.append(
             IterationRow(
                 name=name,
-                number=index,
+                index=index,
                 start_ns=int(iterations.start_ns[index]),
                 wall_ns=int(iterations.end_ns[index] - iterations.start_ns[index]),
-                device_ns=int((end - start).sum()),
-                device_busy_ns=busy[index],
+                gpu_ns=int((end - start).sum()),
+                gpu_busy_ns=busy[index],
                 gpu_events=len(start),
                 launches=len(np.unique(calls[calls >= 0])),
                 steps=step_counts[index],

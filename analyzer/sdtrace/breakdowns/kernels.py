@@ -38,7 +38,7 @@ class CategoryRow(NamedTuple):
 
     category: str
     calls: int
-    total_ns: int
+    gpu_ns: int
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def category_rows(
         CategoryRow(category, *numbers)
         for category, *numbers in zip(categorized.categories, calls.tolist(), total.tolist(), strict=True)
     ]
-    return sorted((item for item in rows if item.calls), key=lambda item: (-item.total_ns, item.category))
+    return sorted((item for item in rows if item.calls), key=lambda item: (-item.gpu_ns, item.category))
 
 
 def _contexts(linked: LinkedTrace) -> Int64s:

@@ -108,7 +108,7 @@ def _iterations(study: Study) -> list[Slice]:
             facts.wall_ns,
             {
                 "phase": label,
-                "gpu_ms": f"{facts.device_ns / 1e6:.6f}",
+                "gpu_ms": f"{facts.gpu_ns / 1e6:.6f}",
                 "launches": str(facts.launches),
                 "steps": str(facts.steps),
             },

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
+from sdtrace.breakdowns.phases import PhaseRow
 
 Severity = Literal["high", "medium", "low", "info"]
 Confidence = Literal["certain", "likely", "guess"]
@@ -22,14 +23,6 @@ class Finding(NamedTuple):
     advice: str
     saving_ns: int | None = None
     confidence: Confidence = "certain"
-
-
-class PhaseNumbers(NamedTuple):
-    """Host wall and device work of one phase, in nanoseconds."""
-
-    wall_ns: int
-    gpu_ns: int
-    events: int
 
 
 class Range(NamedTuple):
@@ -87,7 +80,7 @@ class Evidence:
     """All times in integer nanoseconds. `steady_*` cover the steady phase."""
 
     wall_ns: int
-    phases: Mapping[str, PhaseNumbers]
+    phases: Mapping[str, PhaseRow]
     n_steady: int
     """Steady iterations; 0 when none can be told."""
     steady_wall_ns: int | None

@@ -88,7 +88,7 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
         "overhead.autotune",
         "medium" if phase.wall_ns > _MUCH * e.wall_ns else "low",
         f"Autotuning kernels took {seconds(phase.wall_ns)} on the host",
-        f"{seconds(phase.wall_ns)} of wall{calls}. It launched {phase.events:,} kernels and fills of "
+        f"{seconds(phase.wall_ns)} of wall{calls}. It launched {phase.gpu_events:,} kernels and fills of "
         f"{seconds(phase.gpu_ns)} in all, {percent(phase.gpu_ns, e.work_ns)} of all device time{flushes}. "
         f"None of it computes a result.{_trials_in_compile(e)}{how}",
         "Tables of device time that include it mislead: use `--phase steady`. The choices are cached: the "
@@ -119,13 +119,14 @@ def _trials_in_compile(e: Evidence) -> str:
     if phase is None or 2 * flush < phase.gpu_ns or flush < _SOME_NS:
         return ""
     return (
-        f" Compilation tried kernels as well: {phase.events:,} of {seconds(phase.gpu_ns)}, {seconds(flush)} "
-        f"of them fills; that makes {seconds(flush + _fills(e.autotune_categories))} of fills in all."
+        f" Compilation tried kernels as well: {phase.gpu_events:,} of {seconds(phase.gpu_ns)}, "
+        f"{seconds(flush)} of them fills; "
+        f"that makes {seconds(flush + _fills(e.autotune_categories))} of fills in all."
     )
 
 
 def _fills(categories: Sequence[CategoryRow]) -> int:
-    return sum(row.total_ns for row in categories if row.category == "memset_fill")
+    return sum(row.gpu_ns for row in categories if row.category == "memset_fill")
 
 
 def _late(e: Evidence) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def find(e: Evidence) -> Iterator[Finding]:
 
 
 def _no_work(e: Evidence) -> Iterator[Finding]:
-    if any(phase.events for phase in e.phases.values()):
+    if any(phase.gpu_events for phase in e.phases.values()):
         return
     yield Finding(
         "trace.no_device_work",

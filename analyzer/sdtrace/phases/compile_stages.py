@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,13 +42,14 @@ _STAGES: Final = tuple(
 )
 
 
-class Stage(NamedTuple):
+@dataclass(frozen=True)
+class Stage:
     """One stage; exclusive times of all stages are disjoint and sum to the compile phase."""
 
     stage: str
     exclusive_ns: int
     inclusive_ns: int
-    calls: int
+    count: int
 
 
 def compile_stages(trace: Trace, rows: Int64s, phase: Intervals) -> list[Stage]:
@@ -67,7 +69,7 @@ def compile_stages(trace: Trace, rows: Int64s, phase: Intervals) -> list[Stage]:
             stage=stage,
             exclusive_ns=exclusive[stage],
             inclusive_ns=total(intersect(union(start[label == stage], end[label == stage]), phase)),
-            calls=int((outermost & (label == stage)).sum()),
+            count=int((outermost & (label == stage)).sum()),
         )
         for stage in exclusive
     ]

@@ -69,7 +69,7 @@ def _ops(linked: LinkedTrace) -> Int64s:
 def _waiting_ns(linked: LinkedTrace) -> Int64s:
     """Per host event the time of blocking runtime calls within it, at any depth below an outermost op."""
     host, trace = linked.host, linked.trace
-    blocking = np.array([_BLOCKING.search(name) is not None for name in trace.names], np.bool_)
+    blocking = trace.names_matching(_BLOCKING)
     calls = np.flatnonzero(blocking[host.name] & trace.in_categories(LAUNCHES)[host.row])
     waiting = np.zeros(len(host), np.int64)
     at, lasted = host.tree_parent[calls], host.dur_ns[calls]

@@ -95,7 +95,7 @@ def _with_compilation(loop_start: Int64s, lookups: Int64s, overhead: Intervals) 
 
 def _launches_like(linked: LinkedTrace, launches: LaunchTimes, pattern: re.Pattern[str]) -> Int64s:
     """When work whose kernel name matches was launched, sorted."""
-    wanted = np.array([pattern.search(name) is not None for name in linked.trace.names], np.bool_)
+    wanted = linked.trace.names_matching(pattern)
     return np.sort(launches.called_ns[wanted[linked.trace.name[linked.work.row]]])
 
 

@@ -92,7 +92,7 @@ def _annotations(linked: LinkedTrace, at_least: int = 1) -> Iterations | None:
     """
     events = of_categories(linked, np.flatnonzero(linked.host.is_op), {"user_annotation"})
     names = linked.trace.names
-    skipped = np.array([_NO_ITERATION.search(name) is not None for name in names], np.bool_)
+    skipped = linked.trace.names_matching(_NO_ITERATION)
     events = events[~skipped[_names(linked, events)]]
     events = outermost(linked, events[linked.host.thread[events] == busiest_thread(linked)])
     group = _longest_group(linked, events, _SOME, at_least)

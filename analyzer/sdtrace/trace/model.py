@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
 Bools = NDArray[np.bool_]
+
+
+_COLUMNS = (
+    "name",
+    "category",
+    "thread",
+    "start_ns",
+    "dur_ns",
+    "external_id",
+    "correlation",
+    "nbytes",
+    "args",
+)
+"""The fields of `Trace` that have one element per event."""
 
 
 class Thread(NamedTuple):
@@ -90,6 +105,18 @@ class Trace:
     def rows(self, categories: Collection[str]) -> Int64s:
         """The events that have one of `categories`, in the order of the file."""
         return np.flatnonzero(self.in_categories(categories))
+
+    def names_matching(self, pattern: re.Pattern[str]) -> Bools:
+        """Which of `names` (not of the events) the pattern is found in."""
+        return np.array([pattern.search(name) is not None for name in self.names], np.bool_)
+
+    def named(self, pattern: re.Pattern[str]) -> Bools:
+        """Which events have a name in which the pattern is found."""
+        return self.names_matching(pattern)[self.name]
+
+    def take(self, rows: Int64s) -> Trace:
+        """The trace with the events `rows` (indices) alone; everything beside the events stays."""
+        return replace(self, **{column: getattr(self, column)[rows] for column in _COLUMNS})
 
     @property
     def run(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ MAX_NS: Final = 1 << 50
 """Thirteen days: no profile is longer, and sums of more would not be exact."""
 _FEW: Final = 16
 _MOST: Final = 0.5
-_MAX_TOLD: Final = 20
+_MAX_EXAMPLES: Final = 20
 
 
 def find_impossible(trace: Trace) -> Trace:
@@ -31,25 +31,13 @@ def find_impossible(trace: Trace) -> Trace:
     if not bad.any():
         return trace
     rows = np.flatnonzero(bad)
-    told = [
+    examples = [
         f"{trace.names[trace.name[row]]} ({trace.categories[trace.category[row]]}): "
         f"start {trace.start_ns[row] / 1000:.3f} us, duration {trace.dur_ns[row] / 1000:.3f} us"
-        for row in rows[:_MAX_TOLD].tolist()
+        for row in rows[:_MAX_EXAMPLES].tolist()
     ]
     good = np.flatnonzero(~bad)
-    columns = (
-        "name",
-        "category",
-        "thread",
-        "start_ns",
-        "dur_ns",
-        "external_id",
-        "correlation",
-        "nbytes",
-        "args",
-    )
-    kept = {column: getattr(trace, column)[good] for column in columns}
-    return replace(trace, quarantined=len(rows), quarantined_examples=told, **kept)
+    return replace(trace.take(good), quarantined=len(rows), quarantined_examples=examples)
 
 
 def _dwarfing(trace: Trace, sane: Bools) -> Bools:

@@ -14,27 +14,21 @@ SHORT_NS: Final = 5_000
 """Kernels below this take the device less time than a launch takes the host."""
 
 
-class Percentiles(NamedTuple):
-    """Nearest-rank percentiles of integers; all 0 of an empty set."""
-
-    median: int
-    p90: int
-    p99: int
-    largest: int
-
-
 class QueueStats(NamedTuple):
     """Launch calls with device work and what they found.
 
-    `delay_ns` is from the start of the call to the start of its first work. `depth` counts pieces of
+    `delay_*` is from the start of the call to the start of its first work. `depth_*` counts pieces of
     work that were launched and not finished when the call began, its own not among them; `found_empty`
     is the number of calls that found none. `short_kernels` took less than 5 us, out of `kernels`.
+    Percentiles are nearest ranks, 0 of no launches.
     """
 
     launches: int
-    delay_ns: Percentiles
-    depth: Percentiles
     found_empty: int
+    delay_median_ns: int
+    delay_p99_ns: int
+    depth_median: int
+    depth_max: int
     kernels: int
     short_kernels: int
     short_ns: int
@@ -78,17 +72,16 @@ def queue_stats(linked: LinkedTrace, queue: Queue, work_mask: Bools | None = Non
     short = duration[duration < SHORT_NS]
     return QueueStats(
         launches=int(mine.sum()),
-        delay_ns=_percentiles(queue.delay_ns[mine]),
-        depth=_percentiles(queue.depth[mine]),
         found_empty=int((queue.depth[mine] == 0).sum()),
+        delay_median_ns=_percentile(queue.delay_ns[mine], 50),
+        delay_p99_ns=_percentile(queue.delay_ns[mine], 99),
+        depth_median=_percentile(queue.depth[mine], 50),
+        depth_max=int(queue.depth[mine].max(initial=0)),
         kernels=len(kernels),
         short_kernels=len(short),
         short_ns=int(short.sum()),
     )
 
 
-def _percentiles(values: Int64s) -> Percentiles:
-    if not values.size:
-        return Percentiles(0, 0, 0, 0)
-    found = np.percentile(values, (50, 90, 99, 100), method="inverted_cdf")
-    return Percentiles(*(int(value) for value in found))
+def _percentile(values: Int64s, percent: int) -> int:
+    return int(np.percentile(values, percent, method="inverted_cdf")) if values.size else 0

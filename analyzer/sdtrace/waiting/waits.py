@@ -41,7 +41,7 @@ def blocking_calls(linked: LinkedTrace) -> BlockingCalls:
     work count: others (pinning, watchdogs) wait without holding anybody up.
     """
     host, trace, work = linked.host, linked.trace, linked.work
-    to_host = np.array([_TO_HOST.search(name) is not None for name in trace.names], np.bool_)
+    to_host = trace.names_matching(_TO_HOST)
     copies = (work.launch >= 0) & to_host[trace.name[work.row]]
     launch = work.launch[copies]
     blocked = launch[trace.end_ns[launch] >= trace.end_ns[work.row[copies]]]
@@ -96,7 +96,7 @@ def asking_ops(linked: LinkedTrace, events: Int64s) -> Int64s:
     So `.item()` is `aten::item` and not the copy inside; a call outside any op is itself.
     """
     host = linked.host
-    aten = np.array([_OP.search(name) is not None for name in linked.trace.names], np.bool_)
+    aten = linked.trace.names_matching(_OP)
     is_aten = np.append(aten[host.name] & host.is_op, False)
     blamed, above = events.copy(), host.tree_parent[events]
     while (climbing := is_aten[above]).any():
