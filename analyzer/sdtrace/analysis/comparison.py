@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sdtrace import __version__, model
 from sdtrace.errors import UsageError
-from sdtrace.findings.text import seconds
+from sdtrace.findings.text import time
 
 _WORKLOAD = ("model", "steps", "batch", "height", "width")
 """Facts of a run that must agree for its speed to be compared."""
@@ -99,14 +99,14 @@ def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: 
     saving = base.steady_us - cost.steady_us
     extra = max(0.0, cost.overhead_us - base.overhead_us)
     count = floor(extra / saving) + 1 if saving > 0 else None
-    times = f"({seconds(base.steady_us * 1e3)} - {seconds(cost.steady_us * 1e3)})"
+    times = f"({time(base.steady_us * 1e3)} - {time(cost.steady_us * 1e3)})"
     how = "without the profiler" if unprofiled else "under the profiler"
     if count is None:
-        mine, other = seconds(cost.steady_us * 1e3), seconds(base.steady_us * 1e3)
+        mine, other = time(cost.steady_us * 1e3), time(base.steady_us * 1e3)
         arithmetic = f"Not faster than `{base_name}`: {mine} against {other} {how}"
     else:
         arithmetic = (
-            f"{seconds(extra * 1e3)} more paid once / {times} saved each time = {extra / saving:.1f}: "
+            f"{time(extra * 1e3)} more paid once / {times} saved each time = {extra / saving:.1f}: "
             f"ahead of `{base_name}` from iteration {count} on ({how})"
         )
     return model.Amortization(

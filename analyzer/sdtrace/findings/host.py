@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence, Finding
-from sdtrace.findings.text import listed, percent, seconds
+from sdtrace.findings.text import listed, percent, time
 
 _MUCH = 0.15
 _SOME = 0.02
@@ -60,8 +60,8 @@ def _waiting_component(e: Evidence) -> Iterator[Finding]:
             "host.component",
             "medium" if share > _GAPS_MATTER else "low",
             f"The device waits while the host launches {part.component}",
-            f"{seconds(idle)} an iteration, {of_steady} of steady time, the queue is empty there, to launch "
-            f"{seconds(work)} of work.",
+            f"{time(idle)} an iteration, {of_steady} of steady time, the queue is empty there, to launch "
+            f"{time(work)} of work.",
             f'Replay it from CUDA graphs, by compiling it with `mode="reduce-overhead"`.{once}',
             saving_ns=_saving(e, part.idle_ns),
             confidence="likely",
@@ -89,9 +89,9 @@ def _survives(e: Evidence) -> str:
             "The profiler slows the host, so without it the share is smaller; "
             "by how much, this trace does not tell."
         )
-    whole = seconds(e.unprofiled_wall_ns)
+    whole = time(e.unprofiled_wall_ns)
     if e.unprofiled_idle_share < _SOME:
-        work = seconds(e.per_iteration(e.steady_work_ns))
+        work = time(e.per_iteration(e.steady_work_ns))
         return f"Without the profiler it is gone: {whole} an iteration, {work} of it work."
     share = percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns)
     return f"It survives without the profiler: of {whole} an iteration, {share} is not device work."
@@ -145,7 +145,7 @@ def _gaps(e: Evidence) -> Iterator[Finding]:
     if idle < _GAPS_MATTER * e.steady_span_ns or not e.device_gaps:
         return
     share, mean = percent(idle, e.steady_span_ns), idle / e.device_gaps
-    evidence = f"{share} of steady time, in {e.device_gaps:,} gaps of {seconds(mean)} on average."
+    evidence = f"{share} of steady time, in {e.device_gaps:,} gaps of {time(mean)} on average."
     if mean < _START_NS:
         yield Finding(
             "device.gaps",
@@ -174,7 +174,7 @@ def _stall(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "host.stall",
         "medium",
-        f"{seconds(stall.wall_ns)} of wall time is explained by no event",
+        f"{time(stall.wall_ns)} of wall time is explained by no event",
         "More than 100 ms at a time without any op, runtime call or device work.",
         "Python code outside PyTorch, I/O, or a compile that this torch version does not mark. "
         "Record with `with_stack=True`.",
@@ -192,7 +192,7 @@ def _profiler(e: Evidence) -> Iterator[Finding]:
         "host.profiler",
         "info",
         f"Profiling itself made an iteration {slowdown:.2f} times as long",
-        f"{seconds(e.unprofiled_wall_ns)} without the profiler, {seconds(e.steady_wall_ns)} with it.",
+        f"{time(e.unprofiled_wall_ns)} without the profiler, {time(e.steady_wall_ns)} with it.",
         "The device's own times are not affected. Take host and idle times of this trace as upper bounds."
         if e.work_ns
         else "Take the times of this trace as upper bounds.",

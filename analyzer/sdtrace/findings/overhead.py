@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sdtrace.breakdowns.kernels import CategoryRow
 from sdtrace.findings.evidence import Evidence, Finding
-from sdtrace.findings.text import listed, percent, seconds
+from sdtrace.findings.text import listed, percent, time
 
 _MUCH = 0.05
 _SOME_NS = 1_000_000
@@ -40,15 +40,15 @@ def _overhead(e: Evidence) -> Iterator[Finding]:
     if once <= _MUCH * e.wall_ns:
         return
     named = {"extra warmup" if name == "warmup" else name: ns for name, ns in e.paid_once.items()}
-    parts = ", ".join(f"{seconds(ns)} {name}" for name, ns in named.items() if ns > _SOME_NS)
-    steady = f" A steady iteration takes {seconds(e.steady_wall_ns)}." if e.steady_wall_ns else ""
-    stages = ", ".join(f"{stage.name} {seconds(stage.ns)}" for stage in e.compile_stages[:3])
+    parts = ", ".join(f"{time(ns)} {name}" for name, ns in named.items() if ns > _SOME_NS)
+    steady = f" A steady iteration takes {time(e.steady_wall_ns)}." if e.steady_wall_ns else ""
+    stages = ", ".join(f"{stage.name} {time(stage.ns)}" for stage in e.compile_stages[:3])
     compiled = e.paid_once.get("compile", 0) > once / 2
     yield Finding(
         "overhead.once",
         "high" if once > e.wall_ns / 2 else "medium",
         f"{percent(once, e.wall_ns)} of this trace is paid once and is not steady state",
-        f"{seconds(once)} of {seconds(e.wall_ns)}: {parts}."
+        f"{time(once)} of {time(e.wall_ns)}: {parts}."
         f"{f' Most of compile is {stages}.' if compiled else ''}{steady}",
         _pay_less(e) if compiled else "Leave it out when judging speed: run one iteration before measuring.",
     )
@@ -73,7 +73,7 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
         return
     flush = _fills(e.autotune_categories)
     flushes = (
-        f"; {seconds(flush)} of that ({percent(flush, phase.gpu_ns)}) are fills that only flush the L2 cache "
+        f"; {time(flush)} of that ({percent(flush, phase.gpu_ns)}) are fills that only flush the L2 cache "
         "between tries"
         if flush > phase.gpu_ns / 10
         else ""
@@ -87,9 +87,9 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "overhead.autotune",
         "medium" if phase.wall_ns > _MUCH * e.wall_ns else "low",
-        f"Autotuning kernels took {seconds(phase.wall_ns)} on the host",
-        f"{seconds(phase.wall_ns)} of wall{calls}. It launched {phase.gpu_events:,} kernels and fills of "
-        f"{seconds(phase.gpu_ns)} in all, {percent(phase.gpu_ns, e.work_ns)} of all device time{flushes}. "
+        f"Autotuning kernels took {time(phase.wall_ns)} on the host",
+        f"{time(phase.wall_ns)} of wall{calls}. It launched {phase.gpu_events:,} kernels and fills of "
+        f"{time(phase.gpu_ns)} in all, {percent(phase.gpu_ns, e.work_ns)} of all device time{flushes}. "
         f"None of it computes a result.{_trials_in_compile(e)}{how}",
         "Tables of device time that include it mislead: use `--phase steady`. The choices are cached: the "
         "next run on the same cache skips this.",
@@ -105,8 +105,8 @@ def _searches(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "overhead.convolution_search",
         "medium" if wall_ns > _MUCH * e.wall_ns else "low",
-        f"Convolutions tried their algorithms for {seconds(wall_ns)}",
-        f"{calls} calls of `{op}` launched {launched:,} kernels and fills of {seconds(gpu_ns)} between them, "
+        f"Convolutions tried their algorithms for {time(wall_ns)}",
+        f"{calls} calls of `{op}` launched {launched:,} kernels and fills of {time(gpu_ns)} between them, "
         f"dozens each: {who}. This time counts as autotune.",
         advice,
         confidence="likely",
@@ -119,9 +119,9 @@ def _trials_in_compile(e: Evidence) -> str:
     if phase is None or 2 * flush < phase.gpu_ns or flush < _SOME_NS:
         return ""
     return (
-        f" Compilation tried kernels as well: {phase.gpu_events:,} of {seconds(phase.gpu_ns)}, "
-        f"{seconds(flush)} of them fills; "
-        f"that makes {seconds(flush + _fills(e.autotune_categories))} of fills in all."
+        f" Compilation tried kernels as well: {phase.gpu_events:,} of {time(phase.gpu_ns)}, "
+        f"{time(flush)} of them fills; "
+        f"that makes {time(flush + _fills(e.autotune_categories))} of fills in all."
     )
 
 
@@ -132,7 +132,7 @@ def _fills(categories: Sequence[CategoryRow]) -> int:
 def _late(e: Evidence) -> Iterator[Finding]:
     if not e.late_overhead:
         return
-    shown = [f"iteration {it + 1} ({seconds(ns)} {phase})" for it, phase, ns in e.late_overhead[:5]]
+    shown = [f"iteration {it + 1} ({time(ns)} {phase})" for it, phase, ns in e.late_overhead[:5]]
     rest = len(e.late_overhead) - len(shown)
     which = ", ".join(shown) + (f" and {rest} more" if rest else "")
     yield Finding(
@@ -153,11 +153,11 @@ def _first_calls(e: Evidence) -> Iterator[Finding]:
         "module loading, cuDNN and cuBLAS plans, memory pools" if on_device else "libraries, memory, threads"
     )
     hint = "; `CUDA_MODULE_LOADING=EAGER` moves lazy loading to the start" if on_device else ""
-    worst = [f"{culprit.name} ({seconds(culprit.ns)})" for culprit in e.first_calls]
+    worst = [f"{culprit.name} ({time(culprit.ns)})" for culprit in e.first_calls]
     yield Finding(
         "overhead.first_calls",
         "low",
-        f"First calls of ops cost {seconds(e.first_calls_ns)} more than later ones",
+        f"First calls of ops cost {time(e.first_calls_ns)} more than later ones",
         f"Most in {listed(worst)}: {what}.",
         f"It is paid once per process{hint}.",
         confidence="likely",

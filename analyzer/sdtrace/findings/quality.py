@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence, Finding
-from sdtrace.findings.text import listed, percent, seconds
+from sdtrace.findings.text import listed, percent, time
 
 
 def find(e: Evidence) -> Iterator[Finding]:
@@ -64,7 +64,7 @@ def _ranges(e: Evidence) -> Iterator[Finding]:
         "info",
         f"`{largest.name}` is a range, not work",
         f"torch's table gives its device row {percent(largest.total_ns, e.work_ns)} of Self CUDA "
-        f"({seconds(largest.total_ns)} against {seconds(e.work_ns)} of work): "
+        f"({time(largest.total_ns)} against {time(e.work_ns)} of work): "
         "it reaches from the first to the last kernel launched in it, idle time included."
         f"{f' The same holds for {also}.' if also else ''}",
         "Read such rows as wall time on the device. Here they have no percentage.",

@@ -40,6 +40,6 @@ def write_reports(
 
 
 def _tables(report: Report, name: str) -> dict[str, bytes]:
-    from sdtrace.report.tables import csv_files, parquet_files  # noqa: PLC0415  # polars, 0.1 s to import
+    from sdtrace.report.data_files import csv_files, parquet_files  # noqa: PLC0415  # polars, 0.1 s to import
 
     return csv_files(report) if name == "csv" else parquet_files(report)
