@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+Severity = Literal["high", "medium", "low", "info"]
+Confidence = Literal["certain", "likely", "guess"]
 _IMAGE_PARTS = frozenset({"unet", "transformer", "vae"})
 SCHEMA = "sdtrace.report/2"
 
@@ -174,12 +176,12 @@ class Finding(Struct, kw_only=True, frozen=True):
     """What to know or change, most valuable first."""
 
     id: str
-    severity: Literal["high", "medium", "low", "info"]
+    severity: Severity
     title: str
     evidence: str
     advice: str
     saving_us: float | None
-    confidence: Literal["certain", "likely", "guess"]
+    confidence: Confidence
 
 
 class Steady(Struct, kw_only=True, frozen=True):

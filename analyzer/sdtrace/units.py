@@ -48,8 +48,8 @@ def share(pct: float | None) -> str:
         return MISSING
     if 0 < abs(pct) < 0.01:
         return "<0.01 %"
-    digits = 2 if 0 < abs(pct) < 1 else 1
-    return f"{pct:.{digits}f} %"
+    digits = 2 if 0 < abs(pct) < 1 else 1 if abs(pct) < 1000 else 0
+    return f"{pct:,.{digits}f} %"
 
 
 def count(number: float | None) -> str:

@@ -80,10 +80,10 @@ def _workload(trace: model.TraceReport) -> tuple[str, ...]:
 def differences(trace: model.TraceReport, other: model.TraceReport) -> list[str]:
     """How the workload of a trace differs from another's: `steps 1, not 2`; [] where they can be compared."""
     pairs = zip(("device", *_WORKLOAD), _workload(trace), _workload(other), strict=True)
-    return [f"{fact} {_told(mine)}, not {_told(theirs)}" for fact, mine, theirs in pairs if mine != theirs]
+    return [f"{fact} {_known(mine)}, not {_known(theirs)}" for fact, mine, theirs in pairs if mine != theirs]
 
 
-def _told(fact: str) -> str:
+def _known(fact: str) -> str:
     return "unknown" if fact in ("", "None") else fact
 
 
@@ -106,7 +106,7 @@ def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: 
         arithmetic = f"Not faster than `{base_name}`: {mine} against {other} {how}"
     else:
         arithmetic = (
-            f"{time(extra * 1e3)} more paid once / {times} saved each time = {extra / saving:.1f}: "
+            f"{time(extra * 1e3)} more one-time cost / {times} saved each time = {extra / saving:.1f}: "
             f"ahead of `{base_name}` from iteration {count} on ({how})"
         )
     return model.Amortization(

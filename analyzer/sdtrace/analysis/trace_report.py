@@ -173,10 +173,10 @@ def _iteration_note(study: Study, index: int) -> str:
     device = float(np.median([item.gpu_ns for item in study.steady]))
     launches = float(np.median([item.launches for item in study.steady]))
     if facts.gpu_ns > _OUTLIER * device:
-        return f"{time(facts.gpu_ns - device)} more device work than usual"
+        return f"{time(facts.gpu_ns - device)} more GPU work than usual"
     if facts.launches > _OUTLIER * launches:
         return f"{facts.launches - launches:.0f} more launches than usual"
-    return "the host was slower; device work is as usual"
+    return "the CPU was slower; GPU work is as usual"
 
 
 def _kernels(study: Study, phase: str | None) -> list[model.Kernel]:
@@ -228,9 +228,9 @@ def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:
         )
     if study.phases.autotune_by_pattern:
         notes.append(
-            "Autotune: told from the alternation of fills and one kernel, "
-            "as the trace has no spans of it (likely)."
+            "Autotune was found by the alternation of fills and one kernel: the trace has no spans of it "
+            "(likely)."
         )
     if not study.steady:
-        notes.append("No iteration is free of overhead, so no steady time can be given (certain).")
+        notes.append("Every iteration has overhead, so no steady time is known (certain).")
     return notes
