@@ -59,7 +59,8 @@ def test_embedding_kernels_of_fbgemm_are_no_gemm() -> None:
         ("aten::mm", "nvjet_sm90_tst_256x128_64x4_2x1_v_bz_coopA_NNT", "", "gemm"),
         ("aten::_flash_attention_forward", "attn_fwd", "", "attention_flash"),
         ("aten::_efficient_attention_forward", "attn_fwd", "", "attention_efficient"),
-        ("aten::_to_copy", "a_kernel_nobody_has_seen", "", "other"),
+        ("aten::_to_copy", "a_kernel_nobody_has_seen", "", "layout"),
+        ("mylib::an_op", "a_kernel_nobody_has_seen", "", "other"),
     ],
 )
 def test_op_kernel_and_context_decide_together(op: str, kernel: str, context: str, category: str) -> None:

@@ -31,8 +31,8 @@ class KernelKey(NamedTuple):
     def searched(self) -> KernelKey:
         """The key as rules see it.
 
-        A templated kernel comes without its parameter list, which is full of unrelated types. Where a kernel is
-        named for an op and a data type, as MTIA's are (`add-dtype_Float`), it counts as launched by that op, unless
+        A templated kernel comes without its parameter list, which is full of unrelated types. A kernel named
+        for an op and a data type, as MTIA's are (`add-dtype_Float`), counts as launched by that op, unless
         the trace knows the op.
         """
         if (named := _OP_AND_TYPE.match(self.kernel_name)) and not self.op_name.startswith("aten::"):
