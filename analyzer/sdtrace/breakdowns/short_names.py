@@ -58,6 +58,7 @@ _SCALAR_FUNCTOR = re.compile(r"([AB])UnaryFunctor<([^,<>]+),.*?(\w+?)Functor<")
 _BINARY_FUNCTOR = re.compile(r"BinaryFunctor<([^,<>]+),[^,<>]+,[^,<>]+,(?:\w+?::)*(\w+?)(?:Functor<|_kernel)")
 _ADD_FUNCTOR = re.compile(r"CUDAFunctor(OnSelf|OnOther)?_(\w+)<([^<>]+)>")
 _NAMED_FUNCTOR = re.compile(r"(\w+?)(?:Functor|ScalarFunc)<([^,<>]+)")
+_USUAL_ARGUMENTS = 3
 _HOST_FUNCTION = re.compile(
     r"(\w+?)(?:_kernel|KernelImpl|CUDAKernel|_cuda|_impl|_out|Impl|Internal)*(?:<[^<>()]*>)?\("
 )
@@ -175,7 +176,7 @@ def _without_parameters(name: str) -> str:
 
 
 def _elementwise(base: str, text: str) -> str:
-    casts = " cast" if "gpu_kernel_impl<" in text else ""
+    casts = " cast" if "gpu_kernel_impl<" in text or "LoadWithCast<" in text else ""
     sizes = re.match(r"\w+<(\d+),(?:(\d+),)?", text)
     width = (sizes[2] or sizes[1]) if sizes else ""
     usual = "2" if base == "elementwise_kernel" else "4"
@@ -205,7 +206,8 @@ def _lambda_operation(text: str) -> str:
     if not typed:
         return name
     types, number = typed[0]
-    kinds = "/".join(dict.fromkeys(types.split(",")))
+    each = types.split(",")
+    kinds = "/".join(dict.fromkeys(each)) + (f":{len(each)}" if len(each) > _USUAL_ARGUMENTS else "")
     return f"{name}<{kinds}>" + (f"#{number}" if number != "1" else "")
 
 
