@@ -71,7 +71,7 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
     softmax = _matching(e, lambda row: bool(_SOFTMAX.search(row.name)) and not _is_fused_attention(row))
     ns = sum(row.total_ns for row in softmax)
     fused = sum(row.total_ns for row in _matching(e, _is_fused_attention))
-    if e.steady_share(ns) < _SHARE or fused > ns:
+    if e.steady_share(ns) < _SHARE or fused >= ns:
         return
     yield Finding(
         "device.unfused_attention",
