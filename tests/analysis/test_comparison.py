@@ -51,7 +51,7 @@ def test_overhead_is_paid_back_after_as_many_iterations_as_the_arithmetic_says(t
     assert row.saving_per_iteration_us == 60_000
     # 1000 / 60 = 16.7: 16 images are not enough, 17 are.
     assert row.break_even_iterations == 17
-    assert "1.00 s more paid once / (100 ms - 40.0 ms) saved each time = 16.7" in row.arithmetic
+    assert "1.00 s more one-time cost / (100 ms - 40.0 ms) saved each time = 16.7" in row.arithmetic
     assert "ahead of `eager` from iteration 17 on (under the profiler)" in row.arithmetic
 
 
