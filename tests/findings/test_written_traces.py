@@ -227,7 +227,7 @@ def talking(offset: int, count: int = 3) -> list[Event]:
     return events
 
 
-@pytest.mark.parametrize(("offset", "exposed"), [(15 * US, "15 %"), (30 * US, "30 %")])
+@pytest.mark.parametrize(("offset", "exposed"), [(15 * US, "15.0 %"), (30 * US, "30.0 %")])
 def test_how_much_of_communication_nothing_hides(offset: int, exposed: str, tmp_path: Path) -> None:
     found = report_of(tmp_path / "t.json", [*images(GEMM), *talking(offset)])["device.collectives"]
     assert found.severity == "medium"
