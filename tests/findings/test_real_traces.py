@@ -66,7 +66,13 @@ def test_how_long_the_host_autotuned_and_what_the_device_did_meanwhile() -> None
 
 def test_what_the_numbers_would_be_without_overhead() -> None:
     text = said(COLD, "overhead.once")
-    for figure in ("99.2 %", "82.0 s of 82.7 s", "compile 69.8 s", "autotune 7.46 s", "iteration takes 207 ms"):
+    for figure in (
+        "99.2 %",
+        "82.0 s of 82.7 s",
+        "compile 69.8 s",
+        "autotune 7.46 s",
+        "iteration takes 207 ms",
+    ):
         assert figure in text
     for figure in ("code generation 19.5 s", "scheduling and fusion 11.9 s", "inductor lowering 9.28 s"):
         assert figure in text

@@ -110,7 +110,13 @@ def _cut(filled: Filled, most: int) -> Filled:
 def _keys(filled: Filled, row: int) -> list[Any]:
     """What the cells after the first are sorted by: their value, or their text where that is no number."""
     pairs = zip(filled.columns[1:], filled.cells[row][1:], strict=True)
-    return [cell.value if column.kind.is_number else cell.text for column, cell in pairs]
+    return [_key(column, cell, filled.records[row]) for column, cell in pairs]
+
+
+def _key(column: Column, cell: Cell, record: Any) -> Any:
+    if column.unranked is not None and column.unranked(record):
+        return None
+    return cell.value if column.kind.is_number else cell.text
 
 
 def _cells(filled: Filled, row: int) -> list[HtmlCell]:

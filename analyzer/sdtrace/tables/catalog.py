@@ -250,7 +250,14 @@ OPS: Final = Table(
             PAGES,
             lambda op: op.cpu_total_us / op.calls if op.calls else 0.0,
         ),
-        Column("self_device_us", "Self GPU", Kind.TIME, "Device work it launched itself.", optional=True),
+        Column(
+            "self_device_us",
+            "Self GPU",
+            Kind.TIME,
+            "Device work it launched itself; of a range its span, which is no work.",
+            optional=True,
+            unranked=lambda op: op.is_range,
+        ),
         _share(
             "self_device_pct",
             "Self GPU %",

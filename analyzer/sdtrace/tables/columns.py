@@ -107,7 +107,7 @@ class Column:
     function of the record, and is in no data. `whole` makes the value a share: a function of the source
     that gives what is 100 %. `full` names the field with the whole of a name that is shown short.
     `optional` columns are left out where every row has 0 or nothing. `labels` says in words what an
-    identifier means.
+    identifier means. Records that are `unranked` come last in a page, whichever way it is sorted.
     """
 
     field: str
@@ -120,6 +120,7 @@ class Column:
     full: str | None = None
     optional: bool = False
     labels: Mapping[str, str] | None = None
+    unranked: Callable[[Any], bool] | None = None
 
     @property
     def is_derived(self) -> bool:
