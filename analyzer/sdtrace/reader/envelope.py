@@ -73,7 +73,7 @@ def _no_trace(text: bytes) -> str:
 def parse_object(text: bytes) -> dict[str, Any] | None:
     """The object that `text` is, without values of more than 1 MiB; None when it is none.
 
-    Its strings are repaired where that makes it valid JSON; NaN becomes None.
+    Its strings are repaired where that makes it valid JSON; NaN becomes text.
     """
     text = text.removeprefix(b"\xef\xbb\xbf")
     try:

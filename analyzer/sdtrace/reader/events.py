@@ -114,10 +114,12 @@ class EventTable:
         self._metadata: list[Metadata] = []
         self._counts: Counter[str] = Counter()
         self._skipped = 0
+        self.damaged = 0
 
-    def skip(self, events: int = 1) -> None:
-        """Count events that could not be used."""
-        self._skipped += events
+    def skip_damaged(self) -> None:
+        """Count an event that is beyond repair."""
+        self._skipped += 1
+        self.damaged += 1
 
     def add(self, event: Event | None) -> None:
         """Add one event; None, and one that cannot be used, is counted as skipped."""
@@ -262,13 +264,3 @@ def thread_part(value: object) -> int | str | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _THREAD_LIMIT:
         return value
     return None
-
-
-def args_of(raw: msgspec.Raw) -> Args | None:
-    """The arguments; empty ones when the event has none, None when they are no object."""
-    if not len(raw) or raw == _NULL:
-        return Args()
-    try:
-        return _decode_args(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None

@@ -18,7 +18,7 @@ _BARE_QUOTE: Final = re.compile(r'(?<!\\)"')
 
 
 def repair_strings(text: bytes) -> bytes:
-    """`text` with every string valid, where each begins and ends as JSON says, and `null` for NaN.
+    """`text` with every string valid, where each begins and ends as JSON says, and NaN and Infinity as text.
 
     Bytes that are no UTF-8 are replaced, control characters escaped. In a string with an escape that JSON
     has not, such as a path of Windows, all backslashes stand for themselves.
@@ -29,7 +29,7 @@ def repair_strings(text: bytes) -> bytes:
 def _repaired(found: re.Match[str]) -> str:
     string = found[0]
     if string[0] != '"':
-        return "null"
+        return f'"{string}"'
     if not _VALID_ESCAPES.fullmatch(string):
         string = _ESCAPE.sub(_as_it_stands, string)
     string = _SURROGATE.sub(lambda half: "?" if half[1] else half[0], string)

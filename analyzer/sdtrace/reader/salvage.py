@@ -21,6 +21,10 @@ _LOOK_BACK: Final = 1 << 16
 _OVERLAP: Final = 1 << 8
 _FIRST_WINDOW: Final = 1 << 14
 _GROWTH: Final = 4
+_NEVER_WRITTEN: Final = "\0" * 64
+"""What a file system leaves in a file that a crashed machine was writing."""
+_MAX_DAMAGED: Final = 20_000
+"""More events beyond repair than this in one chunk, and the rest of the file is not worth the time."""
 _NEAR_END: Final = 16
 """An error this near to the end of the text may only mean that the text ends."""
 
@@ -56,7 +60,7 @@ def walk(text: memoryview, at: int, until: int, table: EventTable, *, final: boo
     window = _FIRST_WINDOW
     while at < until:
         stop = min(len(text), at + window)
-        piece = bytes(text[at:stop]).decode("utf-8", "surrogateescape")
+        piece = str(text[at:stop], "utf-8", "surrogateescape")
         step = _walk_text(piece, until - at, table, final=final and stop == len(text))
         begin, at = at, at + len(piece[: step.end].encode("utf-8", "surrogateescape"))
         if step.is_over or step.is_cut or (at == begin and stop == len(text)):
@@ -68,20 +72,25 @@ def walk(text: memoryview, at: int, until: int, table: EventTable, *, final: boo
 def _walk_text(text: str, until: int, table: EventTable, *, final: bool) -> Walk:
     """Event by event; offsets are in characters."""
     at = 0
-    while True:
+    while table.damaged <= _MAX_DAMAGED:
         between = _BETWEEN.match(text, at)
         at = between.end() if between else at
         if at >= min(until, len(text)):
             return Walk(at)
+        if text.startswith(_NEVER_WRITTEN, at):
+            break
         if text[at] == "]" and (final or len(text) - at > _OVERLAP):
             if not _RESUMES.match(text, at + 1):
                 return Walk(at + 1, is_over=True)
             at += 1
             continue
         end = _add_value(text, at, table, final=final)
+        if end is None and not final:
+            return Walk(at)
         if end is None:
-            return Walk(len(text), is_cut=True) if final else Walk(at)
+            break
         at = end
+    return Walk(at, is_cut=True)
 
 
 def _add_value(text: str, at: int, table: EventTable, *, final: bool) -> int | None:
@@ -119,7 +128,7 @@ def _add_damaged(text: str, at: int, table: EventTable, *, final: bool) -> int |
             return None
     after = boundary.start() + (boundary.re is not _START)
     if text[at] != "{" or not _add_repaired(text[at:after], table):
-        table.skip()
+        table.skip_damaged()
     return max(at + 1, after)
 
 
@@ -133,6 +142,6 @@ def _add_repaired(segment: str, table: EventTable) -> bool:
             continue
         table.add(decode_event(repaired[:end].encode()))
         if repaired[end:].strip(", \r\n\t"):
-            table.skip()
+            table.skip_damaged()
         return True
     return False
