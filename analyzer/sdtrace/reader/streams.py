@@ -186,7 +186,7 @@ class _Window:
     def skip_zeros(self, multiple: int) -> bool:
         """Pass over zeros; False when they are no multiple of `multiple`."""
         skipped = 0
-        while (data := self.take(_COMPRESSED_BYTES)) and not data.strip(b"\0"):
+        while (data := self.take(_FIRST_BYTES)) and not data.strip(b"\0"):
             skipped += len(data)
         left = data.lstrip(b"\0")
         self.give_back(len(left))
