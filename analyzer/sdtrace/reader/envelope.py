@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -89,4 +90,9 @@ def parse_object(text: bytes) -> dict[str, Any] | None:
 
 def _values(text: bytes) -> dict[str, Any]:
     raws = _decode_object(text)
-    return {key: msgspec.json.decode(raw) for key, raw in raws.items() if len(raw) <= _MAX_VALUE_BYTES}
+    values: dict[str, Any] = {}
+    for key, raw in raws.items():
+        # A number too large for a float, 1e400, costs its own value alone.
+        with suppress(msgspec.DecodeError):
+            values |= {key: msgspec.json.decode(raw)} if len(raw) <= _MAX_VALUE_BYTES else {}
+    return values

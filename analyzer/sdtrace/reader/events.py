@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from decimal import Decimal, DecimalException
@@ -64,7 +65,7 @@ _decode_args = msgspec.json.Decoder(Args).decode
 _ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _OWN_ID: Final = rb'"(?:External id|Record function id|Ev Idx)"\s*:\s*\d+(?=\s*[,}])'
 _OWN_IDS: Final = re.compile(rb",\s*" + _OWN_ID + rb"|" + _OWN_ID + rb"\s*,?\s*")
-_SHORTEST_ARGS: Final = 3
+_NO_ARGS: Final = Args()
 
 
 def decode_event(text: bytes) -> Event | None:
@@ -81,11 +82,15 @@ def decode_event(text: bytes) -> Event | None:
 
 def args_of(raw: msgspec.Raw) -> Args | None:
     """The arguments; empty ones when the event has none, None when they are no object."""
-    if len(raw) < _SHORTEST_ARGS or raw == _NULL:
-        return Args()
+    if not len(raw) or raw == _NULL:
+        return _NO_ARGS
     try:
         return _decode_args(raw)
     except _ERRORS:
+        pass
+    try:  # Numbers too large for msgspec, such as 1e400, and lists, which say nothing when they are empty.
+        return msgspec.convert(json.loads(bytes(raw)) or {}, Args) if bytes(raw)[:1] in b"[{" else None
+    except (ValueError, RecursionError):
         return None
 
 
@@ -168,7 +173,7 @@ class EventTable:
         category = category_of(event)
         key = self._keys.setdefault(EventKey(category, name, pid, tid), len(self._keys))
         kept = -1
-        if category == "cpu_op" and name in self._keep_args and len(event.args) >= _SHORTEST_ARGS:
+        if category == "cpu_op" and name in self._keep_args and len(event.args):
             kept = self._args.setdefault(args_text(event), len(self._args))
         return (
             key,

@@ -94,15 +94,13 @@ class _Reading:
         with ThreadPoolExecutor(_WORKERS) as pool:
             for block in blocks:
                 cut = last_boundary(block)
-                if cut:
-                    self._submit(pool, memoryview(block)[:cut], block[cut:])
-                    self._collect(_IN_FLIGHT)
-                else:
-                    self._collect(0)
-                    self._submit(pool, memoryview(block), b"")
+                if not cut:
                     self._collect(0)
                 if self._stopped:
+                    self._carry += block
                     break
+                self._submit(pool, memoryview(block)[: cut or len(block)], block[cut:] if cut else b"")
+                self._collect(_IN_FLIGHT if cut else 0)
             self._collect(0)
             if not self._stopped:
                 self._submit(pool, memoryview(b""), b"", final=True)

@@ -79,7 +79,9 @@ def _walk_text(text: str, until: int, table: EventTable, *, final: bool) -> Walk
             return Walk(at)
         if text.startswith(_NEVER_WRITTEN, at):
             break
-        if text[at] == "]" and (final or len(text) - at > _OVERLAP):
+        if text[at] == "]":
+            if not final and len(text) - at <= _OVERLAP:
+                return Walk(at)
             if not _RESUMES.match(text, at + 1):
                 return Walk(at + 1, is_over=True)
             at += 1
