@@ -14,7 +14,7 @@ from sdtrace.reader.salvage import Walk, walk
 from sdtrace.reader.split import Split, split_events
 from sdtrace.reader.templates import EXACT, Slots, Template, Templates
 
-_PIECE: Final = 1 << 18
+_PIECE: Final = 1 << 19
 """Arrays of this many bytes stay in the cache while they are worked on. Longer events are decoded alone."""
 _WALK: Final = 1 << 14
 """So much text is decoded event by event where arrays find no event."""
@@ -66,7 +66,7 @@ class _Decoding:
         while at < self._size:
             stop = min(at + _PIECE, self._size)
             split = split_events(self._text.bytes[at:stop], is_all=stop == self._size)
-            if split.skeletons:
+            if len(split.skeletons):
                 step = self._add(split, at)
             else:
                 has_brace = self._chunk.find(b"{", at, stop) >= 0

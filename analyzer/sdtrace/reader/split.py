@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.reader.numbers import Bools, Bytes, Int64s
+from sdtrace.reader.skeletons import Skeletons
 
 _QUOTE, _BACKSLASH, _ZERO, _POINT, _COMMA = b'"\\0.,'
 _OPEN, _CLOSE = b"{}"
@@ -34,7 +35,7 @@ class Split(NamedTuple):
     """
 
     starts: Int64s
-    skeletons: list[bytes]
+    skeletons: Skeletons
     digits: Int64s
     first: Int64s
     odd: Int64s
@@ -59,11 +60,13 @@ def split_events(text: Bytes, *, is_all: bool) -> Split:
     if not (is_all and closed):
         starts = starts[:-1]
     skeleton = text - (offset & (np.uint8(0) - digit.view(np.uint8)))
-    if len(odd):
-        skeleton[text == _SEPARATOR] = _SPACE
-    skeleton[starts[1:] - 1] = np.where(starts[1:] < len(text), _SEPARATOR, skeleton[starts[1:] - 1])
-    kept[starts[1:] - 1] = True
-    skeletons = skeleton[: starts[-1]][kept[: starts[-1]]].tobytes().split(b"\x01")[: len(starts) - 1]
+    mark = starts[1:][starts[1:] < len(text)] - 1
+    skeleton[odd] = _SPACE
+    skeleton[mark] = _SEPARATOR
+    kept[mark] = True
+    skeleton = skeleton[: starts[-1]][kept[: starts[-1]]]
+    bounds = np.concatenate(([0], np.flatnonzero(skeleton == _SEPARATOR) + 1, [len(skeleton)]))
+    skeletons = Skeletons(skeleton, bounds[: len(starts)])
     digits = np.flatnonzero(first_digit[: starts[-1]])
     first = np.searchsorted(digits, starts[:-1])
     return Split(starts, skeletons, digits, first, np.searchsorted(starts, odd, side="right") - 1)
@@ -86,6 +89,8 @@ def _inside_strings(text: Bytes) -> Bools:
 def _escaped(text: Bytes) -> Int64s:
     """Offsets of the bytes that an odd number of backslashes stands before."""
     at = np.flatnonzero(text == _BACKSLASH)
+    if not at.size:
+        return at
     begins = np.flatnonzero(np.diff(at, prepend=-2) != 1)
     lengths = np.diff(begins, append=len(at))
     after = (at[begins] + lengths)[lengths % 2 == 1]

@@ -23,14 +23,14 @@ from sdtrace.reader.events import (
     is_memory,
     kind_of,
 )
+from sdtrace.reader.skeletons import Skeletons
 
 EXACT: Final = -1
 """The event is decoded by itself."""
 _SEEN_ONCE, _NEW = -2, -3
-_MAX_SKELETONS: Final = 1 << 16
-_MAX_BYTES: Final = 32 << 20
-"""More text of different skeletons than this is not remembered."""
-_STRING_OR_DIGIT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|0', re.DOTALL)
+_MAX_SKELETONS: Final = 1 << 18
+"""More are not remembered."""
+_STRING_OR_DIGIT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|0', re.DOTALL)
 _DECIMAL: Final = re.compile(rb"(\d+)(?:\.\d+)?")
 
 
@@ -65,38 +65,41 @@ class Templates:
 
     def __init__(self, keep_args: frozenset[str]) -> None:
         self._keep_args = keep_args
-        self._numbers: dict[bytes, int] = {}
-        self._bytes = 0
+        self._numbers: dict[int, int] = {}
+        """By the hash of the skeleton."""
         self._lock = Lock()
         self.templates: list[Template] = []
 
-    def find(self, skeletons: list[bytes]) -> Int32s:
+    def find(self, skeletons: Skeletons) -> Int32s:
         """The number of each skeleton's template; EXACT where there is none."""
-        numbers = np.array(list(map(self._numbers.get, skeletons, repeat(_NEW))), np.int32)
-        for index in np.flatnonzero(numbers < EXACT).tolist():
-            numbers[index] = self._learn(skeletons[index])
-        return numbers
+        hashes, firsts, index, times = np.unique(
+            skeletons.hashes(), return_index=True, return_inverse=True, return_counts=True
+        )
+        numbers = np.array(list(map(self._numbers.get, hashes.tolist(), repeat(_NEW))), np.int32)
+        for place in np.flatnonzero(numbers < EXACT).tolist():
+            skeleton = skeletons.one(int(firsts[place]))
+            numbers[place] = self._learn(int(hashes[place]), skeleton, is_alone=times[place] == 1)
+        return numbers[index]
 
-    def _learn(self, skeleton: bytes) -> int:
-        """A template is made when a skeleton is seen for the second time: many are unique."""
+    def _learn(self, value: int, skeleton: bytes, *, is_alone: bool) -> int:
+        """The number of a skeleton; it gets one when it is met for the second time: many are unique."""
         with self._lock:
-            number = self._numbers.get(skeleton, _NEW)
-            if number == _NEW:
-                if len(self._numbers) < _MAX_SKELETONS and self._bytes < _MAX_BYTES:
-                    self._numbers[skeleton] = _SEEN_ONCE
-                    self._bytes += len(skeleton)
+            number = self._numbers.get(value, _NEW)
+            if number >= EXACT or len(self._numbers) >= _MAX_SKELETONS:
+                return max(number, EXACT)
+            if number == _NEW and is_alone:
+                self._numbers[value] = _SEEN_ONCE
                 return EXACT
-            if number == _SEEN_ONCE:
-                template = make_template(skeleton, self._keep_args)
-                number = EXACT if template is None else len(self.templates)
-                self.templates += [template] if template is not None else []
-                self._numbers[skeleton] = number
+            template = make_template(skeleton, self._keep_args)
+            number = EXACT if template is None else len(self.templates)
+            self.templates += [template] if template is not None else []
+            self._numbers[value] = number
             return number
 
 
 def make_template(skeleton: bytes, keep_args: frozenset[str]) -> Template | None:
     """The template of a skeleton; None when its events must be decoded one by one."""
-    event = decode_event(_numbered(skeleton).rstrip(b", \t\r\n"))
+    event = decode_event(_numbered(skeleton).rstrip(b"\x01, \t\r\n"))
     if event is None:
         return None
     if event.ph != "X":
