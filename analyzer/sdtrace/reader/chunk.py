@@ -9,7 +9,7 @@ import numpy as np
 
 from sdtrace.reader.columns import Decoded, EventColumns, EventKey, Int32s, concatenate
 from sdtrace.reader.events import EventTable, args_text, decode_event
-from sdtrace.reader.numbers import PADDING, Bools, Int64s, Text, as_text, integers, thousandths
+from sdtrace.reader.numbers import PADDING, Int64s, Text, as_text, integers, thousandths
 from sdtrace.reader.salvage import Walk, walk
 from sdtrace.reader.split import Split, split_events
 from sdtrace.reader.templates import EXACT, Slots, Template, Templates
@@ -93,7 +93,12 @@ class _Decoding:
             decoded_to = walked.end
             after = int(np.searchsorted(starts, decoded_to))
             template[index:after] = EXACT
-            if walked.is_over or walked.is_cut or starts[min(after, end)] != decoded_to or decoded_to == starts[index]:
+            if (
+                walked.is_over
+                or walked.is_cut
+                or starts[min(after, end)] != decoded_to
+                or decoded_to == starts[index]
+            ):
                 end, step = index, walked
                 break
         rows = np.flatnonzero(template[:end] != EXACT)
@@ -173,7 +178,8 @@ class _Rows:
 
     def _at(self, field: int) -> Int64s:
         """Where in the text the digits of a field start, which every row has."""
-        return self._found.digits[self._first + self._slots[field][self._local] - 1]
+        at: Int64s = self._found.digits[self._first + self._slots[field][self._local] - 1]
+        return at
 
     def _integers(self, field: int, default: int = 0) -> Int64s:
         """The integers of a field; `default` where an event has none."""

@@ -49,6 +49,8 @@ class Args(
         "metadata_name": "name",
     },
 ):
+    """What is needed of an event's arguments."""
+
     external_id: Any = None
     old_external_id: Any = None
     correlation: Any = None
@@ -219,7 +221,7 @@ def is_memory(event: Event) -> bool:
 
 
 def ids_of(event: Event) -> Ids | None:
-    """The ids that mean something in the event's category, as they stand; None when its args are no object."""
+    """The ids that the event's category gives a meaning; None when its arguments are no object."""
     category = category_of(event)
     if category not in NAMED:
         return Ids(None, None, None)

@@ -150,7 +150,9 @@ class _Reading:
     def _gather(self, decoded: Decoded, size: int) -> None:
         """Keep what was decoded from `size` bytes."""
         columns = decoded.columns
-        keys = np.array([self._keys.setdefault(key, len(self._keys)) for key in decoded.keys] + [-1], np.int32)
+        keys = np.array(
+            [self._keys.setdefault(key, len(self._keys)) for key in decoded.keys] + [-1], np.int32
+        )
         args = np.array([self._args.setdefault(a, len(self._args)) for a in decoded.args] + [-1], np.int32)
         self._done += size
         self._columns.append(
@@ -163,7 +165,7 @@ class _Reading:
         self._skipped += decoded.skipped
 
     def result(self) -> RawTrace:
-        """Everything read. Raises UnreadableTrace when there was not one event, or another tool wrote them."""
+        """Everything read. Raises UnreadableTrace when no event was, or another tool wrote the file."""
         columns = self._columns.result()
         keys = recognise(self._path, list(self._keys), self._metadata)
         per_key = np.bincount(columns.key, minlength=len(keys)).tolist()

@@ -39,7 +39,7 @@ class Walk(NamedTuple):
     """The text ends inside an event, which is lost."""
 
 
-class _Invalid(Exception):  # noqa: N818  # caught in this module
+class _Invalid(Exception):
     """The text is not valid JSON."""
 
 
@@ -135,7 +135,7 @@ def _add_damaged(text: str, at: int, table: EventTable, *, final: bool) -> int |
 
 
 def _add_repaired(segment: str, table: EventTable) -> bool:
-    """Add an event whose strings are not escaped; what follows it in `segment` counts as one more, skipped."""
+    """Add an event whose strings are not escaped; what follows it counts as one more, skipped."""
     for candidate in (segment, repair_names(segment)):
         repaired = repair_strings(candidate.encode("utf-8", "surrogateescape")).decode()
         try:

@@ -47,4 +47,5 @@ class Skeletons:
         word ^= word >> _FOLD
         word *= _MULTIPLIERS[place]
         hashes: UInt64s = np.add.reduceat(word, firsts) if len(firsts) else np.zeros(0, np.uint64)
-        return hashes ^ (lengths.astype(np.uint64) * _MULTIPLIERS[-1])
+        hashes ^= lengths.astype(np.uint64) * _MULTIPLIERS[-1]
+        return hashes

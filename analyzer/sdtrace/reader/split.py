@@ -28,10 +28,10 @@ class Split(NamedTuple):
     """The events of a stretch of text.
 
     An event's text goes to the start of the next one, what separates them included. `starts` (int64) are
-    offsets, one more than there are events: the last is where the text was left. `skeletons` are the events'
-    texts with each run of digits outside strings replaced by one `0`. `digits` (int64) are the offsets of those
-    runs, `first` (int64) is the index into `digits` of each event's first. `odd` events are not valid JSON,
-    though their skeleton may be.
+    offsets, one more than there are events: the last is where the text was left. `skeletons` are the
+    events' texts with each run of digits outside strings replaced by one `0`. `digits` (int64) are the
+    offsets of those runs, `first` (int64) is the index into `digits` of each event's first. Events whose
+    index is in `odd` (int64) are not valid JSON, though their skeleton may be.
     """
 
     starts: Int64s
@@ -94,7 +94,8 @@ def _escaped(text: Bytes) -> Int64s:
     begins = np.flatnonzero(np.diff(at, prepend=-2) != 1)
     lengths = np.diff(begins, append=len(at))
     after = (at[begins] + lengths)[lengths % 2 == 1]
-    return after[after < len(text)]
+    inside: Int64s = after[after < len(text)]
+    return inside
 
 
 def _event_starts(text: Bytes, outside: Bools) -> tuple[Int64s, bool]:
@@ -119,7 +120,8 @@ def _zeros_in_front(text: Bytes, digit: Bools, first_digit: Bools) -> Int64s:
     zero[:-1] &= digit[1:]
     zero[-1:] = False
     at = np.flatnonzero(zero)
-    return at[text[at - 1] != _POINT]
+    whole: Int64s = at[text[at - 1] != _POINT]
+    return whole
 
 
 def _separators_in_text(text: Bytes) -> Int64s:

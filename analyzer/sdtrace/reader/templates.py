@@ -1,8 +1,8 @@
 """How to read the events of one skeleton: which of their numbers is what.
 
-A skeleton is an event's text with `0` for each run of digits outside strings (see `sdtrace.reader.split`). All
-events of one skeleton differ in those digits alone. So it is decoded once, with the numbers 1, 2, 3, ... in the
-place of the digits: what the decoder then finds in a field says which run of digits the field's value is.
+A skeleton is an event's text with `0` for each run of digits outside strings (see `sdtrace.reader.split`).
+All events of one skeleton differ in those digits alone. So it is decoded once, with the numbers 1, 2, 3, ...
+in the place of the digits: what the decoder then finds in a field says which run of digits its value is.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def make_template(skeleton: bytes, keep_args: frozenset[str]) -> Template | None
 def _numbered(skeleton: bytes) -> bytes:
     """The skeleton with 1, 2, 3, ... for its zeros."""
     numbers = count(1)
-    return _STRING_OR_DIGIT.sub(lambda found: b"%d" % next(numbers) if found[0] == b"0" else found[0], skeleton)
+    return _STRING_OR_DIGIT.sub(
+        lambda found: b"%d" % next(numbers) if found[0] == b"0" else found[0], skeleton
+    )
 
 
 def _slots(event: Event) -> Slots | None:
