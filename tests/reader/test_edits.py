@@ -63,7 +63,8 @@ NUMBERS: Final = [
 ]  # fmt: skip
 OTHERS: Final[list[Any]] = [
     "12", "12.5", "", "x 7", 'a "quoted" 12', '}, {"ph": "X"', "C:\\Users\\1", "\\", '\\"', "tab\tline\n",
-    "é中 3",     "\U0001f600", "stream 7", None, True, False, [], [Number("1")], Fields(), Fields([("ts", Number("1"))]),
+    "é中 3", "\U0001f600", "stream 7", None, True, False, [], [Number("1")], Fields(),
+    Fields([("ts", Number("1"))]),
 ]  # fmt: skip
 VALUES: Final = (*map(Number, NUMBERS), *OTHERS)
 KEYS: Final = [
