@@ -32,11 +32,10 @@ def load_trace(path: Path, keep_args: frozenset[str] = frozenset()) -> Trace:
 def from_raw(path: Path, raw: RawTrace) -> Trace:
     """Rebase times to the first event and number what repeats."""
     columns = raw.columns
-    heads = raw.heads
-    names, name = _numbered(head.name for head in heads)
-    categories, category = _numbered(head.category for head in heads)
-    places, thread = _numbered((head.pid, head.tid) for head in heads)
-    origin = _origin(raw, category[columns.head], categories)
+    names, name = _numbered(key.name for key in raw.keys)
+    categories, category = _numbered(key.category for key in raw.keys)
+    places, thread = _numbered((key.pid, key.tid) for key in raw.keys)
+    origin = _origin(raw, category[columns.key], categories)
     trace = Trace(
         path=path,
         label=_label(path),
@@ -44,9 +43,9 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
         categories=categories,
         threads=_threads(places, raw.metadata),
         args_texts=raw.args,
-        name=name[columns.head],
-        category=category[columns.head],
-        thread=thread[columns.head],
+        name=name[columns.key],
+        category=category[columns.key],
+        thread=thread[columns.key],
         start_ns=columns.start_ns - origin,
         dur_ns=columns.dur_ns,
         external_id=columns.external_id,
