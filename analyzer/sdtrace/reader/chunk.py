@@ -12,26 +12,22 @@ from sdtrace.reader.events import EventTable, args_text, decode_event
 from sdtrace.reader.numbers import PADDING, Int64s, Text, as_text, integers, thousandths
 from sdtrace.reader.salvage import Walk, walk
 from sdtrace.reader.split import Split, split_events
-from sdtrace.reader.templates import EXACT, Slots, Template, Templates
+from sdtrace.reader.templates import EXACT, Slot, Slots, Template, Templates
 
 _PIECE: Final = 1 << 19
 """Arrays of this many bytes stay in the cache while they are worked on. Longer events are decoded alone."""
+_SLOTS: Final = (len(Slots._fields), len(Slot._fields))
 _WALK: Final = 1 << 14
 """So much text is decoded event by event where arrays find no event."""
 _MIX: Final = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
 
 
 class Found(NamedTuple):
-    """Events with a template; one entry each but for `digits`. All but `template` are int64."""
+    """Events with a template, one entry each: its number, and where the event's text is in the chunk."""
 
     template: Int32s
     start: Int64s
-    """Offsets in the chunk: where the event's text starts and ends."""
     end: Int64s
-    first: Int64s
-    """The index into `digits` of the event's first run of digits."""
-    digits: Int64s
-    """Offsets of all runs of digits."""
 
 
 def decode_chunk(chunk: bytes, templates: Templates, keep_args: frozenset[str], *, final: bool) -> Chunk:
@@ -66,7 +62,7 @@ class _Decoding:
         while at < self._size:
             stop = min(at + _PIECE, self._size)
             split = split_events(self._text.bytes[at:stop], is_all=stop == self._size)
-            if len(split.skeletons):
+            if len(split.forms):
                 step = self._add(split, at)
             else:
                 has_brace = self._chunk.find(b"{", at, stop) >= 0
@@ -78,9 +74,9 @@ class _Decoding:
 
     def _add(self, split: Split, at: int) -> Walk:
         """Add the events of a piece that starts at offset `at`."""
-        template = self._templates.find(split.skeletons)
+        template = self._templates.find(split.forms)
         template[split.odd[split.odd < len(template)]] = EXACT
-        starts = split.starts + at
+        starts = split.forms.bounds + at
         end = len(template)
         step = Walk(int(starts[-1]))
         decoded_to = 0
@@ -102,9 +98,7 @@ class _Decoding:
                 end, step = index, walked
                 break
         rows = np.flatnonzero(template[:end] != EXACT)
-        self._found.append(
-            Found(template[rows], starts[rows], starts[rows + 1], split.first[rows], split.digits + at)
-        )
+        self._found.append(Found(template[rows], starts[rows], starts[rows + 1]))
         return step
 
     def _add_alone(self, start: int, end: int) -> Walk | None:
@@ -128,20 +122,11 @@ class _Decoding:
         """All events found, in the order of the file."""
         if not self._found:
             return self._table.decoded()
-        rows = _Rows(self._text, self._chunk, _joined(self._found), self._templates.templates)
-        for start, end in rows.left.tolist():
-            self._add_alone(start, end)
+        found = Found(*(np.concatenate(column) for column in zip(*self._found, strict=True)))
+        rows = _Rows(self._text, self._chunk, found, self._templates.templates)
         rest = self._table.decoded()
         rest.counts += rows.counts
         return _merged(rows, rest, self._places)
-
-
-def _joined(parts: list[Found]) -> Found:
-    """The events of all parts."""
-    before = np.cumsum([0, *(len(part.digits) for part in parts[:-1])])
-    firsts = [part.first + offset for part, offset in zip(parts, before.tolist(), strict=True)]
-    template, start, end, _, digits = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Found(template, start, end, np.concatenate(firsts), digits)
 
 
 class _Rows:
@@ -149,58 +134,56 @@ class _Rows:
 
     def __init__(self, text: Text, chunk: bytes, found: Found, templates: list[Template]) -> None:
         self._text, self._chunk = text, chunk
-        used, local = np.unique(found.template, return_inverse=True)
+        per_template = np.bincount(found.template)
+        used = np.flatnonzero(per_template)
+        renumbered = np.zeros(len(per_template), np.int32)
+        renumbered[used] = np.arange(len(used))
+        local = renumbered[found.template]
         self._used = [templates[number] for number in used.tolist()]
-        per_template = np.bincount(local, minlength=len(used)).tolist()
         self.counts = Counter[str]()
-        for template, events in zip(self._used, per_template, strict=True):
+        for template, events in zip(self._used, per_template[used].tolist(), strict=True):
             if template.slots is None:
                 self.counts[template.category] += events
-        has_row = np.array([template.slots is not None for template in self._used], np.bool_)[local]
-        slots = [template.slots or Slots(0, 0) for template in self._used]
-        self._slots = np.array(slots, np.int64).reshape(-1, len(Slots._fields)).T
-        rows = np.flatnonzero(has_row)
-        self._local, self._found = local[rows], found
-        self._first, self.start, self._end = found.first[rows], found.start[rows], found.end[rows]
-        self._read()
+        rows = np.flatnonzero(np.array([template.slots is not None for template in self._used], np.bool_)[local])
+        slots = np.array([template.slots or Slots() for template in self._used], np.int64)
+        self._slots = slots.reshape(-1, *_SLOTS).transpose(1, 2, 0).copy()
+        self._local, self.places, self._ends = local[rows], found.start[rows], found.end[rows]
+        self.columns, self.keys, self.args = self._read()
 
-    def _read(self) -> None:
-        start, duration = (thousandths(self._text, self._at(field)) for field in (0, 1))
-        self._valid = start.valid & duration.valid
+    def _read(self) -> tuple[EventColumns, list[EventKey], list[str]]:
+        start, duration = (self._times(field) for field in (0, 1))
         pid, tid, external, correlation = (self._integers(field) for field in range(2, 6))
         nbytes = self._integers(6, -1)
-        key, self.keys = self._event_keys(pid, tid)
-        args, self.args = self._kept_args()
-        columns = EventColumns(key, start.values, duration.values, external, correlation, nbytes, args)
-        valid, bad = np.flatnonzero(self._valid), np.flatnonzero(~self._valid)
-        self.columns, self.places = columns.take(valid), self.start[valid]
-        self.left = np.stack((self.start[bad], self._end[bad]), axis=1)
+        key, keys = self._event_keys(pid, tid)
+        kept, args = self._kept_args()
+        return EventColumns(key, start, duration, external, correlation, nbytes, kept), keys, args
 
-    def _at(self, field: int) -> Int64s:
-        """Where in the text the digits of a field start, which every row has."""
-        at: Int64s = self._found.digits[self._first + self._slots[field][self._local] - 1]
-        return at
+    def _times(self, field: int) -> Int64s:
+        """The times of a field, in nanoseconds."""
+        offset, digits, decimals, _ = self._slots[field]
+        at = self.places + offset[self._local]
+        return thousandths(self._text, at, digits[self._local], decimals[self._local])
 
     def _integers(self, field: int, default: int = 0) -> Int64s:
         """The integers of a field; `default` where an event has none."""
-        slot = self._slots[field][self._local]
-        values = np.full(len(slot), default, np.int64)
-        rows = np.flatnonzero(slot)
-        slot = slot[rows]
-        read = integers(self._text, self._found.digits[self._first[rows] + np.abs(slot) - 1])
-        values[rows] = np.where(slot < 0, -read.values, read.values)
-        self._valid[rows] &= read.valid
+        offset, digits, _, sign = self._slots[field]
+        values = np.full(len(self._local), default, np.int64)
+        rows = np.flatnonzero((digits > 0)[self._local])
+        if rows.size:
+            local = self._local[rows]
+            read = integers(self._text, self.places[rows] + offset[local], digits[local])
+            values[rows] = read * sign[local] if (sign < 0).any() else read
         return values
 
     def _event_keys(self, pid: Int64s, tid: Int64s) -> tuple[Int32s, list[EventKey]]:
         """The index of each row's key, and the keys."""
-        parts = (self._local, pid, tid)
+        parts = (self._local.astype(np.int64), pid, tid)
         mixed = np.zeros(len(pid), np.uint64)
         for part, odd in zip(parts, _MIX, strict=True):
-            mixed += part.astype(np.uint64) * odd
+            mixed += part.view(np.uint64) * odd
         _, firsts, index = np.unique(mixed, return_index=True, return_inverse=True)
-        for part in parts:
-            self._valid &= part == part[firsts][index]
+        if any((part != part[firsts][index]).any() for part in parts):
+            _, firsts, index = np.unique(np.stack(parts), axis=1, return_index=True, return_inverse=True)
         keys = [
             _event_key(self._used[local], int(pid[first]), int(tid[first]))
             for local, first in zip(self._local[firsts].tolist(), firsts.tolist(), strict=True)
@@ -212,7 +195,7 @@ class _Rows:
         table: dict[str, int] = {}
         keeps = np.array([template.keeps_args for template in self._used], np.bool_)[self._local]
         for row in np.flatnonzero(keeps).tolist():
-            event = decode_event(self._chunk[self.start[row] : self._end[row]].strip(b", \t\r\n"))
+            event = decode_event(self._chunk[self.places[row] : self._ends[row]].strip(b", \t\r\n"))
             if event is not None and len(event.args):
                 index[row] = table.setdefault(args_text(event), len(table))
         return index, list(table)

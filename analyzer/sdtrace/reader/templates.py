@@ -1,14 +1,13 @@
-"""How to read the events of one skeleton: which of their numbers is what.
+"""How to read the events of one form: which of their numbers is what.
 
-A skeleton is an event's text with `0` for each run of digits outside strings (see `sdtrace.reader.split`).
-All events of one skeleton differ in those digits alone. So it is decoded once, with the numbers 1, 2, 3, ...
-in the place of the digits: what the decoder then finds in a field says which run of digits its value is.
+All events of one form differ in the values of digits alone (see `sdtrace.reader.forms`). So a form is decoded
+once, with the numbers 1, 2, 3, ... for its runs of digits: what the decoder then finds in a field says which
+run its value is, and with it at which offset it stands in every event of the form.
 """
 
 from __future__ import annotations
 
 import re
-from itertools import count, repeat
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -23,31 +22,45 @@ from sdtrace.reader.events import (
     is_memory,
     kind_of,
 )
-from sdtrace.reader.skeletons import Skeletons
+from sdtrace.reader.forms import Forms
+from sdtrace.reader.numbers import Int64s, UInt64s
 
 EXACT: Final = -1
 """The event is decoded by itself."""
 _SEEN_ONCE, _NEW = -2, -3
-_MAX_SKELETONS: Final = 1 << 18
+_MAX_FORMS: Final = 1 << 18
 """More are not remembered."""
-_STRING_OR_DIGIT: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|0', re.DOTALL)
-_DECIMAL: Final = re.compile(rb"(\d+)(?:\.\d+)?")
+_CACHE_BITS: Final = 16
+_CACHE_SHIFT: Final = np.uint64(64 - _CACHE_BITS)
+_STRING_OR_DIGITS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|0+', re.DOTALL)
+_DECIMAL: Final = re.compile(rb"(\d+)(?:\.(\d+))?")
+_MOST_DIGITS, _MOST_DECIMALS = 15, 3
+
+
+class Slot(NamedTuple):
+    """Where in an event a number stands."""
+
+    offset: int = 0
+    digits: int = 0
+    """Before the point; 0 when the event has no such number."""
+    decimals: int = 0
+    sign: int = 1
 
 
 class Slots(NamedTuple):
-    """Which run of digits in an event is what: 1 is the first, 0 none; negative: a minus stands before it."""
+    """The numbers of an event."""
 
-    start: int
-    duration: int
-    pid: int = 0
-    tid: int = 0
-    external: int = 0
-    correlation: int = 0
-    nbytes: int = 0
+    start: Slot = Slot()
+    duration: Slot = Slot()
+    pid: Slot = Slot()
+    tid: Slot = Slot()
+    external: Slot = Slot()
+    correlation: Slot = Slot()
+    nbytes: Slot = Slot()
 
 
 class Template(NamedTuple):
-    """What all events of a skeleton share."""
+    """What all events of a form share."""
 
     category: str
     """Events that make no row are counted as this."""
@@ -66,45 +79,66 @@ class Templates:
     def __init__(self, keep_args: frozenset[str]) -> None:
         self._keep_args = keep_args
         self._numbers: dict[int, int] = {}
-        """By the hash of the skeleton."""
+        """By the hash of the form."""
+        self._cached = np.zeros(1 << _CACHE_BITS, np.uint64)
+        self._cached_numbers = np.full(1 << _CACHE_BITS, _NEW, np.int32)
+        """Hashes and their numbers, at the place that the first bits of the hash say."""
         self._lock = Lock()
         self.templates: list[Template] = []
 
-    def find(self, skeletons: Skeletons) -> Int32s:
-        """The number of each skeleton's template; EXACT where there is none."""
-        hashes, firsts, index, times = np.unique(
-            skeletons.hashes(), return_index=True, return_inverse=True, return_counts=True
-        )
-        numbers = np.array(list(map(self._numbers.get, hashes.tolist(), repeat(_NEW))), np.int32)
-        for place in np.flatnonzero(numbers < EXACT).tolist():
-            skeleton = skeletons.one(int(firsts[place]))
-            numbers[place] = self._learn(int(hashes[place]), skeleton, is_alone=times[place] == 1)
-        return numbers[index]
-
-    def _learn(self, value: int, skeleton: bytes, *, is_alone: bool) -> int:
-        """The number of a skeleton; it gets one when it is met for the second time: many are unique."""
+    def find(self, forms: Forms) -> Int32s:
+        """The number of each form's template; EXACT where there is none."""
+        hashes = forms.hashes()
+        places = hashes >> _CACHE_SHIFT
         with self._lock:
-            number = self._numbers.get(value, _NEW)
-            if number >= EXACT or len(self._numbers) >= _MAX_SKELETONS:
-                return max(number, EXACT)
-            if number == _NEW and is_alone:
-                self._numbers[value] = _SEEN_ONCE
-                return EXACT
-            template = make_template(skeleton, self._keep_args)
-            number = EXACT if template is None else len(self.templates)
-            self.templates += [template] if template is not None else []
-            self._numbers[value] = number
-            return number
+            numbers = self._cached_numbers[places]
+            numbers[self._cached[places] != hashes] = _NEW
+            missing = np.flatnonzero(numbers < EXACT)
+            if missing.size:
+                self._find_missing(forms, hashes, missing, numbers)
+        return numbers
+
+    def _find_missing(self, forms: Forms, hashes: UInt64s, missing: Int64s, numbers: Int32s) -> None:
+        """Put the numbers of forms that are not in the cache."""
+        found, firsts, index, times = np.unique(
+            hashes[missing], return_index=True, return_inverse=True, return_counts=True
+        )
+        learnt = [
+            self._learn(value, forms, first, is_alone=count == 1)
+            for value, first, count in zip(
+                found.tolist(), missing[firsts].tolist(), times.tolist(), strict=True
+            )
+        ]
+        numbers[missing] = np.array(learnt, np.int32)[index]
+        known = missing[[self._numbers.get(value, _NEW) >= EXACT for value in hashes[missing].tolist()]]
+        places = hashes[known] >> _CACHE_SHIFT
+        self._cached[places] = hashes[known]
+        self._cached_numbers[places] = numbers[known]
+
+    def _learn(self, value: int, forms: Forms, index: int, *, is_alone: bool) -> int:
+        """The number of a form; it gets one when it is met for the second time: many are unique."""
+        number = self._numbers.get(value, _NEW)
+        if number >= EXACT or len(self._numbers) >= _MAX_FORMS:
+            return max(number, EXACT)
+        if number == _NEW and is_alone:
+            self._numbers[value] = _SEEN_ONCE
+            return EXACT
+        template = make_template(forms.one(index), self._keep_args)
+        number = EXACT if template is None else len(self.templates)
+        self.templates += [template] if template is not None else []
+        self._numbers[value] = number
+        return number
 
 
-def make_template(skeleton: bytes, keep_args: frozenset[str]) -> Template | None:
-    """The template of a skeleton; None when its events must be decoded one by one."""
-    event = decode_event(_numbered(skeleton).rstrip(b"\x01, \t\r\n"))
+def make_template(form: bytes, keep_args: frozenset[str]) -> Template | None:
+    """The template of a form; None when its events must be decoded one by one."""
+    runs: list[Slot] = []
+    event = decode_event(_numbered(form, runs).rstrip(b", \t\r\n"))
     if event is None:
         return None
     if event.ph != "X":
         return None if event.ph == "M" or is_memory(event) else Template(kind_of(event))
-    slots = _slots(event)
+    slots = _slots(event, runs)
     if slots is None or not isinstance(event.name, str):
         return None
     category = category_of(event)
@@ -113,22 +147,45 @@ def make_template(skeleton: bytes, keep_args: frozenset[str]) -> Template | None
     return Template(category, event.name, pid, tid, slots, keeps_args)
 
 
-def _numbered(skeleton: bytes) -> bytes:
-    """The skeleton with 1, 2, 3, ... for its zeros."""
-    numbers = count(1)
-    return _STRING_OR_DIGIT.sub(
-        lambda found: b"%d" % next(numbers) if found[0] == b"0" else found[0], skeleton
-    )
+def _numbered(form: bytes, runs: list[Slot]) -> bytes:
+    """The form with 1, 2, 3, ... for its runs of digits, which are added to `runs`."""
+
+    def number(found: re.Match[bytes]) -> bytes:
+        if not found[0].startswith(b"0"):
+            return found[0]
+        runs.append(Slot(found.start(), len(found[0])))
+        return b"%d" % len(runs)
+
+    return _STRING_OR_DIGITS.sub(number, form)
 
 
-def _slots(event: Event) -> Slots | None:
+def _slots(event: Event, runs: list[Slot]) -> Slots | None:
     """Where the numbers of a complete event are; None when one of them is no plain number."""
     ids = ids_of(event)
-    start, duration = (_DECIMAL.fullmatch(bytes(raw)) for raw in (event.ts, event.dur))
-    if ids is None or start is None or duration is None:
+    times = [_time(bytes(raw), runs) for raw in (event.ts, event.dur)]
+    parts = (0 if isinstance(part, str) else part for part in (event.pid, event.tid))
+    numbers = [_integer(value, runs) for value in (*parts, *(ids or ()))]
+    found = [slot for slot in (*times, *numbers) if slot is not None]
+    return Slots(*found) if ids is not None and len(found) == len(Slots._fields) else None
+
+
+def _time(raw: bytes, runs: list[Slot]) -> Slot | None:
+    """A time, given as the numbers of its runs; None when it is not exact in nanoseconds."""
+    decimal = _DECIMAL.fullmatch(raw)
+    if decimal is None:
         return None
-    numbers = [0 if isinstance(part, str) else part for part in (event.pid, event.tid)]
-    numbers += [0 if value is None else value for value in ids]
-    if any(type(number) is not int for number in numbers):
+    whole = runs[int(decimal[1]) - 1]
+    decimals = runs[int(decimal[2]) - 1].digits if decimal[2] else 0
+    if whole.digits > _MOST_DIGITS or decimals > _MOST_DECIMALS:
         return None
-    return Slots(int(start[1]), int(duration[1]), *numbers)
+    return whole._replace(decimals=decimals)
+
+
+def _integer(value: object, runs: list[Slot]) -> Slot | None:
+    """An integer, given as the number of its run, 0 or None where there is none; None for anything else."""
+    if value is None or (type(value) is int and value == 0):
+        return Slot()
+    if type(value) is not int:
+        return None
+    run = runs[abs(value) - 1]
+    return run._replace(sign=1 if value > 0 else -1) if run.digits <= _MOST_DIGITS else None
