@@ -12,20 +12,19 @@ from sdtrace.reader.events import EventTable, args_text, decode_event
 from sdtrace.reader.numbers import PADDING, Int64s, Text, as_text, integers, thousandths
 from sdtrace.reader.salvage import Walk, walk
 from sdtrace.reader.split import Split, split_events
-from sdtrace.reader.templates import EXACT, Slot, Slots, Template, Templates
+from sdtrace.reader.templates import EXACT, Template, Templates
 
 _PIECE: Final = 1 << 19
 """Arrays of this many bytes stay in the cache while they are worked on. Longer events are decoded alone."""
-_SLOTS: Final = (len(Slots._fields), len(Slot._fields))
 _WALK: Final = 1 << 14
 """So much text is decoded event by event where arrays find no event."""
 _MIX: Final = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
 
 
 class Found(NamedTuple):
-    """Events with a template, one entry each: its number, and where the event's text is in the chunk."""
+    """Events with a template, one entry each: the number of its form, and where its text is in the chunk."""
 
-    template: Int32s
+    form: Int32s
     start: Int64s
     end: Int64s
 
@@ -123,7 +122,7 @@ class _Decoding:
         if not self._found:
             return self._table.decoded()
         found = Found(*(np.concatenate(column) for column in zip(*self._found, strict=True)))
-        rows = _Rows(self._text, self._chunk, found, self._templates.templates)
+        rows = _Rows(self._text, self._chunk, found, self._templates)
         rest = self._table.decoded()
         rest.counts += rows.counts
         return _merged(rows, rest, self._places)
@@ -132,22 +131,23 @@ class _Decoding:
 class _Rows:
     """The rows of events that have a template."""
 
-    def __init__(self, text: Text, chunk: bytes, found: Found, templates: list[Template]) -> None:
+    def __init__(self, text: Text, chunk: bytes, found: Found, templates: Templates) -> None:
         self._text, self._chunk = text, chunk
-        per_template = np.bincount(found.template)
-        used = np.flatnonzero(per_template)
-        renumbered = np.zeros(len(per_template), np.int32)
-        renumbered[used] = np.arange(len(used))
-        local = renumbered[found.template]
-        self._used = [templates[number] for number in used.tolist()]
+        per_form = np.bincount(found.form)
+        used = np.flatnonzero(per_form)
+        local = np.zeros(len(per_form), np.int32)
+        local[used] = np.arange(len(used))
+        of_form, self._numbers = templates.of(used)
+        self._templates = [templates.templates[number] for number in of_form.tolist()]
         self.counts = Counter[str]()
-        for template, events in zip(self._used, per_template[used].tolist(), strict=True):
-            if template.slots is None:
+        for template, events in zip(self._templates, per_form[used].tolist(), strict=True):
+            if template.numbers is None:
                 self.counts[template.category] += events
-        rows = np.flatnonzero(np.array([template.slots is not None for template in self._used], np.bool_)[local])
-        slots = np.array([template.slots or Slots() for template in self._used], np.int64)
-        self._slots = slots.reshape(-1, *_SLOTS).transpose(1, 2, 0).copy()
-        self._local, self.places, self._ends = local[rows], found.start[rows], found.end[rows]
+        is_row = np.zeros(len(per_form), np.bool_)
+        is_row[used] = [template.numbers is not None for template in self._templates]
+        rows = np.flatnonzero(is_row[found.form])
+        self._form, self.places, self._ends = local[found.form[rows]], found.start[rows], found.end[rows]
+        self._template = of_form[self._form]
         self.columns, self.keys, self.args = self._read()
 
     def _read(self) -> tuple[EventColumns, list[EventKey], list[str]]:
@@ -160,24 +160,24 @@ class _Rows:
 
     def _times(self, field: int) -> Int64s:
         """The times of a field, in nanoseconds."""
-        offset, digits, decimals, _ = self._slots[field]
-        at = self.places + offset[self._local]
-        return thousandths(self._text, at, digits[self._local], decimals[self._local])
+        offset, digits, decimals, _ = (column[field] for column in self._numbers)
+        at = self.places + offset[self._form]
+        return thousandths(self._text, at, digits[self._form], decimals[self._form])
 
     def _integers(self, field: int, default: int = 0) -> Int64s:
         """The integers of a field; `default` where an event has none."""
-        offset, digits, _, sign = self._slots[field]
-        values = np.full(len(self._local), default, np.int64)
-        rows = np.flatnonzero((digits > 0)[self._local])
+        offset, digits, _, sign = (column[field] for column in self._numbers)
+        values = np.full(len(self._form), default, np.int64)
+        rows = np.flatnonzero((digits > 0)[self._form])
         if rows.size:
-            local = self._local[rows]
-            read = integers(self._text, self.places[rows] + offset[local], digits[local])
-            values[rows] = read * sign[local] if (sign < 0).any() else read
+            form = self._form[rows]
+            read = integers(self._text, self.places[rows] + offset[form], digits[form])
+            values[rows] = read * sign[form] if (sign < 0).any() else read
         return values
 
     def _event_keys(self, pid: Int64s, tid: Int64s) -> tuple[Int32s, list[EventKey]]:
         """The index of each row's key, and the keys."""
-        parts = (self._local.astype(np.int64), pid, tid)
+        parts = (self._template.astype(np.int64), pid, tid)
         mixed = np.zeros(len(pid), np.uint64)
         for part, odd in zip(parts, _MIX, strict=True):
             mixed += part.view(np.uint64) * odd
@@ -185,15 +185,15 @@ class _Rows:
         if any((part != part[firsts][index]).any() for part in parts):
             _, firsts, index = np.unique(np.stack(parts), axis=1, return_index=True, return_inverse=True)
         keys = [
-            _event_key(self._used[local], int(pid[first]), int(tid[first]))
-            for local, first in zip(self._local[firsts].tolist(), firsts.tolist(), strict=True)
+            _event_key(self._templates[form], int(pid[first]), int(tid[first]))
+            for form, first in zip(self._form[firsts].tolist(), firsts.tolist(), strict=True)
         ]
         return index.astype(np.int32), keys
 
     def _kept_args(self) -> tuple[Int32s, list[str]]:
-        index = np.full(len(self._local), -1, np.int32)
+        index = np.full(len(self._form), -1, np.int32)
         table: dict[str, int] = {}
-        keeps = np.array([template.keeps_args for template in self._used], np.bool_)[self._local]
+        keeps = np.array([template.keeps_args for template in self._templates], np.bool_)[self._form]
         for row in np.flatnonzero(keeps).tolist():
             event = decode_event(self._chunk[self.places[row] : self._ends[row]].strip(b", \t\r\n"))
             if event is not None and len(event.args):

@@ -36,19 +36,20 @@ class Event(msgspec.Struct):
     args: msgspec.Raw = _NOTHING
 
 
-class Args(
-    msgspec.Struct,
-    rename={
-        "external_id": "External id",
-        "old_external_id": "external id",
-        "nbytes": "bytes",
-        "memory_bytes": "Bytes",
-        "total_allocated": "Total Allocated",
-        "device_type": "Device Type",
-        "device_id": "Device Id",
-        "metadata_name": "name",
-    },
-):
+NAMES_OF_ARGS: Final = {
+    "external_id": "External id",
+    "old_external_id": "external id",
+    "nbytes": "bytes",
+    "memory_bytes": "Bytes",
+    "total_allocated": "Total Allocated",
+    "device_type": "Device Type",
+    "device_id": "Device Id",
+    "metadata_name": "name",
+}
+"""What fields are called in the file."""
+
+
+class Args(msgspec.Struct, rename=NAMES_OF_ARGS):
     """What is needed of an event's arguments."""
 
     external_id: Any = None

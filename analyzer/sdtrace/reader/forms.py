@@ -1,7 +1,7 @@
 """Tell apart the forms of events: a hash of each, found by arrays.
 
-The form of an event is its text with `0` for every digit outside strings. Events of one form are the same text
-but for the values of their numbers, which stand at the same offsets.
+The form of an event is its text with `DIGIT` for every digit outside strings. Events of one form are the same
+text but for the values of their numbers, which stand at the same offsets.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 
 from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
 
+DIGIT: Final = 1
+"""A byte that JSON has nowhere, not even in a string."""
 ROW: Final = 64
 """Bytes hashed at once."""
 _WORDS: Final = ROW // 8
@@ -28,11 +30,13 @@ _SHORT: Final = np.tril(np.full((ROW + 1, ROW), 0xFF, np.uint8), -1).view(np.uin
 
 @dataclass(frozen=True)
 class Forms:
-    """Texts one after the other. `bounds` (int64) are offsets in `text`, one more than there are texts.
+    """The events of `source` and their forms in `text`, one after the other.
 
-    At least `ROW` bytes more must follow the last one.
+    `bounds` (int64) are offsets in both, one more than there are events. At least `ROW` bytes more must follow
+    in `text`.
     """
 
+    source: Bytes
     text: Bytes
     bounds: Int64s
 
@@ -40,13 +44,17 @@ class Forms:
         return len(self.bounds) - 1
 
     def one(self, index: int) -> bytes:
-        """One of the texts."""
+        """One of the forms."""
         return self.text[self.bounds[index] : self.bounds[index + 1]].tobytes()
 
-    def hashes(self) -> UInt64s:
-        """A hash of each text, with random multipliers per process.
+    def event(self, index: int) -> bytes:
+        """The text of one event."""
+        return self.source[self.bounds[index] : self.bounds[index + 1]].tobytes()
 
-        Two given texts get the same hash with a probability below 2**-32, and mostly far below.
+    def hashes(self) -> UInt64s:
+        """A hash of each form, with random multipliers per process.
+
+        Two given forms get the same hash with a probability below 2**-32, and mostly far below.
         """
         if not len(self):
             return np.zeros(0, np.uint64)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 UInt64s = NDArray[np.uint64]
 Int64s = NDArray[np.int64]
+Int32s = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 
@@ -38,7 +39,7 @@ def as_text(data: bytes) -> Text:
     return Text(octets, words)
 
 
-def integers(text: Text, at: Int64s, digits: Int64s) -> Int64s:
+def integers(text: Text, at: Int64s, digits: Int32s) -> Int64s:
     """The integers of 0 to 16 `digits` that start at byte offsets `at`; no digits are 0."""
     values = _up_to_eight(text.words[at], np.minimum(digits, _WORD))
     wide = np.flatnonzero(digits > _WORD)
@@ -49,7 +50,7 @@ def integers(text: Text, at: Int64s, digits: Int64s) -> Int64s:
     return values
 
 
-def thousandths(text: Text, at: Int64s, digits: Int64s, decimals: Int64s) -> Int64s:
+def thousandths(text: Text, at: Int64s, digits: Int32s, decimals: Int32s) -> Int64s:
     """Numbers with 0 to 3 `decimals`, times 1000: microseconds in, exact nanoseconds out."""
     values = integers(text, at, digits)
     values *= 1000
@@ -58,11 +59,11 @@ def thousandths(text: Text, at: Int64s, digits: Int64s, decimals: Int64s) -> Int
     return values
 
 
-def _up_to_eight(words: UInt64s, digits: Int64s) -> Int64s:
+def _up_to_eight(words: UInt64s, digits: Int32s) -> Int64s:
     """The number that the first `digits` of each word make."""
     # Shift the digits to the end of the word, so that zeros stand before them. A shift by 64 is
     # undefined: it is two shifts.
-    half = ((_WORD - digits) << 2).view(np.uint64)
+    half = ((_WORD - digits) << 2).astype(np.uint64)
     value = words ^ _ZEROS
     value <<= half
     value <<= half

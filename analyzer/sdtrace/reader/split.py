@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.reader.forms import ROW, Forms
+from sdtrace.reader.forms import DIGIT, ROW, Forms
 from sdtrace.reader.numbers import Bools, Bytes, Int64s
 
 _QUOTE, _BACKSLASH, _ZERO, _POINT, _COMMA = b'"\\0.,'
@@ -42,18 +42,19 @@ def split_events(text: Bytes, *, is_all: bool) -> Split:
     The last event is left out, unless the text `is_all` there is and the event is closed.
     """
     outside = ~_inside_strings(text)
-    offset = text - np.uint8(_ZERO)
-    digit = offset < 10
+    digit = (text - np.uint8(_ZERO)) < 10
     digit &= outside
     opens, closed = _event_starts(text, outside)
     starts = np.concatenate(([0], opens[1:], [len(text)]))
     if not (is_all and closed):
         starts = starts[:-1]
-    odd = np.searchsorted(starts, _zeros_in_front(text, digit), side="right") - 1
-    offset &= np.negative(digit.view(np.uint8))
+    invalid = np.concatenate((_zeros_in_front(text, digit), _offsets(text == DIGIT)))
+    odd = np.searchsorted(starts, invalid, side="right") - 1
+    change = text - np.uint8(DIGIT)
+    change &= np.negative(digit.view(np.uint8))
     form = np.zeros(len(text) + ROW, np.uint8)
-    np.subtract(text, offset, out=form[: len(text)])
-    return Split(Forms(form, starts), odd)
+    np.subtract(text, change, out=form[: len(text)])
+    return Split(Forms(text, form, starts), odd)
 
 
 def _inside_strings(text: Bytes) -> Bools:
@@ -72,10 +73,9 @@ def _inside_strings(text: Bytes) -> Bools:
 
 def _escaped(text: Bytes) -> Int64s:
     """Offsets of the bytes that an odd number of backslashes stands before."""
-    backslash = text == _BACKSLASH
-    if not backslash.any():
-        return np.zeros(0, np.int64)
-    at = np.flatnonzero(backslash)
+    at = _offsets(text == _BACKSLASH)
+    if not at.size:
+        return at
     begins = np.flatnonzero(np.diff(at, prepend=-2) != 1)
     lengths = np.diff(begins, append=len(at))
     after = (at[begins] + lengths)[lengths % 2 == 1]
@@ -106,4 +106,9 @@ def _zeros_in_front(text: Bytes, digit: Bools) -> Int64s:
     zero = text[1:-1] == _ZERO
     zero &= digit[2:]
     zero &= (text[:-2] - np.uint8(_POINT)) >= _POINT_TO_NINE
-    return np.flatnonzero(zero) + 1 if zero.any() else np.zeros(0, np.int64)
+    return _offsets(zero) + 1
+
+
+def _offsets(rare: Bools) -> Int64s:
+    """Where something is that most texts have nowhere."""
+    return np.flatnonzero(rare) if rare.any() else np.zeros(0, np.int64)
