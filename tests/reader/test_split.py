@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sdtrace.reader.forms import DIGIT, ROW, Forms
 from sdtrace.reader.split import split_events
 
 values: st.SearchStrategy[Any] = st.recursive(
@@ -22,37 +22,36 @@ events = st.lists(st.dictionaries(st.text(), values, min_size=1, max_size=4), mi
 
 
 def without_digits(text: str) -> str:
-    """The text with `0` for every run of digits outside strings."""
-    return re.sub(r'("[^"\\]*(?:\\.[^"\\]*)*")|\d+', lambda found: found[1] or "0", text)
+    """The text with `DIGIT` for every digit outside strings."""
+    return re.sub(r'("[^"\\]*(?:\\.[^"\\]*)*")|\d', lambda found: found[1] or chr(DIGIT), text)
 
 
 @given(events, st.sampled_from([",", ", ", ",\n  "]), st.sampled_from([None, 1]), st.booleans())
-def test_every_event_and_its_skeleton_is_found(
+def test_every_event_and_its_form_is_found(
     written: list[dict[str, Any]], between: str, indent: int | None, ascii_only: bool
 ) -> None:
     texts = [json.dumps(event, indent=indent, ensure_ascii=ascii_only) for event in written]
     data = between.join(texts).encode("utf-8", "surrogatepass")
-    split = split_events(np.frombuffer(data, np.uint8), is_all=True)
-    starts = split.starts.tolist()
-    pieces = [data[a:b].rstrip(b", \n") for a, b in pairwise(starts)]
-    assert pieces == [text.encode("utf-8", "surrogatepass") for text in texts]
-    skeletons = [without_digits(text).encode("utf-8", "surrogatepass") for text in texts]
-    assert [split.skeletons.one(n).rstrip(b"\x01, \n") for n in range(len(texts))] == skeletons
-    inner = skeletons[:-1]
-    hashes = split.skeletons.hashes()[: len(inner)].tolist()
-    assert [hashes.index(value) for value in hashes] == [inner.index(skeleton) for skeleton in inner]
+    found = split_events(np.frombuffer(data, np.uint8), is_all=True).forms
+    events_found = [found.event(n).rstrip(b", \n") for n in range(len(found))]
+    assert events_found == [text.encode("utf-8", "surrogatepass") for text in texts]
+    forms = [without_digits(text).encode("utf-8", "surrogatepass") for text in texts]
+    assert [found.one(n).rstrip(b", \n") for n in range(len(texts))] == forms
+    inner = forms[:-1]
+    hashes = found.hashes()[: len(inner)].tolist()
+    assert [hashes.index(value) for value in hashes] == [inner.index(form) for form in inner]
 
 
-@given(events)
-def test_digits_are_where_each_event_has_them(written: list[dict[str, Any]]) -> None:
-    texts = [json.dumps(event) for event in written]
-    data = ",".join(texts).encode()
-    split = split_events(np.frombuffer(data, np.uint8), is_all=True)
-    bounds = [*split.first.tolist(), len(split.digits)]
-    for n, text in enumerate(texts):
-        bare = re.sub(r'"[^"\\]*(?:\\.[^"\\]*)*"', lambda found: "." * len(found[0]), text)
-        expected = [split.starts[n] + found.start() for found in re.finditer(r"\d+", bare)]
-        assert split.digits[bounds[n] : bounds[n + 1]].tolist() == expected
+@given(st.lists(st.binary(min_size=1, max_size=3 * ROW), min_size=1), st.data())
+def test_a_hash_depends_on_every_byte_and_on_nothing_else(texts: list[bytes], data: st.DataObject) -> None:
+    changed = [bytearray(text) for text in texts]
+    for text in changed:
+        text[data.draw(st.integers(0, len(text) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    both = [*texts, *map(bytes, changed), *texts]
+    joined = np.frombuffer(b"".join(both) + bytes(ROW), np.uint8)
+    bounds = np.cumsum([0, *map(len, both)])
+    hashes = Forms(joined, joined, bounds).hashes().tolist()
+    assert [both.index(text) for text in both] == [hashes.index(value) for value in hashes]
 
 
 def test_what_json_does_not_allow_is_odd() -> None:

@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.reader.numbers import PADDING, as_text, integers, thousandths
+from sdtrace.reader import chunk
+from sdtrace.reader.numbers import PADDING, Int64s, as_text, integers, thousandths
+from tests.reader.decoder import decode, read_text, rows_of
 
-AFTER = st.sampled_from([",", "\n", " ", "}", ".", "e", "-", "/", ":", "x", "\x00", "\xff"])
-WIDTHS = st.integers(1, 18).flatmap(lambda width: st.integers(0, 10**width - 1))
-
-
-@given(st.lists(st.tuples(WIDTHS, AFTER), min_size=1))
-def test_integers_equal_int(written: list[tuple[int, str]]) -> None:
-    pieces = [f"{value}{after}" for value, after in written]
-    at = np.cumsum([0, *map(len, pieces[:-1])])
-    read = integers(as_text("".join(pieces).encode("latin-1") + PADDING), at)
-    for (value, _), start, found, end, valid in zip(
-        written, at.tolist(), read.values.tolist(), read.ends.tolist(), read.valid.tolist(), strict=True
-    ):
-        assert valid == (len(str(value)) < 16)
-        if valid:
-            assert (found, end) == (value, start + len(str(value)))
+TRACE = Path(__file__).parents[2] / "traces" / "h200-bf16_sdpa_cudagraphs.json"
+AFTER = st.sampled_from([",", "\n", " ", "}", ".", "e", "-", "/", ":", "x", "7", "\x00", "\xff"])
+DIGITS = st.text("0123456789", min_size=1, max_size=15)
 
 
-@given(st.text(st.characters(max_codepoint=255, exclude_characters="0123456789"), max_size=20))
-def test_what_starts_with_no_digit_is_no_integer(text: str) -> None:
-    read = integers(as_text(text.encode("latin-1") + PADDING), np.zeros(1, np.int64))
-    assert not read.valid[0]
+def offsets(pieces: list[str]) -> Int64s:
+    return np.cumsum([0, *map(len, pieces)])[:-1]
 
 
-@given(
-    st.lists(
-        st.tuples(WIDTHS, st.integers(0, 6).flatmap(lambda n: st.text("0123456789", min_size=n, max_size=n)))
-    )
-)
-def test_thousandths_equal_decimal_where_they_are_valid(written: list[tuple[int, str]]) -> None:
-    texts = [f"{whole}.{decimals}" if decimals else str(whole) for whole, decimals in written]
-    at = np.cumsum([0, *(len(text) + 1 for text in texts[:-1])]).astype(np.int64)[: len(texts)]
-    read = thousandths(as_text(("".join(text + "," for text in texts)).encode() + PADDING), at)
-    for text, start, found, end, valid in zip(
-        texts, at.tolist(), read.values.tolist(), read.ends.tolist(), read.valid.tolist(), strict=True
-    ):
-        whole, _, decimals = text.partition(".")
-        assert valid == (len(whole) < 16 and len(decimals) < 4)
-        if valid:
-            assert (found, end) == (Decimal(text) * 1000, start + len(text))
+@given(st.lists(st.tuples(DIGITS, AFTER), min_size=1))
+def test_integers_equal_int(written: list[tuple[str, str]]) -> None:
+    pieces = [digits + after for digits, after in written]
+    text = as_text("".join(pieces).encode("latin-1") + PADDING)
+    read = integers(text, offsets(pieces), np.array([len(digits) for digits, _ in written], np.int32))
+    assert read.tolist() == [int(digits) for digits, _ in written]
+
+
+@given(st.lists(st.tuples(DIGITS, st.text("0123456789", max_size=3), AFTER), min_size=1))
+def test_thousandths_equal_decimal(written: list[tuple[str, str, str]]) -> None:
+    pieces = [whole + ("." + decimals if decimals else "") + after for whole, decimals, after in written]
+    text = as_text("".join(pieces).encode("latin-1") + PADDING)
+    whole, decimals = (np.array([len(parts[n]) for parts in written], np.int32) for n in (0, 1))
+    expected = [Decimal(f"{whole}.{decimals or 0}") * 1000 for whole, decimals, _ in written]
+    assert thousandths(text, offsets(pieces), whole, decimals).tolist() == expected
+
+
+def test_no_digits_are_zero() -> None:
+    text = as_text(b"123" + PADDING)
+    assert integers(text, np.zeros(1, np.int64), np.zeros(1, np.int32)).tolist() == [0]
+
+
+def test_keys_stay_apart_where_their_hashes_are_equal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(chunk, "_MIX", (np.uint64(0),) * 3)
+    text = TRACE.read_text()
+    assert rows_of(read_text(text, tmp_path)) == decode(text).rows

@@ -32,8 +32,8 @@ _SHORT: Final = np.tril(np.full((ROW + 1, ROW), 0xFF, np.uint8), -1).view(np.uin
 class Forms:
     """The events of `source` and their forms in `text`, one after the other.
 
-    `bounds` (int64) are offsets in both, one more than there are events. At least `ROW` bytes more must follow
-    in `text`.
+    `bounds` (int64) are offsets in both, one more than there are events; no event is empty. At least `ROW`
+    bytes more must follow in `text`.
     """
 
     source: Bytes

@@ -17,7 +17,7 @@ _QUOTE, _BACKSLASH, _ZERO, _POINT, _COMMA = b'"\\0.,'
 _OPEN, _CLOSE = b"{}"
 _SPACE: Final = 32
 _POINT_TO_NINE: Final = 12
-"""So many bytes from the point on are the point, a slash, which JSON has outside strings nowhere, and digits."""
+"""In ASCII the point, the slash, which JSON has outside strings nowhere, and the ten digits stand in a row."""
 _BRACE_BITS: Final = np.uint8(0x06)
 """With these bits set both braces are DEL: `y` is too, which JSON has outside strings nowhere."""
 _DELETE: Final = 0x7F

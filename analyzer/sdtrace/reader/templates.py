@@ -73,7 +73,7 @@ class Template(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where the numbers of some forms are: arrays (int32) of a row for each of FIELDS and a column for each form."""
+    """Where the numbers of forms are: arrays (int32), one row for each of FIELDS, one column a form."""
 
     offset: Int32s
     """In the event's text."""
@@ -110,7 +110,7 @@ class Templates:
         hashes = forms.hashes()
         places = hashes >> _CACHE_SHIFT
         with self._lock:
-            numbers = self._cached_numbers[places]
+            numbers: Int32s = self._cached_numbers[places]
             numbers[self._cached[places] != hashes] = _NEW
             missing = np.flatnonzero(numbers == _NEW)
             if missing.size:
@@ -155,7 +155,7 @@ class Templates:
         return number
 
     def _add_form(self, template: int, parts: list[bytes]) -> int:
-        """The number of a new form, cut into texts and runs; EXACT when its numbers are too long for arrays."""
+        """The number of a new form, cut into texts and runs; EXACT when a number is too long for arrays."""
         numbers = self.templates[template].numbers
         places = [] if numbers is None else _places(numbers, parts)
         if any(digits > _MOST_DIGITS or decimals > _MOST_DECIMALS for _, digits, decimals, _ in places):
@@ -240,7 +240,7 @@ def _numbers(event: Event, text: bytes, form: bytes) -> tuple[Number, ...] | Non
 
 
 def _id_fields(event: Event, fields: _Fields) -> list[msgspec.Raw] | None:
-    """The ids that the event's category gives a meaning, empty where there are none; None when no object has them."""
+    """The ids that the event's category gives a meaning, empty where it has none; None without an object."""
     ids = ids_of(event)
     if ids is None or ids == Ids(None, None, None):
         return None if ids is None else [_NOTHING] * len(ids)
