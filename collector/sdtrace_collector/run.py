@@ -16,8 +16,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdtrace_collector.annotate import annotated
 from sdtrace_collector.errors import SetupFailed
-from sdtrace_collector.facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.golden import write_golden
+from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.models import image_size, load, modules_of
 from sdtrace_collector.prepare import DTYPES, caller, prepare, set_backends
 from sdtrace_collector.protocol import Done, Event, Exporting, Golden, RunFacts, Spec, Stage

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sdtrace.atomic_files import check_targets
 from sdtrace.cli.inputs import TRACES, chosen_formats, read_each
+from sdtrace.safe_text import visible
 
 if TYPE_CHECKING:
     from sdtrace.model import Report
@@ -48,14 +50,15 @@ def command(
     Prints the short answer and writes report.html, report.md and report.json.
     """
     from sdtrace.analysis import Options, analyze, build_report  # noqa: PLC0415  # keeps --help fast
-    from sdtrace.report.files import refuse_existing  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
     files = [name for name in chosen if name != "terminal"]
     baseline = options.pop("baseline")
     asked = Options.of(**options)
-    if not force:
-        refuse_existing([output / f"report.{name}" for name in files])
+    if files:
+        from sdtrace.report.write import report_files  # noqa: PLC0415  # as above
+
+        check_targets(report_files(output, files), force=force)
     reports, failures = read_each(traces, lambda path: analyze(path, asked))
     if reports:
         report = build_report(reports, baseline)
@@ -64,7 +67,7 @@ def command(
 
             # Before anything is printed: whoever reads the output may stop reading.
             written = write_reports(report, output, files, top=top or _TOP_FILE, force=force)
-            click.echo(f"Wrote {', '.join(str(path) for path in written)}", err=True)
+            click.echo(f"Wrote {', '.join(visible(str(path)) for path in written)}", err=True)
         _show(report, top or _TOP_TERMINAL)
     return 3 if failures else 0
 

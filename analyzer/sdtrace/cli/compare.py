@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sdtrace.atomic_files import check_targets, write_all
 from sdtrace.cli.inputs import chosen_formats, one_file, read_each
 from sdtrace.errors import UsageError
+from sdtrace.safe_text import visible
 
 if TYPE_CHECKING:
     from sdtrace.analysis.regression import Regression
@@ -64,6 +66,8 @@ def command(
     from sdtrace.analysis.regression import compare_traces  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
+    files = [name for name in chosen if name != "terminal"]
+    check_targets([output / f"compare.{name}" for name in files], force=force)
     asked = [parse_condition(text) for text in conditions]
     first = one_file(base)
     before = _analyzed(first)
@@ -74,7 +78,7 @@ def command(
         return 3
     comparison = compare_traces(before, reports, asked)
     _show(comparison, top)
-    _write(comparison, [name for name in chosen if name != "terminal"], output, top=top, force=force)
+    _write(comparison, files, output, top=top, force=force)
     met = [verdict for verdict in comparison.verdicts if verdict.is_met]
     return 1 if met else 3 if failures else 0
 
@@ -84,7 +88,6 @@ def _analyzed(path: Path) -> TraceReport:
     from msgspec.structs import replace  # noqa: PLC0415  # as above
 
     from sdtrace.analysis import Options, analyze  # noqa: PLC0415  # as above
-    from sdtrace.report.names import visible  # noqa: PLC0415  # as above
 
     report = analyze(path, Options.of(phase="steady"))
     return replace(report, name=visible(report.name), path=visible(report.path))
@@ -102,7 +105,6 @@ def _write(comparison: Regression, formats: list[str], output: Path, *, top: int
     import msgspec  # noqa: PLC0415  # as above
 
     from sdtrace.cli.compare_text import render_markdown  # noqa: PLC0415  # as above
-    from sdtrace.report.files import write_all  # noqa: PLC0415  # as above
 
     contents: dict[Path, bytes] = {}
     if "md" in formats:
@@ -111,4 +113,4 @@ def _write(comparison: Regression, formats: list[str], output: Path, *, top: int
         contents[output / "compare.json"] = msgspec.json.format(msgspec.json.encode(comparison), indent=1)
     if contents:
         written = write_all(contents, force=force)
-        click.echo(f"Wrote {', '.join(str(path) for path in written)}", err=True)
+        click.echo(f"Wrote {', '.join(visible(str(path)) for path in written)}", err=True)

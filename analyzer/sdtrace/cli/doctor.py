@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from sdtrace.safe_text import one_line
+
 _MARKS: Final = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "bold red")}
 
 
@@ -32,5 +34,5 @@ def command() -> int:
 def _print(status: str, name: str, found: str, fix: str) -> None:
     mark, style = _MARKS[status]
     shown = click.style(mark, fg=style.removeprefix("bold "), bold=style.startswith("bold"))
-    line = f"{shown}  {name:12}  {' '.join(found.split())}{f'; fix: {fix}' if fix else ''}"
+    line = f"{shown}  {name:12}  {one_line(found)}{f'; fix: {fix}' if fix else ''}"
     click.echo(line, color=False if os.environ.get("NO_COLOR") else None)
