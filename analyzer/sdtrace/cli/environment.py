@@ -6,12 +6,14 @@ import os
 import re
 import signal
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from types import FrameType
 from typing import Final
 
-_WIDTH: Final = re.compile(r"[2-9]\d|[1-9]\d{2,3}", re.ASCII)
+_SIZE: Final = re.compile(r"[2-9]\d|[1-9]\d{2,3}", re.ASCII)
 """20 to 9999: what a table can be laid out in."""
+_NARROWEST: Final = 20
 _STREAMS: Final = (("stdin", "r", os.O_WRONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
 """The standard streams in the order of their numbers, and how the null device stands in for a closed one.
 
@@ -35,12 +37,27 @@ def prepare() -> None:
         if isinstance(stream, TextIOWrapper):
             # Names from traces may hold what a narrow encoding cannot write.
             stream.reconfigure(errors="backslashreplace")
-    for size in ("COLUMNS", "LINES"):
-        if not _WIDTH.fullmatch(os.environ.get(size, "80")):
-            del os.environ[size]
+    _settle_width()
     for number in _ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _terminate)
+
+
+def _settle_width() -> None:
+    """Ignore sizes in the environment that no table fits; a narrower terminal wraps its lines itself."""
+    for size in ("COLUMNS", "LINES"):
+        if not _SIZE.fullmatch(os.environ.get(size, "80")):
+            del os.environ[size]
+    if "COLUMNS" not in os.environ and 0 < _terminal_width() < _NARROWEST:
+        os.environ["COLUMNS"] = str(_NARROWEST)
+
+
+def _terminal_width() -> int:
+    """Columns of the terminal; 0 where there is none."""
+    for number in range(len(_STREAMS)):
+        with suppress(OSError):
+            return os.get_terminal_size(number).columns
+    return 0
 
 
 def _occupy(number: int, flags: int) -> None:

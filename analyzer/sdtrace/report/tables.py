@@ -56,8 +56,8 @@ def inert(frame: pl.DataFrame) -> pl.DataFrame:
 
     What begins like a formula is led by an apostrophe; controls are spelled out, but for the ends of lines.
     """
-    columns = [name for name, dtype in frame.schema.items() if dtype == pl.String]
-    return frame.with_columns(_inert(frame[name]) for name in columns)
+    columns = [name for name, dtype in frame.schema.items() if dtype in (pl.String, pl.Categorical, pl.Enum)]
+    return frame.with_columns(_inert(frame[name].cast(pl.String)) for name in columns)
 
 
 def _inert(column: pl.Series) -> pl.Series:
