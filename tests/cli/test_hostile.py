@@ -315,9 +315,8 @@ def test_cells_of_csv_are_inert(name: str, tmp_path: Path) -> None:
         f'{{"peak_memory_bytes": {"9" * 400}, "unprofiled_wall_s": [{"9" * 400}], "steps": {"9" * 400}}}',
         f'{{"peak_memory_bytes": -{"9" * 30}, "variant": {2**64}}}',
         f'{{"variant": {"[" * 400}{"]" * 400}}}',
-        f'{{"variant": {{"a": {"[" * 5000}{"]" * 5000}}}}}',
     ],
-    ids=["surrogates in a text", "surrogates", "400 digits", "30 digits", "deep", "deeper"],
+    ids=["surrogates in a text", "surrogates", "400 digits", "30 digits", "deep"],
 )
 def test_facts_that_cannot_be_encoded(facts: str, tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(f'{{"sdtrace": {facts}, "traceEvents": [{json.dumps(INSTANT)}]}}')
