@@ -6,19 +6,24 @@ import csv
 import io
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
+from sdtrace.cli import commands, sql
 from sdtrace.cli.environment import Terminated
 from sdtrace.cli.failures import report
 from sdtrace.cli.inputs import read_each
+from sdtrace.errors import UsageError
 from tests.cli.command import COLD, EAGER, ENTRY_POINT, GRAPHS, MINIMAL, READING, complaint, run
 
 ESCAPE = "\x1b[31m"
@@ -124,19 +129,28 @@ def test_ctrl_c_while_modules_are_imported_is_quiet(module: str, tmp_path: Path)
     then_the_real_one = f"import sys\nsys.path.remove({str(tmp_path / 'modules')!r})\n"
     then_the_real_one += f"del sys.modules[{module!r}]\nimport {module}\n"
     path = _beside(tmp_path / "modules", module, interrupt + then_the_real_one)
-    query = ["query", EAGER, "SELECT 1 FROM events"]
+    query = ["query", str(EAGER), "SELECT 1 FROM events"]
     done = run(*query, cwd=tmp_path, environment={"PYTHONPATH": path})
     assert (done.returncode, done.stderr) == (130, "sdtrace: interrupted\n")
 
 
 def test_a_fault_of_ours_is_one_line_that_says_how_to_report_it(tmp_path: Path) -> None:
     path = _beside(tmp_path / "modules", "polars", f"raise ValueError('bad {ESCAPE}\\nday')\n")
-    query = ["query", EAGER, "SELECT 1 FROM events"]
+    query = ["query", str(EAGER), "SELECT 1 FROM events"]
     line = complaint(run(*query, cwd=tmp_path, environment={"PYTHONPATH": path}), 70)
     assert r"this is a fault of sdtrace: ValueError: bad \x1b[31m day; run it again with --debug" in line
     debugged = run(*query, "--debug", cwd=tmp_path, environment={"PYTHONPATH": path})
     assert debugged.returncode == 70
     assert debugged.stderr.startswith("Traceback (most recent call last)")
+
+
+def test_a_command_that_cannot_be_imported_costs_only_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = EntryPoint("broken", "no_such_module:command", commands.GROUP)
+    monkeypatch.setattr(commands, "_entry_points", lambda: {"broken": broken})
+    assert commands.run(["--help"]) == 0
+    assert "broken    cannot be loaded: No module named 'no_such_module'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -231,15 +245,9 @@ def test_sql_reads_the_trace_alone(sql: str, tmp_path: Path) -> None:
 def test_a_file_in_the_plan_is_refused_by_whatever_name_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import re  # noqa: PLC0415  # beside what it replaces
-
-    import polars as pl  # noqa: PLC0415  # as above
-
-    from sdtrace.cli import sql  # noqa: PLC0415  # as above
-
     monkeypatch.setattr(sql, "_READERS", re.compile("(?!)"))
     (tmp_path / "other.csv").write_text("secret\nword\n")
-    with pytest.raises(sql.UsageError, match="the trace alone"):
+    with pytest.raises(UsageError, match="the trace alone"):
         sql.run_sql(pl.DataFrame({"a": [1]}), f"SELECT * FROM read_csv('{tmp_path}/other.csv')")
     assert sql.run_sql(pl.DataFrame({"a": [1]}), "SELECT a AS read_bytes FROM events").height == 1
 

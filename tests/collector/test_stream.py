@@ -86,6 +86,45 @@ def test_what_fails_after_writing_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_file_of_the_user_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """Whatever it is called, and even if it is a link."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "a.json.tmp").symlink_to(victim)
+    with pending(tmp_path / "a.json") as write:
+        write(iter([b"whole"]))
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "a.json.tmp").is_symlink()
+    assert (tmp_path / "a.json").read_text() == "whole"
+
+
+def test_of_two_collectors_of_one_file_the_second_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+
+    def two_collectors() -> None:
+        with pending(path) as slow:
+            slow(iter([b"sl"]))
+            with pending(path) as quick:
+                quick(iter([b"quick"]))
+            assert path.read_text() == "quick"
+            slow(iter([b"ow"]))
+
+    with pytest.raises(VariantFailed, match=r"a\.json exists already; .*; nothing of this run was kept"):
+        two_collectors()
+    assert path.read_text() == "quick"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_with_force_the_last_of_two_collectors_wins_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with pending(path, force=True) as slow:
+        slow(iter([b"sl"]))
+        with pending(path, force=True) as quick:
+            quick(iter([b"quick"]))
+        slow(iter([b"ow"]))
+    assert path.read_text() == "slow"
+
+
 def test_a_folder_holds_one_file_for_each_variant(tmp_path: Path) -> None:
     targets = targets_for(["bf16", "fp16"], tmp_path, gzip=True)
     assert targets["fp16"].trace == tmp_path / "fp16.json.gz"
