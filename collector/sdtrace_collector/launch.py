@@ -90,7 +90,7 @@ def _worker(spec: Spec, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Killed first: left alone, the worker takes the end of its stdin for ours and clears up."""
+    """Kills the worker before its stdin is closed: else it would remove the scratch folder, too early."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

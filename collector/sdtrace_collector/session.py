@@ -1,4 +1,4 @@
-"""One call of `sdtrace collect`: its variants one after the other, then what came of them."""
+"""One call of `sdtrace collect`: runs its variants one after the other and prints a summary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 
 
 def spec_of(variant: Variant, options: dict[str, Any]) -> Spec:
-    """A variant's orders from the command line's options, which bear the names of `Spec`'s fields.
+    """The `Spec` of a variant, from the command line's options, which are named like its fields.
 
     Raises:
         UsageError: a size that no model can make, a model that does not exist.
@@ -69,7 +69,7 @@ def _model(name: str) -> str:
 def run_all(specs: list[Spec], targets: dict[str, Target], *, force: bool) -> int:
     """Runs every variant in a process of its own and prints a line for each; the exit code.
 
-    A variant that fails costs itself alone; one that shows that none can run ends the call.
+    After a variant that fails the others still run, unless it shows that none can run here.
     """
     collected: dict[Path, RunFacts] = {}
     code = 0

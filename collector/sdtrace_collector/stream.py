@@ -1,4 +1,4 @@
-"""Takes a trace out of the worker while torch writes it, adds the run facts, compresses, names it last.
+"""Reads a trace from the worker while torch writes it, adds the run facts and writes it to its file.
 
 Kineto drops metadata added after the profiler stopped, and turns a backslash in its values into a slash. The
 run facts, some known only later, therefore become the first key of the trace's top level here.

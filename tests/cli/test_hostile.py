@@ -238,7 +238,7 @@ def test_what_was_to_be_ignored_stays_ignored(tmp_path: Path) -> None:
 def test_sql_reads_the_trace_alone(sql: str, tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("secret\nword\n")
     line = complaint(run("query", EAGER, sql, cwd=tmp_path), 2)
-    assert "a query reads the trace alone" in line
+    assert "a query reads only the trace" in line
     assert "word" not in line
 
 
@@ -247,7 +247,7 @@ def test_a_file_in_the_plan_is_refused_by_whatever_name_it_is_read(
 ) -> None:
     monkeypatch.setattr(sql, "_READERS", re.compile("(?!)"))
     (tmp_path / "other.csv").write_text("secret\nword\n")
-    with pytest.raises(UsageError, match="the trace alone"):
+    with pytest.raises(UsageError, match="only the trace"):
         sql.run_sql(pl.DataFrame({"a": [1]}), f"SELECT * FROM read_csv('{tmp_path}/other.csv')")
     assert sql.run_sql(pl.DataFrame({"a": [1]}), "SELECT a AS read_bytes FROM events").height == 1
 

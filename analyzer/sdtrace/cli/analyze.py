@@ -26,7 +26,7 @@ _TOP_FILE, _TOP_TERMINAL = 25, 8
     "formats",
     default="html,md,json",
     show_default=True,
-    help=f"Any of {', '.join(_FORMATS)}; terminal alone writes no files.",
+    help=f"Any of {', '.join(_FORMATS)}; terminal writes no files.",
 )
 @click.option("--phase", help="Limit ops, kernels and categories to one phase, such as steady.")
 @click.option(

@@ -23,7 +23,7 @@ class _Command(NamedTuple):
 _COMMANDS: Final = {
     "analyze": _Command("sdtrace.cli.analyze", "Say where the time of each trace went; write reports."),
     "compare": _Command("sdtrace.cli.compare", "Compare traces with a baseline; fail on a regression."),
-    "table": _Command("sdtrace.cli.table", "Print torch's own op table, from the file alone."),
+    "table": _Command("sdtrace.cli.table", "Print torch's own op table, rebuilt from the file."),
     "query": _Command("sdtrace.cli.query", "Ask a trace in SQL."),
     "perfetto": _Command("sdtrace.cli.perfetto", "Write a trace with phases, for Perfetto."),
     "open": _Command("sdtrace.cli.open", "Open a trace in Perfetto."),
@@ -80,7 +80,7 @@ def _summary(found: EntryPoint) -> str:
 def sdtrace(debug: bool) -> None:
     """Say where every microsecond of a PyTorch profiler trace went.
 
-    Compile and autotune are told apart from steady state.
+    Compile and autotune time are kept apart from steady state.
 
     \b
     sdtrace collect --variant bf16_sdpa

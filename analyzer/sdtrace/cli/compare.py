@@ -35,7 +35,7 @@ _TOP = 8
     "formats",
     default="terminal",
     show_default=True,
-    help=f"Any of {', '.join(_FORMATS)}; terminal alone writes no files.",
+    help=f"Any of {', '.join(_FORMATS)}; terminal writes no files.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report"), show_default=True)
 @click.option("--top", type=click.IntRange(min=1), default=_TOP, show_default=True, help="Rows of movers.")
@@ -55,12 +55,12 @@ def command(
     A condition is METRIC OP VALUE. OP is one of > < >= <=. VALUE is absolute, or
     a change from BASE with a sign: +5% or -3%. METRIC is one of
       steady_ms        wall of a steady iteration, without the profiler where
-                       all traces tell it, else with it
+                       all traces have it, else with it
       gpu_ms           device time of a steady iteration
       launches         launches in a steady iteration
       overhead_ms      paid once in the trace; in parts: compile_ms,
                        autotune_ms, capture_ms, warmup_ms
-      peak_memory_mib  most device memory in use, where the trace tells it
+      peak_memory_mib  most device memory in use, where the trace has it
     """
     from sdtrace.analysis.conditions import parse_condition  # noqa: PLC0415  # keeps --help fast
     from sdtrace.analysis.regression import compare_traces  # noqa: PLC0415  # as above

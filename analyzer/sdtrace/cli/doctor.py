@@ -16,7 +16,7 @@ _MARKS: Final = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("
 def command() -> int:
     """Check Python and its packages, torch, the GPU, CUPTI, compilers and disk; one line each.
 
-    A line that is not ok ends with what to do. `warn` concerns collecting only; exits with 1 when
+    A line that is not ok ends with what to do. `warn` concerns only collecting. Exits with 1 when
     analyzing does not work.
     """
     from sdtrace.cli.doctor_checks import analysis_checks, collect_checks  # noqa: PLC0415  # keeps --help fast

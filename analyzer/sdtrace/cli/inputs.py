@@ -36,12 +36,12 @@ def one_file(text: str) -> Path:
 
 
 def stem(path: Path) -> str:
-    """The name of a trace's file without what tells its format, to name other files after."""
+    """The name of a trace's file without its suffixes, to name other files after it."""
     return path.name.partition(".json")[0] or path.name
 
 
 def chosen_formats(typed: str, valid: Sequence[str]) -> list[str]:
-    """The formats that `--format` names. Raises click.BadParameter for one that is none of `valid`."""
+    """The formats that `--format` names. Raises click.BadParameter for one that is not in `valid`."""
     names = [name.strip() for name in typed.split(",") if name.strip()]
     unknown = [name for name in names if name not in valid]
     if unknown or not names:
@@ -65,12 +65,12 @@ def read_each(
     results: list[Result] = []
     failures = 0
     found = [item for item in resolve(texts) if item != skip]
-    with _progress(len(found)) as tell:
+    with _progress(len(found)) as show:
         for item in found:
             try:
                 if isinstance(item, UnreadableTrace):
                     raise item
-                tell(item)
+                show(item)
                 results.append(work(item))
             except UnreadableTrace as error:
                 failures += 1

@@ -62,7 +62,7 @@ def command(trace: str, no_browser: bool) -> None:
 
 
 def _check_is_trace(path: Path) -> None:
-    """Raise UnreadableTrace when the file is none, before a browser is started for it."""
+    """Raise UnreadableTrace when the file is not a trace, before a browser is started for it."""
     from sdtrace.reader.envelope import read_beginning  # noqa: PLC0415  # keeps --help fast
     from sdtrace.reader.streams import open_blocks  # noqa: PLC0415  # as above
 

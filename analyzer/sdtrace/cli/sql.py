@@ -10,8 +10,8 @@ import polars as pl
 from sdtrace.errors import UsageError
 
 _READERS: Final = re.compile(r"(?<!\w)read_(?:csv|parquet|ipc|json|ndjson)(?!\w)", re.IGNORECASE)
-"""Polars' table functions. They are refused wherever they stand, in a text or a comment too: what is
-one is for polars' parser to say."""
+"""Polars' table functions. They are refused anywhere, in texts and comments too: only polars' parser
+knows for sure what is a text or a comment."""
 _SCAN: Final = re.compile(r"^\s*(?!DF\b)\w+ SCAN\b", re.MULTILINE)
 """A file in a plan of polars, should a later version have more of these functions."""
 
@@ -37,4 +37,4 @@ def run_sql(events: pl.DataFrame, sql: str) -> pl.DataFrame:
 
 
 def _other_table() -> UsageError:
-    return UsageError("a query reads the trace alone, no other files; write SELECT ... FROM events")
+    return UsageError("a query reads only the trace, no other files; write SELECT ... FROM events")
