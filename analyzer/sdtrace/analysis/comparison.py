@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from sdtrace import __version__, model
 from sdtrace.errors import UsageError
-from sdtrace.findings.text import seconds
+from sdtrace.findings.text import time
 
 _WORKLOAD = ("model", "steps", "batch", "height", "width")
 """Facts of a run that must agree for its speed to be compared."""
@@ -86,10 +86,10 @@ def _workload(trace: model.TraceReport) -> tuple[str, ...]:
 def differences(trace: model.TraceReport, other: model.TraceReport) -> list[str]:
     """How the workload of a trace differs from another's: `steps 1, not 2`; [] where they can be compared."""
     pairs = zip(("device", *_WORKLOAD), _workload(trace), _workload(other), strict=True)
-    return [f"{fact} {_told(mine)}, not {_told(theirs)}" for fact, mine, theirs in pairs if mine != theirs]
+    return [f"{fact} {_known(mine)}, not {_known(theirs)}" for fact, mine, theirs in pairs if mine != theirs]
 
 
-def _told(fact: str) -> str:
+def _known(fact: str) -> str:
     return "unknown" if fact in ("", "None") else fact
 
 
@@ -105,14 +105,14 @@ def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: 
     saving = base.steady_us - cost.steady_us
     extra = max(0.0, cost.overhead_us - base.overhead_us)
     iterations = floor(extra / saving) + 1 if saving > 0 else None
-    times = f"({seconds(base.steady_us * 1e3)} - {seconds(cost.steady_us * 1e3)})"
+    times = f"({time(base.steady_us * 1e3)} - {time(cost.steady_us * 1e3)})"
     how = "without the profiler" if unprofiled else "under the profiler"
     if iterations is None:
-        mine, other = seconds(cost.steady_us * 1e3), seconds(base.steady_us * 1e3)
+        mine, other = time(cost.steady_us * 1e3), time(base.steady_us * 1e3)
         arithmetic = f"Not faster than `{base_name}`: {mine} against {other} {how}"
     else:
         arithmetic = (
-            f"{seconds(extra * 1e3)} more paid once / {times} saved each time = {extra / saving:.1f}: "
+            f"{time(extra * 1e3)} more one-time cost / {times} saved each time = {extra / saving:.1f}: "
             f"ahead of `{base_name}` from iteration {iterations} on ({how})"
         )
     return model.Amortization(

@@ -16,7 +16,7 @@ from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import block_rows, component_rows
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
-from sdtrace.findings.text import seconds
+from sdtrace.findings.text import time
 from sdtrace.intervals import total, union
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import STEADY, WARMUP
@@ -164,7 +164,7 @@ def _iteration_note(study: Study, index: int) -> str:
     facts = study.iterations[index]
     start = np.array([facts.start_ns])
     held = study.phases.timeline.totals(start, start + facts.wall_ns)
-    parts = [f"{seconds(ns)} {phase}" for phase, ns in held.items() if ns > _SOME_NS and phase != STEADY]
+    parts = [f"{time(ns)} {phase}" for phase, ns in held.items() if ns > _SOME_NS and phase != STEADY]
     if parts:
         return ", ".join(parts)
     usual = study.steady_wall_ns
@@ -173,10 +173,10 @@ def _iteration_note(study: Study, index: int) -> str:
     device = float(np.median([item.gpu_ns for item in study.steady]))
     launches = float(np.median([item.launches for item in study.steady]))
     if facts.gpu_ns > _OUTLIER * device:
-        return f"{seconds(facts.gpu_ns - device)} more device work than usual"
+        return f"{time(facts.gpu_ns - device)} more GPU work than usual"
     if facts.launches > _OUTLIER * launches:
         return f"{facts.launches - launches:.0f} more launches than usual"
-    return "the host was slower; device work is as usual"
+    return "the CPU was slower; GPU work is as usual"
 
 
 def _kernels(study: Study, phase: str | None) -> list[model.Kernel]:
@@ -223,14 +223,14 @@ def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:
     templates_us = sum(row.total_us for row in fused if row.fused_kind == "template")
     if templates_us:
         notes.append(
-            f"fused_triton holds {seconds(templates_us * 1000)} of Triton templates, "
+            f"fused_triton holds {time(templates_us * 1000)} of Triton templates, "
             "which are matmuls and convolutions (certain)."
         )
     if study.phases.autotune_by_pattern:
         notes.append(
-            "Autotune: told from the alternation of fills and one kernel, "
-            "as the trace has no spans of it (likely)."
+            "Autotune was found by the alternation of fills and one kernel: the trace has no spans of it "
+            "(likely)."
         )
     if not study.steady:
-        notes.append("No iteration is free of overhead, so no steady time can be given (certain).")
+        notes.append("Every iteration has overhead, so no steady time is known (certain).")
     return notes

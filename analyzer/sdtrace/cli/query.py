@@ -37,7 +37,7 @@ def command(trace: str, sql: str, as_csv: bool, rows: int) -> None:
 
     result = run_sql(events_frame(one_file(trace)), sql)
     if as_csv:
-        from sdtrace.report.tables import inert  # noqa: PLC0415  # as above
+        from sdtrace.report.data_files import inert  # noqa: PLC0415  # as above
 
         sys.stdout.write(inert(result).write_csv())
         return

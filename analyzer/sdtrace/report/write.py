@@ -11,6 +11,7 @@ from sdtrace.model import Report
 from sdtrace.report.html import render_html
 from sdtrace.report.markdown import render_markdown
 from sdtrace.report.to_json import render_json
+from sdtrace.tables.catalog import TABLES
 
 FORMATS: dict[str, Callable[[Report, int], dict[str, bytes]]] = {
     "html": lambda report, top: {"report.html": render_html(report, top).encode()},
@@ -55,12 +56,10 @@ def _check(formats: Sequence[str]) -> None:
 
 
 def _table_files(name: str) -> list[str]:
-    from sdtrace.report.tables import TABLES  # noqa: PLC0415  # polars, 0.1 s to import
-
-    return [f"{table}.{name}" for table in TABLES]
+    return [f"{table.id}.{name}" for table in TABLES]
 
 
 def _tables(report: Report, name: str) -> dict[str, bytes]:
-    from sdtrace.report.tables import csv_files, parquet_files  # noqa: PLC0415  # as above
+    from sdtrace.report.data_files import csv_files, parquet_files  # noqa: PLC0415  # polars, 0.1 s to import
 
     return csv_files(report) if name == "csv" else parquet_files(report)
