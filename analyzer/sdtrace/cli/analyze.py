@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sdtrace.atomic_files import check_targets
+from sdtrace.cli.environment import reader_may_leave
 from sdtrace.cli.inputs import TRACES, chosen_formats, read_each
 from sdtrace.safe_text import visible
 
@@ -68,7 +69,8 @@ def command(
             # Before anything is printed: whoever reads the output may stop reading.
             written = write_reports(report, output, files, top=top or _TOP_FILE, force=force)
             click.echo(f"Wrote {', '.join(visible(str(path)) for path in written)}", err=True)
-        _show(report, top or _TOP_TERMINAL)
+        with reader_may_leave():
+            _show(report, top or _TOP_TERMINAL)
     return 3 if failures else 0
 
 

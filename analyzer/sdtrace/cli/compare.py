@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sdtrace.atomic_files import check_targets, write_all
+from sdtrace.cli.environment import reader_may_leave
 from sdtrace.cli.inputs import chosen_formats, one_file, read_each
 from sdtrace.errors import UsageError
 from sdtrace.safe_text import visible
@@ -77,8 +78,9 @@ def command(
     if not reports:
         return 3
     comparison = compare_traces(before, reports, asked)
-    _show(comparison, top)
     _write(comparison, files, output, top=top, force=force)
+    with reader_may_leave():
+        _show(comparison, top)
     met = [verdict for verdict in comparison.verdicts if verdict.is_met]
     return 1 if met else 3 if failures else 0
 

@@ -6,10 +6,11 @@ import os
 import re
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from types import FrameType
-from typing import Final
+from typing import Final, TextIO
 
 _SIZE: Final = re.compile(r"[2-9]\d|[1-9]\d{2,3}", re.ASCII)
 """20 to 9999: what a table can be laid out in."""
@@ -41,6 +42,26 @@ def prepare() -> None:
     for number in _ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _terminate)
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Print inside. Whoever reads the output may stop early: no failure, and no change of the exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence(sys.stdout)
+    except SystemExit as ended:  # rich's answer to a closed pipe
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        silence(sys.stdout)
+
+
+def silence(stream: TextIO) -> None:
+    """Drop what a stream still holds, and what comes: else the interpreter tries again at its end."""
+    with suppress(OSError):
+        _occupy(stream.fileno(), os.O_WRONLY)
 
 
 def _settle_width() -> None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from traceback import print_exception
@@ -14,7 +13,7 @@ from typing import Final, NamedTuple, TextIO
 
 import click
 
-from sdtrace.cli.environment import Terminated
+from sdtrace.cli.environment import Terminated, silence
 from sdtrace.errors import FAULT, SdtraceError
 from sdtrace.safe_text import one_line
 
@@ -92,11 +91,7 @@ def _where(error: BaseException) -> str:
 
 
 def _flush(stream: TextIO) -> None:
-    """Write what is buffered; drop what cannot be written, else the interpreter complains at its end."""
     try:
         stream.flush()
     except (OSError, ValueError):
-        with suppress(OSError):
-            device = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(device, stream.fileno())
-            os.close(device)
+        silence(stream)
