@@ -58,14 +58,17 @@ def test_reports_are_written_whole_where_stdout_is_closed(tmp_path: Path) -> Non
     assert json.loads((tmp_path / "report" / "report.json").read_text())["traces"]
 
 
-@pytest.mark.parametrize(("words", "code"), [(f"analyze {EAGER}", 0), ("table missing.json", 3), ("x", 2)])
-@pytest.mark.parametrize("ending", ["2>&-", "2>/dev/full"])
-def test_a_stderr_that_takes_nothing_changes_no_exit_code(
-    words: str, code: int, ending: str, tmp_path: Path
-) -> None:
-    if code == 0 and ending != "2>&-":
-        pytest.skip("what cannot be said on a full disk is an output that cannot be written")
-    done = _shell(f"sdtrace {words} {ending}", tmp_path)
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (f"analyze {EAGER} 2>&-", 0),
+        ("table missing.json 2>&-", 3),
+        ("table missing.json 2>/dev/full", 3),
+        ("x 2>/dev/full", 2),
+    ],
+)
+def test_a_stderr_that_takes_nothing_changes_no_exit_code(words: str, code: int, tmp_path: Path) -> None:
+    done = _shell(f"sdtrace {words}", tmp_path)
     assert done.returncode == code
     assert "Traceback" not in done.stdout
 
