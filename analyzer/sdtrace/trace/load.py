@@ -12,6 +12,7 @@ import numpy as np
 from sdtrace.reader import STDIN, RawTrace, read_raw
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.reader.columns import MemoryEvent, Metadata
+from sdtrace.trace.encodable import encodable
 from sdtrace.trace.model import Int32s, Memory, Thread, Trace
 from sdtrace.trace.quarantine import MAX_NS, find_impossible
 
@@ -54,7 +55,7 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
         args=columns.args,
         memory=_memory(raw.memory, origin),
         origin_ns=origin,
-        top_level=_top_level(raw.top_level),
+        top_level=encodable(_top_level(raw.top_level)),
         counts=dict(raw.counts),
         skipped=raw.skipped,
         salvaged=raw.salvaged,
