@@ -120,6 +120,8 @@ class Op(Struct, kw_only=True, frozen=True):
     self_cpu_memory_bytes: int = 0
     device_memory_bytes: int = 0
     self_device_memory_bytes: int = 0
+    is_wait: bool = False
+    """A `cuda_sync` row, which only `--op-times torch` lists: the device waits, and has no share."""
 
 
 class Kernel(Struct, kw_only=True, frozen=True):

@@ -11,7 +11,7 @@ import pytest
 
 from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.linked_trace import attribute
-from sdtrace.attribution.op_table import OpRow, OpTimes, op_table
+from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
 from sdtrace.trace import load_trace
 from tests.attribution.recipes import RECIPES, run
 from tests.shared import shared_trace
@@ -22,7 +22,8 @@ MEMORY = ("cpu_memory_usage", "self_cpu_memory_usage", "device_memory_usage", "s
 
 
 def table(path: Path) -> list[OpRow]:
-    return op_table(attribute(load_trace(path, FLOP_OPS)), OpTimes.TORCH)
+    linked = for_table(attribute(load_trace(path, FLOP_OPS)), OpTimes.TORCH)
+    return op_table(linked, OpTimes.TORCH)
 
 
 def key(row: OpRow) -> tuple[str, bool, bool]:

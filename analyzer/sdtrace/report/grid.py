@@ -120,7 +120,7 @@ def _kernel_row(kernel: Kernel) -> Row:
 def _op_row(op: Op, cpu_us: float, device_us: float) -> Row:
     cpu_avg = op.cpu_total_us / op.calls if op.calls else 0.0
     device_avg = op.device_total_us / op.calls if op.calls else 0.0
-    share = None if is_range(op) else op.self_device_us
+    share = None if is_range(op) or op.is_wait else op.self_device_us
     cpu: list[float | None] = [op.self_cpu_us, op.self_cpu_us, op.cpu_total_us, op.cpu_total_us, cpu_avg]
     device = [share, share, op.device_total_us, device_avg]
     return Row(

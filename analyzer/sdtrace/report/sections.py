@@ -206,7 +206,7 @@ def ops(trace: TraceReport, top: int) -> Section:
 
 
 def _device_cells(op: Op, device_us: float) -> list[str]:
-    share = "range" if is_range(op) else units.percent(op.self_device_us, device_us)
+    share = "range" if is_range(op) else "wait" if op.is_wait else units.percent(op.self_device_us, device_us)
     return [units.duration(op.self_device_us), share]
 
 

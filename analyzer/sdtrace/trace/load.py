@@ -13,6 +13,7 @@ from sdtrace.reader import STDIN, RawTrace, read_raw
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.reader.columns import MemoryEvent, Metadata
 from sdtrace.trace.model import Int32s, Memory, Thread, Trace
+from sdtrace.trace.processes import Events, Process, find_processes
 from sdtrace.trace.quarantine import MAX_NS, find_impossible
 
 Key = TypeVar("Key", bound=Hashable)
@@ -37,12 +38,15 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
     categories, category = _numbered(head.category for head in heads)
     places, thread = _numbered((head.pid, head.tid) for head in heads)
     origin = _origin(raw, category[columns.head], categories)
+    processes, process = _processes(raw, places)
     trace = Trace(
         path=path,
         label=_label(path),
         names=names,
         categories=categories,
         threads=_threads(places, raw.metadata),
+        processes=processes,
+        process=process,
         args_texts=raw.args,
         name=name[columns.head],
         category=category[columns.head],
@@ -100,6 +104,13 @@ def _label(path: Path) -> str:
 def _threads(places: list[tuple[int | str, int | str]], metadata: list[Metadata]) -> list[Thread]:
     names = {(str(m.pid), str(m.tid)): m.value.strip() for m in metadata if m.kind == "thread_name"}
     return [Thread(pid, tid, names.get((str(pid), str(tid)), "")) for pid, tid in places]
+
+
+def _processes(raw: RawTrace, places: list[tuple[int | str, int | str]]) -> tuple[list[Process], Int32s]:
+    columns = raw.columns
+    events = Events(columns.head, columns.start_ns, columns.external_id, columns.correlation)
+    processes, number = find_processes(raw.heads, raw.metadata, events)
+    return processes, np.array([number[pid] for pid, _ in places], np.int32)
 
 
 def _memory(events: list[MemoryEvent], origin: int) -> Memory:

@@ -1,0 +1,149 @@
+"""Which process each thread and each stream of a trace belongs to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sdtrace.reader.categories import DEVICE, HOST, LAUNCHES, WORK
+from sdtrace.reader.columns import Head, Metadata
+from sdtrace.trace.ids import Ids, find_ids
+from sdtrace.trace.labels import Pid, match_labels, match_offsets
+
+Int64s = NDArray[np.int64]
+Int32s = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+_SURE: Final = 0.9
+"""Share of a device's work that must follow a launch of the process that it is given to."""
+_APART: Final = 0.02
+"""Shares closer than this do not decide."""
+_MOST_PAIRS: Final = 4096
+"""Devices times processes that are compared at most."""
+
+
+class Process(NamedTuple):
+    """A process of the host; `pid` as in the file."""
+
+    pid: int | str
+    name: str
+
+
+class Events(NamedTuple):
+    """What tells processes apart: arrays of one length; `head` is the place in the list of heads."""
+
+    head: Int32s
+    start_ns: Int64s
+    external_id: Int64s
+    correlation: Int64s
+
+
+def find_processes(
+    heads: Sequence[Head], metadata: Sequence[Metadata], events: Events
+) -> tuple[list[Process], dict[Pid, int]]:
+    """All processes, and the number of the one that each pid of the file belongs to; -1 is unknown.
+
+    Host events have the pid of their process, device events that of their device. A file of one process
+    leaves no question. Where ranks were merged, labels decide, then offsets and what the devices did
+    (see `sdtrace.trace.labels`); pids of devices that several processes share stay unknown.
+    """
+    kinds = _kinds_by_pid(heads)
+    hosts = [pid for pid, found in kinds.items() if found & (HOST - {"overhead"})]
+    names = _names_by_pid(metadata)
+    processes = [Process(pid, next(iter(names.get(pid, ())), "")) for pid in hosts]
+    if len(hosts) < 2 or _are_halves_of_one(hosts, kinds):
+        return processes[:1], dict.fromkeys(kinds, 0)
+    number = dict(zip(hosts, range(len(hosts)), strict=True))
+    others = [pid for pid in kinds if pid not in number]
+    number |= zip(others, match_labels(hosts, others, names), strict=True)
+    devices = [pid for pid in others if kinds[pid] & DEVICE]
+    if any(number[pid] < 0 for pid in devices) and len(devices) * len(hosts) <= _MOST_PAIRS:
+        number |= _match_by_work(hosts, [pid for pid in devices if number[pid] < 0], heads, events)
+    return processes, number
+
+
+def _kinds_by_pid(heads: Iterable[Head]) -> dict[Pid, set[str]]:
+    kinds: defaultdict[Pid, set[str]] = defaultdict(set)
+    for head in heads:
+        kinds[head.pid].add(head.category)
+    return kinds
+
+
+def _names_by_pid(metadata: Iterable[Metadata]) -> dict[Pid, list[str]]:
+    names: defaultdict[Pid, list[str]] = defaultdict(list)
+    for entry in metadata:
+        if entry.kind.startswith("process_"):
+            names[entry.pid].append(entry.value.strip())
+    return names
+
+
+def _are_halves_of_one(hosts: Sequence[Pid], kinds: Mapping[Pid, Collection[str]]) -> bool:
+    """Whether one of two pids has all ops and the other all launches: one process, seen from two namespaces."""
+    if len(hosts) != 2:
+        return False
+    ops = [bool({"cpu_op", "user_annotation"} & set(kinds[pid])) for pid in hosts]
+    launches = [bool(LAUNCHES & set(kinds[pid])) for pid in hosts]
+    return ops[0] != ops[1] and launches[0] != launches[1] and ops[0] != launches[0]
+
+
+def _match_by_work(
+    hosts: Sequence[Pid], devices: Sequence[Pid], heads: Sequence[Head], events: Events
+) -> dict[Pid, int]:
+    """The process whose launches precede the work of each device, ids and time taken together."""
+    of_host, of_device = {pid: i for i, pid in enumerate(hosts)}, {pid: i for i, pid in enumerate(devices)}
+    launch, launch_host = _rows(events, heads, LAUNCHES, of_host)
+    work, work_device = _rows(events, heads, WORK, of_device)
+    shares = np.zeros((len(devices), len(hosts)))
+    for host in range(len(hosts)):
+        mine = launch[launch_host == host]
+        follows = _follows(events, mine, work)
+        for device in range(len(devices)):
+            shares[device, host] = np.mean(follows[work_device == device]) if follows.size else 0.0
+    usual = match_offsets(hosts, devices)
+    alone = [_is_of_one(events.correlation[work[work_device == device]]) for device in range(len(devices))]
+    return {
+        pid: _decided(shares[device], usual[device]) if alone[device] else -1
+        for pid, device in of_device.items()
+    }
+
+
+def _rows(
+    events: Events, heads: Sequence[Head], categories: Collection[str], pids: Mapping[Pid, int]
+) -> tuple[Int64s, Int64s]:
+    """Events of `categories` that carry a correlation, and the number of each one's pid."""
+    numbers = np.array(
+        [pids.get(head.pid, -1) if head.category in categories else -1 for head in heads], np.int64
+    )[events.head]
+    rows = np.flatnonzero((numbers >= 0) & (events.correlation > 0))
+    return rows, numbers[rows]
+
+
+def _follows(events: Events, launch: Int64s, work: Int64s) -> Bools:
+    """Which pieces of work begin after a launch that has their correlation and their External id."""
+    one = np.zeros(len(events.head), np.int32)
+    ids = Ids(events.correlation, one, events.start_ns)
+    found = find_ids(ids.at(launch), ids.at(work))
+    match = launch[found] if launch.size else work
+    same = (events.external_id[match] == events.external_id[work]) | (events.external_id[match] <= 0)
+    follows: Bools = (found >= 0) & (events.start_ns[match] <= events.start_ns[work]) & same
+    return follows
+
+
+def _is_of_one(correlation: Int64s) -> bool:
+    """Whether ids of a device's work seldom occur exactly twice, as they do where two processes share it."""
+    _, times = np.unique(correlation, return_counts=True)
+    return not times.size or float(np.mean(times == 2)) < 1 - _SURE
+
+
+def _decided(shares: Floats, usual: int) -> int:
+    """The process with the highest share; among equal ones the `usual`, else -1."""
+    near = np.flatnonzero(shares > shares.max() - _APART)
+    if shares.max() < _SURE:
+        return -1
+    if near.size == 1:
+        return int(near[0])
+    return usual if usual in near else -1
