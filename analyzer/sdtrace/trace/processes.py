@@ -16,12 +16,12 @@ from sdtrace.trace.labels import Pid, match_labels, match_offsets
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
 _SURE: Final = 0.9
 """Share of a device's work that must follow a launch of the process that it is given to."""
 _APART: Final = 0.02
 """Shares closer than this do not decide."""
+_SOON: Final = 2
+"""A process whose launches lie so many times further back than another's is not the one."""
 _MOST_PAIRS: Final = 4096
 """Devices times processes that are compared at most."""
 
@@ -93,57 +93,65 @@ def _are_halves_of_one(hosts: Sequence[Pid], kinds: Mapping[Pid, Collection[str]
 def _match_by_work(
     hosts: Sequence[Pid], devices: Sequence[Pid], heads: Sequence[Head], events: Events
 ) -> dict[Pid, int]:
-    """The process whose launches precede the work of each device, ids and time taken together."""
-    of_host, of_device = {pid: i for i, pid in enumerate(hosts)}, {pid: i for i, pid in enumerate(devices)}
-    launch, launch_host = _rows(events, heads, LAUNCHES, of_host)
-    work, work_device = _rows(events, heads, WORK, of_device)
-    shares = np.zeros((len(devices), len(hosts)))
-    for host in range(len(hosts)):
-        mine = launch[launch_host == host]
-        follows = _follows(events, mine, work)
-        for device in range(len(devices)):
-            shares[device, host] = np.mean(follows[work_device == device]) if follows.size else 0.0
+    """The process whose launches precede the work of each device, ids and time taken together.
+
+    Where the work of several devices follows the launches of several processes equally well, each is taken
+    to have one device, and both to stand in one order.
+    """
+    launch, launch_host = _rows(events, heads, LAUNCHES, hosts)
+    work, work_device = _rows(events, heads, WORK, devices)
+    by_host = [_delays(events, launch[launch_host == host], work) for host in range(len(hosts))]
+    fitting = [
+        _fitting(events.correlation[work[mine]], [delays[mine] for delays in by_host])
+        for mine in (work_device == device for device in range(len(devices)))
+    ]
+    taken = {found[0] for found in fitting if len(found) == 1}
     usual = match_offsets(hosts, devices)
-    alone = [_is_of_one(events.correlation[work[work_device == device]]) for device in range(len(devices))]
     return {
-        pid: _decided(shares[device], usual[device]) if alone[device] else -1
-        for pid, device in of_device.items()
+        pid: _decided([host for host in found if host not in taken] if len(found) > 1 else found, expected)
+        for pid, found, expected in zip(devices, fitting, usual, strict=True)
     }
 
 
 def _rows(
-    events: Events, heads: Sequence[Head], categories: Collection[str], pids: Mapping[Pid, int]
+    events: Events, heads: Sequence[Head], categories: Collection[str], pids: Sequence[Pid]
 ) -> tuple[Int64s, Int64s]:
-    """Events of `categories` that carry a correlation, and the number of each one's pid."""
-    numbers = np.array(
-        [pids.get(head.pid, -1) if head.category in categories else -1 for head in heads], np.int64
-    )[events.head]
+    """Events of `categories` that carry a correlation, and where in `pids` each one's pid stands."""
+    place = {pid: number for number, pid in enumerate(pids)}
+    known = [place.get(head.pid, -1) if head.category in categories else -1 for head in heads]
+    numbers = np.array(known, np.int64)[events.head]
     rows = np.flatnonzero((numbers >= 0) & (events.correlation > 0))
     return rows, numbers[rows]
 
 
-def _follows(events: Events, launch: Int64s, work: Int64s) -> Bools:
-    """Which pieces of work begin after a launch that has their correlation and their External id."""
+def _delays(events: Events, launch: Int64s, work: Int64s) -> Int64s:
+    """How long after the launch with its ids each piece of work begins, in nanoseconds; -1 where none fits."""
     one = np.zeros(len(events.head), np.int32)
     ids = Ids(events.correlation, one, events.start_ns)
     found = find_ids(ids.at(launch), ids.at(work))
     match = launch[found] if launch.size else work
     same = (events.external_id[match] == events.external_id[work]) | (events.external_id[match] <= 0)
-    follows: Bools = (found >= 0) & (events.start_ns[match] <= events.start_ns[work]) & same
-    return follows
+    fits = (found >= 0) & same & (events.start_ns[match] <= events.start_ns[work])
+    return np.where(fits, events.start_ns[work] - events.start_ns[match], -1)
 
 
-def _is_of_one(correlation: Int64s) -> bool:
-    """Whether ids of a device's work seldom occur exactly twice, as they do where two processes share it."""
+def _fitting(correlation: Int64s, delays: Sequence[Int64s]) -> list[int]:
+    """The processes that may have launched the work of one device; `delays` holds one array for each.
+
+    None where ids often occur exactly twice, as they do where two processes share the device.
+    """
     _, times = np.unique(correlation, return_counts=True)
-    return not times.size or float(np.mean(times == 2)) < 1 - _SURE
+    if not times.size or float(np.mean(times == 2)) > 1 - _SURE:
+        return []
+    shares = np.array([np.mean(own >= 0) for own in delays])
+    near = np.flatnonzero(shares > max(_SURE, shares.max() - _APART)).tolist()
+    usual = {host: float(np.median(delays[host][delays[host] >= 0])) for host in near}
+    soon = [host for host in near if usual[host] < _SOON * min(usual.values())]
+    return soon or near
 
 
-def _decided(shares: Floats, usual: int) -> int:
-    """The process with the highest share; among equal ones the `usual`, else -1."""
-    near = np.flatnonzero(shares > shares.max() - _APART)
-    if shares.max() < _SURE:
-        return -1
-    if near.size == 1:
-        return int(near[0])
-    return usual if usual in near else -1
+def _decided(fitting: Sequence[int], usual: int) -> int:
+    """The one process that fits; of several the `usual`, else -1."""
+    if len(fitting) == 1:
+        return fitting[0]
+    return usual if usual in fitting else -1
