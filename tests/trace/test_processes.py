@@ -74,7 +74,7 @@ def self_device_us(linked: LinkedTrace) -> dict[str, float]:
 def test_each_rank_has_its_own_work_and_its_own_device() -> None:
     linked = attribute(load_trace(TWO_RANKS))
     assert self_device_us(linked) == TRUTH_US
-    assert [(device.process, device.index) for device in linked.work.devices] == [(0, 0), (1, 1)]
+    assert [(device.process, device.number) for device in linked.work.devices] == [(0, 0), (1, 1)]
     assert Counter(linked.work.device.tolist()) == {0: 20, 1: 20}
     assert len(set(linked.work.launch.tolist())) == 40
     assert [process.pid for process in linked.trace.processes] == ["[TP00] 500", "[TP01] 500"]

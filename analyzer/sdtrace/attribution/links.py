@@ -27,7 +27,7 @@ class Device(NamedTuple):
     process: int
 
     @property
-    def index(self) -> int | None:
+    def number(self) -> int | None:
         """The device's number within its process, None where its pid has none: 1 of `[TP01] 1`."""
         found = _LAST_NUMBER.search(str(self.pid))
         return int(found[1]) if found else None

@@ -119,6 +119,20 @@ def _search_backward(values: Int64s, rows: Int64s, wanted: Int64s) -> Int64s:
     return found
 
 
+def latest_end(group: Int32s | Int64s, end_ns: Int64s) -> Int64s:
+    """For each event the latest end of its group up to and with itself.
+
+    Events of one `group` (>= 0, ascending) stand together.
+    """
+    order = np.argsort(end_ns, kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    # Ranks instead of times, for sums of long times over many groups do not fit into 64 bits.
+    apart = np.cumsum(np.append(0, np.diff(group) != 0)[: len(order)]) * len(order)
+    reach: Int64s = end_ns[order[np.maximum.accumulate(rank + apart) - apart]]
+    return reach
+
+
 def depths(parent: Int64s) -> Int64s:
     """How many events enclose each one."""
     depth = (parent >= 0).astype(np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -174,7 +174,8 @@ def _grouped(
 
 def _host_row(trace: Trace, key: tuple[int, bool], sums: list[int]) -> OpRow:
     name, annotation = key
-    return OpRow(row_name(trace.names, name), "cpu", annotation, *sums)
+    values: dict[str, Any] = dict(zip(OpRow._fields[3:], sums, strict=False))
+    return OpRow(row_name(trace.names, name), "cpu", annotation, **values)
 
 
 def _device_rows(linked: LinkedTrace, mask: Bools | None, op_times: OpTimes) -> list[_Placed]:

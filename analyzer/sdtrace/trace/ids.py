@@ -26,8 +26,6 @@ class Ids(NamedTuple):
         return Ids(self.id[index], self.process[index], self.time_ns[index])
 
 
-
-
 def find_ids(held: Ids, wanted: Ids) -> Int64s:
     """For each of `wanted` the index in `held` of the same id in the same process, -1 where there is none.
 

@@ -82,7 +82,7 @@ def _names_by_pid(metadata: Iterable[Metadata]) -> dict[Pid, list[str]]:
 
 
 def _are_halves_of_one(hosts: Sequence[Pid], kinds: Mapping[Pid, Collection[str]]) -> bool:
-    """Whether one of two pids has all ops and the other all launches: one process, seen from two namespaces."""
+    """Whether one of two pids has all ops and the other all launches: one process, with two names."""
     if len(hosts) != 2:
         return False
     ops = [bool({"cpu_op", "user_annotation"} & set(kinds[pid])) for pid in hosts]
@@ -125,7 +125,7 @@ def _rows(
 
 
 def _delays(events: Events, launch: Int64s, work: Int64s) -> Int64s:
-    """How long after the launch with its ids each piece of work begins, in nanoseconds; -1 where none fits."""
+    """By how many nanoseconds each piece of work follows the launch with its ids; -1 where none fits."""
     one = np.zeros(len(events.head), np.int32)
     ids = Ids(events.correlation, one, events.start_ns)
     found = find_ids(ids.at(launch), ids.at(work))
