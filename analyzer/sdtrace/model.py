@@ -123,11 +123,13 @@ class Op(Struct, kw_only=True, frozen=True):
     self_cpu_memory_bytes: int = 0
     device_memory_bytes: int = 0
     self_device_memory_bytes: int = 0
+    is_wait: bool = False
+    """A `cuda_sync` row, which only `--op-times torch` lists: the device waits, and has no share."""
 
     @property
     def is_work(self) -> bool:
         """Whether the row is device work: device percentages divide by the sum of these."""
-        return self.device_type == "device" and not self.is_user_annotation
+        return self.device_type == "device" and not self.is_user_annotation and not self.is_wait
 
     @property
     def is_range(self) -> bool:
