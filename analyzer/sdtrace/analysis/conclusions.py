@@ -66,9 +66,9 @@ def _evidence(study: Study) -> Evidence:
         steady_idle={cause.cause: cause.ns for cause in idle},
         device_gaps=sum(cause.gaps for cause in idle if cause.cause == "device_gap"),
         collectives=_collectives(study),
-        sync_culprits=[Culprit(name, ns) for name, ns in study.idle.sync_ops(idle_mask)[:_CULPRITS]],
+        sync_culprits=[Culprit(name, ns) for name, ns in study.idle.blamed_for("sync", idle_mask)[:_CULPRITS]],
         launch_bound_culprits=[
-            Culprit(name, ns) for name, ns in study.idle.launch_bound_ops(idle_mask)[:_CULPRITS]
+            Culprit(name, ns) for name, ns in study.idle.blamed_for("launch_bound", idle_mask)[:_CULPRITS]
         ],
         launch_bound_components=_waiting_components(study, idle_mask),
         graph_replayed_ns=_graph_replayed_ns(study),

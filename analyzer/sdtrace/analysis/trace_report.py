@@ -17,10 +17,10 @@ from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import block_rows, component_rows
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings.text import seconds
-from sdtrace.intervals import total, union
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import STEADY, WARMUP
 from sdtrace.trace import load_trace
+from sdtrace.waiting.devices import busy_ns
 from sdtrace.waiting.queue import find_queue, queue_stats
 
 _OUTLIER = 1.25
@@ -97,7 +97,7 @@ def _gpu(study: Study, phase: str | None) -> model.Gpu:
     launched = np.zeros(len(trace), np.bool_)
     launched[launch[launch >= 0]] = True
     return model.Gpu(
-        busy_us=us(total(union(trace.start_ns[row], trace.end_ns[row]))),
+        busy_us=us(busy_ns(study.linked, study.idle.devices, mask)),
         idle_us=us(int(lengths.sum())),
         kernel_us=us(kinds["kernel"]),
         memcpy_us=us(kinds["gpu_memcpy"]),
@@ -108,7 +108,9 @@ def _gpu(study: Study, phase: str | None) -> model.Gpu:
 
 def _queue(study: Study, phase: str | None) -> model.Queue | None:
     stats = queue_stats(
-        study.linked, find_queue(study.linked, study.structure.launches), study.work_mask(phase)
+        study.linked,
+        find_queue(study.linked, study.structure.launches, study.idle.devices),
+        study.work_mask(phase),
     )
     if not stats.launches:
         return None

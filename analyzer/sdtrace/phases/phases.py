@@ -26,6 +26,7 @@ from sdtrace.phases.autotune_pattern import unmarked_autotune
 from sdtrace.phases.convolution_search import convolution_searches
 from sdtrace.phases.first_calls import FirstCalls, find_first_calls
 from sdtrace.phases.overhead_spans import OverheadSpans
+from sdtrace.phases.silence import stalls
 from sdtrace.phases.timeline import PHASES, Timeline, build_timeline
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.structure.iterations import Iterations
@@ -37,7 +38,6 @@ _FIRST_CALLS_MATTER: Final = 0.1
 """Share of an iteration that its first calls must take for all of it to count as warmup."""
 _CLEAN_RUN: Final = 2
 """Iterations in a row without overhead after which the start is over."""
-_STALL_NS: Final = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iteration
     units: _Spans = iterations if is_warmup.any() or not holds.any() else steps
     warmup = join(slow, _until_last(units, _warmup(units, overhead, slow)))
     start, end = wall(trace)
-    stall = _stalls(trace)
+    stall = stalls(linked)
 
     def line(claims: Sequence[Intervals]) -> Timeline:
         return build_timeline(start, end, [*claims, warmup, stall])
@@ -215,14 +215,3 @@ def _until_last(units: _Spans, is_warmup: Bools) -> Intervals:
     if not leading.size:
         return spans
     return join(spans, Intervals(np.array([0], np.int64), units.end_ns[leading[-1:]]))
-
-
-def _stalls(trace: Trace) -> Intervals:
-    """More than 100 ms without any op, runtime call or device work: nothing in the trace explains it."""
-    rows = trace.rows((HOST | DEVICE) - {"user_annotation", "python_function", "gpu_user_annotation"})
-    if not rows.size:
-        return nothing()
-    busy = union(trace.start_ns[rows], trace.end_ns[rows])
-    gaps = subtract(union(busy.start[:1], busy.end[-1:]), busy)
-    long = gaps.end - gaps.start > _STALL_NS
-    return Intervals(gaps.start[long], gaps.end[long])
