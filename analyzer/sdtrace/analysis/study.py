@@ -91,7 +91,7 @@ class Study:
         linked = for_table(self.linked, op_times)
         if phase is None:
             return op_table(linked, op_times)
-        host_mask = contains(self.phases.timeline.of(phase), linked.host.start_ns)
+        host_mask = self.phases.host_mask(linked.host, phase)
         return op_table(linked, op_times, host_mask=host_mask, work_mask=self.work_mask(phase))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdtrace.attribution.host import OP_CATEGORIES
+from sdtrace.attribution.host import OP_CATEGORIES, HostEvents
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import (
     Bools,
@@ -27,7 +26,7 @@ from sdtrace.phases.convolution_search import convolution_searches
 from sdtrace.phases.first_calls import FirstCalls, find_first_calls
 from sdtrace.phases.overhead_spans import OverheadSpans
 from sdtrace.phases.silence import stalls
-from sdtrace.phases.timeline import PHASES, Timeline, build_timeline
+from sdtrace.phases.timeline import PHASES, ThreadPhases, Timeline, build_timeline
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.steps import Steps
@@ -44,14 +43,14 @@ _CLEAN_RUN: Final = 2
 class Phases:
     """Phases of host instants (`timeline`), of device work and of iterations.
 
-    `work_code` (int8, one per piece of `Attribution.work`) and `host_code` (one per host event) index
-    `PHASES`. `is_warmup` tells the iterations that hold or precede overhead, none where all hold some;
+    `work_code` (int8, one per piece of `LinkedTrace.work`) indexes `PHASES`. `by_thread` has the phases of
+    threads that launch work: what one launches while another compiles is not compile. `is_warmup` tells the iterations that hold or precede overhead, none where all hold some;
     `is_steady` those that are free of it, in which first calls, being no tenth of them, do not count.
     """
 
     timeline: Timeline
+    by_thread: ThreadPhases
     work_code: Codes
-    host_code: Codes
     is_warmup: Bools
     is_steady: Bools
     spans: OverheadSpans
@@ -65,9 +64,9 @@ class Phases:
         """Which pieces of device work were launched in `phase`."""
         return np.equal(self.work_code, PHASES.index(phase))
 
-    def host_mask(self, phase: str) -> Bools:
-        """Which host events started in `phase`."""
-        return np.equal(self.host_code, PHASES.index(phase))
+    def host_mask(self, host: HostEvents, phase: str) -> Bools:
+        """Which host events started in `phase`, on their thread."""
+        return np.equal(self.by_thread.at(host.start_ns, host.thread), PHASES.index(phase))
 
 
 def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iterations, steps: Steps) -> Phases:
@@ -96,19 +95,14 @@ def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iteration
     start, end = wall(trace)
     stall = stalls(linked)
 
-    def line(claims: Sequence[Intervals]) -> Timeline:
-        return build_timeline(start, end, [*claims, warmup, stall])
-
-    timeline = line((capture, autotune, compiling))
-    by_thread = {
-        thread: line((c, join(a, unmarked), k))
-        for thread in _launching_threads(linked)
-        for c, a, k in (spans.of_thread(trace, thread),)
-    }
+    timeline = build_timeline(start, end, [capture, autotune, compiling, warmup, stall])
+    by_thread = ThreadPhases(
+        timeline, spans.by_thread(trace), _has_own_phases(linked), (nothing(), unmarked, nothing(), warmup, stall)
+    )
     return Phases(
         timeline=timeline,
-        work_code=_work_codes(linked, timeline, by_thread),
-        host_code=timeline.at(linked.host.start_ns),
+        by_thread=by_thread,
+        work_code=_work_codes(linked, by_thread),
         is_warmup=is_warmup,
         is_steady=is_steady,
         spans=spans,
@@ -138,28 +132,27 @@ def _paid_once(pattern: Intervals, iterations: Iterations) -> Intervals:
     return nothing() if is_work else pattern
 
 
-def _launching_threads(linked: LinkedTrace) -> list[int]:
-    """Threads that launch work and run ops; some tracers give runtime calls threads of their own."""
+def _has_own_phases(linked: LinkedTrace) -> Bools:
+    """Which threads launch work and run ops; some tracers give runtime calls threads of their own."""
     trace, launch = linked.trace, linked.work.launch
-    launching = np.unique(trace.thread[launch[launch >= 0]])
-    with_ops = np.unique(trace.thread[trace.in_categories(OP_CATEGORIES)])
-    return [int(thread) for thread in np.intersect1d(launching, with_ops)]
+    launches, runs_ops = np.zeros((2, len(trace.threads)), np.bool_)
+    launches[trace.thread[launch[launch >= 0]]] = True
+    runs_ops[trace.thread[trace.in_categories(OP_CATEGORIES)]] = True
+    both: Bools = launches & runs_ops
+    return both
 
 
-def _work_codes(linked: LinkedTrace, timeline: Timeline, by_thread: dict[int, Timeline]) -> Codes:
+def _work_codes(linked: LinkedTrace, by_thread: ThreadPhases) -> Codes:
     """Device work has the phase its launching thread was in, or any thread when that one runs no ops.
 
     Without a launch it has the phase of its own start.
     """
     trace, work = linked.trace, linked.work
     launched = np.flatnonzero(work.launch >= 0)
-    instant = trace.start_ns[work.row]
+    instant, thread = trace.start_ns[work.row], np.full(len(work.row), -1, np.int64)
     instant[launched] = trace.start_ns[work.launch[launched]]
-    codes = timeline.at(instant)
-    for thread, own in by_thread.items():
-        mine = np.flatnonzero((work.launch >= 0) & (trace.thread[work.launch] == thread))
-        codes[mine] = own.at(trace.start_ns[work.launch[mine]])
-    return codes
+    thread[launched] = trace.thread[work.launch[launched]]
+    return by_thread.at(instant, thread)
 
 
 def _end_of_first(iterations: Iterations) -> int:
