@@ -149,13 +149,16 @@ def _major(device: Mapping[str, object]) -> int | None:
 
 
 def _late_overhead(study: Study) -> list[Late]:
-    """Iterations with overhead after the first steady one."""
-    first = next((index for index, label in enumerate(study.labels) if label == STEADY), None)
-    if first is None:
-        return []
-    late = []
-    for index, (label, facts) in enumerate(zip(study.labels, study.iterations, strict=True)):
-        if index > first and label != STEADY:
+    """Iterations with overhead after the first steady one, and those that compile again before it."""
+    first = next((index for index, label in enumerate(study.labels) if label == STEADY), len(study.labels))
+    late = [
+        Late(again.iteration, COMPILE, again.ns)
+        for again in study.phases.recompiles
+        if again.iteration < first
+    ]
+    rows = list(zip(study.labels, study.iterations, strict=True))
+    for index, (label, facts) in enumerate(rows[first + 1 :], first + 1):
+        if label != STEADY:
             start = np.array([facts.start_ns])
             held = study.phases.timeline.totals(start, start + facts.wall_ns)
             late.append(Late(index, label, held[label]))

@@ -68,7 +68,8 @@ class Waiting(NamedTuple):
 
 
 class Late(NamedTuple):
-    """An iteration (from 0) after the first steady one that holds overhead, of which kind, how much."""
+    """An iteration (from 0) that holds overhead after the first steady one, or compiles again before it: of
+    which kind, how much."""
 
     iteration: int
     phase: str

@@ -138,8 +138,8 @@ def _late(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "overhead.recompile",
         "high",
-        "Something was compiled or captured again after steady state was reached",
-        f"After steady iterations, there is overhead again in {which}.",
+        "Something was compiled or captured again",
+        f"An earlier iteration had compiled and run already; there is overhead again in {which}.",
         "A shape or a guard changed: run with `TORCH_LOGS=recompiles` to see which; pad or mark the "
         "dimension dynamic.",
     )

@@ -21,10 +21,11 @@ from sdtrace.intervals import (
     total,
     union,
 )
-from sdtrace.phases.autotune_pattern import unmarked_autotune
+from sdtrace.phases.autotune_pattern import is_used_later, unmarked_autotune
 from sdtrace.phases.convolution_search import convolution_searches
 from sdtrace.phases.first_calls import FirstCalls, find_first_calls
 from sdtrace.phases.overhead_spans import OverheadSpans
+from sdtrace.phases.recompiles import Recompile, find_recompiles
 from sdtrace.phases.silence import stalls
 from sdtrace.phases.timeline import PHASES, ThreadPhases, Timeline, build_timeline
 from sdtrace.reader.categories import DEVICE, HOST
@@ -57,6 +58,7 @@ class Phases:
     first_calls: FirstCalls
     autotune_by_pattern: bool
     """Autotune was told by the pattern of its kernels, because the trace has no spans of it."""
+    recompiles: list[Recompile]
     searches: Int64s
     """Host events (indices): convolutions that try algorithms, which is autotune as well."""
 
@@ -81,7 +83,7 @@ def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iteration
     started = linked.host.start_ns[searches]
     tried = union(started, started + linked.host.dur_ns[searches])
     known = join(capture, autotune, compiling, tried)
-    by_pattern = _paid_once(unmarked_autotune(linked, known), iterations)
+    by_pattern = _paid_once(linked, unmarked_autotune(linked, known), iterations)
     unmarked = join(by_pattern, tried)
     autotune = join(autotune, unmarked)
     overhead = join(capture, autotune, compiling)
@@ -108,6 +110,7 @@ def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iteration
         spans=spans,
         first_calls=first_calls,
         autotune_by_pattern=total(by_pattern) > 0,
+        recompiles=find_recompiles(trace, compiling, iterations),
         searches=searches,
     )
 
@@ -121,15 +124,19 @@ def wall(trace: Trace) -> tuple[int, int]:
     return int(first), int(trace.end_ns.max(where=known, initial=0))
 
 
-def _paid_once(pattern: Intervals, iterations: Iterations) -> Intervals:
-    """What looks like autotune; nothing when each of several iterations has it, for then it is work.
+def _paid_once(linked: LinkedTrace, pattern: Intervals, iterations: Iterations) -> Intervals:
+    """What looks like autotune; nothing where it is what is measured.
 
-    Unless it is most of them: then what was taken for iterations are rounds of a benchmark.
+    That is so when each of several iterations has it. Where nothing marks iterations, those that were
+    found may be rounds of a benchmark: then, and where there is only one, it is autotune if a kernel that
+    was tried is used later.
     """
-    start, end = iterations.start_ns, iterations.end_ns
-    held = covered(pattern, start, end)
-    is_work = len(start) > 1 and bool(np.all(held > 0)) and 2 * held.sum() < (end - start).sum()
-    return nothing() if is_work else pattern
+    held = covered(pattern, iterations.start_ns, iterations.end_ns)
+    if len(held) > 1 and not np.all(held > 0):
+        return pattern
+    are_rounds = iterations.confidence == "guess" and 2 * held.sum() >= int((iterations.end_ns - iterations.start_ns).sum())
+    may_be = len(held) == 1 or are_rounds
+    return pattern if may_be and is_used_later(linked, pattern) else nothing()
 
 
 def _has_own_phases(linked: LinkedTrace) -> Bools:
