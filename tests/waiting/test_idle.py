@@ -50,9 +50,7 @@ def swept_idle(linked: LinkedTrace) -> int:
     """Idle time of each device, by walking through its work in the order of time."""
     trace, devices, idle = linked.trace, find_devices(linked), 0
     for number, label in enumerate(devices.labels):
-        rows = [
-            row for row in linked.work.row.tolist() if str(trace.threads[trace.thread[row]].pid) == label
-        ]
+        rows = [row for row in linked.work.row.tolist() if str(trace.threads[trace.thread[row]].pid) == label]
         reached = devices.start_ns[number]
         for start, end in sorted((trace.start_ns[row], trace.end_ns[row]) for row in rows):
             idle += max(0, start - reached)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,10 +17,11 @@ from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import block_rows, component_rows
+from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings.text import seconds
 from sdtrace.phases.phases import wall
-from sdtrace.phases.timeline import STEADY, WARMUP
+from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
 from sdtrace.waiting.devices import busy_ns
 from sdtrace.waiting.queue import find_queue, queue_stats
@@ -154,30 +157,42 @@ def _compile(study: Study) -> list[model.CompileStage]:
 
 
 def _iterations(study: Study) -> list[model.Iteration]:
-    rows = zip(study.iterations, study.labels, strict=True)
+    usual = _usual(study)
+    rows = zip(study.iterations, study.labels, study.held_ns.tolist(), strict=True)
     return [
-        in_microseconds(row, model.Iteration, phase=phase, note=_iteration_note(study, row.index))
-        for row, phase in rows
+        in_microseconds(row, model.Iteration, phase=phase, note=_iteration_note(row, held_ns, usual))
+        for row, phase, held_ns in rows
     ]
 
 
-def _iteration_note(study: Study, index: int) -> str:
-    """Why an iteration is slow: the overhead in it, or what differs from the median one."""
-    facts = study.iterations[index]
-    start = np.array([facts.start_ns])
-    held = study.phases.timeline.totals(start, start + facts.wall_ns)
-    parts = [f"{seconds(ns)} {phase}" for phase, ns in held.items() if ns > _SOME_NS and phase != STEADY]
-    if parts:
-        return ", ".join(parts)
-    usual = study.steady_wall_ns
-    if usual is None or facts.wall_ns < _OUTLIER * usual:
-        return ""
+class _Usual(NamedTuple):
+    """Medians of the steady iterations; times in nanoseconds."""
+
+    wall_ns: int
+    gpu_ns: float
+    launches: float
+
+
+def _usual(study: Study) -> _Usual | None:
+    if study.steady_wall_ns is None:
+        return None
     device = float(np.median([item.gpu_ns for item in study.steady]))
     launches = float(np.median([item.launches for item in study.steady]))
-    if facts.gpu_ns > _OUTLIER * device:
-        return f"{seconds(facts.gpu_ns - device)} more device work than usual"
-    if facts.launches > _OUTLIER * launches:
-        return f"{facts.launches - launches:.0f} more launches than usual"
+    return _Usual(study.steady_wall_ns, device, launches)
+
+
+def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual | None) -> str:
+    """Why an iteration is slow: the overhead in it, or what differs from the median one."""
+    held = zip(PHASES, held_ns, strict=True)
+    parts = [f"{seconds(ns)} {phase}" for phase, ns in held if ns > _SOME_NS and phase != STEADY]
+    if parts:
+        return ", ".join(parts)
+    if usual is None or facts.wall_ns < _OUTLIER * usual.wall_ns:
+        return ""
+    if facts.gpu_ns > _OUTLIER * usual.gpu_ns:
+        return f"{seconds(facts.gpu_ns - usual.gpu_ns)} more device work than usual"
+    if facts.launches > _OUTLIER * usual.launches:
+        return f"{facts.launches - usual.launches:.0f} more launches than usual"
     return "the host was slower; device work is as usual"
 
 

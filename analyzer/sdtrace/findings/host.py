@@ -132,7 +132,8 @@ def _data_wait(e: Evidence) -> Iterator[Finding]:
         "host.data",
         "medium",
         "The device waits for the next batch of data",
-        f"{percent(idle, e.steady_span_ns)} of steady time is idle while the host is in the data loader.",
+        f"{percent(e.loading_ns, e.phases['steady'].wall_ns)} of steady time the host is in the data loader; "
+        f"the device is idle for {percent(idle, e.loading_ns)} of that.",
         "More workers (`num_workers`), `pin_memory=True` with `non_blocking=True` copies, or less work per "
         "sample.",
         saving_ns=_saving(e, idle),

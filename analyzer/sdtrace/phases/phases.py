@@ -45,8 +45,9 @@ class Phases:
     """Phases of host instants (`timeline`), of device work and of iterations.
 
     `work_code` (int8, one per piece of `LinkedTrace.work`) indexes `PHASES`. `by_thread` has the phases of
-    threads that launch work: what one launches while another compiles is not compile. `is_warmup` tells the iterations that hold or precede overhead, none where all hold some;
-    `is_steady` those that are free of it, in which first calls, being no tenth of them, do not count.
+    threads that launch work: what one launches while another compiles is not compile. `is_warmup` tells
+    the iterations that hold or precede overhead, none where all hold some; `is_steady` those that are
+    free of it, in which first calls, being no tenth of them, do not count.
     """
 
     timeline: Timeline
@@ -99,7 +100,10 @@ def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iteration
 
     timeline = build_timeline(start, end, [capture, autotune, compiling, warmup, stall])
     by_thread = ThreadPhases(
-        timeline, spans.by_thread(trace), _has_own_phases(linked), (nothing(), unmarked, nothing(), warmup, stall)
+        timeline,
+        spans.by_thread(trace),
+        _has_own_phases(linked),
+        (nothing(), unmarked, nothing(), warmup, stall),
     )
     return Phases(
         timeline=timeline,
@@ -134,7 +138,9 @@ def _paid_once(linked: LinkedTrace, pattern: Intervals, iterations: Iterations) 
     held = covered(pattern, iterations.start_ns, iterations.end_ns)
     if len(held) > 1 and not np.all(held > 0):
         return pattern
-    are_rounds = iterations.confidence == "guess" and 2 * held.sum() >= int((iterations.end_ns - iterations.start_ns).sum())
+    are_rounds = iterations.confidence == "guess" and 2 * held.sum() >= int(
+        (iterations.end_ns - iterations.start_ns).sum()
+    )
     may_be = len(held) == 1 or are_rounds
     return pattern if may_be and is_used_later(linked, pattern) else nothing()
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.attribution.event_selection import COMPILED_REGION
-from sdtrace.intervals import Int64s, Intervals, covered
+from sdtrace.intervals import Bools, Int64s, Intervals, covered
 from sdtrace.structure.iterations import Iterations
 from sdtrace.trace import Trace
 
@@ -21,7 +21,7 @@ _SOME_NS: Final = 1_000_000
 
 
 class Recompile(NamedTuple):
-    """An iteration (from 0) that compiles again, for how long (wall in nanoseconds), and whether ids say so."""
+    """An iteration (from 0) that compiles again, its compile in wall nanoseconds, and whether ids say so."""
 
     iteration: int
     ns: int
@@ -62,10 +62,11 @@ def _by_ids(trace: Trace, iterations: Iterations) -> Int64s | None:
     return np.array(sorted(again), np.int64)
 
 
-def _ran_between(trace: Trace, compiling: Intervals, iterations: Iterations, compiles: Int64s) -> list[bool]:
-    """For each compiling iteration but the first whether compiled code ran since the one before had compiled."""
+def _ran_between(trace: Trace, compiling: Intervals, iterations: Iterations, compiles: Int64s) -> Bools:
+    """For each compiling iteration but the first whether code ran that the one before had compiled."""
     calls = np.sort(trace.start_ns[trace.named(COMPILED_REGION)])
     begins = iterations.start_ns[compiles[1:]]
     place = np.searchsorted(compiling.start, iterations.end_ns[compiles[:-1]], side="left") - 1
     ends = compiling.end[place]
-    return (np.searchsorted(calls, begins) > np.searchsorted(calls, ends)).tolist()
+    ran: Bools = np.searchsorted(calls, begins) > np.searchsorted(calls, ends)
+    return ran

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sdtrace.intervals import Bools, Int64s, Intervals, contains, intersect, subtract, total, union
+from sdtrace.intervals import Bools, Int64s, Intervals, contains, covered, intersect, subtract, total, union
 
 CAPTURE: Final = "capture"
 AUTOTUNE: Final = "autotune"
@@ -45,6 +45,10 @@ class Timeline(NamedTuple):
             return {phase: total(intersect(self.of(phase), within)) for phase in PHASES}
         sums = np.bincount(self.code, weights=lengths, minlength=len(PHASES))
         return {phase: int(ns) for phase, ns in zip(PHASES, sums, strict=True)}
+
+    def by_span(self, start_ns: Int64s, end_ns: Int64s) -> Int64s:
+        """Nanoseconds of every phase in each span: a row per span, a column per phase. Spans may overlap."""
+        return np.stack([covered(self.of(phase), start_ns, end_ns) for phase in PHASES], axis=1)
 
 
 class ThreadSpans(NamedTuple):

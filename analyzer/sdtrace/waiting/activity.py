@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdtrace.attribution.event_selection import named_like
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s, Intervals, union
-from sdtrace.phases.silence import launching_threads, loader_calls, quiet_frames, threads_of
+from sdtrace.intervals import Bools, Int64s, Intervals, union
+from sdtrace.phases.silence import launching_threads, loader_calls, threads_of
 from sdtrace.reader.categories import LAUNCHES
 
 LONG_CALL_NS: Final = 1_000_000
@@ -20,6 +21,7 @@ MEMORY_CALL: Final = re.compile(
     r"|^(?:cu|hip)Mem(?!cpy|set|Advise|Prefetch)"
     r"|^(?:ur|pi|zes?)\w*?(?:USM\w*?(?:Alloc|Free)|MemAlloc\w*|MemFree)"
 )
+_FREE: Final = re.compile(r"Free|Release|Unmap")
 _COLLECTION: Final = re.compile(
     r"built-in (?:function|method) (?:gc\.)?collect\b|^gc(?:[.:(]|$)|\bgc_(?:collect|callback)|[\\/]gc\.py\("
 )
@@ -44,7 +46,7 @@ class Activity(NamedTuple):
         return np.append(self.name, -1)[place]
 
 
-def activity(start_ns: Int64s, end_ns: Int64s, name: Int64s) -> Activity:
+def activity(start_ns: Int64s, end_ns: Int64s, name: NDArray[np.integer[Any]]) -> Activity:
     """Sorted by start, of equal starts by end and name."""
     order = np.lexsort((name, end_ns, start_ns))
     return Activity(start_ns[order], end_ns[order], name[order].astype(np.int64))
@@ -62,6 +64,12 @@ def memory_calls(linked: LinkedTrace) -> Int64s:
     return on_launching_threads(linked, named_like(linked, MEMORY_CALL, set(LAUNCHES)))
 
 
+def is_free(linked: LinkedTrace, events: Int64s) -> Bools:
+    """Which of the host events, all memory calls, give memory back."""
+    frees: Bools = linked.trace.names_matching(_FREE)[linked.host.name[events]]
+    return frees
+
+
 def long_calls(linked: LinkedTrace) -> Int64s:
     """Runtime and driver calls (host events) of 1 ms and more, whichever they are, on launching threads."""
     long = (linked.host.dur_ns >= LONG_CALL_NS) & linked.trace.in_categories(LAUNCHES)[linked.host.row]
@@ -72,11 +80,6 @@ def collections(linked: LinkedTrace) -> Int64s:
     """Garbage collections (host events) that the trace names, on launching threads."""
     events = named_like(linked, _COLLECTION, {"python_function", "cpu_op", "user_annotation"})
     return on_launching_threads(linked, events)
-
-
-def python_frames(linked: LinkedTrace) -> Int64s:
-    """Python functions (host events) that run long without an op in them."""
-    return quiet_frames(linked)
 
 
 def data_waits(linked: LinkedTrace) -> Int64s:
@@ -98,7 +101,9 @@ def asking_ops(linked: LinkedTrace, events: Int64s) -> Int64s:
     aten = linked.trace.names_matching(_OP)
     is_aten = np.append(aten[host.name] & host.is_op, False)
     blamed, above = events.copy(), host.tree_parent[events]
-    while (climbing := is_aten[above]).any():
-        blamed = np.where(climbing, above, blamed)
-        above = np.where(climbing, host.tree_parent[above], -1)
+    climbing = np.flatnonzero(is_aten[above])
+    while climbing.size:
+        blamed[climbing] = above[climbing]
+        above[climbing] = host.tree_parent[above[climbing]]
+        climbing = climbing[is_aten[above[climbing]]]
     return blamed

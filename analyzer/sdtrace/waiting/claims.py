@@ -9,7 +9,7 @@ import numpy as np
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Intervals, join, subtract, union
-from sdtrace.phases.silence import explained, long_silence
+from sdtrace.phases.silence import explained, long_silence, quiet_frames
 from sdtrace.phases.timeline import AUTOTUNE, CAPTURE, COMPILE, Timeline
 from sdtrace.structure.iterations import Iterations
 from sdtrace.waiting.activity import (
@@ -21,7 +21,6 @@ from sdtrace.waiting.activity import (
     long_calls,
     memory_calls,
     of_events,
-    python_frames,
 )
 from sdtrace.waiting.copies import find_copies
 from sdtrace.waiting.gaps import Gaps
@@ -79,7 +78,7 @@ def host_claims(linked: LinkedTrace, timeline: Timeline, iterations: Iterations)
             _doing(SYNC, sync),
             _doing(RUNTIME_CALL, of_events(linked, others)),
             _doing(GC, of_events(linked, collections(linked))),
-            _doing(PYTHON, of_events(linked, python_frames(linked))),
+            _doing(PYTHON, of_events(linked, quiet_frames(linked))),
             Claim(BETWEEN_ITERATIONS, subtract(_EVER, inside)),
         ],
         [

@@ -42,7 +42,7 @@ class Copies(NamedTuple):
 
 def find_copies(linked: LinkedTrace) -> Copies:
     """Find the calls that copies block and the runs of copies."""
-    calls = _blocked_calls(linked)
+    calls = blocked_calls(linked)
     first, last = _runs(linked)
     asked = asking_ops(linked, np.concatenate((calls, first)))
     until = asking_ops(linked, np.concatenate((calls, last)))
@@ -60,7 +60,8 @@ def between_host_and_device(linked: LinkedTrace) -> Bools:
     return moves[trace.name[linked.work.row]] & trace.in_categories({"gpu_memcpy"})[linked.work.row]
 
 
-def _blocked_calls(linked: LinkedTrace) -> Int64s:
+def blocked_calls(linked: LinkedTrace) -> Int64s:
+    """Calls (host events) at least half of which is the copy they wait for."""
     trace, work = linked.trace, linked.work
     copies = np.flatnonzero(between_host_and_device(linked) & (work.launch >= 0))
     call, row = work.launch[copies], work.row[copies]

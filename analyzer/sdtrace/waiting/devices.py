@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,15 +23,16 @@ _BUSY_ENOUGH: Final = 0.05
 _BY_CHANCE: Final = 0.25
 
 
-class DeviceRow(NamedTuple):
+@dataclass(frozen=True)
+class DeviceRow:
     """One device; times in integer nanoseconds.
 
     `busy_ns + idle_ns` is the span the device is looked at: from the first to the last work of all devices
     that one process feeds. `steady_busy_ns` and `steady_wall_ns` are within steady iterations, both 0
-    where there are none. `index` is -1 where the trace gives the device no number.
+    where there are none. `index` is None where the trace gives the device no number.
     """
 
-    index: int
+    index: int | None
     name: str
     busy_ns: int
     idle_ns: int
@@ -102,7 +104,7 @@ def find_devices(linked: LinkedTrace) -> Devices:
     start, end = trace.start_ns[work.row], trace.end_ns[work.row]
     order = np.argsort(of_work, kind="stable")
     bounds = np.searchsorted(of_work[order], np.arange(len(labels) + 1)).tolist()
-    groups = [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    groups = [order[a:b] for a, b in pairwise(bounds)]
     busy = [union(start[mine], end[mine]) for mine in groups]
     own = np.array([(start[mine].min(), end[mine].max()) for mine in groups], np.int64).reshape(-1, 2)
     shares = _shares_process(linked, of_work, len(labels))
@@ -140,7 +142,7 @@ def device_rows(
         steady = int(covered(devices.busy[device], start, end).sum())
         rows.append(
             DeviceRow(
-                index=index,
+                index=index if index >= 0 else None,
                 name=names.get(index, names.get(-1, "")),
                 busy_ns=busy,
                 idle_ns=spans[device] - busy,
@@ -161,7 +163,8 @@ def find_turns(devices: Devices) -> Turns | None:
     each = [total(devices.busy[device]) for device in taking]
     overlap = sum(each) - total(any_busy)
     waiting = sum(
-        total(devices.others_busy(device)) - total(intersect(devices.others_busy(device), devices.busy[device]))
+        total(devices.others_busy(device))
+        - total(intersect(devices.others_busy(device), devices.busy[device]))
         for device in taking
     )
     return Turns(tuple(taking), total(any_busy), overlap, waiting // len(taking))
