@@ -55,4 +55,6 @@ def test_a_second_shape_of_a_real_pipeline_is_a_recompile() -> None:
     again = studied(name).phases.recompiles
     assert [(item.iteration, item.has_ids) for item in again] == [(1, True)]
     assert again[0].ns == pytest.approx(21.5e9, rel=0.02)
-    assert "iteration 2 (21.5 s compile)" in finding(reported(name), "overhead.recompile").evidence
+    told = finding(reported(name), "overhead.recompile")
+    assert told is not None
+    assert "iteration 2 (21.5 s compile)" in told.evidence
