@@ -41,7 +41,7 @@ def test_waiting_for_a_loader_is_no_stall_in_any_table() -> None:
     assert "host_stall" not in causes
     found = findings_of(LOADER)
     assert "host.stall" not in found
-    assert found["host.data"].evidence.startswith("63 % of steady time")
+    assert found["host.data"].evidence.startswith("62.5 % of steady time")
 
 
 def test_weights_that_move_in_every_step() -> None:
@@ -49,7 +49,7 @@ def test_weights_that_move_in_every_step() -> None:
     assert "host.launch_bound" not in found
     evidence = found["host.copies"].evidence
     assert "Weights" in found["host.copies"].title
-    assert "96 % of steady GPU time" in evidence
+    assert "95.8 % of steady GPU time" in evidence
     assert "0.48 GB to the GPU in 24 copies an iteration, 45.1 ms, 10.6 GB/s" in evidence
     assert "blocked by them for 45.6 ms" in evidence
     assert study_of(OFFLOAD).idle.blamed_for("copy")[0][0] == "aten::to"

@@ -19,7 +19,7 @@ from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import block_rows, component_rows
 from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
-from sdtrace.findings.text import seconds
+from sdtrace.findings.text import time
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
@@ -184,16 +184,16 @@ def _usual(study: Study) -> _Usual | None:
 def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual | None) -> str:
     """Why an iteration is slow: the overhead in it, or what differs from the median one."""
     held = zip(PHASES, held_ns, strict=True)
-    parts = [f"{seconds(ns)} {phase}" for phase, ns in held if ns > _SOME_NS and phase != STEADY]
+    parts = [f"{time(ns)} {phase}" for phase, ns in held if ns > _SOME_NS and phase != STEADY]
     if parts:
         return ", ".join(parts)
     if usual is None or facts.wall_ns < _OUTLIER * usual.wall_ns:
         return ""
     if facts.gpu_ns > _OUTLIER * usual.gpu_ns:
-        return f"{seconds(facts.gpu_ns - usual.gpu_ns)} more device work than usual"
+        return f"{time(facts.gpu_ns - usual.gpu_ns)} more GPU work than usual"
     if facts.launches > _OUTLIER * usual.launches:
         return f"{facts.launches - usual.launches:.0f} more launches than usual"
-    return "the host was slower; device work is as usual"
+    return "the CPU was slower; GPU work is as usual"
 
 
 def _kernels(study: Study, phase: str | None) -> list[model.Kernel]:
@@ -240,14 +240,14 @@ def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:
     templates_us = sum(row.total_us for row in fused if row.fused_kind == "template")
     if templates_us:
         notes.append(
-            f"fused_triton holds {seconds(templates_us * 1000)} of Triton templates, "
+            f"fused_triton holds {time(templates_us * 1000)} of Triton templates, "
             "which are matmuls and convolutions (certain)."
         )
     if study.phases.autotune_by_pattern:
         notes.append(
-            "Autotune: told from the alternation of fills and one kernel, "
-            "as the trace has no spans of it (likely)."
+            "Autotune was found by the alternation of fills and one kernel: the trace has no spans of it "
+            "(likely)."
         )
     if not study.steady:
-        notes.append("No iteration is free of overhead, so no steady time can be given (certain).")
+        notes.append("Every iteration has overhead, so no steady time is known (certain).")
     return notes

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
-
-Severity = Literal["high", "medium", "low", "info"]
-Confidence = Literal["certain", "likely", "guess"]
-
+from sdtrace.model import Confidence, Severity
 
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "python")
 """Causes of idle time that the pace of the host is."""
@@ -112,7 +109,7 @@ class Evidence:
     wall_ns: int
     phases: Mapping[str, PhaseRow]
     n_steady: int
-    """Steady iterations; 0 when none can be told."""
+    """Steady iterations; 0 when none were found."""
     steady_wall_ns: int | None
     """Median wall of a steady iteration."""
     steady_work_ns: int
@@ -190,14 +187,14 @@ class Evidence:
 
     @property
     def unprofiled_idle_ns(self) -> int | None:
-        """What an iteration without the profiler takes beyond its device work; None when it is not told."""
+        """What an iteration without the profiler takes beyond its device work; None when that is unknown."""
         if self.unprofiled_wall_ns is None or not self.n_steady:
             return None
         return max(0, self.unprofiled_wall_ns - self.per_iteration(self.steady_work_ns))
 
     @property
     def unprofiled_idle_share(self) -> float:
-        """The share of an iteration that is not device work without the profiler; 1 when it is not told."""
+        """The share of an iteration that is not device work without the profiler; 1 when that is unknown."""
         if self.unprofiled_idle_ns is None or not self.unprofiled_wall_ns:
             return 1.0
         return self.unprofiled_idle_ns / self.unprofiled_wall_ns
@@ -206,7 +203,7 @@ class Evidence:
     def is_host_bound(self) -> bool:
         """Whether the device waits for the host so much that shorter device work shortens little.
 
-        A third of the time without the profiler; where that is not told, two thirds with it.
+        A third of the time without the profiler; where that is unknown, two thirds with it.
         """
         waiting = sum(self.steady_idle.get(cause, 0) for cause in _OF_HOST) / max(1, self.steady_span_ns)
         if self.unprofiled_idle_ns is None:

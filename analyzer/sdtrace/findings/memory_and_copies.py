@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import CopyTraffic, Evidence, Finding
-from sdtrace.findings.text import listed, percent, seconds
+from sdtrace.findings.text import listed, percent, time
 
 _SOME = 0.02
 _MUCH = 0.15
@@ -31,7 +31,7 @@ def _memory(e: Evidence) -> Iterator[Finding]:
         "The GPU waits while memory is allocated and freed",
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU is in "
         f"{listed([culprit.name for culprit in e.culprits.get('memory', ())])}: {each:.3g} such calls in an "
-        f"iteration, {seconds(e.per_iteration(host_ns))}.",
+        f"iteration, {time(e.per_iteration(host_ns))}.",
         _less_memory(frees > 0),
         saving_ns=e.saving_of(idle),
         confidence="likely",
@@ -68,7 +68,7 @@ def _copies(e: Evidence) -> Iterator[Finding]:
         else "Copies between CPU and GPU take much of the time",
         f"{percent(moved, e.steady_work_ns)} of steady GPU time: "
         f"{'; '.join(_traffic(e, part) for part in e.copies)}. "
-        f"The CPU is blocked by them for {seconds(e.per_iteration(sum(p.blocked_ns for p in e.copies)))} "
+        f"The CPU is blocked by them for {time(e.per_iteration(sum(p.blocked_ns for p in e.copies)))} "
         "an iteration.",
         _move_less(weights, any(part.pageable for part in e.copies)),
         saving_ns=e.per_iteration(moved) + e.saving_of(idle),
@@ -80,7 +80,7 @@ def _traffic(e: Evidence, part: CopyTraffic) -> str:
     """`3.4 GB to the GPU in 1,134 copies an iteration, 18.3 ms, 9.0 GB/s`."""
     direction = "to the GPU" if part.to_device else "back to the CPU"
     calls = f"{part.calls / max(1, e.n_steady):,.0f} copies an iteration"
-    took = seconds(e.per_iteration(part.ns))
+    took = time(e.per_iteration(part.ns))
     if part.nbytes is None or not part.ns:
         return f"{calls} {direction}, {took}"
     size = part.nbytes / max(1, e.n_steady) / 1e9

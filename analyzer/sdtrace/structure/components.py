@@ -12,7 +12,15 @@ from sdtrace.attribution.event_selection import named_like, outermost
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s
-from sdtrace.structure.component_names import ANNOTATIONS, BLOCKS, DENOISERS, FUNCTIONS, MODULES, OURS
+from sdtrace.structure.component_names import (
+    ANNOTATIONS,
+    BLOCKS,
+    DENOISERS,
+    FUNCTIONS,
+    LANGUAGE_MODEL,
+    MODULES,
+    OURS,
+)
 from sdtrace.structure.iterations import Confidence
 
 _Rules = Sequence[tuple[str, re.Pattern[str]]]
@@ -80,13 +88,23 @@ def find_marked_components(linked: LinkedTrace) -> Components:
     ours = _found(linked, _OUR_RULES, annotations)
     if ours is not None:
         return replace(ours, how="Components are the collector's annotations.", confidence="certain")
-    modules = _found(linked, [*MODULES, *FUNCTIONS], {"python_function"})
+    modules = _found(linked, [*FUNCTIONS, *MODULES], {"python_function"})
+    modules = None if modules is None else _with_text_of_language_models(modules)
     if modules is not None and len(modules.only([name for name, _ in MODULES])):
         return replace(modules, how="Components are nn.Module calls, by their class.", confidence="certain")
     others = _found(linked, ANNOTATIONS, annotations)
     if others is not None:
         return replace(others, how="Components are annotations, by their name.", confidence="likely")
     return no_components()
+
+
+def _with_text_of_language_models(found: Components) -> Components:
+    """A language model counts as text encoder beside a denoiser, and elsewhere as no component."""
+    names, language = [name for name in found.names if name != LANGUAGE_MODEL], len(found.names) - 1
+    if not len(found.only(DENOISERS)):
+        return replace(found.only(names), names=names)
+    code = np.where(found.code == language, names.index("text_encoder"), found.code)
+    return replace(found, names=names, code=code)
 
 
 def find_blocks(linked: LinkedTrace, components: Components) -> Components:

@@ -12,6 +12,7 @@ import numpy as np
 from sdtrace.reader import STDIN, RawTrace, read_raw
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.reader.columns import MemoryEvent, Metadata
+from sdtrace.trace.encodable import encodable
 from sdtrace.trace.model import Int32s, Memory, Thread, Trace
 from sdtrace.trace.quarantine import MAX_NS, find_impossible
 
@@ -32,11 +33,10 @@ def load_trace(path: Path, keep_args: frozenset[str] = frozenset()) -> Trace:
 def from_raw(path: Path, raw: RawTrace) -> Trace:
     """Rebase times to the first event and number what repeats."""
     columns = raw.columns
-    heads = raw.heads
-    names, name = _numbered(head.name for head in heads)
-    categories, category = _numbered(head.category for head in heads)
-    places, thread = _numbered((head.pid, head.tid) for head in heads)
-    origin = _origin(raw, category[columns.head], categories)
+    names, name = _numbered(key.name for key in raw.keys)
+    categories, category = _numbered(key.category for key in raw.keys)
+    places, thread = _numbered((key.pid, key.tid) for key in raw.keys)
+    origin = _origin(raw, category[columns.key], categories)
     trace = Trace(
         path=path,
         label=_label(path),
@@ -44,9 +44,9 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
         categories=categories,
         threads=_threads(places, raw.metadata),
         args_texts=raw.args,
-        name=name[columns.head],
-        category=category[columns.head],
-        thread=thread[columns.head],
+        name=name[columns.key],
+        category=category[columns.key],
+        thread=thread[columns.key],
         start_ns=columns.start_ns - origin,
         dur_ns=columns.dur_ns,
         external_id=columns.external_id,
@@ -55,7 +55,7 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
         args=columns.args,
         memory=_memory(raw.memory, origin),
         origin_ns=origin,
-        top_level=_top_level(raw.top_level),
+        top_level=encodable(_top_level(raw.top_level)),
         counts=dict(raw.counts),
         skipped=raw.skipped,
         salvaged=raw.salvaged,
