@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,11 +15,11 @@ from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
-from sdtrace.intervals import Bools, contains
+from sdtrace.intervals import Bools, Int64s, contains
 from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.overhead_spans import find_overhead
 from sdtrace.phases.phases import Phases, find_phases
-from sdtrace.phases.timeline import COMPILE, OVERHEAD, STEADY, WARMUP
+from sdtrace.phases.timeline import COMPILE, OVERHEAD, PHASES, STEADY, WARMUP
 from sdtrace.structure.run_structure import RunStructure, find_structure
 from sdtrace.trace import Trace
 from sdtrace.waiting.idle import Idle, find_idle
@@ -35,6 +35,8 @@ class Study:
     idle: Idle
     categorized: Categorized
     iterations: list[IterationRow]
+    held_ns: Int64s
+    """Wall of each phase in each iteration: a row per iteration, a column per phase of `PHASES`."""
     labels: list[str]
     """The phase of each iteration: `steady`, or the overhead it holds most of."""
     run: RecordedRun
@@ -44,12 +46,12 @@ class Study:
         """The trace itself."""
         return self.linked.trace
 
-    @property
+    @cached_property
     def steady(self) -> list[IterationRow]:
         """The steady iterations."""
         return [facts for facts, label in zip(self.iterations, self.labels, strict=True) if label == STEADY]
 
-    @property
+    @cached_property
     def steady_wall_ns(self) -> int | None:
         """Median wall of a steady iteration; None when there is none."""
         walls = [facts.wall_ns for facts in self.steady]
@@ -91,7 +93,7 @@ class Study:
         linked = for_table(self.linked, op_times)
         if phase is None:
             return op_table(linked, op_times)
-        host_mask = contains(self.phases.timeline.of(phase), linked.host.start_ns)
+        host_mask = self.phases.host_mask(linked.host, phase)
         return op_table(linked, op_times, host_mask=host_mask, work_mask=self.work_mask(phase))
 
 
@@ -102,17 +104,17 @@ def study_trace(trace: Trace, rules: Rules) -> Study:
     structure = find_structure(linked, spans.anywhere(trace))
     phases = find_phases(linked, spans, structure.iterations, structure.steps)
     idle = find_idle(linked, structure.launches, phases.timeline, structure.iterations)
-    facts = iteration_rows(linked, structure.iterations, structure.steps, structure.launches)
+    facts = iteration_rows(linked, structure.iterations, structure.steps, structure.launches, idle.devices)
+    held_ns = phases.timeline.by_span(structure.iterations.start_ns, structure.iterations.end_ns)
     labels = [
-        STEADY if is_steady else _label(phases, item)
-        for item, is_steady in zip(facts, phases.is_steady.tolist(), strict=True)
+        STEADY if is_steady else _label(held)
+        for held, is_steady in zip(held_ns.tolist(), phases.is_steady.tolist(), strict=True)
     ]
     run = recorded_run(trace.run)
-    return Study(linked, structure, phases, idle, categorize_work(linked, rules), facts, labels, run)
+    return Study(linked, structure, phases, idle, categorize_work(linked, rules), facts, held_ns, labels, run)
 
 
-def _label(phases: Phases, facts: IterationRow) -> str:
+def _label(held_ns: Sequence[int]) -> str:
     """What an iteration holds most of, of all overhead."""
-    start = np.array([facts.start_ns])
-    held = phases.timeline.totals(start, start + facts.wall_ns)
+    held = dict(zip(PHASES, held_ns, strict=True))
     return max((WARMUP, *OVERHEAD), key=lambda phase: held[phase])

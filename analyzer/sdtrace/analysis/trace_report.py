@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +17,13 @@ from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import block_rows, component_rows
+from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings.text import time
-from sdtrace.intervals import total, union
 from sdtrace.phases.phases import wall
-from sdtrace.phases.timeline import STEADY, WARMUP
+from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
+from sdtrace.waiting.devices import busy_ns
 from sdtrace.waiting.queue import find_queue, queue_stats
 
 _OUTLIER = 1.25
@@ -97,7 +100,7 @@ def _gpu(study: Study, phase: str | None) -> model.Gpu:
     launched = np.zeros(len(trace), np.bool_)
     launched[launch[launch >= 0]] = True
     return model.Gpu(
-        busy_us=us(total(union(trace.start_ns[row], trace.end_ns[row]))),
+        busy_us=us(busy_ns(study.linked, study.idle.devices, mask)),
         idle_us=us(int(lengths.sum())),
         kernel_us=us(kinds["kernel"]),
         memcpy_us=us(kinds["gpu_memcpy"]),
@@ -108,7 +111,9 @@ def _gpu(study: Study, phase: str | None) -> model.Gpu:
 
 def _queue(study: Study, phase: str | None) -> model.Queue | None:
     stats = queue_stats(
-        study.linked, find_queue(study.linked, study.structure.launches), study.work_mask(phase)
+        study.linked,
+        find_queue(study.linked, study.structure.launches, study.idle.devices),
+        study.work_mask(phase),
     )
     if not stats.launches:
         return None
@@ -152,30 +157,42 @@ def _compile(study: Study) -> list[model.CompileStage]:
 
 
 def _iterations(study: Study) -> list[model.Iteration]:
-    rows = zip(study.iterations, study.labels, strict=True)
+    usual = _usual(study)
+    rows = zip(study.iterations, study.labels, study.held_ns.tolist(), strict=True)
     return [
-        in_microseconds(row, model.Iteration, phase=phase, note=_iteration_note(study, row.index))
-        for row, phase in rows
+        in_microseconds(row, model.Iteration, phase=phase, note=_iteration_note(row, held_ns, usual))
+        for row, phase, held_ns in rows
     ]
 
 
-def _iteration_note(study: Study, index: int) -> str:
-    """Why an iteration is slow: the overhead in it, or what differs from the median one."""
-    facts = study.iterations[index]
-    start = np.array([facts.start_ns])
-    held = study.phases.timeline.totals(start, start + facts.wall_ns)
-    parts = [f"{time(ns)} {phase}" for phase, ns in held.items() if ns > _SOME_NS and phase != STEADY]
-    if parts:
-        return ", ".join(parts)
-    usual = study.steady_wall_ns
-    if usual is None or facts.wall_ns < _OUTLIER * usual:
-        return ""
+class _Usual(NamedTuple):
+    """Medians of the steady iterations; times in nanoseconds."""
+
+    wall_ns: int
+    gpu_ns: float
+    launches: float
+
+
+def _usual(study: Study) -> _Usual | None:
+    if study.steady_wall_ns is None:
+        return None
     device = float(np.median([item.gpu_ns for item in study.steady]))
     launches = float(np.median([item.launches for item in study.steady]))
-    if facts.gpu_ns > _OUTLIER * device:
-        return f"{time(facts.gpu_ns - device)} more GPU work than usual"
-    if facts.launches > _OUTLIER * launches:
-        return f"{facts.launches - launches:.0f} more launches than usual"
+    return _Usual(study.steady_wall_ns, device, launches)
+
+
+def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual | None) -> str:
+    """Why an iteration is slow: the overhead in it, or what differs from the median one."""
+    held = zip(PHASES, held_ns, strict=True)
+    parts = [f"{time(ns)} {phase}" for phase, ns in held if ns > _SOME_NS and phase != STEADY]
+    if parts:
+        return ", ".join(parts)
+    if usual is None or facts.wall_ns < _OUTLIER * usual.wall_ns:
+        return ""
+    if facts.gpu_ns > _OUTLIER * usual.gpu_ns:
+        return f"{time(facts.gpu_ns - usual.gpu_ns)} more GPU work than usual"
+    if facts.launches > _OUTLIER * usual.launches:
+        return f"{facts.launches - usual.launches:.0f} more launches than usual"
     return "the CPU was slower; GPU work is as usual"
 
 

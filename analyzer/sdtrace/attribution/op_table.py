@@ -105,13 +105,16 @@ def op_table(
     a part of the trace; device ranges are then left out, for they span parts.
     """
     host, trace = linked.host, linked.trace
-    shown = ~host.is_duplicate if host_mask is None else ~host.is_duplicate & host_mask
     own = _own_device_ns(linked, op_times, work_mask)
     total = subtree_sums(host.parent, own)
+    began = np.ones(len(host), np.bool_) if host_mask is None else host_mask
+    # An op that began before the part has no call in it, yet its row is what the work it launched counts for.
+    shown = ~host.is_duplicate & (began | (own > 0 if op_times is OpTimes.TRUE else False))
     flops = _counted_flops(linked, op_times)
     memory = memory_use(trace, host) if len(trace.memory.time_ns) else None
-    ones = np.ones(len(host), np.int64)
-    columns = (ones, host.self_ns, host.dur_ns, own, total, flops, *(memory or ()))
+    of_host = (began.astype(np.int64), host.self_ns, host.dur_ns), (flops, *(memory or ()))
+    before, after = ([np.where(began, column, 0) for column in columns] for columns in of_host)
+    columns = (*before, own, total, *after)
     annotation = trace.in_categories({"user_annotation"})[host.row]
     groups = _grouped(trace, host.row, _code(host.name, annotation, shown), columns)
     rows = [(place, _host_row(trace, key, sums)) for place, key, sums in groups]

@@ -8,9 +8,10 @@ import numpy as np
 
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import covered, union
+from sdtrace.intervals import covered
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.steps import Steps
+from sdtrace.waiting.devices import Devices
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class IterationRow:
 
     Device work belongs to the iteration in which it was launched, also where it runs on after the end.
     `gpu_ns` sums its durations. `gpu_busy_ns` is how long the device was at work while the iteration
-    ran on the host, on whatever: never more than `wall_ns`.
+    ran on the host, on whatever: never more than `wall_ns`. Of several devices it is the average.
     """
 
     name: str
@@ -35,7 +36,7 @@ class IterationRow:
 
 
 def iteration_rows(
-    linked: LinkedTrace, iterations: Iterations, steps: Steps, launches: LaunchTimes
+    linked: LinkedTrace, iterations: Iterations, steps: Steps, launches: LaunchTimes, devices: Devices
 ) -> list[IterationRow]:
     """Facts of every iteration, in order."""
     trace, work = linked.trace, linked.work
@@ -43,9 +44,7 @@ def iteration_rows(
     order = np.argsort(place, kind="stable")
     row, launch = work.row[order], work.launch[order]
     bounds = np.searchsorted(place[order], np.arange(len(iterations) + 1)).tolist()
-    busy = covered(
-        union(trace.start_ns[work.row], trace.end_ns[work.row]), iterations.start_ns, iterations.end_ns
-    ).tolist()
+    busy = _busy_ns(devices, iterations)
     step_counts = steps.counts(iterations).tolist()
     facts = []
     for index, name in enumerate(iterations.name):
@@ -65,3 +64,11 @@ def iteration_rows(
             )
         )
     return facts
+
+
+def _busy_ns(devices: Devices, iterations: Iterations) -> list[int]:
+    """How long a device was at work in each iteration, on average over the devices."""
+    held = np.zeros(len(iterations), np.int64)
+    for busy in devices.busy:
+        held += covered(busy, iterations.start_ns, iterations.end_ns)
+    return (held // max(1, len(devices))).tolist()
