@@ -79,7 +79,7 @@ def test_self_time_of_ops_whose_children_overlap_is_not_negative(tmp_path: Path)
 
 
 def test_a_model_on_two_devices_is_work_of_two() -> None:
-    work = attribute(load_trace(FIELD / "model_split_over_two_gpus.json")).work
+    work = attribute(load_trace(FIELD / "model_split_over_two_gpus.json.gz")).work
     assert [(device.number, device.process) for device in work.devices] == [(0, 0), (1, 0)]
     assert (work.device == 0).sum() == (work.device == 1).sum() == 200
 

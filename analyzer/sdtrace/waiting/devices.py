@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.attribution.links import DeviceWork
 from sdtrace.intervals import Bools, Int64s, Intervals, covered, intersect, join, nothing, total, union
 from sdtrace.structure.iterations import Iterations
 from sdtrace.trace import Trace
@@ -98,16 +99,16 @@ class Devices:
 
 
 def find_devices(linked: LinkedTrace) -> Devices:
-    """Tell the devices of a trace apart, by the process id that device events have in the file."""
+    """The devices of a trace, those of two processes apart."""
     trace, work = linked.trace, linked.work
-    labels, of_work = _labels(trace, work.row)
+    labels, of_work = _labels(work)
     start, end = trace.start_ns[work.row], trace.end_ns[work.row]
     order = np.argsort(of_work, kind="stable")
     bounds = np.searchsorted(of_work[order], np.arange(len(labels) + 1)).tolist()
     groups = [order[a:b] for a, b in pairwise(bounds)]
     busy = [union(start[mine], end[mine]) for mine in groups]
     own = np.array([(start[mine].min(), end[mine].max()) for mine in groups], np.int64).reshape(-1, 2)
-    shares = _shares_process(linked, of_work, len(labels))
+    shares = _shares_process(work, of_work, len(labels))
     lengths = np.array([total(intervals) for intervals in busy], np.int64)
     in_use = lengths >= _IN_USE * lengths.max(initial=0)
     first, last = own[:, 0].copy(), own[:, 1].copy()
@@ -170,13 +171,23 @@ def find_turns(devices: Devices) -> Turns | None:
     return Turns(tuple(taking), total(any_busy), overlap, waiting // len(taking))
 
 
-def _labels(trace: Trace, row: Int64s) -> tuple[list[str], Int64s]:
-    """The labels of devices in order (`9` before `10`), and the place of each piece of work's among them."""
-    threads, which = np.unique(trace.thread[row], return_inverse=True)
-    given = [str(trace.threads[thread].pid) for thread in threads.tolist()]
-    labels = sorted(set(given), key=lambda label: (_index(label), label))
+def _labels(work: DeviceWork) -> tuple[list[str], Int64s]:
+    """The labels of devices in order (`9` before `10`), and the place of each piece of work's among them.
+
+    Work of an unknown process counts for the one device of its pid that is known.
+    """
+    keys = [(device.pid, device.process) for device in work.devices]
+    known: dict[int | str, list[int]] = {}
+    for pid, process in keys:
+        known.setdefault(pid, []).extend([process] if process >= 0 else [])
+    owners = [known[pid][0] if process < 0 and len(known[pid]) == 1 else process for pid, process in keys]
+    named = [
+        (str(pid) if len(known[pid]) < 2 else f"process {owner}, {pid}")
+        for (pid, _), owner in zip(keys, owners, strict=True)
+    ]
+    labels = sorted(set(named), key=lambda label: (_index(label), label))
     place = {label: number for number, label in enumerate(labels)}
-    return labels, np.array([place[label] for label in given], np.int64)[which]
+    return labels, np.array([place[label] for label in named], np.int64)[work.device]
 
 
 def _index(label: str) -> int:
@@ -199,14 +210,9 @@ def _device_names(trace: Trace) -> dict[int, str]:
     return {**names, -1: alike.pop()} if len(alike) == 1 else names
 
 
-def _shares_process(linked: LinkedTrace, of_work: Int64s, size: int) -> NDArray[np.bool_]:
+def _shares_process(work: DeviceWork, of_work: Int64s, size: int) -> NDArray[np.bool_]:
     """Which pairs of devices get work from one process; every device shares with itself."""
-    trace, launch = linked.trace, linked.work.launch
-    known = launch >= 0
-    pids = [str(thread.pid) for thread in trace.threads]
-    numbers = {pid: number for number, pid in enumerate(dict.fromkeys(pids))}
-    process = np.array([numbers[pid] for pid in pids], np.int64)[trace.thread[launch[known]]]
-    feeds = np.zeros((len(numbers), size), np.bool_)
-    feeds[process, of_work[known]] = True
-    feeds = feeds[feeds.any(axis=1)].astype(np.int64)
+    known = work.process >= 0
+    feeds = np.zeros((int(work.process.max(initial=0)) + 1, size), np.int64)
+    feeds[work.process[known], of_work[known]] = 1
     return (feeds.T @ feeds > 0) | np.eye(size, dtype=np.bool_)
