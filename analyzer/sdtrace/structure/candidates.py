@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
 from sdtrace.attribution.event_selection import outermost
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s
+from sdtrace.reader.categories import LAUNCHES
 from sdtrace.structure.iterations import Confidence
 
 Kind = Literal[
@@ -25,6 +26,9 @@ Kind = Literal[
     "graph_launches",
     "period",
 ]
+
+_PAUSE: Final = 20
+"""A pause before the next span is part of none when it is more than one in so many parts of a span."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,15 @@ def wall(linked: LinkedTrace) -> tuple[int, int]:
 class OpSequence:
     """Ops of one thread that lie inside no other op, in the order of time; the profiler's steps are no ops.
 
-    `event` indexes the host events, `name` (int32) the trace's names; times are int64 nanoseconds.
+    `event` indexes the host events, `name` the trace's names; times are int64 nanoseconds. `reach_ns` is
+    where the last op or runtime call that starts before the next op ends.
     """
 
     event: Int64s
     name: Int64s
     start_ns: Int64s
     end_ns: Int64s
+    reach_ns: Int64s
 
     def __len__(self) -> int:
         return len(self.event)
@@ -120,7 +126,20 @@ def op_sequence(linked: LinkedTrace, thread: int) -> OpSequence:
         is_op &= ~is_step[host.name]
     event = outermost(linked, np.flatnonzero(is_op))
     start = host.start_ns[event]
-    return OpSequence(event, host.name[event].astype(np.int64), start, start + host.dur_ns[event])
+    end = start + host.dur_ns[event]
+    return OpSequence(event, host.name[event].astype(np.int64), start, end, _reach(linked, thread, start, end))
+
+
+def _reach(linked: LinkedTrace, thread: int, start: Int64s, end: Int64s) -> Int64s:
+    host = linked.host
+    called = linked.trace.in_categories(LAUNCHES)[host.row] & (host.thread == thread)
+    calls = np.append(np.iinfo(np.int64).min, host.start_ns[called])
+    ends = np.append(0, host.start_ns[called] + host.dur_ns[called])
+    latest = np.maximum.accumulate(ends)[
+        np.searchsorted(calls, np.append(start[1:], np.iinfo(np.int64).max)[: len(start)]) - 1
+    ]
+    reach: Int64s = np.maximum(end, latest)
+    return reach
 
 
 def cut(ops: OpSequence, first: Sequence[int], last: Sequence[int]) -> Int64s:
@@ -135,11 +154,11 @@ def _longest_pause(ops: OpSequence, first: int, last: int) -> int:
     return int(stop[int((stop - begin).argmax())])
 
 
-def spans_from_cuts(ops: OpSequence, cuts: Int64s, end_ns: int) -> tuple[Int64s, Int64s]:
-    """Spans between the first op, the cuts and `end_ns`; a long pause before a cut belongs to no span."""
+def spans_from_cuts(ops: OpSequence, cuts: Int64s) -> tuple[Int64s, Int64s]:
+    """Spans between the first op, the cuts and the end; a long pause before a cut belongs to no span."""
     start = np.append(ops.start_ns[:1], cuts)
-    follow = np.append(cuts, end_ns)
+    follow = np.append(cuts, ops.reach_ns.max())
     place = np.searchsorted(ops.start_ns, follow) - 1
-    worked = np.clip(ops.end_ns[np.maximum(place, 0)], start, follow)
+    worked = np.clip(ops.reach_ns[np.maximum(place, 0)], start, follow)
     pause = follow - worked
-    return start, np.where(pause * 20 > follow - start, worked, follow)
+    return start, np.where(_PAUSE * pause > follow - start, worked, follow)

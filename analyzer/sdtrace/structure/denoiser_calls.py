@@ -17,6 +17,7 @@ from sdtrace.structure.candidates import Kind, names_of
 from sdtrace.structure.component_names import DENOISERS
 from sdtrace.structure.components import Components
 from sdtrace.structure.iterations import Confidence
+from sdtrace.structure.work import Work
 
 STEP_MARK: Final = re.compile(
     r"^(?:denois(?:e|er|ing)|diffusion|sampl(?:er|ing)|inference)?[_ -]?(?:time_?)?step(?:\b|_|\d)"
@@ -76,19 +77,32 @@ def step_marks(linked: LinkedTrace, *, is_diffusion: bool) -> Calls | None:
     return _of_events(linked, events, "step_marks", what, "certain", _numbers(names))
 
 
-def compiled_calls(linked: LinkedTrace, thread: int) -> Iterator[Calls]:
-    """Calls of each compiled function (its recompilations being one), that with most time first."""
-    events = named_like(linked, COMPILED_REGION, {"user_annotation", "cpu_op"})
-    events = outermost(linked, events[linked.host.thread[events] == thread])
+def all_compiled_calls(linked: LinkedTrace, thread: int) -> Calls | None:
+    """Calls of all compiled functions on `thread`."""
+    events = _compiled(linked, thread)
+    if not events.size:
+        return None
+    return _of_events(linked, events, "compiled_calls", "calls of compiled graphs", "likely")
+
+
+def compiled_calls(linked: LinkedTrace, thread: int, work: Work) -> Iterator[Calls]:
+    """Calls of each compiled function (its recompilations being one), that with most work first."""
+    events = _compiled(linked, thread)
     if not events.size:
         return
     number, which = np.unique(linked.trace.name[linked.host.row[events]], return_inverse=True)
     keys = [_COMPILE_ID.sub(r"\1", linked.trace.names[name]) for name in number.tolist()]
     distinct = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     code = np.array([distinct[key] for key in keys], np.int64)[which]
-    for group in _heaviest_first(code, linked.host.dur_ns[events]):
+    start = linked.host.start_ns[events]
+    for group in _heaviest_first(code, work.between(start, start + linked.host.dur_ns[events])):
         name = keys[int(which[group[0]])]
         yield _of_events(linked, events[group], "compiled_calls", f"calls of '{name}'", "likely")
+
+
+def _compiled(linked: LinkedTrace, thread: int) -> Int64s:
+    events = named_like(linked, COMPILED_REGION, {"user_annotation", "cpu_op"})
+    return outermost(linked, events[linked.host.thread[events] == thread])
 
 
 def graph_launches(linked: LinkedTrace, thread: int) -> Iterator[Calls]:

@@ -106,7 +106,7 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     if not decodes.start.size:
         return None
     cuts = _cuts(pipeline, decodes.end[:-1], decodes.start[1:])
-    start, end = spans_from_cuts(ops, cuts, int(ops.end_ns.max()))
+    start, end = spans_from_cuts(ops, cuts)
     count = np.diff(np.searchsorted(ops.start_ns, np.append(start, end[-1])))
     is_whole = np.ones(len(start), np.bool_)
     is_whole[0] = len(start) == 1 or count[0] >= _FULL * np.median(count[1:])
@@ -168,7 +168,7 @@ def _borders(pipeline: Pipeline, calls: Calls) -> tuple[Bools, str, Confidence]:
     if decoded.any() or (pipeline.decodes.start.size and pipeline.decodes.start[-1] >= calls.end_ns[-1]):
         # A decode after every step shows previews, where something else tells images apart.
         previews = [found for found in fewer[:3] if decoded.all() and found[0].any()]
-        return previews[0] if previews and len(calls) > 2 else (decoded, "ended by the image decoder", sure)  # noqa: PLR2004
+        return previews[0] if previews and len(calls) > 2 else (decoded, "ended by the image decoder", sure)
     return fewer[0] if fewer else (np.zeros(len(begin), np.bool_), "", "guess")
 
 
@@ -183,7 +183,7 @@ def _other_work(work: Work, begin: Int64s, end: Int64s, calls: Calls) -> Bools:
 
 def _long_pauses(begin: Int64s, end: Int64s, calls: Calls) -> Bools:
     pause = end - begin
-    if len(pause) < 2:  # noqa: PLR2004  # one pause is neither long nor short
+    if len(pause) < 2:  # one pause is neither long nor short
         return np.zeros(len(pause), np.bool_)
     usual = max(_LONG * float(np.median(pause)), 0.5 * float(np.median(calls.end_ns - calls.start_ns)))
     return np.asarray(pause > usual)
@@ -200,8 +200,7 @@ def _extents(pipeline: Pipeline, calls: Calls, last: Int64s) -> tuple[Int64s, In
     ops = pipeline.ops
     if not len(ops):
         return np.append(calls.start_ns[:1], cuts), np.append(calls.end_ns[last[:-1]], calls.end_ns[-1])
-    reach = max(int(calls.end_ns[-1]), int(ops.end_ns.max()), int(pipeline.decodes.end.max(initial=0)))
-    start, end = spans_from_cuts(ops, cuts, reach)
+    start, end = spans_from_cuts(ops, cuts)
     start[0] = min(int(start[0]), int(calls.start_ns[0]))
     return start, np.maximum(end, calls.end_ns[last])
 
@@ -216,7 +215,7 @@ def _cuts(pipeline: Pipeline, done: Int64s, follow: Int64s) -> Int64s:
 def _whole(pipeline: Pipeline, calls: Calls, last: Int64s, sizes: Int64s) -> Bools:
     """False for the first and the last image where they have fewer calls than the others, or no decode."""
     result = np.ones(len(last), np.bool_)
-    if len(last) < 2:  # noqa: PLR2004  # nothing to compare with
+    if len(last) < 2:  # nothing to compare with
         return result
     usual = np.median(sizes)
     result[0] = sizes[0] >= usual

@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 
 from sdtrace.attribution.event_selection import busiest_thread
-from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s, Intervals
 from sdtrace.structure.candidates import Candidate, Kind, wall
+from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
 from sdtrace.structure.denoiser_calls import compiled_calls, graph_launches, marked_calls, step_marks
 from sdtrace.structure.images import Pipeline, find_pipeline, images_by_decodes, images_of_calls
@@ -20,7 +20,7 @@ from sdtrace.structure.marks import annotations, profiler_steps
 from sdtrace.structure.periods import period
 from sdtrace.structure.plain_calls import calls_as_iterations
 from sdtrace.structure.training import training_steps
-from sdtrace.structure.work import Work, work_asked_for
+from sdtrace.structure.work import Work
 
 _TRUST: Final[dict[Kind, float]] = {
     "profiler_step": 1.0,
@@ -50,13 +50,13 @@ _HIGHER: Final[dict[Confidence, Confidence]] = {"guess": "likely", "likely": "ce
 
 
 def find_iterations(
-    linked: LinkedTrace, marked: Components, launches: LaunchTimes, overhead: Intervals
+    linked: LinkedTrace, marked: Components, work: Work, overhead: Intervals
 ) -> Iterations:
     """The iterations by all evidence; always at least one: the whole trace where nothing repeats.
 
-    `marked` are the components that the trace names, `overhead` is when anything compiled or tuned.
+    `marked` are the components that the trace names, `work` is what the host asked for outside
+    `overhead`, which is when anything compiled or tuned.
     """
-    work = work_asked_for(linked, launches, overhead)
     candidates = _candidates(linked, marked, work, overhead)
     if not candidates:
         return _whole_trace(linked)
@@ -79,7 +79,7 @@ def _candidates(
     pipeline = find_pipeline(linked, thread, marked, work, overhead)
     found: list[Candidate | None] = [profiler_steps(linked), training_steps(linked), *annotations(linked)]
     found += _images(linked, marked, pipeline, thread)
-    for calls in (*compiled_calls(linked, thread), *graph_launches(linked, thread)):
+    for calls in (*compiled_calls(linked, thread, work), *graph_launches(linked, thread)):
         found.append(calls_as_iterations(calls))
     found.append(period(linked, pipeline.ops))
     return [candidate for candidate in found if candidate is not None and len(candidate)]
@@ -89,13 +89,20 @@ def _images(
     linked: LinkedTrace, marked: Components, pipeline: Pipeline, thread: int
 ) -> list[Candidate | None]:
     """Images by what is known of the denoiser's calls: the surest source that tells images apart."""
-    is_diffusion = bool(len(marked.only(["unet", "transformer", "vae"])) or pipeline.decodes.start.size)
+    names = linked.trace.names
+    is_diffusion = (
+        bool(len(marked.only(["unet", "transformer", "vae"])) or pipeline.decodes.start.size)
+        or any(GROUP_NORM.search(name) for name in names)
+    )
     for calls in (marked_calls(marked), step_marks(linked, is_diffusion=is_diffusion)):
         if calls is not None:
             images = images_of_calls(pipeline, calls)
             if images is not None:
                 return [images]
-    unnamed = (*compiled_calls(linked, thread), *graph_launches(linked, thread))
+            if calls.kind == "step_marks":
+                loops = calls_as_iterations(calls)
+                return [images_by_decodes(pipeline), loops and replace(loops, confidence="guess")]
+    unnamed = (*compiled_calls(linked, thread, pipeline.work), *graph_launches(linked, thread))
     grouped = (images_of_calls(pipeline, calls) for calls in unnamed if len(calls) > 1)
     return [next((images for images in grouped if images is not None), None), images_by_decodes(pipeline)]
 
@@ -150,7 +157,7 @@ def _scores(candidates: list[Candidate], work: Work) -> list[float]:
 def _evenness(candidate: Candidate, spent: Int64s) -> float:
     """The share of whole spans whose work is about the median."""
     spent = spent[candidate.is_whole]
-    if len(spent) < 2:  # noqa: PLR2004  # one is even
+    if len(spent) < 2:  # one is even
         return 1.0
     middle = float(np.median(spent))
     return float(np.mean((spent <= _UNEVEN * middle) & (spent * _UNEVEN >= middle)))
@@ -162,7 +169,7 @@ def _agree(one: Candidate, other: Candidate) -> bool:
         return False
     shared = np.minimum(one.end_ns, other.end_ns) - np.maximum(one.start_ns, other.start_ns)
     shorter = np.minimum(one.end_ns - one.start_ns, other.end_ns - other.start_ns)
-    return bool(np.mean(2 * shared >= shorter) > 0.8)  # noqa: PLR2004  # all but a first or a last one
+    return bool(np.mean(2 * shared >= shorter) > 0.8)  # all but a first or a last one
 
 
 def _is_inside(inner: Candidate, outer: Candidate) -> bool:
@@ -174,7 +181,7 @@ def _is_inside(inner: Candidate, outer: Candidate) -> bool:
     place = np.searchsorted(outer.start_ns, inner.start_ns, side="right") - 1
     middle = (inner.start_ns + inner.end_ns) // 2
     held = (place >= 0) & (middle <= outer.end_ns[np.maximum(place, 0)])
-    return bool(np.mean(held) > 0.8)  # noqa: PLR2004  # what leads or trails lies in none
+    return bool(np.mean(held) > 0.8)  # what leads or trails lies in none
 
 
 def _confidence(best: int, candidates: list[Candidate], work: Work) -> Confidence:

@@ -88,7 +88,7 @@ def _key(name: str) -> str | None:
 def _turns(linked: LinkedTrace, groups: list[Int64s]) -> Candidate | None:
     """Annotations of several names that follow each other in turn, such as forward, backward, optimizer."""
     many = [group for group in groups if len(group) > 1]
-    if len(many) < 2:  # noqa: PLR2004  # a turn needs two names
+    if len(many) < 2:  # a turn needs two names
         return None
     starts = linked.host.start_ns
     size = max((len(group) for group in many), key=lambda n: sum(len(g) == n for g in many))
@@ -100,7 +100,7 @@ def _turns(linked: LinkedTrace, groups: list[Int64s]) -> Candidate | None:
         for group in many
         if len(group) == size and bool(np.all((starts[group] >= edges[:-1]) & (starts[group] < edges[1:])))
     ]
-    if len(kept) < 2:  # noqa: PLR2004  # as above
+    if len(kept) < 2:  # as above
         return None
     ends = np.max([starts[group] + linked.host.dur_ns[group] for group in kept], axis=0)
     end = np.minimum(ends, np.append(first[1:], ends[-1]))

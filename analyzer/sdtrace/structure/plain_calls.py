@@ -9,7 +9,7 @@ from sdtrace.structure.denoiser_calls import Calls
 
 def calls_as_iterations(calls: Calls) -> Candidate | None:
     """Each call as an iteration of its own."""
-    if len(calls) < 2:  # noqa: PLR2004  # one call repeats nothing
+    if len(calls) < 2:  # one call repeats nothing
         return None
     names = [f"call {number}" for number in range(len(calls))]
     how = f"Iterations are the {calls.what}."

@@ -73,7 +73,7 @@ def _are_parts(fine: Int64s, coarse: Int64s) -> bool:
     """Whether the spacing of `fine` differs within a repeat of `coarse`, and in each in the same way."""
     parts = round(float(np.median(np.diff(coarse))) / float(np.mean(np.diff(fine))))
     spacing = np.diff(fine) / float(np.median(np.diff(fine)))
-    if parts < 2 or len(spacing) <= parts:  # noqa: PLR2004  # one part is the whole
+    if parts < 2 or len(spacing) <= parts:  # one part is the whole
         return False
     same = np.abs(spacing[parts:] - spacing[:-parts]) <= _PART_AGREES
     differing = np.count_nonzero(np.abs(spacing - 1) > _PART_DIFFERS)

@@ -12,6 +12,7 @@ from sdtrace.structure.components import Components, find_blocks, find_marked_co
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.judge import find_iterations
 from sdtrace.structure.steps import Steps, find_steps
+from sdtrace.structure.work import work_asked_for
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
     """
     launches = launch_times(linked)
     marked = find_marked_components(linked)
-    iterations = find_iterations(linked, marked, launches, overhead)
-    steps = find_steps(linked, iterations, marked)
+    work = work_asked_for(linked, launches, overhead)
+    iterations = find_iterations(linked, marked, work, overhead)
+    steps = find_steps(linked, iterations, marked, work)
     components = marked if len(marked) else guess_components(linked, iterations, steps, launches, overhead)
     return RunStructure(launches, iterations, steps, components, find_blocks(linked, components))

@@ -27,7 +27,7 @@ def training_steps(linked: LinkedTrace) -> Candidate | None:
     several optimizer steps on one batch as well.
     """
     steps = outermost(linked, named_like(linked, _STEP, set(MARKS)))
-    if len(steps) < 2:  # noqa: PLR2004  # one border bounds nothing
+    if len(steps) < 2:  # one border bounds nothing
         return None
     thread = int(np.bincount(linked.host.thread[steps]).argmax())
     steps = steps[linked.host.thread[steps] == thread]
@@ -44,7 +44,7 @@ def training_steps(linked: LinkedTrace) -> Candidate | None:
 
 def _candidate(ops: OpSequence, borders: Int64s, has_loader: bool) -> Candidate | None:
     """Spans from the first op to the first border and from border to border."""
-    if len(borders) < 2 or not len(ops):  # noqa: PLR2004  # as above
+    if len(borders) < 2 or not len(ops):  # as above
         return None
     start = np.append(min(int(ops.start_ns[0]), int(borders[0])), borders[:-1])
     names = [f"training step {number}" for number in range(len(start))]
