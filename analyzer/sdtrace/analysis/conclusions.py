@@ -154,11 +154,9 @@ def _late_overhead(study: Study) -> list[Late]:
     if first is None:
         return []
     late = []
-    for index, (label, facts) in enumerate(zip(study.labels, study.iterations, strict=True)):
+    for index, label in enumerate(study.labels):
         if index > first and label != STEADY:
-            start = np.array([facts.start_ns])
-            held = study.phases.timeline.totals(start, start + facts.wall_ns)
-            late.append(Late(index, label, held[label]))
+            late.append(Late(index, label, int(study.held_ns[label][index])))
     return late
 
 

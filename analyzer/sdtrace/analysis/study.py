@@ -15,11 +15,12 @@ from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
-from sdtrace.intervals import Bools, contains
+from sdtrace.intervals import Bools, Int64s, contains, covered
 from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.overhead_spans import find_overhead
 from sdtrace.phases.phases import Phases, find_phases
-from sdtrace.phases.timeline import COMPILE, OVERHEAD, STEADY, WARMUP
+from sdtrace.phases.timeline import COMPILE, OVERHEAD, PHASES, STEADY, WARMUP
+from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.run_structure import RunStructure, find_structure
 from sdtrace.trace import Trace
 from sdtrace.waiting.idle import Idle, find_idle
@@ -44,16 +45,32 @@ class Study:
         """The trace itself."""
         return self.linked.trace
 
-    @property
+    @cached_property
     def steady(self) -> list[IterationRow]:
-        """The steady iterations."""
-        return [facts for facts, label in zip(self.iterations, self.labels, strict=True) if label == STEADY]
+        """The steady iterations, without those that the profile cut off."""
+        rows = zip(self.iterations, self.labels, strict=True)
+        return [facts for facts, label in rows if label == STEADY and facts.is_whole]
 
-    @property
+    @cached_property
     def steady_wall_ns(self) -> int | None:
         """Median wall of a steady iteration; None when there is none."""
         walls = [facts.wall_ns for facts in self.steady]
         return round(float(np.median(walls))) if walls else None
+
+    @cached_property
+    def usual_gpu_ns(self) -> float:
+        """Median device work of the steady iterations; 0 when there are none."""
+        return float(np.median([facts.gpu_ns for facts in self.steady])) if self.steady else 0.0
+
+    @cached_property
+    def usual_launches(self) -> float:
+        """Median number of launches of the steady iterations; 0 when there are none."""
+        return float(np.median([facts.launches for facts in self.steady])) if self.steady else 0.0
+
+    @cached_property
+    def held_ns(self) -> Mapping[str, Int64s]:
+        """Host wall of each phase in each iteration, int64 nanoseconds."""
+        return _held(self.phases, self.structure.iterations)
 
     @cached_property
     def paid_once_ns(self) -> Mapping[str, int]:
@@ -103,16 +120,20 @@ def study_trace(trace: Trace, rules: Rules) -> Study:
     phases = find_phases(linked, spans, structure.iterations, structure.steps)
     idle = find_idle(linked, structure.launches, phases.timeline, structure.iterations)
     facts = iteration_rows(linked, structure.iterations, structure.steps, structure.launches)
-    labels = [
-        STEADY if is_steady else _label(phases, item)
-        for item, is_steady in zip(facts, phases.is_steady.tolist(), strict=True)
-    ]
+    labels = _labels(phases, structure.iterations)
     run = recorded_run(trace.run)
     return Study(linked, structure, phases, idle, categorize_work(linked, rules), facts, labels, run)
 
 
-def _label(phases: Phases, facts: IterationRow) -> str:
-    """What an iteration holds most of, of all overhead."""
-    start = np.array([facts.start_ns])
-    held = phases.timeline.totals(start, start + facts.wall_ns)
-    return max((WARMUP, *OVERHEAD), key=lambda phase: held[phase])
+def _held(phases: Phases, iterations: Iterations) -> dict[str, Int64s]:
+    spans = iterations.start_ns, iterations.end_ns
+    return {phase: covered(phases.timeline.of(phase), *spans) for phase in PHASES}
+
+
+def _labels(phases: Phases, iterations: Iterations) -> list[str]:
+    """`steady`, or what an iteration holds most of, of all overhead."""
+    kinds = (WARMUP, *OVERHEAD)
+    held = _held(phases, iterations)
+    most = np.argmax([held[phase] for phase in kinds], axis=0).tolist()
+    rows = zip(most, phases.is_steady.tolist(), strict=True)
+    return [STEADY if is_steady else kinds[place] for place, is_steady in rows]

@@ -142,8 +142,8 @@ def _steady(study: Study) -> model.Steady | None:
         median_us=us(float(np.median(walls))),
         min_us=us(min(walls)),
         max_us=us(max(walls)),
-        gpu_median_us=us(float(np.median([facts.gpu_ns for facts in steady]))),
-        launches_median=float(np.median([facts.launches for facts in steady])),
+        gpu_median_us=us(study.usual_gpu_ns),
+        launches_median=study.usual_launches,
     )
 
 
@@ -162,20 +162,19 @@ def _iterations(study: Study) -> list[model.Iteration]:
 def _iteration_note(study: Study, index: int) -> str:
     """Why an iteration is slow: the overhead in it, or what differs from the median one."""
     facts = study.iterations[index]
-    start = np.array([facts.start_ns])
-    held = study.phases.timeline.totals(start, start + facts.wall_ns)
+    held = {phase: int(ns[index]) for phase, ns in study.held_ns.items()}
     parts = [f"{seconds(ns)} {phase}" for phase, ns in held.items() if ns > _SOME_NS and phase != STEADY]
+    if not facts.is_whole:
+        parts.append("incomplete: the profile holds only a part of it")
     if parts:
         return ", ".join(parts)
     usual = study.steady_wall_ns
     if usual is None or facts.wall_ns < _OUTLIER * usual:
         return ""
-    device = float(np.median([item.gpu_ns for item in study.steady]))
-    launches = float(np.median([item.launches for item in study.steady]))
-    if facts.gpu_ns > _OUTLIER * device:
-        return f"{seconds(facts.gpu_ns - device)} more device work than usual"
-    if facts.launches > _OUTLIER * launches:
-        return f"{facts.launches - launches:.0f} more launches than usual"
+    if facts.gpu_ns > _OUTLIER * study.usual_gpu_ns:
+        return f"{seconds(facts.gpu_ns - study.usual_gpu_ns)} more device work than usual"
+    if facts.launches > _OUTLIER * study.usual_launches:
+        return f"{facts.launches - study.usual_launches:.0f} more launches than usual"
     return "the host was slower; device work is as usual"
 
 
