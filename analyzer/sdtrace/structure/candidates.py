@@ -106,7 +106,7 @@ class OpSequence:
     def __len__(self) -> int:
         return len(self.event)
 
-    def named(self, linked: LinkedTrace, marks: Bools) -> Bools:
+    def named(self, marks: Bools) -> Bools:
         """Which ops have a name that `marks` (one per name of the trace) selects."""
         found: Bools = marks[self.name] if len(self) else np.zeros(0, np.bool_)
         return found
@@ -127,7 +127,9 @@ def op_sequence(linked: LinkedTrace, thread: int) -> OpSequence:
     event = outermost(linked, np.flatnonzero(is_op))
     start = host.start_ns[event]
     end = start + host.dur_ns[event]
-    return OpSequence(event, host.name[event].astype(np.int64), start, end, _reach(linked, thread, start, end))
+    return OpSequence(
+        event, host.name[event].astype(np.int64), start, end, _reach(linked, thread, start, end)
+    )
 
 
 def _reach(linked: LinkedTrace, thread: int, start: Int64s, end: Int64s) -> Int64s:

@@ -33,10 +33,8 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     if not len(ops):
         return nothing()
     trace = linked.trace
-    is_attention = ops.named(linked, trace.names_matching(ATTENTION))
-    is_compiled = ops.named(linked, trace.names_matching(COMPILED_REGION))
-    weight = is_attention + _DENOISER * is_compiled
-    upsampling = np.flatnonzero(ops.named(linked, trace.names_matching(_UPSAMPLING)))
+    weight = _weight(linked, ops)
+    upsampling = np.flatnonzero(ops.named(trace.names_matching(_UPSAMPLING)))
     if not upsampling.size:
         return nothing()
     before = np.cumsum(weight)[upsampling]
@@ -47,12 +45,24 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     return _merged(ops, np.cumsum(weight), first[kept], last[kept])
 
 
+def denoising(linked: LinkedTrace, ops: OpSequence, start_ns: int) -> bool:
+    """Whether a denoiser seems to run at or after `start_ns`: compiled code or more attentions than a decoder's."""
+    after = ops.between(start_ns, np.iinfo(np.int64).max)
+    weight = _weight(linked, ops)[after]
+    return bool(weight.sum() >= _DENOISER)
+
+
+def _weight(linked: LinkedTrace, ops: OpSequence) -> Int64s:
+    is_attention = ops.named(linked.trace.names_matching(ATTENTION))
+    is_compiled = ops.named(linked.trace.names_matching(COMPILED_REGION))
+    weight: Int64s = is_attention + np.int64(_DENOISER) * is_compiled
+    return weight
+
+
 def _has_skips(linked: LinkedTrace, ops: OpSequence, first: Int64s, last: Int64s) -> Bools:
     """Which stages join tensors between upsamplings, as a UNet does; video decoders (conv3d) may."""
     names = linked.trace.names_matching
-    joins, video = (
-        np.append(0, np.cumsum(ops.named(linked, names(pattern)))) for pattern in (_JOIN, _VIDEO)
-    )
+    joins, video = (np.append(0, np.cumsum(ops.named(names(pattern)))) for pattern in (_JOIN, _VIDEO))
     found: Bools = (joins[last] > joins[first]) & (video[last] == video[first])
     return found
 

@@ -13,7 +13,7 @@ from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, contains, nothing
 from sdtrace.structure.candidates import Candidate, OpSequence, cut, op_sequence, spans_from_cuts
 from sdtrace.structure.components import Components
-from sdtrace.structure.decodes import decode_stages
+from sdtrace.structure.decodes import decode_stages, denoising
 from sdtrace.structure.denoiser_calls import Calls
 from sdtrace.structure.iterations import Confidence
 from sdtrace.structure.work import Work
@@ -42,6 +42,8 @@ class Pipeline:
     schedules_ns: Int64s
     random_ns: Int64s
     work: Work
+    runs_on: bool
+    """A denoiser runs after the last decode: the profile ends within an image."""
 
 
 def find_pipeline(
@@ -52,21 +54,23 @@ def find_pipeline(
     names = linked.trace.names
     decodes, encodes = _marked_vae(linked, marked)
     text = marked.only(["text_encoder"]).start_ns
-    lookups = ops.start_ns[ops.named(linked, np.array([name == "aten::embedding" for name in names], np.bool_))]
+    lookups = ops.start_ns[ops.named(np.array([name == "aten::embedding" for name in names], np.bool_))]
     lookups = lookups[~contains(overhead, lookups)]
     schedules = linked.host.start_ns[
         named_like(linked, _SCHEDULE, {"python_function", "user_annotation", "cpu_op"})
     ]
-    random = ops.start_ns[ops.named(linked, linked.trace.names_matching(_RANDOM))]
+    random = ops.start_ns[ops.named(linked.trace.names_matching(_RANDOM))]
     is_named = bool(decodes.start.size)
+    decodes = decodes if is_named else decode_stages(linked, ops)
     return Pipeline(
         ops,
-        decodes if is_named else decode_stages(linked, ops),
+        decodes,
         is_named,
         np.sort(np.concatenate((text if text.size else lookups, encodes))),
         np.sort(schedules),
         random,
         work,
+        denoising(linked, ops, int(decodes.end.max(initial=0))),
     )
 
 
@@ -106,11 +110,14 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     if not decodes.start.size:
         return None
     cuts = _cuts(pipeline, decodes.end[:-1], decodes.start[1:])
+    is_whole = np.ones(len(decodes.start), np.bool_)
+    count = np.diff(np.searchsorted(ops.start_ns, np.append(ops.start_ns[0], [*cuts, decodes.end[-1]])))
+    is_whole[0] = len(count) == 1 or count[0] >= _FULL * np.median(count[1:])
+    if pipeline.runs_on:
+        cuts = np.append(cuts, _cuts(pipeline, decodes.end[-1:], ops.end_ns[-1:]))
+        is_whole = np.append(is_whole, False)
     start, end = spans_from_cuts(ops, cuts)
-    count = np.diff(np.searchsorted(ops.start_ns, np.append(start, end[-1])))
-    is_whole = np.ones(len(start), np.bool_)
-    is_whole[0] = len(start) == 1 or count[0] >= _FULL * np.median(count[1:])
-    how = "Nothing marks iterations; they are images, each ending with an image decoder, seen by its upsampling."
+    how = "Nothing marks iterations; they are images, each ended by an image decoder, seen by its upsampling."
     names = [f"image {number}" for number in range(len(start))]
     what = "images by their decoder"
     return Candidate("decoded_image", names, start, end, is_whole, how, what, "likely")

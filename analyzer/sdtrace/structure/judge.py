@@ -16,7 +16,7 @@ from sdtrace.structure.components import Components
 from sdtrace.structure.denoiser_calls import compiled_calls, graph_launches, marked_calls, step_marks
 from sdtrace.structure.images import Pipeline, find_pipeline, images_by_decodes, images_of_calls
 from sdtrace.structure.iterations import Confidence, Iterations
-from sdtrace.structure.marks import annotations, profiler_steps
+from sdtrace.structure.marks import annotated_spans, profiler_steps
 from sdtrace.structure.periods import period
 from sdtrace.structure.plain_calls import calls_as_iterations
 from sdtrace.structure.training import training_steps
@@ -49,9 +49,7 @@ _LOWER: Final[dict[Confidence, Confidence]] = {"certain": "likely", "likely": "g
 _HIGHER: Final[dict[Confidence, Confidence]] = {"guess": "likely", "likely": "certain", "certain": "certain"}
 
 
-def find_iterations(
-    linked: LinkedTrace, marked: Components, work: Work, overhead: Intervals
-) -> Iterations:
+def find_iterations(linked: LinkedTrace, marked: Components, work: Work, overhead: Intervals) -> Iterations:
     """The iterations by all evidence; always at least one: the whole trace where nothing repeats.
 
     `marked` are the components that the trace names, `work` is what the host asked for outside
@@ -71,13 +69,11 @@ def find_iterations(
     return _iterations(judged[best], _confidence(best, judged, work), _runner_up(others))
 
 
-def _candidates(
-    linked: LinkedTrace, marked: Components, work: Work, overhead: Intervals
-) -> list[Candidate]:
+def _candidates(linked: LinkedTrace, marked: Components, work: Work, overhead: Intervals) -> list[Candidate]:
     """All that iterations may be."""
     thread = busiest_thread(linked)
     pipeline = find_pipeline(linked, thread, marked, work, overhead)
-    found: list[Candidate | None] = [profiler_steps(linked), training_steps(linked), *annotations(linked)]
+    found: list[Candidate | None] = [profiler_steps(linked), training_steps(linked), *annotated_spans(linked)]
     found += _images(linked, marked, pipeline, thread)
     for calls in (*compiled_calls(linked, thread, work), *graph_launches(linked, thread)):
         found.append(calls_as_iterations(calls))
@@ -90,10 +86,9 @@ def _images(
 ) -> list[Candidate | None]:
     """Images by what is known of the denoiser's calls: the surest source that tells images apart."""
     names = linked.trace.names
-    is_diffusion = (
-        bool(len(marked.only(["unet", "transformer", "vae"])) or pipeline.decodes.start.size)
-        or any(GROUP_NORM.search(name) for name in names)
-    )
+    is_diffusion = bool(
+        len(marked.only(["unet", "transformer", "vae"])) or pipeline.decodes.start.size
+    ) or any(GROUP_NORM.search(name) for name in names)
     for calls in (marked_calls(marked), step_marks(linked, is_diffusion=is_diffusion)):
         if calls is not None:
             images = images_of_calls(pipeline, calls)
@@ -168,8 +163,8 @@ def _agree(one: Candidate, other: Candidate) -> bool:
     if len(one) != len(other):
         return False
     shared = np.minimum(one.end_ns, other.end_ns) - np.maximum(one.start_ns, other.start_ns)
-    shorter = np.minimum(one.end_ns - one.start_ns, other.end_ns - other.start_ns)
-    return bool(np.mean(2 * shared >= shorter) > 0.8)  # all but a first or a last one
+    longer = np.maximum(one.end_ns - one.start_ns, other.end_ns - other.start_ns)
+    return bool(np.mean(2 * shared >= longer) > 0.8)  # all but a first or a last one
 
 
 def _is_inside(inner: Candidate, outer: Candidate) -> bool:

@@ -14,6 +14,7 @@ from sdtrace.intervals import Int64s
 from sdtrace.structure.candidates import Candidate, names_of, of_events, wall
 from sdtrace.structure.component_names import ANNOTATIONS
 from sdtrace.structure.denoiser_calls import STEP_MARK
+from sdtrace.structure.iterations import Confidence
 
 MARKS: Final = frozenset({"user_annotation", "cpu_op"})
 """Before torch 1.11 annotations bore the category of ops."""
@@ -37,7 +38,7 @@ def profiler_steps(linked: LinkedTrace) -> Candidate | None:
     return of_events(linked, steps, "profiler_step", how, "profiler steps (ProfilerStep#N)", "certain")
 
 
-def annotations(linked: LinkedTrace) -> list[Candidate]:
+def annotated_spans(linked: LinkedTrace) -> list[Candidate]:
     """Annotations that name no component and no denoising step, a candidate for each name.
 
     Numbers in names do not matter. One that occurs once counts when it covers most of the trace. Where
@@ -58,7 +59,7 @@ def annotations(linked: LinkedTrace) -> list[Candidate]:
 def _annotation(linked: LinkedTrace, events: Int64s) -> Candidate:
     name = names_of(linked, events[:1])[0]
     how = f"Iterations are the annotation '{name}'."
-    confidence = "certain" if len(events) > 1 else "likely"
+    confidence: Confidence = "certain" if len(events) > 1 else "likely"
     return of_events(linked, events, "annotation", how, f"spans of the annotation '{name}'", confidence)
 
 
@@ -66,7 +67,9 @@ def _groups(linked: LinkedTrace) -> list[Int64s]:
     """Annotations (indices) by thread and name but for numbers, the outermost of each group."""
     events = of_categories(linked, np.flatnonzero(linked.host.is_op), {"user_annotation"})
     number = linked.trace.name[linked.host.row[events]]
-    keys: dict[int, str | None] = {name: _key(linked.trace.names[name]) for name in np.unique(number).tolist()}
+    keys: dict[int, str | None] = {
+        name: _key(linked.trace.names[name]) for name in np.unique(number).tolist()
+    }
     groups: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     threads = linked.host.thread[events].tolist()
     for event, name, thread in zip(events.tolist(), number.tolist(), threads, strict=True):

@@ -1,4 +1,5 @@
 """Candidates from calls of compiled functions and launches of CUDA graphs."""
+
 from __future__ import annotations
 
 import numpy as np

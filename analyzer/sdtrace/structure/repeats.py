@@ -16,6 +16,8 @@ _UNEVEN: Final = 1.5
 _MIN_COVER: Final = 0.7
 _MIN_SCORE: Final = 0.004
 _MIN_AGREEMENT: Final = 0.75
+_SAME: Final = 0.9
+"""Share of names in which a last repeat equals the one before it."""
 _COARSE_SCORE: Final = 0.01
 """Share of the sequence that must occur once per longer repeat for shorter ones to be its parts."""
 _PART_DIFFERS: Final = 0.1
@@ -56,7 +58,7 @@ def find_repeats(names: NDArray[np.int32], at_least: int = 2) -> Repeats | None:
     if not found:
         return None
     best = _outermost(found)
-    measured = _measured(names, best - _common_lead(names, best))
+    measured = _measured(names, _with_last(names, best - _common_lead(names, best)))
     return measured if measured.agreement >= _MIN_AGREEMENT else None
 
 
@@ -76,8 +78,8 @@ def _are_parts(fine: Int64s, coarse: Int64s) -> bool:
     if parts < 2 or len(spacing) <= parts:  # one part is the whole
         return False
     same = np.abs(spacing[parts:] - spacing[:-parts]) <= _PART_AGREES
-    differing = np.count_nonzero(np.abs(spacing - 1) > _PART_DIFFERS)
-    return bool(np.mean(same) >= _MIN_AGREEMENT) and differing * parts >= len(spacing) - parts
+    differing = int(np.count_nonzero(np.abs(spacing - 1) > _PART_DIFFERS))
+    return bool(np.mean(same) >= _MIN_AGREEMENT and differing * parts >= len(spacing) - parts)
 
 
 def _hashes(names: NDArray[np.int32]) -> Int64s:
@@ -112,6 +114,18 @@ def _common_lead(names: NDArray[np.int32], first: Int64s) -> int:
     before = names[first[:, None] - np.arange(1, room + 1)]
     differs = np.flatnonzero((before != before[0]).any(axis=0))
     return int(differs[0]) if differs.size else room
+
+
+def _with_last(names: NDArray[np.int32], first: Int64s) -> Int64s:
+    """With the repeats after the last one: a window that reaches into the next repeat misses the last."""
+    length = int(np.median(np.diff(first)))
+    pattern = names[first[-1] : first[-1] + length]
+    begin = int(first[-1]) + length
+    more = []
+    while begin + length <= len(names) and np.mean(names[begin : begin + length] == pattern) >= _SAME:
+        more.append(begin)
+        begin += length
+    return np.append(first, np.array(more, np.int64))
 
 
 def _measured(names: NDArray[np.int32], first: Int64s) -> Repeats:

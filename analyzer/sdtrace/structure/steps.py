@@ -12,7 +12,7 @@ import numpy as np
 from sdtrace.attribution.event_selection import busiest_thread
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s
+from sdtrace.intervals import Bools, Int64s
 from sdtrace.structure.candidates import OpSequence, op_sequence
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
@@ -134,17 +134,17 @@ def _runs_of_blocks(iterations: Iterations, calls: Calls | None, work: Work) -> 
     return Steps(calls.start_ns[first], calls.end_ns[last], calls.thread, how, "likely")
 
 
-def _repetition(
-    linked: LinkedTrace, iterations: Iterations, ops: OpSequence, thread: int
-) -> Steps | None:
+def _repetition(linked: LinkedTrace, iterations: Iterations, ops: OpSequence, thread: int) -> Steps | None:
     """Repeats in the order of an iteration's ops that look like a denoiser.
 
     That is: convolution, group normalization and attention in each. Repeated layers of other models do
     not pass for steps.
     """
+    decodes = np.append(decode_stages(linked, ops).start, np.iinfo(np.int64).max)
+    stops = np.minimum(iterations.end_ns, decodes[np.searchsorted(decodes, iterations.start_ns)]).tolist()
     searched = range(max(0, len(iterations) - _MAX_SEARCHED), len(iterations))
-    starts, ends = iterations.start_ns.tolist(), iterations.end_ns.tolist()
-    parts = [_repeats_in(linked, ops, ops.between(starts[number], ends[number])) for number in searched]
+    starts = iterations.start_ns.tolist()
+    parts = [_repeats_in(linked, ops, ops.between(starts[number], stops[number])) for number in searched]
     found = [part for part in parts if part is not None]
     if not found or 2 * len(found) < len(parts):
         return None
@@ -155,7 +155,10 @@ def _repetition(
 
 def _repeats_in(linked: LinkedTrace, ops: OpSequence, inside: slice) -> tuple[Int64s, Int64s] | None:
     """Starts and ends of the repeats among the ops `inside`, the last as long as the median one."""
-    name, names = ops.name[inside], linked.trace.names
+    names = linked.trace.names
+    place = np.arange(len(ops))[inside]
+    place = place[~_is_moving(linked, ops.name[place])]
+    name = ops.name[place]
     repeats = find_repeats(name.astype(np.int32)) if name.size else None
     if repeats is None:
         return None
@@ -165,5 +168,15 @@ def _repeats_in(linked: LinkedTrace, ops: OpSequence, inside: slice) -> tuple[In
     for sign in (_CONVOLUTION, GROUP_NORM, ATTENTION):
         if not any(sign.search(text) for text in once):
             return None
-    start = ops.start_ns[inside][first]
-    return start, np.append(start[1:], ops.end_ns[inside][last])
+    start = ops.start_ns[place[first]]
+    return start, np.append(start[1:], ops.end_ns[place[last]])
+
+
+def _is_moving(linked: LinkedTrace, name: Int64s) -> Bools:
+    """Ops that only move weights: `Module.to` calls two for every parameter. The first `to` of a run stays."""
+    names = linked.trace.names
+    checks = np.array([text == "aten::_has_compatible_shallow_copy_type" for text in names], np.bool_)[name]
+    is_to = np.array([text == "aten::to" for text in names], np.bool_)[name]
+    follows = np.append(False, (is_to | checks)[:-1])[: len(name)]
+    moving: Bools = checks | (is_to & follows)
+    return moving

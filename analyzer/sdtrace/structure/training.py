@@ -63,7 +63,8 @@ def _candidate(ops: OpSequence, borders: Int64s, has_loader: bool) -> Candidate 
 
 def _on_thread(linked: LinkedTrace, pattern: re.Pattern[str], thread: int) -> Int64s:
     events = outermost(linked, named_like(linked, pattern, set(MARKS)))
-    return events[linked.host.thread[events] == thread]
+    mine: Int64s = events[linked.host.thread[events] == thread]
+    return mine
 
 
 def _zero_grads(linked: LinkedTrace, thread: int) -> tuple[Int64s, Int64s]:
@@ -78,7 +79,7 @@ def _of_one_optimizer(linked: LinkedTrace, steps: Int64s, ends: Int64s) -> Int64
     kinds = np.unique(name)
     counts = [int((name == kind).sum()) for kind in kinds]
     if len(kinds) > 1 and len(set(counts)) == 1:
-        return ends[name == name[-1]]
+        ends = ends[name == name[-1]]
     return ends
 
 
@@ -92,4 +93,5 @@ def _borders(ops: OpSequence, ends: Int64s, loads: Int64s, zero_grads: tuple[Int
     cleared_end = np.append(zero_grads[1], 0)[place]
     next_op = np.append(ops.start_ns, np.iinfo(np.int64).max)[np.searchsorted(ops.start_ns, ends)]
     directly = (cleared < limit) & (cleared <= next_op)
-    return np.where(load < limit, load, np.where(directly, cleared_end, ends))
+    borders: Int64s = np.where(load < limit, load, np.where(directly, cleared_end, ends))
+    return borders
