@@ -22,6 +22,7 @@ Kind = Literal[
     "marked_image",
     "step_marks",
     "decoded_image",
+    "call_runs",
     "compiled_calls",
     "graph_launches",
     "period",

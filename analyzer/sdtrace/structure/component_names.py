@@ -29,6 +29,11 @@ MODULES: Final = tuple(
 )
 """`with_stack=True` names modules by class and number; first match has it."""
 
+LANGUAGE_MODELS: Final = re.compile(
+    r"^nn\.Module: (?:Gemma|Qwen|ChatGLM|Llama|Mistral|Mixtral|Phi|GPT|Glm|Bloom|Falcon|OPT)\w*_\d+$"
+)
+"""Models that also write text by themselves: text encoders only where a denoiser follows."""
+
 FUNCTIONS: Final = (
     (
         "scheduler",

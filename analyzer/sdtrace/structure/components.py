@@ -12,7 +12,15 @@ from sdtrace.attribution.event_selection import named_like, outermost
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s
-from sdtrace.structure.component_names import ANNOTATIONS, BLOCKS, DENOISERS, FUNCTIONS, MODULES, OURS
+from sdtrace.structure.component_names import (
+    ANNOTATIONS,
+    BLOCKS,
+    DENOISERS,
+    FUNCTIONS,
+    LANGUAGE_MODELS,
+    MODULES,
+    OURS,
+)
 from sdtrace.structure.iterations import Confidence
 
 _Rules = Sequence[tuple[str, re.Pattern[str]]]
@@ -87,6 +95,28 @@ def find_marked_components(linked: LinkedTrace) -> Components:
     if others is not None:
         return replace(others, how="Components are annotations, by their name.", confidence="likely")
     return no_components()
+
+
+def without_language_models(linked: LinkedTrace, marked: Components, denoised_ns: Int64s) -> Components:
+    """Without text encoders that are causal language models and after which nothing denoises.
+
+    `denoised_ns` are the starts of denoising steps.
+    """
+    models = linked.host.start_ns[named_like(linked, LANGUAGE_MODELS, {"python_function"})]
+    if not models.size or not len(marked):
+        return marked
+    denoised = np.append(denoised_ns, marked.only(DENOISERS).start_ns).max(initial=-1)
+    text = np.array([name == "text_encoder" for name in marked.names], np.bool_)[marked.code]
+    kept = ~text | ~np.isin(marked.start_ns, models) | (marked.start_ns < denoised)
+    if not kept.any():
+        return no_components()
+    return replace(
+        marked,
+        code=marked.code[kept],
+        thread=marked.thread[kept],
+        start_ns=marked.start_ns[kept],
+        end_ns=marked.end_ns[kept],
+    )
 
 
 def find_blocks(linked: LinkedTrace, components: Components) -> Components:

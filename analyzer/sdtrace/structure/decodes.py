@@ -11,11 +11,13 @@ from sdtrace.attribution.event_selection import COMPILED_REGION
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, nothing
 from sdtrace.structure.candidates import OpSequence
+from sdtrace.structure.component_names import GROUP_NORM
 
 ATTENTION: Final = re.compile(
     r"scaled_dot_product|^aten::_?softmax$|attention|flash_attn|^xformers::|^sageattn", re.IGNORECASE
 )
 _UPSAMPLING: Final = re.compile(r"^aten::(?:_?upsample_|conv_transpose|pixel_shuffle|interpolate)")
+_CONVOLUTION: Final = re.compile("conv")
 _JOIN: Final = re.compile(r"^aten::cat$")
 _VIDEO: Final = re.compile(r"^aten::conv3d$")
 _DECODER: Final = 2
@@ -45,11 +47,22 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     return _merged(ops, np.cumsum(weight), first[kept], last[kept])
 
 
+def looks_like_denoiser(names: set[str]) -> bool:
+    """Whether ops of these names make a UNet: convolution, group normalization and attention."""
+    signs = (_CONVOLUTION, GROUP_NORM, ATTENTION)
+    return all(any(sign.search(name) for name in names) for sign in signs)
+
+
 def denoising(linked: LinkedTrace, ops: OpSequence, start_ns: int) -> bool:
-    """Whether a denoiser seems to run at or after `start_ns`: compiled code or more attentions than a decoder's."""
+    """Whether compiled code or more attentions than a decoder's run at or after `start_ns`."""
     after = ops.between(start_ns, np.iinfo(np.int64).max)
     weight = _weight(linked, ops)[after]
     return bool(weight.sum() >= _DENOISER)
+
+
+def denoising_starts(linked: LinkedTrace, ops: OpSequence) -> Int64s:
+    """When attentions and compiled code start, in order."""
+    return ops.start_ns[_weight(linked, ops) > 0]
 
 
 def _weight(linked: LinkedTrace, ops: OpSequence) -> Int64s:

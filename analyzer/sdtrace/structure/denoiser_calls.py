@@ -28,6 +28,7 @@ STEP_MARK: Final = re.compile(
 SURE_STEP: Final = re.compile(r"^(?:denois(?:e|ing)|diffusion|sampl(?:er|ing))[_ -]?step", re.IGNORECASE)
 """Those that are steps whatever else the trace holds."""
 GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|cu|hip)GraphLaunch")
+_FX_GRAPH: Final = re.compile(r"^## Call CompiledFxGraph (\w{8}).*")
 _COMPILE_ID: Final = re.compile(r"(\d+)/\d+$")
 
 
@@ -96,7 +97,7 @@ def compiled_calls(linked: LinkedTrace, thread: int, work: Work) -> Iterator[Cal
     code = np.array([distinct[key] for key in keys], np.int64)[which]
     start = linked.host.start_ns[events]
     for group in _heaviest_first(code, work.between(start, start + linked.host.dur_ns[events])):
-        name = keys[int(which[group[0]])]
+        name = _FX_GRAPH.sub(r"CompiledFxGraph \1", keys[int(which[group[0]])])
         yield _of_events(linked, events[group], "compiled_calls", f"calls of '{name}'", "likely")
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from sdtrace.attribution.event_selection import named_like
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, contains, nothing
-from sdtrace.structure.candidates import Candidate, OpSequence, cut, op_sequence, spans_from_cuts
+from sdtrace.structure.candidates import Candidate, Kind, OpSequence, cut, op_sequence, spans_from_cuts
 from sdtrace.structure.components import Components
-from sdtrace.structure.decodes import decode_stages, denoising
+from sdtrace.structure.decodes import decode_stages, denoising, denoising_starts
 from sdtrace.structure.denoiser_calls import Calls
 from sdtrace.structure.iterations import Confidence
 from sdtrace.structure.work import Work
@@ -25,7 +25,7 @@ _LONG: Final = 3.0
 _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""
 _FULL: Final = 0.7
-"""Share of the usual number of ops below which the first or last image was cut off."""
+"""Share of the usual number of attentions below which the first or last image was cut off."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Pipeline:
     schedules_ns: Int64s
     random_ns: Int64s
     work: Work
+    denoising_ns: Int64s
+    """Starts of attentions and of compiled code, which a decoder has next to none of."""
     runs_on: bool
     """A denoiser runs after the last decode: the profile ends within an image."""
 
@@ -70,14 +72,16 @@ def find_pipeline(
         np.sort(schedules),
         random,
         work,
+        denoising_starts(linked, ops),
         denoising(linked, ops, int(decodes.end.max(initial=0))),
     )
 
 
-def images_of_calls(pipeline: Pipeline, calls: Calls) -> Candidate | None:
+def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True) -> Candidate | None:
     """Images that group denoiser calls: from decode to decode, else from restart to restart.
 
-    None where nothing tells one group of calls from the next, unless a decode ends the only one.
+    None where nothing tells one group of calls from the next, unless a decode ends the only one. Where
+    nothing speaks of diffusion the groups are called runs.
     """
     pipeline = _encodes_apart(pipeline, calls)
     borders, why, confidence = _borders(pipeline, calls)
@@ -92,16 +96,23 @@ def images_of_calls(pipeline: Pipeline, calls: Calls) -> Candidate | None:
     each = f"{common} {calls.what}" if (sizes[is_whole] == common).all() else calls.what
     if len(set(sizes[is_whole].tolist())) > 1 and confidence == "certain":
         confidence = "likely"
+    noun = "image" if is_diffusion else "run"
     return Candidate(
-        "decoded_image" if calls.kind not in ("marked_image", "step_marks") else calls.kind,
-        [f"image {number}" for number in range(len(last))],
+        _kind(calls, is_diffusion),
+        [f"{noun} {number}" for number in range(len(last))],
         start,
         end,
         is_whole,
-        f"Iterations are images: {each} each, {why}.",
-        "images by the pipeline's structure",
-        confidence,
+        f"Iterations are {noun}s: {each} each, {why}.",
+        "images by the pipeline's structure" if is_diffusion else f"runs of {calls.what}",
+        "guess" if calls.confidence == "guess" else confidence,
     )
+
+
+def _kind(calls: Calls, is_diffusion: bool) -> Kind:
+    if calls.kind in ("marked_image", "step_marks"):
+        return calls.kind
+    return "decoded_image" if is_diffusion else "call_runs"
 
 
 def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
@@ -111,7 +122,8 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
         return None
     cuts = _cuts(pipeline, decodes.end[:-1], decodes.start[1:])
     is_whole = np.ones(len(decodes.start), np.bool_)
-    count = np.diff(np.searchsorted(ops.start_ns, np.append(ops.start_ns[0], [*cuts, decodes.end[-1]])))
+    edges = np.concatenate((ops.start_ns[:1], cuts, decodes.end[-1:]))
+    count = np.diff(np.searchsorted(pipeline.denoising_ns, edges))
     is_whole[0] = len(count) == 1 or count[0] >= _FULL * np.median(count[1:])
     if pipeline.runs_on:
         cuts = np.append(cuts, _cuts(pipeline, decodes.end[-1:], ops.end_ns[-1:]))

@@ -17,7 +17,7 @@ from sdtrace.structure.denoiser_calls import compiled_calls, graph_launches, mar
 from sdtrace.structure.images import Pipeline, find_pipeline, images_by_decodes, images_of_calls
 from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.marks import annotated_spans, profiler_steps
-from sdtrace.structure.periods import period
+from sdtrace.structure.periods import period, repeated_calls
 from sdtrace.structure.plain_calls import calls_as_iterations
 from sdtrace.structure.training import training_steps
 from sdtrace.structure.work import Work
@@ -30,6 +30,7 @@ _TRUST: Final[dict[Kind, float]] = {
     "step_marks": 0.75,
     "annotation_cycle": 0.7,
     "decoded_image": 0.62,
+    "call_runs": 0.55,
     "compiled_calls": 0.45,
     "graph_launches": 0.45,
     "period": 0.4,
@@ -96,10 +97,14 @@ def _images(
                 return [images]
             if calls.kind == "step_marks":
                 loops = calls_as_iterations(calls)
-                return [images_by_decodes(pipeline), loops and replace(loops, confidence="guess")]
+                return [images_by_decodes(pipeline), replace(loops, confidence="guess") if loops else None]
     unnamed = (*compiled_calls(linked, thread, pipeline.work), *graph_launches(linked, thread))
-    grouped = (images_of_calls(pipeline, calls) for calls in unnamed if len(calls) > 1)
-    return [next((images for images in grouped if images is not None), None), images_by_decodes(pipeline)]
+    grouped = (images_of_calls(pipeline, calls, is_diffusion) for calls in unnamed if len(calls) > 1)
+    repeated = repeated_calls(linked, pipeline.ops) if is_diffusion else None
+    return [
+        next((images for images in grouped if images is not None), None),
+        images_by_decodes(pipeline) or (images_of_calls(pipeline, repeated) if repeated else None),
+    ]
 
 
 def _whole_trace(linked: LinkedTrace) -> Iterations:

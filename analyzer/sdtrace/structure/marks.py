@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Final
 
 import numpy as np
@@ -49,8 +49,7 @@ def annotated_spans(linked: LinkedTrace) -> list[Candidate]:
     found = []
     for events in groups:
         share = int(linked.host.dur_ns[events].sum()) / max(1, end - start)
-        is_open = not linked.host.dur_ns[events].all()
-        if is_open or share > (_SOME if len(events) > 1 else _LONE):
+        if share > (_SOME if len(events) > 1 else _LONE):
             found.append(_annotation(linked, events))
     turns = _turns(linked, groups)
     return found if turns is None else [*found, turns]
@@ -94,7 +93,7 @@ def _turns(linked: LinkedTrace, groups: list[Int64s]) -> Candidate | None:
     if len(many) < 2:  # a turn needs two names
         return None
     starts = linked.host.start_ns
-    size = max((len(group) for group in many), key=lambda n: sum(len(g) == n for g in many))
+    size = Counter(len(group) for group in many).most_common(1)[0][0]
     turning = [starts[group] for group in many if len(group) == size]
     first = min(turning, key=lambda times: int(times[0]))
     edges = np.append(first, np.iinfo(np.int64).max)

@@ -8,7 +8,12 @@ from sdtrace.attribution.launches import LaunchTimes, launch_times
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Intervals
 from sdtrace.structure.component_guess import guess_components
-from sdtrace.structure.components import Components, find_blocks, find_marked_components
+from sdtrace.structure.components import (
+    Components,
+    find_blocks,
+    find_marked_components,
+    without_language_models,
+)
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.judge import find_iterations
 from sdtrace.structure.steps import Steps, find_steps
@@ -44,5 +49,6 @@ def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
     work = work_asked_for(linked, launches, overhead)
     iterations = find_iterations(linked, marked, work, overhead)
     steps = find_steps(linked, iterations, marked, work)
+    marked = without_language_models(linked, marked, steps.start_ns)
     components = marked if len(marked) else guess_components(linked, iterations, steps, launches, overhead)
     return RunStructure(launches, iterations, steps, components, find_blocks(linked, components))

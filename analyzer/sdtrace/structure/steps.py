@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +15,7 @@ from sdtrace.intervals import Bools, Int64s
 from sdtrace.structure.candidates import OpSequence, op_sequence
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
-from sdtrace.structure.decodes import ATTENTION, decode_stages
+from sdtrace.structure.decodes import decode_stages, looks_like_denoiser
 from sdtrace.structure.denoiser_calls import (
     Calls,
     all_compiled_calls,
@@ -29,7 +28,6 @@ from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.repeats import find_repeats
 from sdtrace.structure.work import Work
 
-_CONVOLUTION: Final = re.compile("conv")
 _MAX_SEARCHED: Final = 64
 """Iterations in which a repetition is searched for."""
 _BETWEEN: Final = 3
@@ -164,16 +162,14 @@ def _repeats_in(linked: LinkedTrace, ops: OpSequence, inside: slice) -> tuple[In
         return None
     first = repeats.first
     last = min(int(first[-1]) + repeats.length, len(name)) - 1
-    once = {names[number] for number in set(name[first[0] : first[1]].tolist())}
-    for sign in (_CONVOLUTION, GROUP_NORM, ATTENTION):
-        if not any(sign.search(text) for text in once):
-            return None
+    if not looks_like_denoiser({names[number] for number in set(name[first[0] : first[1]].tolist())}):
+        return None
     start = ops.start_ns[place[first]]
     return start, np.append(start[1:], ops.end_ns[place[last]])
 
 
 def _is_moving(linked: LinkedTrace, name: Int64s) -> Bools:
-    """Ops that only move weights: `Module.to` calls two for every parameter. The first `to` of a run stays."""
+    """Ops that only move weights, two for each parameter of `Module.to`; the first `to` of a run is none."""
     names = linked.trace.names
     checks = np.array([text == "aten::_has_compatible_shallow_copy_type" for text in names], np.bool_)[name]
     is_to = np.array([text == "aten::to" for text in names], np.bool_)[name]
