@@ -275,3 +275,109 @@ def test_the_runner_up_is_named(tmp_path: Path) -> None:
     assert len(found.iterations) == 3
     assert found.iterations.runner_up == "Otherwise: 12 calls of 'Torch-Compiled Region: 0'."
     assert found.iterations.runner_up in found.notes
+
+
+def test_a_lone_profiler_step_gives_way_to_the_images_in_it(tmp_path: Path) -> None:
+    run = p.Recorder()
+    with run.mark("ProfilerStep#4"):
+        for _ in range(3):
+            _image(run, 4)
+    found = _found(tmp_path, run)
+    assert _counts(found) == [4, 4, 4], found.notes
+    assert found.iterations.runner_up == "Otherwise: 1 profiler steps (ProfilerStep#N)."
+
+
+def test_profiler_steps_with_an_image_each_are_certain(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for number in range(3):
+        with run.mark(f"ProfilerStep#{number}"):
+            _image(run, 4, marks=True)
+    found = _found(tmp_path, run)
+    assert found.iterations.name == ["ProfilerStep#0", "ProfilerStep#1", "ProfilerStep#2"]
+    assert found.iterations.confidence == "certain"
+    assert _counts(found) == [4, 4, 4]
+
+
+@pytest.mark.parametrize("decodes", [False, True])
+def test_an_annotated_loop_holds_its_steps(tmp_path: Path, decodes: bool) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        with run.mark("denoise"):
+            for _ in range(5):
+                run.ops(p.UNET)
+                run.ops(p.SCHEDULER)
+        if decodes:
+            run.ops(p.VAE_DECODE)
+    assert _counts(_found(tmp_path, run)) == [5, 5, 5]
+
+
+def test_guidance_in_two_calls_is_one_step(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(2):
+        for _ in range(5):
+            for _ in range(2):
+                with run.mark("unet"):
+                    run.ops(p.UNET)
+            with run.mark("scheduler_step"):
+                run.ops(p.SCHEDULER)
+        with run.mark("decode_latents"):
+            run.ops(p.VAE_DECODE)
+    found = _found(tmp_path, run)
+    assert _counts(found) == [5, 5], found.notes
+    assert len(found.components.only(["vae"])) == 2
+
+
+@pytest.mark.parametrize("denoises", [False, True])
+def test_numbered_steps_are_steps_of_images_only_in_diffusion(tmp_path: Path, denoises: bool) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        for number in range(5):
+            with run.mark(f"step {number}"):
+                run.ops(p.DIT if denoises else p.RESNET)
+        if denoises:
+            run.ops(p.VAE_DECODE)
+    found = _found(tmp_path, run)
+    assert _counts(found) == ([5, 5, 5] if denoises else [0] * 15), found.notes
+
+
+def test_steps_without_a_decoder_are_iterations_without_parts(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(12):
+        run.ops(p.UNET)
+        run.ops([*p.SCHEDULER, "randn"])
+    found = _found(tmp_path, run)
+    assert len(found.iterations) == 12, found.notes
+    assert found.iterations.confidence == "guess"
+
+
+def test_a_batch_that_the_user_marked_holds_the_steps_of_all_its_images(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(2):
+        with run.mark("batch"):
+            _image(run, 4)
+            _image(run, 4)
+    found = _found(tmp_path, run)
+    assert _counts(found) == [8, 8], found.notes
+    assert found.iterations.runner_up == "Otherwise: 4 images by their decoder."
+
+
+def test_annotated_blocks_are_parts_of_images(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        run.ops(p.TEXT)
+        for _ in range(4):
+            for block in range(6):
+                with run.mark(f"block_{block}"):
+                    run.ops(p.UNET[8:60])
+            run.ops(p.UNET)
+        run.ops(p.VAE_DECODE)
+    assert len(_found(tmp_path, run).iterations) == 3
+
+
+def test_tokens_of_a_replayed_language_model(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(20):
+        run.ops(["copy_", "fill_"])
+        run.graph(400, 300_000)
+        run.ops(["argmax", "copy_"])
+    assert len(_found(tmp_path, run).iterations) == 20

@@ -11,13 +11,12 @@ from sdtrace.attribution.event_selection import COMPILED_REGION
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, nothing
 from sdtrace.structure.candidates import OpSequence
-from sdtrace.structure.component_names import GROUP_NORM
 
 ATTENTION: Final = re.compile(
     r"scaled_dot_product|^aten::_?softmax$|attention|flash_attn|^xformers::|^sageattn", re.IGNORECASE
 )
 _UPSAMPLING: Final = re.compile(r"^aten::(?:_?upsample_|conv_transpose|pixel_shuffle|interpolate)")
-_CONVOLUTION: Final = re.compile("conv")
+_TIME_STEP: Final = frozenset({"aten::sin", "aten::cos"})
 _JOIN: Final = re.compile(r"^aten::cat$")
 _VIDEO: Final = re.compile(r"^aten::conv3d$")
 _DECODER: Final = 2
@@ -48,9 +47,8 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
 
 
 def looks_like_denoiser(names: set[str]) -> bool:
-    """Whether ops of these names make a UNet: convolution, group normalization and attention."""
-    signs = (_CONVOLUTION, GROUP_NORM, ATTENTION)
-    return all(any(sign.search(name) for name in names) for sign in signs)
+    """Whether ops of these names make a denoiser: attention, and the sine and cosine of a time step."""
+    return names >= _TIME_STEP and any(ATTENTION.search(name) for name in names)
 
 
 def denoising(linked: LinkedTrace, ops: OpSequence, start_ns: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -63,6 +63,18 @@ def marked_calls(marked: Components) -> Calls | None:
     what = f"calls of the {marked.names[calls.code[0]]}"
     number = np.full(len(order), -1, np.int64)
     return Calls("marked_image", start[order], end[order], number, thread, what, marked.confidence)
+
+
+def in_pairs(calls: Calls, marked: Components) -> Calls | None:
+    """Pairs of calls, where the scheduler runs after every second one: guidance in two calls a step."""
+    scheduler = marked.only(["scheduler"]).start_ns
+    after = np.searchsorted(np.sort(scheduler), calls.start_ns)
+    opens = np.flatnonzero(np.append(True, np.diff(after) > 0))
+    if not scheduler.size or not np.all(np.diff(np.append(opens, len(calls))) == 2):  # a pair
+        return None
+    return replace(
+        calls, start_ns=calls.start_ns[opens], end_ns=calls.end_ns[opens + 1], number=calls.number[opens]
+    )
 
 
 def step_marks(linked: LinkedTrace, *, is_diffusion: bool) -> Calls | None:

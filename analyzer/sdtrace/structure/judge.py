@@ -74,22 +74,27 @@ def _candidates(linked: LinkedTrace, marked: Components, work: Work, overhead: I
     """All that iterations may be."""
     thread = busiest_thread(linked)
     pipeline = find_pipeline(linked, thread, marked, work, overhead)
-    found: list[Candidate | None] = [profiler_steps(linked), training_steps(linked), *annotated_spans(linked)]
-    found += _images(linked, marked, pipeline, thread)
+    is_diffusion = _is_diffusion(linked, marked, pipeline)
+    found: list[Candidate | None] = [profiler_steps(linked), training_steps(linked)]
+    found += annotated_spans(linked, is_diffusion=is_diffusion)
+    found += _images(linked, marked, pipeline, is_diffusion)
     for calls in (*compiled_calls(linked, thread, work), *graph_launches(linked, thread)):
         found.append(calls_as_iterations(calls))
     found.append(period(linked, pipeline.ops))
     return [candidate for candidate in found if candidate is not None and len(candidate)]
 
 
+def _is_diffusion(linked: LinkedTrace, marked: Components, pipeline: Pipeline) -> bool:
+    """Whether anything speaks of diffusion: components, an image decoder, group normalization."""
+    if len(marked.only(["unet", "transformer", "vae"])) or pipeline.decodes.start.size:
+        return True
+    return any(GROUP_NORM.search(name) for name in linked.trace.names)
+
+
 def _images(
-    linked: LinkedTrace, marked: Components, pipeline: Pipeline, thread: int
+    linked: LinkedTrace, marked: Components, pipeline: Pipeline, is_diffusion: bool
 ) -> list[Candidate | None]:
     """Images by what is known of the denoiser's calls: the surest source that tells images apart."""
-    names = linked.trace.names
-    is_diffusion = bool(
-        len(marked.only(["unet", "transformer", "vae"])) or pipeline.decodes.start.size
-    ) or any(GROUP_NORM.search(name) for name in names)
     for calls in (marked_calls(marked), step_marks(linked, is_diffusion=is_diffusion)):
         if calls is not None:
             images = images_of_calls(pipeline, calls)
@@ -98,6 +103,7 @@ def _images(
             if calls.kind == "step_marks":
                 loops = calls_as_iterations(calls)
                 return [images_by_decodes(pipeline), replace(loops, confidence="guess") if loops else None]
+    thread = busiest_thread(linked)
     unnamed = (*compiled_calls(linked, thread, pipeline.work), *graph_launches(linked, thread))
     grouped = (images_of_calls(pipeline, calls, is_diffusion) for calls in unnamed if len(calls) > 1)
     repeated = repeated_calls(linked, pipeline.ops) if is_diffusion else None

@@ -13,7 +13,7 @@ from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s
 from sdtrace.structure.candidates import Candidate, names_of, of_events, wall
 from sdtrace.structure.component_names import ANNOTATIONS
-from sdtrace.structure.denoiser_calls import STEP_MARK
+from sdtrace.structure.denoiser_calls import STEP_MARK, SURE_STEP
 from sdtrace.structure.iterations import Confidence
 
 MARKS: Final = frozenset({"user_annotation", "cpu_op"})
@@ -38,13 +38,13 @@ def profiler_steps(linked: LinkedTrace) -> Candidate | None:
     return of_events(linked, steps, "profiler_step", how, "profiler steps (ProfilerStep#N)", "certain")
 
 
-def annotated_spans(linked: LinkedTrace) -> list[Candidate]:
+def annotated_spans(linked: LinkedTrace, *, is_diffusion: bool) -> list[Candidate]:
     """Annotations that name no component and no denoising step, a candidate for each name.
 
     Numbers in names do not matter. One that occurs once counts when it covers most of the trace. Where
     annotations of several names follow each other in turn, each turn is a candidate as well.
     """
-    groups = _groups(linked)
+    groups = _groups(linked, STEP_MARK if is_diffusion else SURE_STEP)
     start, end = wall(linked)
     found = []
     for events in groups:
@@ -62,12 +62,12 @@ def _annotation(linked: LinkedTrace, events: Int64s) -> Candidate:
     return of_events(linked, events, "annotation", how, f"spans of the annotation '{name}'", confidence)
 
 
-def _groups(linked: LinkedTrace) -> list[Int64s]:
+def _groups(linked: LinkedTrace, step: re.Pattern[str]) -> list[Int64s]:
     """Annotations (indices) by thread and name but for numbers, the outermost of each group."""
     events = of_categories(linked, np.flatnonzero(linked.host.is_op), {"user_annotation"})
     number = linked.trace.name[linked.host.row[events]]
     keys: dict[int, str | None] = {
-        name: _key(linked.trace.names[name]) for name in np.unique(number).tolist()
+        name: _key(linked.trace.names[name], step) for name in np.unique(number).tolist()
     }
     groups: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     threads = linked.host.thread[events].tolist()
@@ -78,9 +78,9 @@ def _groups(linked: LinkedTrace) -> list[Int64s]:
     return [outermost(linked, np.array(group, np.int64)) for group in groups.values()]
 
 
-def _key(name: str) -> str | None:
+def _key(name: str, step: re.Pattern[str]) -> str | None:
     """The name without numbers; None when it marks no iteration."""
-    if _NO_ITERATION.search(name) or STEP_MARK.search(name):
+    if _NO_ITERATION.search(name) or step.search(name):
         return None
     if any(pattern.search(name) for _, pattern in ANNOTATIONS):
         return None

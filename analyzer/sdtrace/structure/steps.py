@@ -11,7 +11,7 @@ import numpy as np
 from sdtrace.attribution.event_selection import busiest_thread
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Bools, Int64s
+from sdtrace.intervals import Bools, Int64s, Intervals
 from sdtrace.structure.candidates import OpSequence, op_sequence
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
@@ -21,6 +21,7 @@ from sdtrace.structure.denoiser_calls import (
     all_compiled_calls,
     compiled_calls,
     graph_launches,
+    in_pairs,
     marked_calls,
     step_marks,
 )
@@ -70,7 +71,11 @@ def find_steps(linked: LinkedTrace, iterations: Iterations, marked: Components, 
         return _of_calls(sure, "Denoising steps are annotations.")
     calls = marked_calls(marked)
     if calls is not None:
-        return _of_calls(calls, f"Denoising steps are the {calls.what}.")
+        pairs = in_pairs(calls, marked)
+        how = (
+            f"Denoising steps are pairs of {calls.what}" if pairs else f"Denoising steps are the {calls.what}"
+        )
+        return _of_calls(pairs or calls, f"{how}.")
     ops = op_sequence(linked, thread)
     if not _may_be_diffusion(linked, ops):
         return _none(thread)
@@ -135,20 +140,29 @@ def _runs_of_blocks(iterations: Iterations, calls: Calls | None, work: Work) -> 
 def _repetition(linked: LinkedTrace, iterations: Iterations, ops: OpSequence, thread: int) -> Steps | None:
     """Repeats in the order of an iteration's ops that look like a denoiser.
 
-    That is: convolution, group normalization and attention in each. Repeated layers of other models do
-    not pass for steps.
+    That is: attention and the embedding of a time step in each. Repeated layers of other models do not
+    pass for steps.
     """
-    decodes = np.append(decode_stages(linked, ops).start, np.iinfo(np.int64).max)
-    stops = np.minimum(iterations.end_ns, decodes[np.searchsorted(decodes, iterations.start_ns)]).tolist()
-    searched = range(max(0, len(iterations) - _MAX_SEARCHED), len(iterations))
-    starts = iterations.start_ns.tolist()
-    parts = [_repeats_in(linked, ops, ops.between(starts[number], stops[number])) for number in searched]
+    starts, stops, place = _searched(iterations, decode_stages(linked, ops))
+    spans = zip(starts.tolist(), stops.tolist(), strict=True)
+    parts = [_repeats_in(linked, ops, ops.between(*span)) for span in spans]
     found = [part for part in parts if part is not None]
-    if not found or 2 * len(found) < len(parts):
+    held = {number for number, part in zip(place.tolist(), parts, strict=True) if part is not None}
+    if not found or 2 * len(held) < len(set(place.tolist())):
         return None
     start, end = (np.concatenate(column) for column in zip(*found, strict=True))
     how = "Nothing marks denoising steps; they are what repeats in the order of an iteration's ops."
     return Steps(start, end, thread, how, "guess")
+
+
+def _searched(iterations: Iterations, decodes: Intervals) -> tuple[Int64s, Int64s, Int64s]:
+    """Spans without an image decoder in the last iterations: starts, ends, and which iteration each is of."""
+    kept = slice(max(0, len(iterations) - _MAX_SEARCHED), None)
+    start = np.sort(np.append(iterations.start_ns[kept], decodes.end))
+    place = iterations.at(start)
+    start, place = start[place >= 0], place[place >= 0]
+    upcoming = np.append(decodes.start, np.iinfo(np.int64).max)[np.searchsorted(decodes.start, start)]
+    return start, np.minimum(iterations.end_ns[place], upcoming), place
 
 
 def _repeats_in(linked: LinkedTrace, ops: OpSequence, inside: slice) -> tuple[Int64s, Int64s] | None:
