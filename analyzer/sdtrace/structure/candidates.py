@@ -98,6 +98,7 @@ class OpSequence:
     where the last op or runtime call that starts before the next op ends.
     """
 
+    thread: int
     event: Int64s
     name: Int64s
     start_ns: Int64s
@@ -125,12 +126,28 @@ def op_sequence(linked: LinkedTrace, thread: int) -> OpSequence:
     is_op = trace.in_categories({"cpu_op"})[host.row] & (host.thread == thread)
     if is_step.any():
         is_op &= ~is_step[host.name]
-    event = outermost(linked, np.flatnonzero(is_op))
+    event = _outermost(linked, np.flatnonzero(is_op))
     start = host.start_ns[event]
     end = start + host.dur_ns[event]
-    return OpSequence(
-        event, host.name[event].astype(np.int64), start, end, _reach(linked, thread, start, end)
-    )
+    name, reach = host.name[event].astype(np.int64), _reach(linked, thread, start, end)
+    return OpSequence(thread, event, name, start, end, reach)
+
+
+def _outermost(linked: LinkedTrace, event: Int64s) -> Int64s:
+    """Those of one thread's events that start inside no other; of equal spans the first by alphabet.
+
+    The events are in the order of time already, the longer first: nothing is left to sort but equal spans.
+    """
+    start, duration = linked.host.start_ns[event], linked.host.dur_ns[event]
+    if not event.size:
+        return event
+    reach = np.maximum.accumulate(start + duration)
+    is_same = (start[1:] == start[:-1]) & (duration[1:] == duration[:-1])
+    kept = np.append(True, start[1:] >= reach[:-1])
+    tied = np.append(is_same, False) | np.append(False, is_same)
+    kept[tied] = False
+    chosen = outermost(linked, event[tied | kept]) if tied.any() else event[kept]
+    return chosen
 
 
 def _reach(linked: LinkedTrace, thread: int, start: Int64s, end: Int64s) -> Int64s:

@@ -10,7 +10,7 @@ import numpy as np
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, contains
-from sdtrace.structure.candidates import op_sequence
+from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components, no_components
 from sdtrace.structure.decodes import decode_stages
@@ -32,8 +32,9 @@ class _Loops(NamedTuple):
     first: Int64s
 
 
-def guess_components(
+def guess_components(  # all that was found so far
     linked: LinkedTrace,
+    ops: OpSequence,
     iterations: Iterations,
     steps: Steps,
     launches: LaunchTimes,
@@ -53,7 +54,7 @@ def guess_components(
     loop_start = _with_compilation(loops.loop_start_ns, lookups, overhead)
     normal = _launches_like(linked, launches, GROUP_NORM)
     text = _any_between(lookups, loops.start_ns, loop_start)
-    decoding = np.sort(np.append(normal, decode_stages(linked, op_sequence(linked, steps.thread)).start))
+    decoding = np.sort(np.append(normal, decode_stages(linked, ops).start))
     image = _any_between(decoding, loops.loop_end_ns, loops.end_ns)
     is_unet = _any_between(normal, steps.start_ns, steps.end_ns).mean() > 0.5
     step_start = steps.start_ns.copy()

@@ -11,7 +11,7 @@ import numpy as np
 from sdtrace.attribution.event_selection import named_like
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, contains, nothing
-from sdtrace.structure.candidates import Candidate, Kind, OpSequence, cut, op_sequence, spans_from_cuts
+from sdtrace.structure.candidates import Candidate, Kind, OpSequence, cut, spans_from_cuts
 from sdtrace.structure.components import Components
 from sdtrace.structure.decodes import decode_stages, denoising, denoising_starts
 from sdtrace.structure.denoiser_calls import Calls
@@ -49,10 +49,9 @@ class Pipeline:
 
 
 def find_pipeline(
-    linked: LinkedTrace, thread: int, marked: Components, work: Work, overhead: Intervals
+    linked: LinkedTrace, ops: OpSequence, marked: Components, work: Work, overhead: Intervals
 ) -> Pipeline:
-    """What the trace names of a pipeline, and what its ops on `thread` show."""
-    ops = op_sequence(linked, thread)
+    """What the trace names of a pipeline, and what its ops show."""
     names = linked.trace.names
     decodes, encodes = _marked_vae(linked, marked)
     text = marked.only(["text_encoder"]).start_ns

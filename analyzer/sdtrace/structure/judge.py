@@ -7,10 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from sdtrace.attribution.event_selection import busiest_thread
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s, Intervals
-from sdtrace.structure.candidates import Candidate, Kind, wall
+from sdtrace.structure.candidates import Candidate, Kind, OpSequence, wall
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
 from sdtrace.structure.denoiser_calls import compiled_calls, graph_launches, marked_calls, step_marks
@@ -50,13 +49,15 @@ _LOWER: Final[dict[Confidence, Confidence]] = {"certain": "likely", "likely": "g
 _HIGHER: Final[dict[Confidence, Confidence]] = {"guess": "likely", "likely": "certain", "certain": "certain"}
 
 
-def find_iterations(linked: LinkedTrace, marked: Components, work: Work, overhead: Intervals) -> Iterations:
+def find_iterations(
+    linked: LinkedTrace, ops: OpSequence, marked: Components, work: Work, overhead: Intervals
+) -> Iterations:
     """The iterations by all evidence; always at least one: the whole trace where nothing repeats.
 
-    `marked` are the components that the trace names, `work` is what the host asked for outside
-    `overhead`, which is when anything compiled or tuned.
+    `ops` are those of the busiest thread, `marked` the components that the trace names, `work` is what
+    the host asked for outside `overhead`, which is when anything compiled or tuned.
     """
-    candidates = _candidates(linked, marked, work, overhead)
+    candidates = _candidates(linked, ops, marked, work, overhead)
     if not candidates:
         return _whole_trace(linked)
     judged = [_cut_off(candidate, work) for candidate in candidates]
@@ -70,17 +71,19 @@ def find_iterations(linked: LinkedTrace, marked: Components, work: Work, overhea
     return _iterations(judged[best], _confidence(best, judged, work), _runner_up(others))
 
 
-def _candidates(linked: LinkedTrace, marked: Components, work: Work, overhead: Intervals) -> list[Candidate]:
+def _candidates(
+    linked: LinkedTrace, ops: OpSequence, marked: Components, work: Work, overhead: Intervals
+) -> list[Candidate]:
     """All that iterations may be."""
-    thread = busiest_thread(linked)
-    pipeline = find_pipeline(linked, thread, marked, work, overhead)
+    thread = ops.thread
+    pipeline = find_pipeline(linked, ops, marked, work, overhead)
     is_diffusion = _is_diffusion(linked, marked, pipeline)
     found: list[Candidate | None] = [profiler_steps(linked), training_steps(linked)]
     found += annotated_spans(linked, is_diffusion=is_diffusion)
     found += _images(linked, marked, pipeline, is_diffusion)
     for calls in (*compiled_calls(linked, thread, work), *graph_launches(linked, thread)):
         found.append(calls_as_iterations(calls))
-    found.append(period(linked, pipeline.ops))
+    found.append(period(linked, ops))
     return [candidate for candidate in found if candidate is not None and len(candidate)]
 
 
@@ -103,7 +106,7 @@ def _images(
             if calls.kind == "step_marks":
                 loops = calls_as_iterations(calls)
                 return [images_by_decodes(pipeline), replace(loops, confidence="guess") if loops else None]
-    thread = busiest_thread(linked)
+    thread = pipeline.ops.thread
     unnamed = (*compiled_calls(linked, thread, pipeline.work), *graph_launches(linked, thread))
     grouped = (images_of_calls(pipeline, calls, is_diffusion) for calls in unnamed if len(calls) > 1)
     repeated = repeated_calls(linked, pipeline.ops) if is_diffusion else None

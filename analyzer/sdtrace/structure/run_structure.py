@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sdtrace.attribution.event_selection import busiest_thread
 from sdtrace.attribution.launches import LaunchTimes, launch_times
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Intervals
+from sdtrace.structure.candidates import op_sequence
 from sdtrace.structure.component_guess import guess_components
 from sdtrace.structure.components import (
     Components,
@@ -45,10 +47,13 @@ def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
     `overhead` is the time of compile, autotune and capture on any thread (`phases.overhead_spans`).
     """
     launches = launch_times(linked)
+    ops = op_sequence(linked, busiest_thread(linked))
     marked = find_marked_components(linked)
     work = work_asked_for(linked, launches, overhead)
-    iterations = find_iterations(linked, marked, work, overhead)
-    steps = find_steps(linked, iterations, marked, work)
+    iterations = find_iterations(linked, ops, marked, work, overhead)
+    steps = find_steps(linked, ops, iterations, marked, work)
     marked = without_language_models(linked, marked, steps.start_ns)
-    components = marked if len(marked) else guess_components(linked, iterations, steps, launches, overhead)
+    components = (
+        marked if len(marked) else guess_components(linked, ops, iterations, steps, launches, overhead)
+    )
     return RunStructure(launches, iterations, steps, components, find_blocks(linked, components))

@@ -8,11 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from sdtrace.attribution.event_selection import busiest_thread
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals
-from sdtrace.structure.candidates import OpSequence, op_sequence
+from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
 from sdtrace.structure.decodes import decode_stages, looks_like_denoiser
@@ -59,13 +58,15 @@ class Steps:
         return sum_by(iterations.at(self.start_ns), np.ones(len(self), np.int64), len(iterations))
 
 
-def find_steps(linked: LinkedTrace, iterations: Iterations, marked: Components, work: Work) -> Steps:
+def find_steps(
+    linked: LinkedTrace, ops: OpSequence, iterations: Iterations, marked: Components, work: Work
+) -> Steps:
     """Find the steps: marked as such, else calls of the denoiser, of a repeated graph, else by repetition.
 
     Unmarked steps are looked for only where some kernel normalizes by group or an image decoder was
     seen, as in every diffusion pipeline in use: other models repeat graphs and layers too.
     """
-    thread = busiest_thread(linked)
+    thread = ops.thread
     sure = step_marks(linked, is_diffusion=False)
     if sure is not None:
         return _of_calls(sure, "Denoising steps are annotations.")
@@ -76,7 +77,6 @@ def find_steps(linked: LinkedTrace, iterations: Iterations, marked: Components, 
             f"Denoising steps are pairs of {calls.what}" if pairs else f"Denoising steps are the {calls.what}"
         )
         return _of_calls(pairs or calls, f"{how}.")
-    ops = op_sequence(linked, thread)
     if not _may_be_diffusion(linked, ops):
         return _none(thread)
     found = (
