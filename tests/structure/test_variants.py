@@ -381,3 +381,15 @@ def test_tokens_of_a_replayed_language_model(tmp_path: Path) -> None:
         run.graph(400, 300_000)
         run.ops(["argmax", "copy_"])
     assert len(_found(tmp_path, run).iterations) == 20
+
+
+@pytest.mark.parametrize("name", ["denoise", "denoise_step", "unet"])
+def test_a_step_in_an_annotated_image_is_no_iteration(tmp_path: Path, name: str) -> None:
+    run = p.Recorder()
+    with run.mark("generate"):
+        for _ in range(4):
+            with run.mark(name):
+                run.ops(p.UNET)
+    found = _found(tmp_path, run)
+    assert found.iterations.name == ["generate"]
+    assert _counts(found) == [4]

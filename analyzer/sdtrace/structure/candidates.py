@@ -23,6 +23,7 @@ Kind = Literal[
     "step_marks",
     "decoded_image",
     "call_runs",
+    "loop_marks",
     "compiled_calls",
     "graph_launches",
     "period",
@@ -146,8 +147,7 @@ def _outermost(linked: LinkedTrace, event: Int64s) -> Int64s:
     kept = np.append(True, start[1:] >= reach[:-1])
     tied = np.append(is_same, False) | np.append(False, is_same)
     kept[tied] = False
-    chosen = outermost(linked, event[tied | kept]) if tied.any() else event[kept]
-    return chosen
+    return outermost(linked, event[tied | kept]) if tied.any() else event[kept]
 
 
 def _reach(linked: LinkedTrace, thread: int, start: Int64s, end: Int64s) -> Int64s:

@@ -12,7 +12,7 @@ from sdtrace.intervals import Int64s, Intervals
 from sdtrace.structure.candidates import Candidate, Kind, OpSequence, wall
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
-from sdtrace.structure.denoiser_calls import compiled_calls, graph_launches, marked_calls, step_marks
+from sdtrace.structure.denoiser_calls import Calls, compiled_calls, graph_launches, marked_calls, step_marks
 from sdtrace.structure.images import Pipeline, find_pipeline, images_by_decodes, images_of_calls
 from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.marks import annotated_spans, profiler_steps
@@ -28,10 +28,11 @@ _TRUST: Final[dict[Kind, float]] = {
     "marked_image": 0.78,
     "step_marks": 0.75,
     "annotation_cycle": 0.7,
-    "decoded_image": 0.62,
+    "decoded_image": 0.66,
     "call_runs": 0.55,
     "compiled_calls": 0.45,
     "graph_launches": 0.45,
+    "loop_marks": 0.42,
     "period": 0.4,
 }
 """How far a kind of evidence is to be trusted, all else being equal."""
@@ -104,8 +105,7 @@ def _images(
             if images is not None:
                 return [images]
             if calls.kind == "step_marks":
-                loops = calls_as_iterations(calls)
-                return [images_by_decodes(pipeline), replace(loops, confidence="guess") if loops else None]
+                return [images_by_decodes(pipeline), _loops(linked, calls)]
     thread = pipeline.ops.thread
     unnamed = (*compiled_calls(linked, thread, pipeline.work), *graph_launches(linked, thread))
     grouped = (images_of_calls(pipeline, calls, is_diffusion) for calls in unnamed if len(calls) > 1)
@@ -114,6 +114,14 @@ def _images(
         next((images for images in grouped if images is not None), None),
         images_by_decodes(pipeline) or (images_of_calls(pipeline, repeated) if repeated else None),
     ]
+
+
+def _loops(linked: LinkedTrace, calls: Calls) -> Candidate | None:
+    """Marks that may be of the loop over the steps, which runs once an image; a marked step is none."""
+    if step_marks(linked, is_diffusion=False) is not None:
+        return None
+    loops = calls_as_iterations(calls)
+    return replace(loops, kind="loop_marks", confidence="guess") if loops else None
 
 
 def _whole_trace(linked: LinkedTrace) -> Iterations:
@@ -145,7 +153,7 @@ def _cut_off(candidate: Candidate, work: Work) -> Candidate:
 
 
 def _scores(candidates: list[Candidate], work: Work) -> list[float]:
-    """How good each candidate is: its kind, how much work it covers, how even it is, who agrees."""
+    """How good each candidate is: its kind, how much work it covers, how even it is, who surely agrees."""
     total = max(1, work.total_ns)
     scores = []
     for candidate in candidates:
@@ -153,8 +161,9 @@ def _scores(candidates: list[Candidate], work: Work) -> list[float]:
         cover = float(spent.sum()) / total
         score = _TRUST[candidate.kind] * (0.3 + 0.7 * cover) * (0.6 + 0.4 * _evenness(candidate, spent))
         scores.append(score * (_LONE if len(candidate) == 1 else 1.0))
+    firm = [one for one in candidates if one.confidence != "guess"]
     agreed = [
-        score + _AGREED * any(_agree(one, other) for other in candidates if other.kind != one.kind)
+        score + _AGREED * any(_agree(one, other) for other in firm if other.kind != one.kind)
         for score, one in zip(scores, candidates, strict=True)
     ]
     return [
