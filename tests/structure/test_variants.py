@@ -284,7 +284,7 @@ def test_a_lone_profiler_step_gives_way_to_the_images_in_it(tmp_path: Path) -> N
             _image(run, 4)
     found = _found(tmp_path, run)
     assert _counts(found) == [4, 4, 4], found.notes
-    assert found.iterations.runner_up == "Otherwise: 1 profiler steps (ProfilerStep#N)."
+    assert found.iterations.runner_up == "Otherwise: 1 profiler step (ProfilerStep#N)."
 
 
 def test_profiler_steps_with_an_image_each_are_certain(tmp_path: Path) -> None:

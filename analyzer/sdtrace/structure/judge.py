@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Final
 
@@ -46,6 +47,7 @@ _UNEVEN: Final = 1.5
 _WILD: Final = 10.0
 _MATTERS: Final = 0.15
 """Score below which a candidate is no runner-up."""
+_PLURAL: Final = re.compile(r"\b(step|span|call|image|run|turn|repeat|launch)e?s\b")
 _LOWER: Final[dict[Confidence, Confidence]] = {"certain": "likely", "likely": "guess", "guess": "guess"}
 _HIGHER: Final[dict[Confidence, Confidence]] = {"guess": "likely", "likely": "certain", "certain": "certain"}
 
@@ -163,7 +165,9 @@ def _scores(candidates: list[Candidate], work: Work) -> list[float]:
         scores.append(score * (_LONE if len(candidate) == 1 else 1.0))
     firm = [one for one in candidates if one.confidence != "guess"]
     agreed = [
-        score + _AGREED * any(_agree(one, other) for other in firm if other.kind != one.kind)
+        score
+        + _AGREED
+        * (one.confidence != "guess" and any(_agree(one, other) for other in firm if other.kind != one.kind))
         for score, one in zip(scores, candidates, strict=True)
     ]
     return [
@@ -219,4 +223,5 @@ def _runner_up(others: list[tuple[float, Candidate]]) -> str:
     if not others:
         return ""
     score, second = max(others, key=lambda item: item[0])
-    return f"Otherwise: {len(second):,} {second.what}." if score > _MATTERS else ""
+    what = second.what if len(second) > 1 else _PLURAL.sub(r"\1", second.what, count=1)
+    return f"Otherwise: {len(second):,} {what}." if score > _MATTERS else ""
