@@ -95,6 +95,7 @@ class Iteration(Struct, kw_only=True, frozen=True):
     index: int
     start_us: float
     wall_us: float
+    """How long it took: from when the one before was done until its own device work was done."""
     gpu_us: float
     gpu_busy_us: float
     gpu_events: int
@@ -104,6 +105,10 @@ class Iteration(Struct, kw_only=True, frozen=True):
     """Denoising steps found inside; 0 when none are visible."""
     note: str
     """Why this one is slow, when that is visible; else empty."""
+    host_wall_us: float = 0.0
+    """How long the CPU was in it: less than `wall_us` where the CPU runs ahead of the GPU."""
+    is_whole: bool = True
+    """False where the start or the end of the profile cut it off; it is then no steady iteration."""
 
 
 class Op(Struct, kw_only=True, frozen=True):

@@ -186,7 +186,7 @@ def records(kind: type[model.Struct], first: int) -> list[Any]:
             elif column.name in ("severity", "confidence"):
                 values[column.name] = {"severity": "low", "confidence": "likely"}[column.name]
             elif "bool" in hint:
-                values[column.name] = False
+                values[column.name] = column.name == "is_whole"
             elif "int" in hint:
                 values[column.name] = number
             elif "float" in hint:

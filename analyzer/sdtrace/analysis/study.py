@@ -48,14 +48,25 @@ class Study:
 
     @cached_property
     def steady(self) -> list[IterationRow]:
-        """The steady iterations."""
-        return [facts for facts, label in zip(self.iterations, self.labels, strict=True) if label == STEADY]
+        """The steady iterations, without those that the profile cut off."""
+        rows = zip(self.iterations, self.labels, strict=True)
+        return [facts for facts, label in rows if label == STEADY and facts.is_whole]
 
     @cached_property
     def steady_wall_ns(self) -> int | None:
         """Median wall of a steady iteration; None when there is none."""
         walls = [facts.wall_ns for facts in self.steady]
         return round(float(np.median(walls))) if walls else None
+
+    @cached_property
+    def usual_gpu_ns(self) -> float:
+        """Median device work of the steady iterations; 0 when there are none."""
+        return float(np.median([facts.gpu_ns for facts in self.steady])) if self.steady else 0.0
+
+    @cached_property
+    def usual_launches(self) -> float:
+        """Median number of launches of the steady iterations; 0 when there are none."""
+        return float(np.median([facts.launches for facts in self.steady])) if self.steady else 0.0
 
     @cached_property
     def paid_once_ns(self) -> Mapping[str, int]:

@@ -147,8 +147,8 @@ def _steady(study: Study) -> model.Steady | None:
         median_us=us(float(np.median(walls))),
         min_us=us(min(walls)),
         max_us=us(max(walls)),
-        gpu_median_us=us(float(np.median([facts.gpu_ns for facts in steady]))),
-        launches_median=float(np.median([facts.launches for facts in steady])),
+        gpu_median_us=us(study.usual_gpu_ns),
+        launches_median=study.usual_launches,
     )
 
 
@@ -176,15 +176,15 @@ class _Usual(NamedTuple):
 def _usual(study: Study) -> _Usual | None:
     if study.steady_wall_ns is None:
         return None
-    device = float(np.median([item.gpu_ns for item in study.steady]))
-    launches = float(np.median([item.launches for item in study.steady]))
-    return _Usual(study.steady_wall_ns, device, launches)
+    return _Usual(study.steady_wall_ns, study.usual_gpu_ns, study.usual_launches)
 
 
 def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual | None) -> str:
     """Why an iteration is slow: the overhead in it, or what differs from the median one."""
     held = zip(PHASES, held_ns, strict=True)
     parts = [f"{time(ns)} {phase}" for phase, ns in held if ns > _SOME_NS and phase != STEADY]
+    if not facts.is_whole:
+        parts.append("incomplete: the profile holds only a part of it")
     if parts:
         return ", ".join(parts)
     if usual is None or facts.wall_ns < _OUTLIER * usual.wall_ns:

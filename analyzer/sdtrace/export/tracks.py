@@ -105,7 +105,7 @@ def _iterations(study: Study) -> list[Slice]:
         Slice(
             facts.name,
             facts.start_ns,
-            facts.wall_ns,
+            facts.host_wall_ns,
             {
                 "phase": label,
                 "gpu_ms": f"{facts.gpu_ns / 1e6:.6f}",

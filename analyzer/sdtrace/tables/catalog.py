@@ -58,7 +58,8 @@ ITERATIONS: Final = Table(
         Column("name", "Name", Kind.NAME, "The mark that begins it, as the trace has it.", _DATA_ONLY),
         Column("index", "#", Kind.ORDINAL, "Its place; in data counted from 0."),
         Column("start_us", "Start", Kind.TIME, "When it begins, since the first event of the trace."),
-        Column("wall_us", "Wall", Kind.TIME, "How long it lasts, with the profiler."),
+        Column("wall_us", "Wall", Kind.TIME, "How long it takes, queued GPU work included."),
+        Column("host_wall_us", "Host wall", Kind.TIME, "How long the host is in it.", _DATA_ONLY),
         _share(
             "gpu_busy_pct",
             "GPU busy",
@@ -80,6 +81,7 @@ ITERATIONS: Final = Table(
         Column("launches", "Launches", Kind.COUNT, "Launch calls with device work.", optional=True),
         Column("steps", "Steps", Kind.COUNT, "Denoising steps in it.", _PAGES_AND_DATA, optional=True),
         Column("phase", "Phase", Kind.PHASE, "steady, or the overhead that it holds most of."),
+        Column("is_whole", "Whole", Kind.FLAG, "Whether the profile holds all of it.", _DATA_ONLY),
         Column("note", "Note", Kind.PROSE, "Why it is slow, where that is visible.", optional=True),
     ),
     bar=Bar("wall_us", style="phase", part="gpu_busy_us", legend="Dark: GPU busy."),
