@@ -22,23 +22,36 @@ _ID_STEP = 100_000_000
 """More events than a trace has; eight of them stay within the 32 bits of a CUPTI correlation."""
 _GAP_US = 1_000_000
 
-_COMPACT = """
+LAYOUTS = ("compact", "an event a line", "indented by 2", "keys sorted, indented by 1")
+_REWRITE = """
 import json, sys
-with open(sys.argv[1], encoding="utf-8", errors="replace") as source:
-    trace = json.load(source)
-with open(sys.argv[2], "w", encoding="utf-8") as target:
-    target.write(json.dumps(trace, separators=(",", ":")))
+source, target, layout = sys.argv[1:]
+with open(source, encoding="utf-8", errors="replace") as file:
+    trace = json.load(file)
+how = {
+    "compact": {"separators": (",", ":")},
+    "indented by 2": {"indent": 2},
+    "keys sorted, indented by 1": {"indent": 1, "sort_keys": True},
+}
+with open(target, "w", encoding="utf-8") as file:
+    if layout in how:
+        file.writelines(json.JSONEncoder(**how[layout]).iterencode(trace))
+    else:
+        events = trace.pop("traceEvents")
+        file.write(json.dumps(trace)[:-1] + ', "traceEvents": [\\n')
+        file.writelines(json.dumps(event) + ",\\n" for event in events[:-1])
+        file.write(json.dumps(events[-1]) + "\\n]}")
 """
 _EXPORT = """
 import sys, torch
 from torch.profiler import ProfilerActivity, profile, record_function
 layers = [torch.nn.Conv2d(3, 8, 3), torch.nn.SiLU(), torch.nn.Flatten(), torch.nn.Linear(288, 8)]
 model = torch.nn.Sequential(*layers)
-with profile(activities=[ProfilerActivity.CPU], record_shapes=True, with_stack=True) as told:
+with profile(activities=[ProfilerActivity.CPU], record_shapes=True, with_stack=True) as profiler:
     for _ in range(50):
         with record_function("model_inference"):
             model(torch.ones(1, 3, 8, 8))
-told.export_chrome_trace(sys.argv[1])
+profiler.export_chrome_trace(sys.argv[1])
 """
 
 
@@ -133,9 +146,9 @@ def _shifted(block: bytes, copy: int, shift_us: int) -> bytes:
     return _SHIFTED.sub(moved, block)
 
 
-def compact(trace: Path, target: Path) -> Path:
-    """The same trace without blanks, as `json.dumps` writes it; in a process that needs much memory."""
-    subprocess.run([sys.executable, "-c", _COMPACT, str(trace), str(target)], check=True)
+def rewrite(trace: Path, target: Path, layout: str) -> Path:
+    """The same trace in one of `LAYOUTS`; in a process that needs much memory."""
+    subprocess.run([sys.executable, "-c", _REWRITE, str(trace), str(target), layout], check=True)
     return target
 
 

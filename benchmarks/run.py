@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-from benchmarks.inputs import compact, find_traces, pack, repeat, torch_export, unpack
+from benchmarks.inputs import LAYOUTS, find_traces, pack, repeat, rewrite, torch_export, unpack
 from benchmarks.measure import measure
 from benchmarks.peers import Tool, find_peers, ours
 from benchmarks.tables import Row, peers_table, speed_table, stages_table
@@ -85,7 +85,7 @@ def main(
         _report(f"{largest.name}: size of the reports", _sizes(work / "report"))
         _report("Compressed", speed_table([base, bench.ours(pack(largest, work), "gzip")]))
         _report("Growth", speed_table([base, *_growth(bench, largest, sorted(times))]))
-        _report("Other layouts", speed_table(_layouts(bench, largest, pythons)))
+        _report("Other layouts", speed_table([base, *_layouts(bench, largest, pythons)]))
 
 
 def _report(title: str, text: str) -> None:
@@ -99,7 +99,7 @@ def _versions() -> str:
 
 
 def _help(runs: int) -> Row:
-    command = [sys.executable, "-c", "from sdtrace.cli import main; main()", "--help"]
+    command = [sys.executable, "-m", "sdtrace", "--help"]
     return Row("sdtrace --help", 0, measure(command, max(runs, 5)))
 
 
@@ -117,8 +117,12 @@ def _growth(bench: _Bench, trace: Path, times: Sequence[int]) -> list[Row]:
 
 
 def _layouts(bench: _Bench, trace: Path, pythons: Sequence[str]) -> list[Row]:
-    """The same trace without blanks, and a profile by whatever torch is installed, at some size."""
-    rows = [bench.ours(compact(trace, bench.folder / "compact.json"), "compact JSON")]
+    """The same trace in other layouts, and a profile by whatever torch is installed, at some size."""
+    rows = []
+    for layout in LAYOUTS:
+        target = rewrite(trace, bench.folder / "layout.json", layout)
+        rows.append(bench.ours(target, layout))
+        target.unlink()
     found = [python for python in [sys.executable, *pythons] if _has_torch(python)]
     if found:
         small = torch_export(found[0], bench.folder / "small.json")

@@ -1,4 +1,4 @@
-"""`report.json` as types: the contract scripts rely on (schema `sdtrace.report/1`).
+"""`report.json` as types: the contract scripts rely on (schema `sdtrace.report/2`).
 
 Times are microseconds with three decimals, that is, exact nanoseconds. Shares (`pct`) are percent of
 device time that is work (kernels, copies, fills); ranges such as `gpu_user_annotation` have none.
@@ -10,7 +10,10 @@ from typing import Any, Literal
 
 import msgspec
 
-SCHEMA = "sdtrace.report/1"
+Severity = Literal["high", "medium", "low", "info"]
+Confidence = Literal["certain", "likely", "guess"]
+_IMAGE_PARTS = frozenset({"unet", "transformer", "vae"})
+SCHEMA = "sdtrace.report/2"
 
 
 class Struct(msgspec.Struct, kw_only=True, frozen=True):
@@ -99,7 +102,7 @@ class Iteration(Struct, kw_only=True, frozen=True):
     launches: int
     phase: str
     steps: int
-    """Denoising steps found inside; 0 when none can be told."""
+    """Denoising steps found inside; 0 when none are visible."""
     note: str
     """Why this one is slow, when that is visible; else empty."""
     host_wall_us: float = 0.0
@@ -125,6 +128,18 @@ class Op(Struct, kw_only=True, frozen=True):
     self_cpu_memory_bytes: int = 0
     device_memory_bytes: int = 0
     self_device_memory_bytes: int = 0
+    is_wait: bool = False
+    """A `cuda_sync` row, which only `--op-times torch` lists: the device waits, and has no share."""
+
+    @property
+    def is_work(self) -> bool:
+        """Whether the row is device work: device percentages divide by the sum of these."""
+        return self.device_type == "device" and not self.is_user_annotation and not self.is_wait
+
+    @property
+    def is_range(self) -> bool:
+        """Whether the row is the device's copy of an annotation: a hull with idle time in it, not work."""
+        return self.device_type == "device" and self.is_user_annotation
 
 
 class Kernel(Struct, kw_only=True, frozen=True):
@@ -168,12 +183,12 @@ class Finding(Struct, kw_only=True, frozen=True):
     """What to know or change, most valuable first."""
 
     id: str
-    severity: Literal["high", "medium", "low", "info"]
+    severity: Severity
     title: str
     evidence: str
     advice: str
     saving_us: float | None
-    confidence: Literal["certain", "likely", "guess"]
+    confidence: Confidence
 
 
 class Steady(Struct, kw_only=True, frozen=True):
@@ -234,9 +249,21 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     components: list[Component]
     findings: list[Finding]
     notes: list[str]
-    """How iterations and phases were told, with confidence, and what is uncertain."""
+    """How iterations and phases were determined, with confidence, and what is uncertain."""
     queue: Queue | None = None
     """None for a trace without launches of device work."""
+
+    @property
+    def noun(self) -> str:
+        """What one iteration makes: an image when the trace shows a diffusion pipeline."""
+        diffusion = any(row.component in _IMAGE_PARTS for row in self.components)
+        named = any(row.name == "model_inference" for row in self.iterations)
+        return "image" if diffusion or named else "iteration"
+
+    @property
+    def has_device(self) -> bool:
+        """Whether the trace holds any device work, in the selected phase or another."""
+        return any(row.gpu_events for row in self.phases)
 
 
 class Amortization(Struct, kw_only=True, frozen=True):

@@ -125,8 +125,8 @@ def test_an_iteration_says_why_it_is_slow(tmp_path: Path) -> None:
     written(tmp_path / "t.json", events)
     notes = [item.note for item in analyze(tmp_path / "t.json", Options.of()).iterations]
     assert notes[:4] == [""] * 4
-    assert notes[4] == "the host was slower; device work is as usual"
-    assert notes[5] == "0.30 µs more device work than usual"
+    assert notes[4] == "the CPU was slower; GPU work is as usual"
+    assert notes[5] == "0.300 µs more GPU work than usual"
 
 
 def test_op_rows_and_frame_of_a_trace() -> None:
@@ -169,7 +169,7 @@ def test_templates_among_fused_kernels_are_told(tmp_path: Path) -> None:
     written(tmp_path / "t.json", events)
     linked = [note for note in analyze(tmp_path / "t.json", Options.of()).notes if "templates" in note]
     assert len(linked) == 1
-    assert "fused_triton holds 0.40 µs of Triton templates" in linked[0]
+    assert "fused_triton holds 0.400 µs of Triton templates" in linked[0]
     assert not any("templates" in note for note in reported(GRAPHS).notes)
 
 

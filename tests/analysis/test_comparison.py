@@ -10,6 +10,7 @@ from sdtrace.analysis import Options, analyze, build_report
 from sdtrace.errors import UsageError
 from sdtrace.model import Amortization, TraceReport
 from sdtrace.report import summary
+from sdtrace.report.side_by_side import standings
 from tests.analysis.reference import COLD, EAGER, STACK, reported
 from tests.written import Event, host
 
@@ -50,7 +51,7 @@ def test_overhead_is_paid_back_after_as_many_iterations_as_the_arithmetic_says(t
     assert row.saving_per_iteration_us == 60_000
     # 1000 / 60 = 16.7: 16 images are not enough, 17 are.
     assert row.break_even_iterations == 17
-    assert "1.00 s more paid once / (100 ms - 40.0 ms) saved each time = 16.7" in row.arithmetic
+    assert "1.00 s more one-time cost / (100 ms - 40.0 ms) saved each time = 16.7" in row.arithmetic
     assert "ahead of `eager` from iteration 17 on (under the profiler)" in row.arithmetic
 
 
@@ -95,21 +96,19 @@ def test_what_is_not_compared_is_told_why(tmp_path: Path) -> None:
     a, b = (traced(tmp_path / f"{name}.json", [100] * 4, steps=50, device_name=gpu) for name in "ab")
     other = traced(tmp_path / "other.json", [50] * 4, steps=10, device_name=gpu)
     untold = traced(tmp_path / "untold.json", [50] * 4, steps=50)
-    standings = {item.trace.name: item for item in summary.standings(build_report([a, b, other, untold]))}
-    assert standings["other"].arithmetic == "Not compared with `a`: steps 10, not 50."
-    assert standings["untold"].arithmetic == "Not compared with `a`: device unknown, not NVIDIA H200."
-    assert standings["b"].speedup == 1
+    standing = {item.trace.name: item for item in standings(build_report([a, b, other, untold]))}
+    assert standing["other"].arithmetic == "Not compared with `a`: steps 10, not 50."
+    assert standing["untold"].arithmetic == "Not compared with `a`: device unknown, not NVIDIA H200."
+    assert standing["b"].speedup == 1
     single = traced(tmp_path / "single.json", [1040], compile_ms=1000, unprofiled_wall_s=[0.04], steps=50)
     alike = [traced(tmp_path / f"{name}.json", [100] * 4, steps=50) for name in "cd"]
-    linked = [item.arithmetic for item in summary.standings(build_report([*alike, single]))]
+    linked = [item.arithmetic for item in standings(build_report([*alike, single]))]
     assert linked[2] == "Not compared with `c`: it has no steady iteration under the profiler."
 
 
 def test_the_headline_says_what_was_paid_before_the_profile(tmp_path: Path) -> None:
     warm = traced(tmp_path / "warm.json", [40] * 4, warmup_wall_s=[1.04, 0.04])
-    assert "0.160 s of profiled wall; 1.00 s was paid once before it." in summary.headline(warm).replace(
-        "\u202f", " "
-    )
+    assert "One-time cost before the profiler started: 1.00 s." in summary.headline(warm)
     assert "before it" not in summary.headline(traced(tmp_path / "untold.json", [40] * 4))
 
 
@@ -127,6 +126,18 @@ def test_names_are_unique_and_baselines_known(tmp_path: Path) -> None:
     assert [item.name for item in report.traces] == ["same", "same (2)", "same (3)"]
     with pytest.raises(UsageError, match="no trace is named 'other'"):
         build_report([trace], baseline="other")
+
+
+def test_a_trace_that_is_called_like_a_number_keeps_its_name(tmp_path: Path) -> None:
+    orders = [("a", "a", "a (2)"), ("a (2)", "a", "a"), ("a", "a (2)", "a"), ("a", "a", "a (2)", "a (2)")]
+    trace = traced(tmp_path / "a.json", [50, 50, 50])
+    for names in orders:
+        report = build_report([replace(trace, name=name) for name in names])
+        given = [item.name for item in report.traces]
+        assert len(set(given)) == len(names)
+        assert {"a", "a (2)", "a (3)"} <= set(given)
+        assert report.comparison is not None
+        assert report.comparison.baseline not in {row.name for row in report.comparison.rows}
 
 
 def test_the_cold_reference_run_pays_back_against_eager_after_a_hundred_images() -> None:

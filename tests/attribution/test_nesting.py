@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.attribution.duplicate_nodes import find_duplicates, heads_of, innermost_of
-from sdtrace.attribution.host import last_with_id, sum_by
-from sdtrace.attribution.nesting import depths, in_nesting_order, parents, previous_at_least, subtree_sums
+from sdtrace.attribution.duplicate_nodes import find_duplicates, innermost_of
+from sdtrace.attribution.host import sum_by
+from sdtrace.attribution.nesting import (
+    depths,
+    first_outside,
+    in_nesting_order,
+    parents,
+    previous_at_least,
+    subtree_sums,
+)
 
 Span = tuple[int, int, int]
 """Thread, start and duration."""
@@ -117,7 +124,7 @@ def test_folding_equals_torchs_repeated_removal(written: list[tuple[int, int]]) 
     assert set(np.flatnonzero(is_duplicate).tolist()) == gone
     kept = [index for index in range(len(written)) if index not in gone]
     assert [int(innermost[index]) for index in kept] == [kernels[index] for index in kept]
-    assert heads_of(parent, is_duplicate, parent)[kept].tolist() == [above[index] for index in kept]
+    assert first_outside(parent, is_duplicate, parent)[kept].tolist() == [above[index] for index in kept]
 
 
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(-(2**59), 2**59)), max_size=8))
@@ -125,12 +132,6 @@ def test_sums_are_exact_however_large(written: list[tuple[int, int]]) -> None:
     index, values = np.array(written, np.int64).reshape(-1, 2).T
     expected = [sum(value for place, value in written if place == wanted) for wanted in range(5)]
     assert sum_by(index, values, 5).tolist() == expected
-
-
-@given(st.lists(st.integers(0, 9)), st.lists(st.integers(0, 9)))
-def test_last_with_id_equals_a_search_from_the_end(ids: list[int], wanted: list[int]) -> None:
-    expected = [max((i for i, value in enumerate(ids) if value == one), default=-1) for one in wanted]
-    assert last_with_id(np.array(ids, np.int64), np.array(wanted, np.int64)).tolist() == expected
 
 
 @pytest.mark.parametrize("function", [parents, in_nesting_order])

@@ -39,7 +39,7 @@ def kernel(name: str, dur: int, correlation: int, external: int = 0) -> Event:
 def rows(folder: Path, events: list[Event], op_times: OpTimes) -> list[OpRow]:
     path = folder / "trace.json"
     path.write_text(json.dumps(events))
-    return op_table(attribute(load_trace(path)), op_times)
+    return op_table(for_table(attribute(load_trace(path)), op_times), op_times)
 
 
 def self_device_us(folder: Path, events: list[Event], op_times: OpTimes) -> dict[str, float]:

@@ -28,6 +28,7 @@ OTHER_TRACES = [
     "third_party/tracelens_vllm_decode_graph_rocm.json.gz",
     "third_party/tracelens_xdit_sd35_mi300x.json.gz",
 ]
+WILD_TRACES = ["wild/flux_recompile.json.gz", "wild/lora_train.json.gz", "wild/pairs_sd.json.gz"]
 DEVICE_CATEGORIES = ("kernel", "gpu_memcpy", "gpu_memset")
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from sdtrace.breakdowns.short_names import MAX_LENGTH, short_name
-from tests.breakdowns.device_events import OTHER_TRACES, SD_TRACES, kernel_names
+from tests.breakdowns.device_events import OTHER_TRACES, SD_TRACES, WILD_TRACES, kernel_names
 
 FILL = (
     "void at::native::vectorized_elementwise_kernel<4, at::native::FillFunctor<int>, std::array<char*, 1ul> >"
@@ -28,6 +28,15 @@ XMMA = (
 )
 SDPA = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_knob_7_64x128x64_4x1x1_cga1x1x1_kernel0_0"
 
+FUSED_NORM = (
+    "std::enable_if<(((8)>(0)))&&vllm::_typeConvert<c10::BFloat16>::exists, void>::type "
+    "vllm::fused_add_rms_norm_kernel<c10::BFloat16, 8>(c10::BFloat16*)"
+)
+W4A4 = (
+    "void nunchaku::kernels::invoke_kernel<nunchaku::kernels::GEMM_W4A4<nunchaku::kernels::"
+    "GEMMConfig_W4A4_FP16>::gemm_w4a4_kernel<int, false> >(int)"
+)
+
 
 @pytest.mark.parametrize(
     ("name", "short"),
@@ -49,6 +58,13 @@ SDPA = "cudnn_generated_fort_native_sdpa_sm90_flash_fprop_wgmma_f16_knob_7_64x12
         ("void at::native::(anonymous namespace)::f<c10::Half>(long)", "f<half>"),
         ("Memcpy HtoD (Pageable -> Device)", "Memcpy HtoD (Pageable -> Device)"),
         ("triton_poi_fused_silu_4", "triton_poi_fused_silu_4"),
+        ("zeCommandListAppendMemoryCopy(M2D)", "zeCommandListAppendMemoryCopy(M2D)"),
+        (FUSED_NORM, "fused_add_rms_norm_kernel<bf16,8>"),
+        (W4A4, "GEMM_W4A4<GEMMConfig_W4A4_FP16>.gemm_w4a4_kernel<int,false>"),
+        (
+            "aclnnQuantMatmulWeightNz_QuantBatchMatmulV3_QuantBatchMatmulV3",
+            "aclnnQuantMatmulWeightNz_QuantBatchMatmulV3",
+        ),
     ],
 )
 def test_a_short_name_keeps_operation_type_tile_and_layout(name: str, short: str) -> None:
@@ -82,7 +98,7 @@ def test_a_long_fused_kernel_keeps_its_number() -> None:
     assert "…_15~" in short_name(name)
 
 
-@pytest.mark.parametrize("trace", SD_TRACES + OTHER_TRACES)
+@pytest.mark.parametrize("trace", SD_TRACES + OTHER_TRACES + WILD_TRACES)
 def test_short_names_fit_and_tell_the_kernels_of_a_trace_apart(trace: str) -> None:
     names = kernel_names(trace)
     shorts = [short_name(name) for name in names]

@@ -35,6 +35,19 @@ def _written(source: Path, target: Path) -> bytes:
     return gzip.decompress(content) if target.suffix == ".gz" else content
 
 
+def _whole_events(text: str) -> list[dict[str, Any]]:
+    """The events before the place where the text ends, read one at a time."""
+    events: list[dict[str, Any]] = []
+    decode, at = json.JSONDecoder().raw_decode, text.index('"traceEvents": [') + 16
+    while (start := text.find("{", at)) >= 0:
+        try:
+            event, at = decode(text, start)
+        except json.JSONDecodeError:
+            break
+        events.append(event)
+    return events
+
+
 def _is_ours(event: dict[str, Any]) -> bool:
     return event.get("pid") == "sdtrace"
 
@@ -103,10 +116,8 @@ def test_a_file_that_was_cut_is_closed_after_its_last_whole_event(share: float, 
     source.write_bytes(text[: int(len(text) * share)])
     copy = json.loads(_written(source, tmp_path / "copy.json"))
     kept = [event for event in copy["traceEvents"] if not _is_ours(event)]
-    assert kept == json.loads(text)["traceEvents"][: len(kept)]
-    trace = load_trace(source)
-    assert trace.salvaged
-    assert len(kept) == sum(trace.counts.values())
+    assert kept == _whole_events(source.read_text())
+    assert load_trace(source).salvaged
 
 
 def test_a_cut_array_whose_last_event_is_whole_loses_none(tmp_path: Path) -> None:

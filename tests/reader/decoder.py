@@ -69,8 +69,8 @@ def decode(text: str) -> Plain:
         if kind == "M" and isinstance(args.get("name"), str):
             plain.metadata.append(Metadata(event["name"], event["pid"], event["tid"], args["name"]))
         if kind == "i" and event["name"] == "[memory]":
-            told = (args[key] for key in ("Bytes", "Total Allocated", "Device Type", "Device Id"))
-            plain.memory.append(MemoryEvent(_ns(event["ts"]), event["tid"], *told))
+            sizes = (args[key] for key in ("Bytes", "Total Allocated", "Device Type", "Device Id"))
+            plain.memory.append(MemoryEvent(_ns(event["ts"]), event["tid"], *sizes))
     return plain
 
 
@@ -88,8 +88,8 @@ def _ns(microseconds: Decimal | int) -> int:
 
 def rows_of(raw: RawTrace) -> list[Row]:
     """What the reader found, in the same form."""
-    head, *numbers, _ = (column.tolist() for column in raw.columns)
-    return [Row(*raw.heads[h], *rest) for h, *rest in zip(head, *numbers, strict=True)]
+    key, *numbers, _ = (column.tolist() for column in raw.columns)
+    return [Row(*raw.keys[k], *rest) for k, *rest in zip(key, *numbers, strict=True)]
 
 
 def read_text(text: str | bytes, folder: Path, name: str = "trace.json") -> RawTrace:

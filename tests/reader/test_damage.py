@@ -135,7 +135,7 @@ UNUSABLE: dict[str, list[Any]] = {
     "name": [None, 5, ["a"], {}],
     "pid": [None, 1.5, [1], {}, False],
     "tid": [None, 1.5, [1], {}, True, 2**64],
-    "args": [500, "text", [1, 2], True],
+    "args": [5, 500, "text", [1, 2], True],
 }
 
 
@@ -160,7 +160,7 @@ def test_an_event_that_cannot_be_used_is_counted_as_skipped(bad: Any, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "args", [None, {}, [], 5, {"External id": None}, {"External id": "x", "correlation": [1]}]
+    "args", [None, {}, [], {"External id": None}, {"External id": "x", "correlation": [1]}]
 )
 def test_arguments_that_say_nothing_cost_the_ids_only(args: Any, tmp_path: Path) -> None:
     [row] = rows_of(read_text(json.dumps([GOOD | {"args": args}]), tmp_path))

@@ -113,7 +113,7 @@ def test_standard_input_is_read_from_a_pipe(
 ) -> None:
     script = (
         "from sdtrace.reader import STDIN, read_raw; raw = read_raw(STDIN);"
-        "print(len(raw.columns.head), sum(raw.columns.start_ns.tolist()), raw.salvaged)"
+        "print(len(raw.columns.key), sum(raw.columns.start_ns.tolist()), raw.salvaged)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], input=pack(original), capture_output=True, check=True

@@ -53,7 +53,7 @@ def test_a_trace_of_the_installed_torch_is_read_to_the_last_digit(cpu_trace: Pat
 def test_argument_texts_are_kept_for_the_ops_asked_for(cpu_trace: Path) -> None:
     wanted = frozenset({"aten::addmm", "aten::linear"})
     raw = read_raw(cpu_trace, wanted)
-    names = [raw.heads[head].name for head in raw.columns.head.tolist()]
+    names = [raw.keys[key].name for key in raw.columns.key.tolist()]
     kept = [raw.args[index] if index >= 0 else "" for index in raw.columns.args.tolist()]
     assert {name for name, text in zip(names, kept, strict=True) if text} == wanted
     shapes = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
-from sdtrace.report import markup, sections
+from sdtrace.report import markup
 from sdtrace.report.markdown import render_markdown
 from sdtrace.report.names import visible
 from tests.report import sample, sample_rows
@@ -92,12 +92,11 @@ def test_rows_beyond_the_top_are_counted() -> None:
     text = render_markdown(sample.report(), 3)
     kernels = len(sample_rows.kernels())
     assert f"{kernels - 3} more in `report.json`." in text
-    assert len(sections.kernels(sample.cold(), 3).rows) == 3
 
 
 def test_findings_come_before_every_table() -> None:
     text = render_markdown(sample.report(), 5)
-    assert text.index("### Findings") < text.index("### Where the profiled wall went") < text.index("### Ops")
+    assert text.index("### Findings") < text.index("### Where the wall time went") < text.index("### Ops")
 
 
 def test_what_cannot_be_trusted_is_said_before_anything_else() -> None:
@@ -110,4 +109,4 @@ def test_a_trace_with_nothing_in_it_is_a_short_report() -> None:
     bare = replace(sample.bare(), ops=[])
     text = render_markdown(sample.report(bare), 5)
     assert "### Ops" not in text
-    assert "12.3\u202fms of profiled wall" in text
+    assert "12.3\u202fms (with the profiler)" in text

@@ -14,6 +14,7 @@ from sdtrace.attribution.linked_trace import attribute
 from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.structure.run_structure import RunStructure
 from sdtrace.trace import load_trace
+from sdtrace.waiting.devices import find_devices
 from tests.shared import shared_trace
 from tests.structures import structure_of
 from tests.written import without
@@ -25,7 +26,7 @@ _OPTIONS = Options.of(phase=None, op_times="true", rules=None)
 def _study(path: Path) -> tuple[RunStructure, list[IterationRow]]:
     linked = attribute(load_trace(path))
     found = structure_of(linked)
-    return found, iteration_rows(linked, found.iterations, found.steps, found.launches)
+    return found, iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
 
 
 def _report(name: str) -> model.TraceReport:

@@ -10,6 +10,7 @@ from sdtrace.attribution.linked_trace import attribute
 from sdtrace.breakdowns.iterations import iteration_rows
 from sdtrace.structure.repeats import find_repeats
 from sdtrace.trace import load_trace
+from sdtrace.waiting.devices import find_devices
 from tests.shared import shared_trace
 from tests.structures import structure_of
 from tests.written import call, host, kernel, without, written
@@ -22,7 +23,7 @@ def test_images_take_the_time_the_run_itself_measured(name: str) -> None:
     linked = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
     truth = json.loads(shared_trace(f"reference/{name}.truth.json").read_text())
     found = structure_of(linked)
-    facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
+    facts = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
     assert [item.wall_ns / 1e9 for item in facts] == pytest.approx(truth["profiled_image_wall_s"], rel=0.005)
     # PNDM evaluates the UNet once more than it is asked for steps.
     assert [item.steps for item in facts] == [truth["steps"] + 1] * len(facts)
@@ -32,7 +33,7 @@ def test_images_take_the_time_the_run_itself_measured(name: str) -> None:
 def test_all_device_work_of_an_image_is_counted_in_it_once(name: str) -> None:
     linked = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
     found = structure_of(linked)
-    facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
+    facts = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
     assert sum(item.gpu_events for item in facts) == len(linked.work.row)
     assert sum(item.gpu_ns for item in facts) == int(linked.trace.dur_ns[linked.work.row].sum())
     assert all(item.gpu_busy_ns <= item.wall_ns for item in facts)
@@ -100,7 +101,7 @@ def test_components_and_collectives_are_no_iterations(tmp_path: Path) -> None:
 def test_an_empty_trace_is_one_empty_iteration(tmp_path: Path) -> None:
     linked = written(tmp_path / "t.json", [kernel("k", 0, 10, 1)])
     found = structure_of(linked)
-    facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
+    facts = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
     assert [(item.wall_ns, item.gpu_ns, item.launches) for item in facts] == [(10, 10, 0)]
 
 
@@ -119,7 +120,9 @@ def test_work_belongs_to_the_iteration_that_launched_it(tmp_path: Path) -> None:
     events += [call("cudaLaunchKernel", 1200, 10, 2), kernel("k", 1300, 70, 2), kernel("k", 1340, 70, 2, 8)]
     linked = written(tmp_path / "t.json", events)
     found = structure_of(linked)
-    first, second = iteration_rows(linked, found.iterations, found.steps, found.launches)
+    first, second = iteration_rows(
+        linked, found.iterations, found.steps, found.launches, find_devices(linked)
+    )
     assert (first.gpu_ns, first.gpu_busy_ns, first.gpu_events, first.launches) == (50, 50, 1, 1)
     assert (first.host_wall_ns, first.wall_ns, second.wall_ns) == (900, 1150, 750)
     assert (second.gpu_ns, second.gpu_busy_ns, second.gpu_events, second.launches) == (140, 110, 2, 1)

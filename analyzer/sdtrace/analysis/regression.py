@@ -44,7 +44,7 @@ class Difference(model.Struct, kw_only=True, frozen=True):
     categories: list[Mover]
     kernels: list[Mover]
     break_even: str
-    """When the candidate has paid for itself, with the arithmetic; '' when that cannot be told."""
+    """When the candidate has paid for itself, with the arithmetic; '' when that is unknown."""
     notes: list[str]
 
 
@@ -198,7 +198,7 @@ def _verdict(condition: Condition, found: Difference) -> Verdict:
     base, candidate = measure.base, measure.candidate
     if candidate is None or (base is None and condition.is_relative):
         side = found.name if candidate is None else "the base"
-        raise UsageError(f"{condition.metric} cannot be told of {side}, so not {condition.text!r} either")
+        raise UsageError(f"{condition.metric} of {side} is unknown, so {condition.text!r} cannot be checked")
     against = base or 0.0  # An absolute condition needs no base.
     return Verdict(
         condition=condition.text,

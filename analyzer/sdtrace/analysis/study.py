@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,12 +15,11 @@ from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
-from sdtrace.intervals import Bools, Int64s, contains, covered
+from sdtrace.intervals import Bools, Int64s, contains
 from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.overhead_spans import find_overhead
 from sdtrace.phases.phases import Phases, find_phases
 from sdtrace.phases.timeline import COMPILE, OVERHEAD, PHASES, STEADY, WARMUP
-from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.run_structure import RunStructure, find_structure
 from sdtrace.trace import Trace
 from sdtrace.waiting.idle import Idle, find_idle
@@ -36,6 +35,8 @@ class Study:
     idle: Idle
     categorized: Categorized
     iterations: list[IterationRow]
+    held_ns: Int64s
+    """Wall of each phase in each iteration: a row per iteration, a column per phase of `PHASES`."""
     labels: list[str]
     """The phase of each iteration: `steady`, or the overhead it holds most of."""
     run: RecordedRun
@@ -66,11 +67,6 @@ class Study:
     def usual_launches(self) -> float:
         """Median number of launches of the steady iterations; 0 when there are none."""
         return float(np.median([facts.launches for facts in self.steady])) if self.steady else 0.0
-
-    @cached_property
-    def held_ns(self) -> Mapping[str, Int64s]:
-        """Host wall of each phase in each iteration, int64 nanoseconds."""
-        return _held(self.phases, self.structure.iterations)
 
     @cached_property
     def paid_once_ns(self) -> Mapping[str, int]:
@@ -108,7 +104,7 @@ class Study:
         linked = for_table(self.linked, op_times)
         if phase is None:
             return op_table(linked, op_times)
-        host_mask = contains(self.phases.timeline.of(phase), linked.host.start_ns)
+        host_mask = self.phases.host_mask(linked.host, phase)
         return op_table(linked, op_times, host_mask=host_mask, work_mask=self.work_mask(phase))
 
 
@@ -119,21 +115,17 @@ def study_trace(trace: Trace, rules: Rules) -> Study:
     structure = find_structure(linked, spans.anywhere(trace))
     phases = find_phases(linked, spans, structure.iterations, structure.steps)
     idle = find_idle(linked, structure.launches, phases.timeline, structure.iterations)
-    facts = iteration_rows(linked, structure.iterations, structure.steps, structure.launches)
-    labels = _labels(phases, structure.iterations)
+    facts = iteration_rows(linked, structure.iterations, structure.steps, structure.launches, idle.devices)
+    held_ns = phases.timeline.by_span(structure.iterations.start_ns, structure.iterations.end_ns)
+    labels = [
+        STEADY if is_steady else _label(held)
+        for held, is_steady in zip(held_ns.tolist(), phases.is_steady.tolist(), strict=True)
+    ]
     run = recorded_run(trace.run)
-    return Study(linked, structure, phases, idle, categorize_work(linked, rules), facts, labels, run)
+    return Study(linked, structure, phases, idle, categorize_work(linked, rules), facts, held_ns, labels, run)
 
 
-def _held(phases: Phases, iterations: Iterations) -> dict[str, Int64s]:
-    spans = iterations.start_ns, iterations.end_ns
-    return {phase: covered(phases.timeline.of(phase), *spans) for phase in PHASES}
-
-
-def _labels(phases: Phases, iterations: Iterations) -> list[str]:
-    """`steady`, or what an iteration holds most of, of all overhead."""
-    kinds = (WARMUP, *OVERHEAD)
-    held = _held(phases, iterations)
-    most = np.argmax([held[phase] for phase in kinds], axis=0).tolist()
-    rows = zip(most, phases.is_steady.tolist(), strict=True)
-    return [STEADY if is_steady else kinds[place] for place, is_steady in rows]
+def _label(held_ns: Sequence[int]) -> str:
+    """What an iteration holds most of, of all overhead."""
+    held = dict(zip(PHASES, held_ns, strict=True))
+    return max((WARMUP, *OVERHEAD), key=lambda phase: held[phase])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +17,13 @@ from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import block_rows, component_rows
+from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
-from sdtrace.findings.text import seconds
-from sdtrace.intervals import total, union
+from sdtrace.findings.text import time
 from sdtrace.phases.phases import wall
-from sdtrace.phases.timeline import STEADY, WARMUP
+from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
+from sdtrace.waiting.devices import busy_ns
 from sdtrace.waiting.queue import find_queue, queue_stats
 
 _OUTLIER = 1.25
@@ -97,7 +100,7 @@ def _gpu(study: Study, phase: str | None) -> model.Gpu:
     launched = np.zeros(len(trace), np.bool_)
     launched[launch[launch >= 0]] = True
     return model.Gpu(
-        busy_us=us(total(union(trace.start_ns[row], trace.end_ns[row]))),
+        busy_us=us(busy_ns(study.linked, study.idle.devices, mask)),
         idle_us=us(int(lengths.sum())),
         kernel_us=us(kinds["kernel"]),
         memcpy_us=us(kinds["gpu_memcpy"]),
@@ -108,7 +111,9 @@ def _gpu(study: Study, phase: str | None) -> model.Gpu:
 
 def _queue(study: Study, phase: str | None) -> model.Queue | None:
     stats = queue_stats(
-        study.linked, find_queue(study.linked, study.structure.launches), study.work_mask(phase)
+        study.linked,
+        find_queue(study.linked, study.structure.launches, study.idle.devices),
+        study.work_mask(phase),
     )
     if not stats.launches:
         return None
@@ -152,30 +157,43 @@ def _compile(study: Study) -> list[model.CompileStage]:
 
 
 def _iterations(study: Study) -> list[model.Iteration]:
-    rows = zip(study.iterations, study.labels, strict=True)
+    usual = _usual(study)
+    rows = zip(study.iterations, study.labels, study.held_ns.tolist(), strict=True)
     return [
-        in_microseconds(row, model.Iteration, phase=phase, note=_iteration_note(study, row.index))
-        for row, phase in rows
+        in_microseconds(row, model.Iteration, phase=phase, note=_iteration_note(row, held_ns, usual))
+        for row, phase, held_ns in rows
     ]
 
 
-def _iteration_note(study: Study, index: int) -> str:
+class _Usual(NamedTuple):
+    """Medians of the steady iterations; times in nanoseconds."""
+
+    wall_ns: int
+    gpu_ns: float
+    launches: float
+
+
+def _usual(study: Study) -> _Usual | None:
+    if study.steady_wall_ns is None:
+        return None
+    return _Usual(study.steady_wall_ns, study.usual_gpu_ns, study.usual_launches)
+
+
+def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual | None) -> str:
     """Why an iteration is slow: the overhead in it, or what differs from the median one."""
-    facts = study.iterations[index]
-    held = {phase: int(ns[index]) for phase, ns in study.held_ns.items()}
-    parts = [f"{seconds(ns)} {phase}" for phase, ns in held.items() if ns > _SOME_NS and phase != STEADY]
+    held = zip(PHASES, held_ns, strict=True)
+    parts = [f"{time(ns)} {phase}" for phase, ns in held if ns > _SOME_NS and phase != STEADY]
     if not facts.is_whole:
         parts.append("incomplete: the profile holds only a part of it")
     if parts:
         return ", ".join(parts)
-    usual = study.steady_wall_ns
-    if usual is None or facts.wall_ns < _OUTLIER * usual:
+    if usual is None or facts.wall_ns < _OUTLIER * usual.wall_ns:
         return ""
-    if facts.gpu_ns > _OUTLIER * study.usual_gpu_ns:
-        return f"{seconds(facts.gpu_ns - study.usual_gpu_ns)} more device work than usual"
-    if facts.launches > _OUTLIER * study.usual_launches:
-        return f"{facts.launches - study.usual_launches:.0f} more launches than usual"
-    return "the host was slower; device work is as usual"
+    if facts.gpu_ns > _OUTLIER * usual.gpu_ns:
+        return f"{time(facts.gpu_ns - usual.gpu_ns)} more GPU work than usual"
+    if facts.launches > _OUTLIER * usual.launches:
+        return f"{facts.launches - usual.launches:.0f} more launches than usual"
+    return "the CPU was slower; GPU work is as usual"
 
 
 def _kernels(study: Study, phase: str | None) -> list[model.Kernel]:
@@ -222,14 +240,14 @@ def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:
     templates_us = sum(row.total_us for row in fused if row.fused_kind == "template")
     if templates_us:
         notes.append(
-            f"fused_triton holds {seconds(templates_us * 1000)} of Triton templates, "
+            f"fused_triton holds {time(templates_us * 1000)} of Triton templates, "
             "which are matmuls and convolutions (certain)."
         )
     if study.phases.autotune_by_pattern:
         notes.append(
-            "Autotune: told from the alternation of fills and one kernel, "
-            "as the trace has no spans of it (likely)."
+            "Autotune was found by the alternation of fills and one kernel: the trace has no spans of it "
+            "(likely)."
         )
     if not study.steady:
-        notes.append("No iteration is free of overhead, so no steady time can be given (certain).")
+        notes.append("Every iteration has overhead, so no steady time is known (certain).")
     return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -63,9 +63,29 @@ class FusedTriton(NamedTuple):
 def categorize(keys: Sequence[KernelKey], rules: Rules) -> list[str]:
     """The category of each key, in order: that of the first rule that matches, else `other`.
 
-    Meant for distinct keys (a trace of two million events has a few hundred).
+    Meant for distinct keys (a trace of two million events has a few hundred); a kernel's name, which can be
+    long, is searched once however many ops launch it.
     """
-    return [_category(key.searched(), rules) for key in keys]
+    asked = [key.searched() for key in keys]
+    of_kernel: dict[tuple[str, str], list[int]] = {}
+    for place, key in enumerate(asked):
+        of_kernel.setdefault((key.event_cat, key.kernel_name), []).append(place)
+    result = [OTHER] * len(asked)
+    for places in of_kernel.values():
+        for place, category in _filed(asked, places, rules):
+            result[place] = category
+    return result
+
+
+def _filed(asked: Sequence[KernelKey], places: list[int], rules: Rules) -> Iterator[tuple[int, str]]:
+    """The places of one kernel's keys that a rule matches, each with its category."""
+    for rule in rules.rules:
+        taken = [place for place in places if rule.takes_place(asked[place])]
+        if taken and rule.takes_kernel(asked[taken[0]]):
+            yield from ((place, rule.category) for place in taken)
+            places = [place for place in places if place not in taken]
+        if not places:
+            return
 
 
 def fused_kind(name: str) -> FusedTriton | None:
@@ -76,13 +96,6 @@ def fused_kind(name: str) -> FusedTriton | None:
     if fused is None or fused[1] not in _KINDS:
         return None
     return FusedTriton(_KINDS[fused[1]], tuple(_op_pattern().findall(fused[2])))
-
-
-def _category(key: KernelKey, rules: Rules) -> str:
-    for rule in rules.rules:
-        if rule.matches(key):
-            return rule.category
-    return OTHER
 
 
 @cache

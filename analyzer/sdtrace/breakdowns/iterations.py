@@ -8,9 +8,10 @@ import numpy as np
 
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s, covered, union
+from sdtrace.intervals import Int64s, covered
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.steps import Steps
+from sdtrace.waiting.devices import Devices
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class IterationRow:
     `gpu_ns` sums its durations. `host_wall_ns` is how long the host was in the iteration. `wall_ns` is
     how long the iteration took: from when the one before was done until its own work was done. The two
     differ where the host runs ahead of the device. `gpu_busy_ns` is how long the device was at work in
-    that time, on whatever: never more than `wall_ns`.
+    that time, on whatever: never more than `wall_ns`. Of several devices it is the average.
     """
 
     name: str
@@ -40,7 +41,7 @@ class IterationRow:
 
 
 def iteration_rows(
-    linked: LinkedTrace, iterations: Iterations, steps: Steps, launches: LaunchTimes
+    linked: LinkedTrace, iterations: Iterations, steps: Steps, launches: LaunchTimes, devices: Devices
 ) -> list[IterationRow]:
     """Facts of every iteration, in order."""
     trace, work = linked.trace, linked.work
@@ -49,7 +50,7 @@ def iteration_rows(
     row, launch = work.row[order], work.launch[order]
     bounds = np.searchsorted(place[order], np.arange(len(iterations) + 1)).tolist()
     begun, done = _lasting(iterations, trace.end_ns[row], bounds)
-    busy = covered(union(trace.start_ns[work.row], trace.end_ns[work.row]), begun, done).tolist()
+    busy = _busy_ns(devices, begun, done)
     walls = (done - begun).tolist()
     step_counts = steps.counts(iterations).tolist()
     facts = []
@@ -90,3 +91,11 @@ def _lasting(iterations: Iterations, work_end: Int64s, bounds: list[int]) -> tup
     begun = np.maximum(start, reached)
     is_beside = begun >= done
     return np.where(is_beside, start, begun), np.where(is_beside, end, done)
+
+
+def _busy_ns(devices: Devices, begun: Int64s, done: Int64s) -> list[int]:
+    """How long a device was at work in each iteration, on average over the devices."""
+    held = np.zeros(len(begun), np.int64)
+    for busy in devices.busy:
+        held += covered(busy, begun, done)
+    return (held // max(1, len(devices))).tolist()

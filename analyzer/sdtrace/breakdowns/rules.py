@@ -12,6 +12,8 @@ import msgspec
 
 from sdtrace.errors import UsageError
 
+_OP_AND_TYPE = re.compile(r"(?:aten::)?(\w+)(?:\.\w+)?-dtype_\w+")
+_PARAMETERS = re.compile(r"(?<!\))>\(")  # a comparison in a template argument is written `(8)>(0)`
 _DEFAULT_RULES = Path(__file__).with_name("rules.toml")
 
 
@@ -27,8 +29,15 @@ class KernelKey(NamedTuple):
     """An enclosing op, module or annotation that says what the work is for; empty when unknown."""
 
     def searched(self) -> KernelKey:
-        """The key as rules see it: a templated kernel without its parameter list, full of unrelated types."""
-        return self._replace(kernel_name=self.kernel_name.partition(">(")[0])
+        """The key as rules see it.
+
+        A templated kernel comes without its parameter list, which is full of unrelated types. A kernel named
+        for an op and a data type, as MTIA's are (`add-dtype_Float`), counts as launched by that op, unless
+        the trace knows the op.
+        """
+        if (named := _OP_AND_TYPE.match(self.kernel_name)) and not self.op_name.startswith("aten::"):
+            return self._replace(op_name=f"aten::{named[1]}")
+        return self._replace(kernel_name=_PARAMETERS.split(self.kernel_name, maxsplit=1)[0])
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,12 +80,18 @@ class Rule:
 
     def matches(self, key: KernelKey) -> bool:
         """Whether this rule files `key`, as `KernelKey.searched` gives it, under its category."""
-        event_cat, kernel_name, op_name, context = key
-        return (
-            (not self.event or self.event == event_cat)
-            and (self.op is None or self.op.search(op_name) is not None)
-            and (self.context is None or self.context.search(context) is not None)
-            and (self.kernel is None or self.kernel.search(kernel_name) is not None)
+        return self.takes_place(key) and self.takes_kernel(key)
+
+    def takes_place(self, key: KernelKey) -> bool:
+        """Whether the op and its surroundings are what this rule asks for."""
+        return (self.op is None or self.op.search(key.op_name) is not None) and (
+            self.context is None or self.context.search(key.context) is not None
+        )
+
+    def takes_kernel(self, key: KernelKey) -> bool:
+        """Whether the event's kind and the kernel's name are what this rule asks for."""
+        return (not self.event or self.event == key.event_cat) and (
+            self.kernel is None or self.kernel.search(key.kernel_name) is not None
         )
 
 

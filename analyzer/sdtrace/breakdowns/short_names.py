@@ -18,7 +18,11 @@ _SPELLING = (
     (re.compile(r"\s*([<>,&*])\s*"), r"\1"),
 )
 
-_CPP = re.compile(r"<|\w\(|::")
+_CPP = re.compile(r"<|\w\((?![A-Z]2[A-Z]\))|::")  # not the direction of a copy, as in `MemoryCopy(M2D)`
+_RESULT = re.compile(r"^(?:void|(?:typename )?std::enable_if<.*?>::type) ")
+_WRAPPED = re.compile(r"^invoke_kernel<(.*)>$")
+_CLASS_MEMBER = re.compile(r"(?<=>)::")
+_TWICE = re.compile(r"_(\w+)_\1$")  # Ascend repeats itself: `aclnnGelu_Gelu_Gelu`
 
 _TENSILE = re.compile(r"Cijk_A(ilk|lik)_B(ljk|jlk)_([A-Z0-9]+)_")
 _TENSILE_SIZES = re.compile(r"_((?:MT|MI)\d+x[\dx]+)")
@@ -42,11 +46,19 @@ _ELEMENTWISE = {
     "unrolled_elementwise_kernel": "elementwise unrolled",
     "vectorized_templated_elementwise_kernel": "elementwise cast",
     "elementwise_kernel_with_index": "elementwise indexed",
+    "VectorizedElementwiseKernel": "elementwise",
+    "UnrolledElementwiseKernel": "elementwise unrolled",
+}
+_TOLD_APART_BY_MORE = {
+    "elementwise_kernel_with_index",
+    "VectorizedElementwiseKernel",
+    "UnrolledElementwiseKernel",
 }
 _SCALAR_FUNCTOR = re.compile(r"([AB])UnaryFunctor<([^,<>]+),.*?(\w+?)Functor<")
 _BINARY_FUNCTOR = re.compile(r"BinaryFunctor<([^,<>]+),[^,<>]+,[^,<>]+,(?:\w+?::)*(\w+?)(?:Functor<|_kernel)")
 _ADD_FUNCTOR = re.compile(r"CUDAFunctor(OnSelf|OnOther)?_(\w+)<([^<>]+)>")
-_NAMED_FUNCTOR = re.compile(r"(\w+?)Functor<([^,<>]+)")
+_NAMED_FUNCTOR = re.compile(r"(\w+?)(?:Functor|ScalarFunc)<([^,<>]+)")
+_USUAL_ARGUMENTS = 3
 _HOST_FUNCTION = re.compile(
     r"(\w+?)(?:_kernel|KernelImpl|CUDAKernel|_cuda|_impl|_out|Impl|Internal)*(?:<[^<>()]*>)?\("
 )
@@ -72,7 +84,9 @@ def short_name(kernel_name: str) -> str:
             return _fitted(write(found), kernel_name)
     if _CPP.search(kernel_name):
         return _fitted(_cpp(kernel_name), kernel_name)
-    return _fitted(kernel_name, kernel_name)
+    if len(kernel_name) > MAX_LENGTH:
+        return _fitted(_TWICE.sub(r"_\1", kernel_name), kernel_name)
+    return kernel_name
 
 
 def _fitted(text: str, full: str) -> str:
@@ -134,13 +148,14 @@ def _mangled(name: str) -> str:
 
 
 def _cpp(name: str) -> str:
-    text = _without_parameters(name.removeprefix("void ").replace(_ANONYMOUS, ""))
+    text = _without_parameters(_RESULT.sub("", name.replace(_ANONYMOUS, "")))
     for pattern, spelling in _SPELLING:
         text = pattern.sub(spelling, text)
+    text = _CLASS_MEMBER.sub(".", _WRAPPED.sub(r"\1", text))
     base = text.partition("<")[0]
     if base in _ELEMENTWISE:
         short = _elementwise(base, text)
-        return _marked(short, name) if base == "elementwise_kernel_with_index" else short
+        return _marked(short, name) if base in _TOLD_APART_BY_MORE else short
     if found := _REDUCTION.match(text):
         return f"reduce {_snake(found[4])}<{found[3]}> {found[1]}x{found[2]}"
     if found := _FOREACH.match(text):
@@ -161,7 +176,7 @@ def _without_parameters(name: str) -> str:
 
 
 def _elementwise(base: str, text: str) -> str:
-    casts = " cast" if "gpu_kernel_impl<" in text else ""
+    casts = " cast" if "gpu_kernel_impl<" in text or "LoadWithCast<" in text else ""
     sizes = re.match(r"\w+<(\d+),(?:(\d+),)?", text)
     width = (sizes[2] or sizes[1]) if sizes else ""
     usual = "2" if base == "elementwise_kernel" else "4"
@@ -191,7 +206,8 @@ def _lambda_operation(text: str) -> str:
     if not typed:
         return name
     types, number = typed[0]
-    kinds = "/".join(dict.fromkeys(types.split(",")))
+    each = types.split(",")
+    kinds = "/".join(dict.fromkeys(each)) + (f":{len(each)}" if len(each) > _USUAL_ARGUMENTS else "")
     return f"{name}<{kinds}>" + (f"#{number}" if number != "1" else "")
 
 

@@ -30,10 +30,9 @@ def find(e: Evidence) -> Iterator[Finding]:
 
 
 def _hidden(finding: Finding) -> Finding:
-    """Says of a saving of device time that the host's pace hides it."""
+    """Says that saving device time does not help while the run is CPU-bound."""
     return finding._replace(
-        evidence=f"{finding.evidence} The host sets the pace here: this is device time, and shortens an "
-        "iteration only once launching no longer does."
+        evidence=f"{finding.evidence} You are CPU-bound: fix that first, this will not help until then."
     )
 
 
@@ -50,7 +49,7 @@ def _float32(e: Evidence) -> Iterator[Finding]:
         "Matrix work runs in full float32, without tensor cores",
         f"{percent(ns, e.steady_work_ns)} of steady device time, "
         f"in {listed([row.short_name for row in rows])}.",
-        f"{_shorter_types(e)} The saving assumes a fourth of the time.",
+        f"{_shorter_types(e)} Assumes a 4x speedup of these kernels.",
         saving_ns=saving,
         confidence="likely",
     )
@@ -72,7 +71,7 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
     softmax = _matching(e, lambda row: bool(_SOFTMAX.search(row.name)) and not _is_fused_attention(row))
     ns = sum(row.total_ns for row in softmax)
     fused = sum(row.total_ns for row in _matching(e, _is_fused_attention))
-    if e.steady_share(ns) < _SHARE or fused > ns:
+    if e.steady_share(ns) < _SHARE or fused >= ns:
         return
     yield Finding(
         "device.unfused_attention",
@@ -82,7 +81,7 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
         f"({sum(row.calls for row in softmax):,} calls); fused attention kernels take "
         f"{percent(fused, e.steady_work_ns)}.",
         "Use scaled dot product attention: `AttnProcessor2_0`, diffusers' default (variants `*_sdpa`), in "
-        "bfloat16 or float16. The saving counts the softmax only.",
+        "bfloat16 or float16. The saving counts the softmax alone.",
         saving_ns=e.per_iteration(ns),
         confidence="likely",
     )
@@ -105,7 +104,7 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
             evidence,
             f"Flash and cuDNN attention need bfloat16 or float16{e.variant_hint('bf16_sdpa')}. "
             "In float32 the memory-efficient kernel can be slower than unfused attention. "
-            "The saving assumes a fourth of the time.",
+            "Assumes a 4x speedup of these kernels.",
             saving_ns=e.per_iteration(full * (1 - 1 / _TENSOR_CORE_GAIN)),
             confidence="likely",
         )
@@ -150,9 +149,9 @@ def _small(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "device.small_kernels",
         "low",
-        "Most kernels are shorter than it takes to launch one",
+        "Most kernels take less time than launching one",
         f"{e.small_kernels:,} of {e.kernels:,} steady kernels take under 5 µs.",
-        "Give each more to do (larger batches), or launch many at once from a CUDA graph "
+        "Give each kernel more work (larger batches), or launch many at once from a CUDA graph "
         '(`mode="reduce-overhead"`).'
         if e.is_compiled
         else "Fuse them with `torch.compile`, or launch many at once from a CUDA graph.",
@@ -167,16 +166,16 @@ def _collectives(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "device.collectives",
         "medium" if severe else "info",
-        "Devices talk to one another while nothing else runs"
+        "GPUs communicate while no other work runs"
         if severe
-        else "Communication between devices runs beside other work",
-        f"Collectives take {percent(work_ns, e.steady_work_ns)} of steady device time. Of what they cover, "
-        f"{percent(exposed_ns, covered_ns)} has no other work beside it: "
+        else "Communication between GPUs overlaps with other work",
+        f"Collectives take {percent(work_ns, e.steady_work_ns)} of steady device time. No other work runs "
+        f"during {percent(exposed_ns, covered_ns)} of that, which is "
         f"{percent(exposed_ns, e.steady_span_ns)} of steady time.",
-        "A collective lasts until the slowest rank arrives: compare the ranks' traces first. Then overlap it "
-        "with computing, or send less."
+        "A collective lasts until the slowest rank arrives: compare the ranks' traces first. Then overlap "
+        "it with compute, or send less."
         if severe
-        else "It costs little time of its own; it may slow what runs beside it.",
+        else "It costs little time of its own. It may slow down the work that runs at the same time.",
         saving_ns=e.per_iteration(exposed_ns) if severe else None,
         confidence="likely",
     )

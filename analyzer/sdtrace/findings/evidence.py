@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
+from sdtrace.model import Confidence, Severity
 
-Severity = Literal["high", "medium", "low", "info"]
-Confidence = Literal["certain", "likely", "guess"]
+_OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "python")
+"""Causes of idle time that the pace of the host is."""
 
 
 class Finding(NamedTuple):
@@ -67,8 +68,34 @@ class Waiting(NamedTuple):
     work_ns: int
 
 
+class MemoryCalls(NamedTuple):
+    """Steady calls that get memory from the driver or give it back: how many, their host time in nanoseconds,
+    and how many give back."""
+
+    calls: int
+    host_ns: int
+    frees: int
+
+
+class CopyTraffic(NamedTuple):
+    """Steady copies between host and device in one direction.
+
+    `ns` is device time, `blocked_ns` host time of the calls that waited for their copy, both in
+    nanoseconds. `nbytes` is None where the trace does not give the size of every copy; `pageable` counts
+    copies from or to memory that is not pinned.
+    """
+
+    to_device: bool
+    ns: int
+    nbytes: int | None
+    calls: int
+    pageable: int
+    blocked_ns: int
+
+
 class Late(NamedTuple):
-    """An iteration (from 0) after the first steady one that holds overhead, of which kind, how much."""
+    """An iteration (from 0) that holds overhead after the first steady one, or compiles again before it: of
+    which kind, how much."""
 
     iteration: int
     phase: str
@@ -82,7 +109,7 @@ class Evidence:
     wall_ns: int
     phases: Mapping[str, PhaseRow]
     n_steady: int
-    """Steady iterations; 0 when none can be told."""
+    """Steady iterations; 0 when none were found."""
     steady_wall_ns: int | None
     """Median wall of a steady iteration."""
     steady_work_ns: int
@@ -126,6 +153,12 @@ class Evidence:
     quarantined: int = 0
     quarantined_examples: Sequence[str] = ()
     salvaged: bool = False
+    culprits: Mapping[str, Sequence[Culprit]] = field(default_factory=dict)
+    """Ops and calls to blame for steady idle time, by its cause, longest first."""
+    memory_calls: MemoryCalls | None = None
+    copies: Sequence[CopyTraffic] = ()
+    loading_ns: int = 0
+    """Steady host time in data loaders."""
 
     @property
     def is_amd(self) -> bool:
@@ -140,6 +173,13 @@ class Evidence:
         """A sum over the steady phase as a share of one steady iteration."""
         return round(ns / max(1, self.n_steady))
 
+    def saving_of(self, idle_ns: int) -> int:
+        """Idle time of one cause per iteration; of the idle time without the profiler its share, if less."""
+        saving = self.per_iteration(idle_ns)
+        if self.unprofiled_idle_ns is None:
+            return saving
+        return min(saving, round(self.unprofiled_idle_ns * idle_ns / max(1, sum(self.steady_idle.values()))))
+
     @property
     def steady_span_ns(self) -> int:
         """Steady time of the device, at work or idle."""
@@ -147,25 +187,25 @@ class Evidence:
 
     @property
     def unprofiled_idle_ns(self) -> int | None:
-        """What an iteration without the profiler takes beyond its device work; None when it is not told."""
+        """What an iteration without the profiler takes beyond its device work; None when that is unknown."""
         if self.unprofiled_wall_ns is None or not self.n_steady:
             return None
         return max(0, self.unprofiled_wall_ns - self.per_iteration(self.steady_work_ns))
 
     @property
     def unprofiled_idle_share(self) -> float:
-        """The share of an iteration that is not device work without the profiler; 1 when it is not told."""
+        """The share of an iteration that is not device work without the profiler; 1 when that is unknown."""
         if self.unprofiled_idle_ns is None or not self.unprofiled_wall_ns:
             return 1.0
         return self.unprofiled_idle_ns / self.unprofiled_wall_ns
 
     @property
     def is_host_bound(self) -> bool:
-        """Whether the device waits for launches so much that shorter device work shortens little.
+        """Whether the device waits for the host so much that shorter device work shortens little.
 
-        A third of the time without the profiler; where that is not told, two thirds with it.
+        A third of the time without the profiler; where that is unknown, two thirds with it.
         """
-        waiting = self.steady_idle.get("launch_bound", 0) / max(1, self.steady_span_ns)
+        waiting = sum(self.steady_idle.get(cause, 0) for cause in _OF_HOST) / max(1, self.steady_span_ns)
         if self.unprofiled_idle_ns is None:
             return waiting > 2 / 3
         return min(waiting, self.unprofiled_idle_share) > 1 / 3

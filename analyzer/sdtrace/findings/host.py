@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence, Finding
-from sdtrace.findings.text import listed, percent, seconds
+from sdtrace.findings.text import listed, percent, time
+from sdtrace.model import Severity
 
-_MUCH = 0.15
-_SOME = 0.02
+_LAUNCH_BOUND_FROM = 0.15
+"""Share of steady time spent waiting for launches from which the whole run counts as launch-bound."""
+_WORTH_TELLING = 0.02
 _GAPS_MATTER = 0.05
-_START_NS = 5_000
+_KERNEL_START_NS = 5_000
 """Between pieces of queued work the hardware itself takes one or two microseconds."""
 
 
@@ -28,7 +30,7 @@ def find(e: Evidence) -> Iterator[Finding]:
 
 
 def _is_much(idle: int, e: Evidence) -> bool:
-    return idle > 0 and idle >= _MUCH * e.steady_span_ns
+    return idle > 0 and idle >= _LAUNCH_BOUND_FROM * e.steady_span_ns
 
 
 def _launch_bound(e: Evidence) -> Iterator[Finding]:
@@ -37,32 +39,41 @@ def _launch_bound(e: Evidence) -> Iterator[Finding]:
     most = listed([culprit.name for culprit in e.launch_bound_culprits])
     yield Finding(
         "host.launch_bound",
-        "high" if share > 1 / 3 else "medium" if share > _MUCH else "low" if share > _SOME else "info",
-        "The device waits for the host to launch work",
-        f"{percent(idle, e.steady_span_ns)} of steady time the queue is empty while the host is on its way "
-        f"to the next launch{f', most before work of {most}' if most else ''}. {_survives(e)}",
+        _severity(share),
+        "The GPU waits for the CPU to launch work",
+        f"{percent(idle, e.steady_span_ns)} of steady time the GPU waits for the CPU to launch the next "
+        f"kernel{f', most before work of {most}' if most else ''}. {_survives(e)}",
         _launch_less(e),
         saving_ns=_saving(e, idle),
         confidence="likely" if e.unprofiled_idle_ns is not None else "guess",
     )
 
 
+def _severity(share: float) -> Severity:
+    """How much it matters that the GPU waits for launches in this share of an iteration."""
+    if share > 1 / 3:
+        return "high"
+    if share > _LAUNCH_BOUND_FROM:
+        return "medium"
+    return "low" if share > _WORTH_TELLING else "info"
+
+
 def _waiting_component(e: Evidence) -> Iterator[Finding]:
     """One part of the pipeline that keeps the device waiting where the whole does not."""
     for part in e.launch_bound_components[:1]:
         share = min(part.idle_ns / e.steady_span_ns, e.unprofiled_idle_share)
-        if share < _SOME or 2 * part.idle_ns < e.steady_idle["launch_bound"]:
+        if share < _WORTH_TELLING or 2 * part.idle_ns < e.steady_idle["launch_bound"]:
             return
         idle, work = e.per_iteration(part.idle_ns), e.per_iteration(part.work_ns)
         of_steady = percent(part.idle_ns, e.steady_span_ns)
-        once = " A prompt's embeddings can also be kept." if part.component == "text_encoder" else ""
+        once = " Embeddings of a prompt can be cached." if part.component == "text_encoder" else ""
         yield Finding(
             "host.component",
             "medium" if share > _GAPS_MATTER else "low",
-            f"The device waits while the host launches {part.component}",
-            f"{seconds(idle)} an iteration, {of_steady} of steady time, the queue is empty there, to launch "
-            f"{seconds(work)} of work.",
-            f'Replay it from CUDA graphs, by compiling it with `mode="reduce-overhead"`.{once}',
+            f"The GPU waits while the CPU launches {part.component}",
+            f"The GPU is idle there for {time(idle)} an iteration, {of_steady} of steady time. The work "
+            f"itself takes {time(work)}.",
+            f'Compile it with `mode="reduce-overhead"`, which replays it from CUDA graphs.{once}',
             saving_ns=_saving(e, part.idle_ns),
             confidence="likely",
         )
@@ -72,8 +83,8 @@ def _launch_less(e: Evidence) -> str:
     """What helps depends on what was done already."""
     if e.replays_graphs:
         return (
-            "Most work comes from CUDA graphs already: what is left is Python between their replays and "
-            "whatever is in no graph. Compile that too, move work out of the loop, or make larger batches."
+            "Most work comes from CUDA graphs already. What is left is Python between replays, and work "
+            "outside every graph: compile that too, move it out of the loop, or make larger batches."
         )
     hint = e.variant_hint("bf16_sdpa_cudagraphs")
     graphs = f'`mode="reduce-overhead"` (CUDA graphs){hint} where shapes are fixed'
@@ -83,18 +94,18 @@ def _launch_less(e: Evidence) -> str:
 
 
 def _survives(e: Evidence) -> str:
-    """Whether the conclusion holds without the profiler, which slows the host and not the device."""
+    """Whether this is still true without the profiler, which slows the CPU and not the GPU."""
     if e.unprofiled_idle_ns is None or e.unprofiled_wall_ns is None:
         return (
-            "The profiler slows the host, so without it the share is smaller; "
-            "by how much, this trace does not tell."
+            "The profiler slows the CPU: without it the share is smaller. "
+            "This trace does not say by how much."
         )
-    whole = seconds(e.unprofiled_wall_ns)
-    if e.unprofiled_idle_share < _SOME:
-        work = seconds(e.per_iteration(e.steady_work_ns))
-        return f"Without the profiler it is gone: {whole} an iteration, {work} of it work."
+    whole = time(e.unprofiled_wall_ns)
+    if e.unprofiled_idle_share < _WORTH_TELLING:
+        work = time(e.per_iteration(e.steady_work_ns))
+        return f"Gone without the profiler: {whole} an iteration, {work} of it GPU work."
     share = percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns)
-    return f"It survives without the profiler: of {whole} an iteration, {share} is not device work."
+    return f"Still true without the profiler: {share} of {whole} an iteration is not GPU work."
 
 
 def _saving(e: Evidence, idle: int) -> int:
@@ -107,7 +118,7 @@ def _saving(e: Evidence, idle: int) -> int:
 
 def _sync(e: Evidence) -> Iterator[Finding]:
     idle = e.steady_idle.get("sync", 0)
-    if idle < _SOME * e.steady_span_ns or not idle:
+    if idle < _WORTH_TELLING * e.steady_span_ns or not idle:
         return
     ops = (
         listed([culprit.name for culprit in e.sync_culprits]) if e.sync_culprits else "blocking runtime calls"
@@ -115,8 +126,9 @@ def _sync(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "host.sync",
         "medium",
-        "The host waits for the device, and the device then for the host",
-        f"{percent(idle, e.steady_span_ns)} of steady time is idle around blocking calls, most from {ops}.",
+        "The CPU waits for the GPU, and then the GPU for the CPU",
+        f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle around blocking calls, most from "
+        f"{ops}.",
         "Avoid `.item()`, `.cpu()`, branches on tensors and printing them inside the loop; keep a "
         "scheduler's timesteps on the host, its other tensors on the device.",
         saving_ns=_saving(e, idle),
@@ -126,13 +138,14 @@ def _sync(e: Evidence) -> Iterator[Finding]:
 
 def _data_wait(e: Evidence) -> Iterator[Finding]:
     idle = e.steady_idle.get("data_wait", 0)
-    if idle < _SOME * e.steady_span_ns or not idle:
+    if idle < _WORTH_TELLING * e.steady_span_ns or not idle:
         return
     yield Finding(
         "host.data",
         "medium",
-        "The device waits for the next batch of data",
-        f"{percent(idle, e.steady_span_ns)} of steady time is idle while the host is in the data loader.",
+        "The GPU waits for the next batch of data",
+        f"{percent(e.loading_ns, e.phases['steady'].wall_ns)} of steady time the CPU runs the loader; "
+        f"the GPU is idle for {percent(idle, e.loading_ns)} of that.",
         "More workers (`num_workers`), `pin_memory=True` with `non_blocking=True` copies, or less work per "
         "sample.",
         saving_ns=_saving(e, idle),
@@ -145,24 +158,24 @@ def _gaps(e: Evidence) -> Iterator[Finding]:
     if idle < _GAPS_MATTER * e.steady_span_ns or not e.device_gaps:
         return
     share, mean = percent(idle, e.steady_span_ns), idle / e.device_gaps
-    evidence = f"{share} of steady time, in {e.device_gaps:,} gaps of {seconds(mean)} on average."
-    if mean < _START_NS:
+    evidence = f"{share} of steady time, in {e.device_gaps:,} gaps of {time(mean)} on average."
+    if mean < _KERNEL_START_NS:
         yield Finding(
             "device.gaps",
             "low",
-            "Starting one piece of queued work after the other adds up",
+            "The gaps between queued kernels add up",
             evidence,
-            "Fewer, larger kernels: fuse more, make larger batches.",
+            "Run fewer, larger kernels: fuse more, make larger batches.",
             confidence="likely",
         )
     else:
         yield Finding(
             "device.gaps",
             "high" if idle > e.steady_span_ns / 3 else "medium",
-            "The device stands still although work is queued on it",
-            f"{evidence} The host had launched what comes next.",
-            "Look at what begins after these gaps: it waits on the device, for an event of another stream, "
-            "for another device or rank, or for a copy. `sdtrace open` shows the gaps.",
+            "The GPU is idle although work is queued on it",
+            f"{evidence} The CPU had launched the next work before.",
+            "Look at the work that begins after these gaps. It waits for an event of another stream, for "
+            "another GPU or rank, or for a copy. `sdtrace open` shows the gaps.",
             confidence="likely",
         )
 
@@ -174,10 +187,10 @@ def _stall(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "host.stall",
         "medium",
-        f"{seconds(stall.wall_ns)} of wall time is explained by no event",
-        "More than 100 ms at a time without any op, runtime call or device work.",
-        "Python code outside PyTorch, I/O, or a compile that this torch version does not mark. "
-        "Record with `with_stack=True`.",
+        f"No event explains {time(stall.wall_ns)} of wall time",
+        "No op, runtime call or GPU work for more than 100 ms at a time.",
+        "It may be Python code outside PyTorch, I/O, or a compile that this torch version does not mark. "
+        "Record with `with_stack=True` to see it.",
         confidence="guess",
     )
 
@@ -192,8 +205,8 @@ def _profiler(e: Evidence) -> Iterator[Finding]:
         "host.profiler",
         "info",
         f"Profiling itself made an iteration {slowdown:.2f} times as long",
-        f"{seconds(e.unprofiled_wall_ns)} without the profiler, {seconds(e.steady_wall_ns)} with it.",
-        "The device's own times are not affected. Take host and idle times of this trace as upper bounds."
+        f"{time(e.unprofiled_wall_ns)} without the profiler, {time(e.steady_wall_ns)} with it.",
+        "GPU times are not affected. CPU and idle times of this trace are upper bounds."
         if e.work_ns
-        else "Take the times of this trace as upper bounds.",
+        else "The times of this trace are upper bounds.",
     )

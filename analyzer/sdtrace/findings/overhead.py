@@ -1,4 +1,4 @@
-"""Findings about what is paid once: compile, autotune, capture, warmup."""
+"""Findings about one-time costs: compile, autotune, capture, warmup."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from sdtrace.breakdowns.kernels import CategoryRow
 from sdtrace.findings.evidence import Evidence, Finding
-from sdtrace.findings.text import listed, percent, seconds
+from sdtrace.findings.text import listed, percent, time
 
-_MUCH = 0.05
+_WORTH_A_FINDING = 0.05
 _SOME_NS = 1_000_000
+_NAMES = {"warmup": "warmup beyond steady iterations"}
 _CUDNN = (
     "cuDNN's benchmark mode (`torch.backends.cudnn.benchmark`)",
     (
-        "It is paid once for each shape, in every process. Where shapes change, or where it gains too "
-        "little: `torch.backends.cudnn.benchmark = False`."
+        "It is paid once for each shape, in every process. If shapes change, or if it gains too little: "
+        "`torch.backends.cudnn.benchmark = False`."
     ),
 )
 _MIOPEN = (
@@ -27,7 +28,7 @@ _MIOPEN = (
 
 
 def find(e: Evidence) -> Iterator[Finding]:
-    """What overhead there is, what it was, and how to pay less."""
+    """How large one-time costs are, what they are, and how to lower them."""
     yield from _overhead(e)
     yield from _autotune(e)
     yield from _searches(e)
@@ -37,20 +38,20 @@ def find(e: Evidence) -> Iterator[Finding]:
 
 def _overhead(e: Evidence) -> Iterator[Finding]:
     once = sum(e.paid_once.values())
-    if once <= _MUCH * e.wall_ns:
+    if once <= _WORTH_A_FINDING * e.wall_ns:
         return
-    named = {"extra warmup" if name == "warmup" else name: ns for name, ns in e.paid_once.items()}
-    parts = ", ".join(f"{seconds(ns)} {name}" for name, ns in named.items() if ns > _SOME_NS)
-    steady = f" A steady iteration takes {seconds(e.steady_wall_ns)}." if e.steady_wall_ns else ""
-    stages = ", ".join(f"{stage.name} {seconds(stage.ns)}" for stage in e.compile_stages[:3])
+    named = {_NAMES.get(name, name): ns for name, ns in e.paid_once.items()}
+    parts = ", ".join(f"{name} {time(ns)}" for name, ns in named.items() if ns > _SOME_NS)
+    steady = f" A steady iteration takes {time(e.steady_wall_ns)}." if e.steady_wall_ns else ""
+    stages = ", ".join(f"{stage.name} {time(stage.ns)}" for stage in e.compile_stages[:3])
     compiled = e.paid_once.get("compile", 0) > once / 2
     yield Finding(
         "overhead.once",
         "high" if once > e.wall_ns / 2 else "medium",
-        f"{percent(once, e.wall_ns)} of this trace is paid once and is not steady state",
-        f"{seconds(once)} of {seconds(e.wall_ns)}: {parts}."
+        f"{percent(once, e.wall_ns)} of the wall time is one-time cost, not steady state",
+        f"{time(once)} of {time(e.wall_ns)}: {parts}."
         f"{f' Most of compile is {stages}.' if compiled else ''}{steady}",
-        _pay_less(e) if compiled else "Leave it out when judging speed: run one iteration before measuring.",
+        _pay_less(e) if compiled else "Leave it out when you measure speed: run one iteration before.",
     )
 
 
@@ -62,8 +63,8 @@ def _pay_less(e: Evidence) -> str:
         + e.variant_hint("bf16_sdpa_regional")
     )
     return (
-        "Leave it out when judging speed (`--phase steady`). To pay less: keep Inductor's cache between runs "
-        f"(`TORCHINDUCTOR_CACHE_DIR`){regional}."
+        "Leave it out when you measure speed (`--phase steady`). To lower it, keep Inductor's cache between "
+        f"runs (`TORCHINDUCTOR_CACHE_DIR`){regional}."
     )
 
 
@@ -73,26 +74,26 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
         return
     flush = _fills(e.autotune_categories)
     flushes = (
-        f"; {seconds(flush)} of that ({percent(flush, phase.gpu_ns)}) are fills that only flush the L2 cache "
-        "between tries"
+        f" {time(flush)} of that ({percent(flush, phase.gpu_ns)}) are fills that only flush the L2 cache "
+        "between tries."
         if flush > phase.gpu_ns / 10
         else ""
     )
     calls = f" in {e.autotune_calls} calls" if e.autotune_calls else ""
     how = (
-        " Told from the pattern of its kernels: this trace has no spans of it."
+        " Found by the pattern of its kernels: this trace has no spans of it."
         if e.autotune_by_pattern
         else ""
     )
     yield Finding(
         "overhead.autotune",
-        "medium" if phase.wall_ns > _MUCH * e.wall_ns else "low",
-        f"Autotuning kernels took {seconds(phase.wall_ns)} on the host",
-        f"{seconds(phase.wall_ns)} of wall{calls}. It launched {phase.gpu_events:,} kernels and fills of "
-        f"{seconds(phase.gpu_ns)} in all, {percent(phase.gpu_ns, e.work_ns)} of all device time{flushes}. "
-        f"None of it computes a result.{_trials_in_compile(e)}{how}",
+        "medium" if phase.wall_ns > _WORTH_A_FINDING * e.wall_ns else "low",
+        f"Autotuning kernels took {time(phase.wall_ns)} on the CPU",
+        f"It launched {phase.gpu_events:,} kernels and fills{calls}. They take {time(phase.gpu_ns)}, "
+        f"{percent(phase.gpu_ns, e.work_ns)} of all device time, and compute no result."
+        f"{flushes}{_trials_in_compile(e)}{how}",
         "Tables of device time that include it mislead: use `--phase steady`. The choices are cached: the "
-        "next run on the same cache skips this.",
+        "next run with the same cache skips this.",
         confidence="likely" if e.autotune_by_pattern else "certain",
     )
 
@@ -104,10 +105,10 @@ def _searches(e: Evidence) -> Iterator[Finding]:
     who, advice = _MIOPEN if e.is_amd else _CUDNN
     yield Finding(
         "overhead.convolution_search",
-        "medium" if wall_ns > _MUCH * e.wall_ns else "low",
-        f"Convolutions tried their algorithms for {seconds(wall_ns)}",
-        f"{calls} calls of `{op}` launched {launched:,} kernels and fills of {seconds(gpu_ns)} between them, "
-        f"dozens each: {who}. This time counts as autotune.",
+        "medium" if wall_ns > _WORTH_A_FINDING * e.wall_ns else "low",
+        f"Convolutions tried algorithms for {time(wall_ns)}",
+        f"{calls} calls of `{op}` launched {launched:,} kernels and fills, dozens each: {who}. These take "
+        f"{time(gpu_ns)} on the GPU. This time counts as autotune.",
         advice,
         confidence="likely",
     )
@@ -119,9 +120,9 @@ def _trials_in_compile(e: Evidence) -> str:
     if phase is None or 2 * flush < phase.gpu_ns or flush < _SOME_NS:
         return ""
     return (
-        f" Compilation tried kernels as well: {phase.gpu_events:,} of {seconds(phase.gpu_ns)}, "
-        f"{seconds(flush)} of them fills; "
-        f"that makes {seconds(flush + _fills(e.autotune_categories))} of fills in all."
+        f" Compilation tries kernels too: {phase.gpu_events:,} of them take {time(phase.gpu_ns)}, of which "
+        f"fills take {time(flush)}. All fills together take "
+        f"{time(flush + _fills(e.autotune_categories))}."
     )
 
 
@@ -132,16 +133,16 @@ def _fills(categories: Sequence[CategoryRow]) -> int:
 def _late(e: Evidence) -> Iterator[Finding]:
     if not e.late_overhead:
         return
-    shown = [f"iteration {it + 1} ({seconds(ns)} {phase})" for it, phase, ns in e.late_overhead[:5]]
+    shown = [f"iteration {it + 1} ({time(ns)} {phase})" for it, phase, ns in e.late_overhead[:5]]
     rest = len(e.late_overhead) - len(shown)
     which = ", ".join(shown) + (f" and {rest} more" if rest else "")
     yield Finding(
         "overhead.recompile",
         "high",
-        "Something was compiled or captured again after steady state was reached",
-        f"After steady iterations, there is overhead again in {which}.",
-        "A shape or a guard changed: run with `TORCH_LOGS=recompiles` to see which; pad or mark the "
-        "dimension dynamic.",
+        "Something was compiled or captured again",
+        f"An earlier iteration had compiled and run already. Overhead comes back in {which}.",
+        "A shape or a guard changed. Run with `TORCH_LOGS=recompiles` to see which. Pad the dimension, or "
+        "mark it dynamic.",
     )
 
 
@@ -153,12 +154,12 @@ def _first_calls(e: Evidence) -> Iterator[Finding]:
         "module loading, cuDNN and cuBLAS plans, memory pools" if on_device else "libraries, memory, threads"
     )
     hint = "; `CUDA_MODULE_LOADING=EAGER` moves lazy loading to the start" if on_device else ""
-    worst = [f"{culprit.name} ({seconds(culprit.ns)})" for culprit in e.first_calls]
+    worst = [f"{culprit.name} ({time(culprit.ns)})" for culprit in e.first_calls]
     yield Finding(
         "overhead.first_calls",
         "low",
-        f"First calls of ops cost {seconds(e.first_calls_ns)} more than later ones",
+        f"First calls of ops take {time(e.first_calls_ns)} more than later ones",
         f"Most in {listed(worst)}: {what}.",
-        f"It is paid once per process{hint}.",
+        f"This is a one-time cost of every process{hint}.",
         confidence="likely",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence, Finding
-from sdtrace.findings.text import listed, percent, seconds
+from sdtrace.findings.text import listed, percent, time
 
 
 def find(e: Evidence) -> Iterator[Finding]:
@@ -23,8 +23,8 @@ def find(e: Evidence) -> Iterator[Finding]:
             "trace.cut",
             "high",
             "The file ends in the middle",
-            "Everything up to its last whole event is counted; what came after is lost. Device events come "
-            "last in a file: device times, launches and shares are of what is left.",
+            "Everything up to its last whole event is counted, the rest is lost. Device events come last in "
+            "a file: device times, launches and shares are of the part that is left.",
             "The process died while writing, or the disk was full: export again.",
         )
     if e.skipped:
@@ -32,7 +32,7 @@ def find(e: Evidence) -> Iterator[Finding]:
             "trace.skipped",
             "medium",
             f"{e.skipped:,} events could not be read",
-            "They are damaged or lack what an event must have, and count nowhere.",
+            "They are damaged or lack a field that an event must have. They count nowhere.",
             "Export the trace again if their time matters.",
         )
     yield from _no_work(e)
@@ -46,14 +46,14 @@ def _no_work(e: Evidence) -> Iterator[Finding]:
         "trace.no_device_work",
         "info",
         "The trace holds no device work",
-        "Not one kernel, copy or fill: only what the host did can be told.",
-        "So it is for a run on the CPU. For one on a GPU, record with `ProfilerActivity.CUDA`; if that was "
+        "It has no kernel, copy or fill: only CPU activity is available.",
+        "This is normal for CPU runs. For a run on a GPU, record with `ProfilerActivity.CUDA`; if that was "
         "on, the profiler could not use the GPU's tracing library.",
     )
 
 
 def _ranges(e: Evidence) -> Iterator[Finding]:
-    """Device rows of annotations that rival all device work: why torch's table shows more than 100 %."""
+    """Device rows of annotations as long as all device work: torch's table shows over 100 % for them."""
     large = sorted((row for row in e.ranges if row.total_ns > e.work_ns / 2), key=lambda row: -row.total_ns)
     if not large or not e.work_ns:
         return
@@ -63,9 +63,9 @@ def _ranges(e: Evidence) -> Iterator[Finding]:
         "trace.ranges",
         "info",
         f"`{largest.name}` is a range, not work",
-        f"torch's table gives its device row {percent(largest.total_ns, e.work_ns)} of Self CUDA "
-        f"({seconds(largest.total_ns)} against {seconds(e.work_ns)} of work): "
-        "it reaches from the first to the last kernel launched in it, idle time included."
-        f"{f' The same holds for {also}.' if also else ''}",
-        "Read such rows as wall time on the device. Here they have no percentage.",
+        f"torch's table shows it with {percent(largest.total_ns, e.work_ns)} of Self CUDA, "
+        f"{time(largest.total_ns)}, where all work takes {time(e.work_ns)}. "
+        "It spans from the first to the last kernel launched in it, idle time included."
+        f"{f' The same is true of {also}.' if also else ''}",
+        "Read such rows as wall time on the GPU. Here they have no percentage.",
     )

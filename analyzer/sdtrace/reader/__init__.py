@@ -1,7 +1,7 @@
 """From the bytes of a trace file to columns: nothing here knows what an event means."""
 
-from sdtrace.reader.columns import Decoded, EventColumns, Head
+from sdtrace.reader.columns import Decoded, EventColumns, EventKey
 from sdtrace.reader.read import RawTrace, read_raw
 from sdtrace.reader.sources import STDIN, resolve
 
-__all__ = ["STDIN", "Decoded", "EventColumns", "Head", "RawTrace", "read_raw", "resolve"]
+__all__ = ["STDIN", "Decoded", "EventColumns", "EventKey", "RawTrace", "read_raw", "resolve"]

@@ -18,7 +18,7 @@ _MOST_AT_ONCE: Final = 1 << 24
 """Rows, 0.7 GB: a size alone promises no more."""
 
 
-class Head(NamedTuple):
+class EventKey(NamedTuple):
     """What repeats from event to event; stored once."""
 
     category: str
@@ -30,12 +30,12 @@ class Head(NamedTuple):
 class EventColumns(NamedTuple):
     """Complete events (`"ph": "X"`), one row each; all arrays are of one length.
 
-    `head` (int32) and `args` (int32) index tables kept beside; `args` is -1 where nothing was kept.
+    `key` (int32) and `args` (int32) index tables kept beside; `args` is -1 where nothing was kept.
     `start_ns` and `dur_ns` (int64) are exact: the file's decimal microseconds times 1000, not rebased.
     `external_id` and `correlation` (int64) are 0 and `nbytes` (int64) is -1 where the file has none.
     """
 
-    head: Int32s
+    key: Int32s
     start_ns: Int64s
     dur_ns: Int64s
     external_id: Int64s
@@ -46,7 +46,7 @@ class EventColumns(NamedTuple):
     def take(self, rows: Int64s) -> EventColumns:
         """The given rows, in the order given."""
         return EventColumns(
-            self.head[rows],
+            self.key[rows],
             self.start_ns[rows],
             self.dur_ns[rows],
             self.external_id[rows],
@@ -81,7 +81,7 @@ class Decoded:
     """A stretch of the file, decoded."""
 
     columns: EventColumns
-    heads: list[Head]
+    keys: list[EventKey]
     args: list[str]
     """Distinct argument texts (JSON objects) that `columns.args` points into."""
     memory: list[MemoryEvent] = field(default_factory=list)
@@ -94,18 +94,18 @@ class Decoded:
 def from_rows(rows: list[tuple[int, int, int, int, int, int, int]]) -> EventColumns:
     """Columns from rows in the order of the fields."""
     table = np.array(rows, np.int64).reshape(-1, len(EventColumns._fields)).T
-    head, start_ns, dur_ns, external_id, correlation, nbytes, args = table
+    key, start_ns, dur_ns, external_id, correlation, nbytes, args = table
     return EventColumns(
-        head.astype(np.int32), start_ns, dur_ns, external_id, correlation, nbytes, args.astype(np.int32)
+        key.astype(np.int32), start_ns, dur_ns, external_id, correlation, nbytes, args.astype(np.int32)
     )
 
 
 def concatenate(parts: list[EventColumns]) -> EventColumns:
     """Columns one after the other; at least one."""
-    head, start_ns, dur_ns, external_id, correlation, nbytes, args = (
+    key, start_ns, dur_ns, external_id, correlation, nbytes, args = (
         np.concatenate(column) for column in zip(*parts, strict=True)
     )
-    return EventColumns(head, start_ns, dur_ns, external_id, correlation, nbytes, args)
+    return EventColumns(key, start_ns, dur_ns, external_id, correlation, nbytes, args)
 
 
 class GrowingColumns:
@@ -121,12 +121,12 @@ class GrowingColumns:
     def append(self, part: EventColumns, done: float) -> None:
         """Put the rows of `part` behind those there are; `done` is the share of all that this makes.
 
-        Room for as many as that tells is made at once, and doubled where it was too little.
+        Room for the rows that this share predicts is made at once, and doubled where it was too little.
         """
-        end = self._rows + len(part.head)
-        if end > len(self._columns.head):
-            told = min(_MARGIN * end / done, _MOST_AT_ONCE)
-            larger = _room_for(max(2 * end if self._rows else end, int(told)))
+        end = self._rows + len(part.key)
+        if end > len(self._columns.key):
+            expected = min(_MARGIN * end / done, _MOST_AT_ONCE)
+            larger = _room_for(max(2 * end if self._rows else end, int(expected)))
             _fill(larger, 0, self.result())
             self._columns = larger
         _fill(self._columns, self._rows, part)
@@ -144,7 +144,7 @@ def _fill(room: EventColumns, at: int, rows: EventColumns) -> None:
 
 
 def _room_for(rows: int) -> EventColumns:
-    narrow = {"head", "args"}
+    narrow = {"key", "args"}
     return EventColumns._make(
         np.empty(rows, np.int32 if field in narrow else np.int64) for field in EventColumns._fields
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from sdtrace.errors import UnreadableTrace
+from sdtrace.reader.foreign import describe
+from sdtrace.reader.repair import repair_strings
 
 _EVENTS_KEY: Final = re.compile(rb'"traceEvents"\s*:\s*\[')
 _FIRST_EVENT: Final = re.compile(rb'("traceEvents"\s*:\s*\[)\s*\{\s*"(?:ph|cat|name|pid|tid|ts)"\s*:')
@@ -60,24 +62,19 @@ def _no_trace(text: bytes) -> str:
         return "is empty"
     if not text.strip(_BLANKS):
         return f"holds nothing but blanks; {expected}"
+    if known := describe(text):
+        return known
     if text.lstrip(_BLANKS)[:1] != b"{":
         return f"is not JSON, so no trace; {expected}"
     if parse_object(text) is None:
         return f"is not valid JSON and has no traceEvents; {expected}"
-    if _is_table(text):
-        return "is torch's own table of a trace (key_averages), not a trace"
     return f"is JSON but has no traceEvents; {expected}"
-
-
-def _is_table(text: bytes) -> bool:
-    """Whether this is what `sdtrace collect --golden` writes beside a trace."""
-    return text[:64].lstrip().startswith(b'{"self_cpu_total_us"')
 
 
 def parse_object(text: bytes) -> dict[str, Any] | None:
     """The object that `text` is, without values of more than 1 MiB; None when it is none.
 
-    Bytes that are no UTF-8 are replaced, and NaN becomes text.
+    Its strings are repaired where that makes it valid JSON; NaN becomes text.
     """
     text = text.removeprefix(b"\xef\xbb\xbf")
     try:
@@ -86,12 +83,16 @@ def parse_object(text: bytes) -> dict[str, Any] | None:
         if len(text) > _MAX_LENIENT_BYTES:
             return None
     try:
-        value = json.loads(text.decode("utf-8", "replace"), strict=False, parse_constant=str)
-        return _values(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return _values(repair_strings(text))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
 def _values(text: bytes) -> dict[str, Any]:
     raws = _decode_object(text)
-    return {key: msgspec.json.decode(raw) for key, raw in raws.items() if len(raw) <= _MAX_VALUE_BYTES}
+    values: dict[str, Any] = {}
+    for key, raw in raws.items():
+        # A number too large for a float, 1e400, costs its own value alone.
+        with suppress(msgspec.DecodeError):
+            values |= {key: msgspec.json.decode(raw)} if len(raw) <= _MAX_VALUE_BYTES else {}
+    return values

@@ -1,17 +1,18 @@
-"""Single events, decoded from JSON text of any layout, and turned into columns."""
+"""Single events: JSON text to values, and values to rows. What is said here holds for every event."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable
 from decimal import Decimal, DecimalException
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from sdtrace.reader.categories import COPIES, LINKED, NAMED, canonical
-from sdtrace.reader.columns import Decoded, Head, MemoryEvent, Metadata, from_rows
+from sdtrace.reader.columns import Decoded, EventKey, MemoryEvent, Metadata, from_rows
+from sdtrace.reader.repair import repair_strings
 
 _LIMIT: Final = 1 << 62
 """Times and ids beyond this are damage, not data."""
@@ -35,7 +36,7 @@ class Event(msgspec.Struct):
     args: msgspec.Raw = _NOTHING
 
 
-class _Args(
+class Args(
     msgspec.Struct,
     rename={
         "external_id": "External id",
@@ -48,6 +49,8 @@ class _Args(
         "metadata_name": "name",
     },
 ):
+    """What is needed of an event's arguments."""
+
     external_id: Any = None
     old_external_id: Any = None
     correlation: Any = None
@@ -59,7 +62,51 @@ class _Args(
     metadata_name: Any = None
 
 
-_decode_args = msgspec.json.Decoder(_Args).decode
+_decode_event = msgspec.json.Decoder(Event).decode
+_decode_args = msgspec.json.Decoder(Args).decode
+_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_OWN_ID: Final = rb'"(?:External id|Record function id|Ev Idx)"\s*:\s*\d+(?=\s*[,}])'
+_OWN_IDS: Final = re.compile(rb",\s*" + _OWN_ID + rb"|" + _OWN_ID + rb"\s*,?\s*")
+_NO_ARGS: Final = Args()
+
+
+def decode_event(text: bytes) -> Event | None:
+    """The event that `text` is, its strings repaired where that makes it valid JSON; else None."""
+    try:
+        return _decode_event(text)
+    except _ERRORS:
+        pass
+    try:
+        return _decode_event(repair_strings(text))
+    except _ERRORS:
+        return None
+
+
+def args_of(raw: msgspec.Raw) -> Args | None:
+    """The arguments; empty ones when the event has none, None when they are no object."""
+    if not len(raw) or raw == _NULL:
+        return _NO_ARGS
+    try:
+        return _decode_args(raw)
+    except _ERRORS:
+        pass
+    try:  # Numbers too large for msgspec, such as 1e400, and lists, which say nothing when they are empty.
+        return msgspec.convert(json.loads(bytes(raw)) or {}, Args) if bytes(raw)[:1] in b"[{" else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def args_text(event: Event) -> str:
+    """The arguments as JSON, without the ids that differ from event to event."""
+    return _OWN_IDS.sub(b"", bytes(event.args)).decode("utf-8", "replace")
+
+
+class Ids(NamedTuple):
+    """Values of JSON, None where the event has none."""
+
+    external: object
+    correlation: object
+    nbytes: object
 
 
 class EventTable:
@@ -68,39 +115,36 @@ class EventTable:
     def __init__(self, keep_args: frozenset[str]) -> None:
         self._keep_args = keep_args
         self._rows: list[tuple[int, int, int, int, int, int, int]] = []
-        self._heads: dict[Head, int] = {}
+        self._keys: dict[EventKey, int] = {}
         self._args: dict[str, int] = {}
         self._memory: list[MemoryEvent] = []
         self._metadata: list[Metadata] = []
         self._counts: Counter[str] = Counter()
         self._skipped = 0
+        self.damaged = 0
 
-    def skip(self, events: int = 1) -> None:
-        """Count events that could not be used."""
-        self._skipped += events
+    def skip_damaged(self) -> None:
+        """Count an event that is beyond repair."""
+        self._skipped += 1
+        self.damaged += 1
 
-    def extend(self, events: Iterable[Event]) -> None:
-        """Add events in the order of the file."""
-        for event in events:
-            self.add(event)
+    def add(self, event: Event | None) -> None:
+        """Add one event; None, and one that cannot be used, is counted as skipped."""
+        if event is None or not self._add(event):
+            self._skipped += 1
 
-    def add(self, event: Event) -> bool:
-        """Add one event; False when it had to be skipped instead."""
-        category = canonical(event.cat) if isinstance(event.cat, str) else ""
+    def _add(self, event: Event) -> bool:
+        """Add one event; False when it cannot be used."""
         if event.ph == "X":
-            row = self._row(event, category)
-            if row is None:
-                self._skipped += 1
-                return False
-            self._rows.append(row)
-        else:
-            if event.ph == "M":
-                self._add_metadata(event)
-            elif event.ph == "i" and event.name == "[memory]" and not self._add_memory(event):
-                self._skipped += 1
-                return False
-            phase = f"(ph {event.ph})" if event.ph and isinstance(event.ph, str) else "(no ph)"
-            self._counts[category or phase] += 1
+            row = self._row(event)
+            if row is not None:
+                self._rows.append(row)
+            return row is not None
+        if event.ph == "M":
+            self._add_metadata(event)
+        elif is_memory(event) and not self._add_memory(event):
+            return False
+        self._counts[kind_of(event)] += 1
         return True
 
     @property
@@ -108,16 +152,11 @@ class EventTable:
         """Duration events collected."""
         return len(self._rows)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no event was added; skipped ones do not count."""
-        return not self._rows and not self._counts
-
     def decoded(self) -> Decoded:
         """Everything collected."""
         return Decoded(
             from_rows(self._rows),
-            list(self._heads),
+            list(self._keys),
             list(self._args),
             self._memory,
             self._metadata,
@@ -125,46 +164,75 @@ class EventTable:
             self._skipped,
         )
 
-    def _row(self, event: Event, category: str) -> tuple[int, int, int, int, int, int, int] | None:
+    def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:
         start, duration = nanoseconds(event.ts), nanoseconds(event.dur)
-        name, pid, tid = event.name, _thread_part(event.pid), _thread_part(event.tid)
+        name, pid, tid = event.name, thread_part(event.pid), thread_part(event.tid)
         if start is None or duration is None or not isinstance(name, str) or pid is None or tid is None:
             return None
-        head = self._heads.setdefault(Head(category, name, pid, tid), len(self._heads))
-        if category not in NAMED or len(event.args) < 3:
-            return head, start, duration, 0, 0, -1, -1
-        args = _args_of(event.args)
-        if args is None:
+        ids = ids_of(event)
+        if ids is None:
             return None
-        external = args.external_id if args.external_id is not None else args.old_external_id
+        category = category_of(event)
+        key = self._keys.setdefault(EventKey(category, name, pid, tid), len(self._keys))
         kept = -1
-        if name in self._keep_args and category == "cpu_op":
-            kept = self._args.setdefault(bytes(event.args).decode("utf-8", "replace"), len(self._args))
+        if category == "cpu_op" and name in self._keep_args and len(event.args):
+            kept = self._args.setdefault(args_text(event), len(self._args))
         return (
-            head,
+            key,
             start,
             duration,
-            _integer(external, 0),
-            _integer(args.correlation, 0) if category in LINKED else 0,
-            _integer(args.nbytes, -1) if category in COPIES else -1,
+            _integer(ids.external, 0),
+            _integer(ids.correlation, 0),
+            _integer(ids.nbytes, -1),
             kept,
         )
 
     def _add_metadata(self, event: Event) -> None:
-        args = _args_of(event.args)
-        pid, tid = _thread_part(event.pid), _thread_part(event.tid)
+        args = args_of(event.args)
+        pid, tid = thread_part(event.pid), thread_part(event.tid)
         if args is None or pid is None or tid is None:
             return
         if isinstance(args.metadata_name, str) and isinstance(event.name, str):
             self._metadata.append(Metadata(event.name, pid, tid, args.metadata_name))
 
     def _add_memory(self, event: Event) -> bool:
-        time, args, tid = nanoseconds(event.ts), _args_of(event.args), _thread_part(event.tid)
+        time, args, tid = nanoseconds(event.ts), args_of(event.args), thread_part(event.tid)
         if time is None or args is None or tid is None:
             return False
         sizes = (args.memory_bytes, args.total_allocated, args.device_type, args.device_id)
         self._memory.append(MemoryEvent(time, tid, *(_integer(size, 0) for size in sizes)))
         return True
+
+
+def category_of(event: Event) -> str:
+    """The category in force; empty when the event has none."""
+    return canonical(event.cat) if isinstance(event.cat, str) else ""
+
+
+def kind_of(event: Event) -> str:
+    """What an event that makes no row is counted as: its category, else its `ph`."""
+    phase = f"(ph {event.ph})" if event.ph and isinstance(event.ph, str) else "(no ph)"
+    return category_of(event) or phase
+
+
+def is_memory(event: Event) -> bool:
+    """Whether the event records an allocation or a free."""
+    return bool(event.ph == "i" and event.name == "[memory]")
+
+
+def ids_of(event: Event) -> Ids | None:
+    """The ids that the event's category gives a meaning; None when its arguments are no object."""
+    category = category_of(event)
+    if category not in NAMED:
+        return Ids(None, None, None)
+    args = args_of(event.args)
+    if args is None:
+        return None
+    return Ids(
+        args.external_id if args.external_id is not None else args.old_external_id,
+        args.correlation if category in LINKED else None,
+        args.nbytes if category in COPIES else None,
+    )
 
 
 def nanoseconds(raw: msgspec.Raw | str) -> int | None:
@@ -194,7 +262,7 @@ def _integer(value: object, default: int) -> int:
     return default
 
 
-def _thread_part(value: object) -> int | str | None:
+def thread_part(value: object) -> int | str | None:
     """A pid or tid: an integer or a text."""
     if isinstance(value, str):
         return value
@@ -203,13 +271,3 @@ def _thread_part(value: object) -> int | str | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _THREAD_LIMIT:
         return value
     return None
-
-
-def _args_of(raw: msgspec.Raw) -> _Args | None:
-    """The arguments; empty ones when the event has none, None when they are no object."""
-    if not len(raw) or raw == _NULL:
-        return _Args()
-    try:
-        return _decode_args(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None

@@ -6,7 +6,7 @@ of one length; nothing loops over rows.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ UInt64s = NDArray[np.uint64]
 Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
+
+PADDING: Final = b"\0" * 32
+"""What must follow a text, so that words may be read past its end."""
 
 _ZEROS = np.uint64(0x3030303030303030)
 _ABOVE_NINE = np.uint64(0x7676767676767676)
@@ -36,11 +39,6 @@ def as_text(data: bytes) -> Text:
     octets = np.frombuffer(data, np.uint8)
     words = np.ndarray(shape=(len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
     return Text(octets, words)
-
-
-def word(literal: bytes) -> np.uint64:
-    """The word that eight bytes of text (fewer are padded with NUL) make."""
-    return np.uint64(int.from_bytes(literal.ljust(8, b"\0"), "little"))
 
 
 class Integers(NamedTuple):
@@ -65,13 +63,15 @@ def integers(text: Text, at: Int64s) -> Integers:
 
 
 def thousandths(text: Text, at: Int64s) -> Integers:
-    """Numbers with no or exactly three decimals, times 1000: microseconds in, exact nanoseconds out."""
+    """Numbers with at most three decimals, times 1000: microseconds in, exact nanoseconds out."""
     whole = integers(text, at)
     fraction, width = _digits(text.words[whole.ends + 1])
     has_point = text.bytes[whole.ends] == _POINT
-    exact = ~has_point | (width == 3)
-    values = whole.values * 1000 + np.where(has_point, fraction.astype(np.int64), 0)
-    return Integers(values, np.where(has_point, whole.ends + 4, whole.ends), whole.valid & exact)
+    exact = ~has_point | ((width > 0) & (width < 4))
+    decimals = fraction * _POWERS[3 - np.minimum(width, 3)]
+    values = whole.values * 1000 + np.where(has_point, decimals.astype(np.int64), 0)
+    ends = np.where(has_point, whole.ends + 1 + width.astype(np.int64), whole.ends)
+    return Integers(values, ends, whole.valid & exact)
 
 
 def _digits(words: UInt64s) -> tuple[UInt64s, UInt64s]:

@@ -1,35 +1,27 @@
-"""One pass over a file: read, decompress, cut at events, decode on two threads, gather."""
+"""One pass over a file: read, decompress, cut between events, decode on two threads, gather."""
 
 from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from sdtrace.errors import UnreadableTrace
-from sdtrace.reader.columns import (
-    Decoded,
-    EventColumns,
-    GrowingColumns,
-    Head,
-    MemoryEvent,
-    Metadata,
-    concatenate,
-)
+from sdtrace.reader.chunk import Chunk, decode_chunk
+from sdtrace.reader.columns import Decoded, EventColumns, EventKey, GrowingColumns, MemoryEvent, Metadata
 from sdtrace.reader.envelope import Beginning, parse_object, read_beginning
-from sdtrace.reader.events import EventTable
-from sdtrace.reader.heads import HeadLines
-from sdtrace.reader.layout import BOUNDARY_CUT, EVENT_BOUNDARY, PADDING, decode_layout
-from sdtrace.reader.shapes import Shape, shape_of
+from sdtrace.reader.foreign import recognise
+from sdtrace.reader.numbers import PADDING
+from sdtrace.reader.salvage import last_boundary
 from sdtrace.reader.sources import STDIN
 from sdtrace.reader.streams import open_blocks
-from sdtrace.reader.walk import decode_block, decode_single
+from sdtrace.reader.templates import Templates
 
 _MAX_EVENT_BYTES: Final = 64 << 20
 _MAX_TAIL_BYTES: Final = 64 << 20
@@ -41,11 +33,11 @@ _IN_FLIGHT: Final = 3
 class RawTrace:
     """All events of a file as columns, and everything said about them.
 
-    `columns.head` indexes `heads`, `columns.args` indexes `args`. Rows stand in the file's order.
+    `columns.key` indexes `keys`, `columns.args` indexes `args`. Rows stand in the file's order.
     """
 
     columns: EventColumns
-    heads: list[Head]
+    keys: list[EventKey]
     args: list[str]
     memory: list[MemoryEvent]
     metadata: list[Metadata]
@@ -64,8 +56,15 @@ def read_raw(path: Path, keep_args: frozenset[str] = frozenset()) -> RawTrace:
     with open_blocks(path) as blocks:
         beginning = read_beginning(path, blocks)
         reading = _Reading(path, beginning, keep_args)
-        reading.run(beginning.events, blocks)
+        reading.run(chain([beginning.events], blocks))
     return reading.result()
+
+
+class _Waiting(NamedTuple):
+    """A chunk being decoded."""
+
+    text: bytes
+    result: Future[Chunk]
 
 
 class _Reading:
@@ -74,8 +73,8 @@ class _Reading:
     def __init__(self, path: Path, beginning: Beginning, keep_args: frozenset[str]) -> None:
         self._path, self._keep_args = path, keep_args
         self._top_level, self._is_array = beginning.top_level, beginning.is_array
-        self._head_lines = HeadLines()
-        self._heads: dict[Head, int] = {}
+        self._templates = Templates(keep_args)
+        self._keys: dict[EventKey, int] = {}
         self._args: dict[str, int] = {}
         self._columns = GrowingColumns()
         self._size = 0 if path == STDIN else path.stat().st_size
@@ -84,62 +83,58 @@ class _Reading:
         self._metadata: list[Metadata] = []
         self._counts: Counter[str] = Counter()
         self._skipped = 0
-        self._ended = False
+        self._waiting: deque[_Waiting] = deque()
+        self._carry = b""
+        """Text between two events on, not yet given to a worker."""
+        self._ended = self._stopped = False
         self._cut = beginning.is_damaged
 
-    def run(self, text: bytes, blocks: Iterator[bytes]) -> None:
-        """Decode all events of `text` and of the blocks after it."""
-        if not text.strip():
-            text += next(blocks, b"")
-        shape = shape_of(text)
-        if shape is not None:
-            text = self._run_layout(shape, text[text.index(b"\n  {") + 1 :], blocks)
-        self._run_general(text, blocks)
-
-    def _run_layout(self, shape: Shape, block: bytes, blocks: Iterator[bytes]) -> bytes:
-        """Decode on worker threads what is in Kineto's layout; what is left at the end."""
-        carry = b""
-        decode = partial(_decode_chunk, shape=shape, head_lines=self._head_lines, keep_args=self._keep_args)
+    def run(self, blocks: Iterator[bytes]) -> None:
+        """Decode all events of the blocks on worker threads, then read what follows them."""
         with ThreadPoolExecutor(_WORKERS) as pool:
-            waiting: deque[tuple[Future[Decoded], int]] = deque()
-            while block and len(carry) < _MAX_EVENT_BYTES:
-                cut = block.rfind(EVENT_BOUNDARY) + BOUNDARY_CUT
-                if cut < BOUNDARY_CUT:
-                    carry += block
-                else:
-                    chunk = b"".join((carry, memoryview(block)[:cut], PADDING))
-                    carry = block[cut:]
-                    waiting.append((pool.submit(decode, chunk), len(chunk)))
-                if len(waiting) > _IN_FLIGHT:
-                    future, size = waiting.popleft()
-                    self._gather(future.result(), size)
-                block = next(blocks, b"")
-            for future, size in waiting:
-                self._gather(future.result(), size)
-        return carry + block
+            for block in blocks:
+                cut = last_boundary(block)
+                if not cut:
+                    self._collect(0)
+                if self._stopped:
+                    self._carry += block
+                    break
+                self._submit(pool, memoryview(block)[: cut or len(block)], block[cut:] if cut else b"")
+                self._collect(_IN_FLIGHT if cut else 0)
+            self._collect(0)
+            if not self._stopped:
+                self._submit(pool, memoryview(b""), b"", final=True)
+                self._collect(0)
+        if self._ended:
+            self._read_tail(blocks)
 
-    def _run_general(self, text: bytes, blocks: Iterator[bytes]) -> None:
-        """Decode one block after the other, whatever the layout."""
-        final, blank = False, 0
-        while not final:
-            block = next(blocks, b"")
-            final = not block
-            table = EventTable(self._keep_args)
-            walked = decode_block(text, table, final=final)
-            self._gather(table.decoded(), len(text) - len(walked.carry))
-            if walked.rest is not None:
-                self._ended = True
-                self._read_tail(walked.rest.encode() + block, blocks)
-                return
-            blank = 0 if not table.is_empty else blank + len(text) - len(walked.carry)
-            if walked.cut or max(blank, len(walked.carry)) > _MAX_EVENT_BYTES:
-                self._cut = True
-                return
-            text = walked.carry + block
+    def _submit(self, pool: Executor, text: memoryview, carry: bytes, *, final: bool = False) -> None:
+        """Let a worker decode what was carried and `text`; `carry` is what follows."""
+        chunk = b"".join((self._carry, text, PADDING))
+        work = pool.submit(decode_chunk, chunk, self._templates, self._keep_args, final=final)
+        self._waiting.append(_Waiting(chunk, work))
+        self._carry = carry
 
-    def _read_tail(self, tail: bytes, blocks: Iterator[bytes]) -> None:
-        """Keys after the events, such as `traceName`."""
-        parts = [tail]
+    def _collect(self, most: int) -> None:
+        """Gather chunks in their order until at most so many are waiting, or the events end."""
+        while len(self._waiting) > most and not self._stopped:
+            text, work = self._waiting.popleft()
+            decoded, walked = work.result()
+            self._gather(decoded, walked.end)
+            if walked.end < len(text) - len(PADDING) or walked.is_over:
+                # The chunk was not cut between two events, so those after it were not either.
+                following = [waiting.text[: -len(PADDING)] for waiting in self._waiting]
+                left = text[walked.end : -len(PADDING)]
+                self._carry = b"".join((left, *following, self._carry))
+                self._waiting.clear()
+            is_cut = walked.is_cut or len(self._carry) > _MAX_EVENT_BYTES
+            self._ended = walked.is_over
+            self._cut |= is_cut and not walked.is_over
+            self._stopped = walked.is_over or is_cut
+
+    def _read_tail(self, blocks: Iterator[bytes]) -> None:
+        """Read the keys after the events, such as `traceName`."""
+        parts = [self._carry]
         for block in blocks:
             parts.append(block)
             if sum(map(len, parts)) > _MAX_TAIL_BYTES:
@@ -148,20 +143,20 @@ class _Reading:
         tail = b"".join(parts).strip()
         if self._is_array:
             return
-        told = parse_object(b"{" + tail.lstrip(b","))
-        self._cut |= told is None
-        self._top_level.update(told or {})
+        values = parse_object(b"{" + tail.lstrip(b","))
+        self._cut |= values is None
+        self._top_level.update(values or {})
 
     def _gather(self, decoded: Decoded, size: int) -> None:
         """Keep what was decoded from `size` bytes."""
         columns = decoded.columns
-        heads = np.array(
-            [self._heads.setdefault(h, len(self._heads)) for h in decoded.heads] + [-1], np.int32
+        keys = np.array(
+            [self._keys.setdefault(key, len(self._keys)) for key in decoded.keys] + [-1], np.int32
         )
         args = np.array([self._args.setdefault(a, len(self._args)) for a in decoded.args] + [-1], np.int32)
         self._done += size
         self._columns.append(
-            columns._replace(head=heads[columns.head], args=args[columns.args]),
+            columns._replace(key=keys[columns.key], args=args[columns.args]),
             done=self._done / max(self._done, self._size),
         )
         self._memory += decoded.memory
@@ -170,18 +165,18 @@ class _Reading:
         self._skipped += decoded.skipped
 
     def result(self) -> RawTrace:
-        """Everything read. Raises UnreadableTrace when there was not one event."""
+        """Everything read. Raises UnreadableTrace when no event was, or another tool wrote the file."""
         columns = self._columns.result()
-        heads = list(self._heads)
-        per_head = np.bincount(columns.head, minlength=len(heads)).tolist()
-        for head, count in zip(heads, per_head, strict=True):
-            self._counts[head.category or "(no category)"] += count
+        keys = recognise(self._path, list(self._keys), self._metadata)
+        per_key = np.bincount(columns.key, minlength=len(keys)).tolist()
+        for key, count in zip(keys, per_key, strict=True):
+            self._counts[key.category or "(no category)"] += count
         if not sum(self._counts.values()):
             detail = f"; {self._skipped} could not be read" if self._skipped else ""
             raise UnreadableTrace(f"{self._path}: holds no events{detail}")
         return RawTrace(
             columns,
-            heads,
+            keys,
             list(self._args),
             self._memory,
             self._metadata,
@@ -190,28 +185,3 @@ class _Reading:
             self._skipped,
             salvaged=self._cut or not self._ended,
         )
-
-
-def _decode_chunk(data: bytes, shape: Shape, head_lines: HeadLines, keep_args: frozenset[str]) -> Decoded:
-    """A stretch in Kineto's layout; events that deviate from it are decoded one by one."""
-    chunk = decode_layout(data, shape, head_lines, keep_args)
-    table = EventTable(keep_args)
-    places: list[int] = []
-    for text, place in zip(chunk.leftover, chunk.leftover_places.tolist(), strict=True):
-        before = table.rows
-        decode_single(text, table)
-        places += [place] * (table.rows - before)
-    rest = table.decoded()
-    rest.counts += chunk.counts
-    if not places:
-        rest.columns, rest.heads, rest.args = chunk.columns, chunk.heads, chunk.args
-        return rest
-    moved = rest.columns._replace(
-        head=rest.columns.head + len(chunk.heads),
-        args=np.where(rest.columns.args < 0, -1, rest.columns.args + len(chunk.args)),
-    )
-    order = np.argsort(np.concatenate((chunk.places, np.array(places, np.int64))), kind="stable")
-    merged = concatenate([chunk.columns, moved])
-    rest.columns = merged.take(order)
-    rest.heads, rest.args = chunk.heads + rest.heads, chunk.args + rest.args
-    return rest

@@ -14,7 +14,12 @@ from sdtrace.reader.sources import STDIN
 
 BLOCK_BYTES: Final = 16 << 20
 _COMPRESSED_BYTES: Final = 1 << 20
+_FIRST_BYTES: Final = 1 << 8
+_ROOM: Final = 1 << 8
+"""Room for the output, in times of the input: making it takes longer than unpacking a tiny member."""
 _GZIP, _ZSTD, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00"
+_ZSTD_SKIPPABLE: Final = tuple(bytes((number,)) + b"\x2a\x4d\x18" for number in range(0x50, 0x60))
+"""Frames of zstd that hold no data; a file may begin with some."""
 _MAX_EXPANSION: Final = 400
 """Traces shrink 15 to 40 times. gzip cannot exceed 1032."""
 _EXPANSION_MATTERS: Final = 256 << 20
@@ -90,13 +95,13 @@ def _decompressed(
         from isal import igzip_lib  # noqa: PLC0415  # only compressed traces need it
 
         errors.append(cast(type[Exception], igzip_lib.error))
-        return _members(source, partial(igzip_lib.IgzipDecompressor, flag=igzip_lib.DECOMP_GZIP), _GZIP)
+        return _members(source, partial(igzip_lib.IgzipDecompressor, flag=igzip_lib.DECOMP_GZIP), _GZIP, 1)
     if start.startswith(_XZ):
         import lzma  # noqa: PLC0415  # only compressed traces need it
 
         errors.append(lzma.LZMAError)
-        return _members(source, partial(lzma.LZMADecompressor, memlimit=_MAX_WINDOW), _XZ)
-    if start.startswith(_ZSTD):
+        return _members(source, partial(lzma.LZMADecompressor, memlimit=_MAX_WINDOW), _XZ, 4)
+    if start.startswith((_ZSTD, *_ZSTD_SKIPPABLE)):
         try:
             import zstandard  # noqa: PLC0415  # an optional extra
         except ImportError as error:
@@ -109,17 +114,80 @@ def _decompressed(
     return iter(partial(source.read, BLOCK_BYTES), b"")
 
 
-def _members(source: _Source, start_member: Callable[[], _Decompressor], magic: bytes) -> Iterator[bytes]:
-    """One compressed member after the other; whatever follows the last is not looked at."""
-    data = source.read(_COMPRESSED_BYTES)
-    while data.startswith(magic):
-        member = start_member()
+def _members(
+    source: _Source, start_member: Callable[[], _Decompressor], magic: bytes, padding: int
+) -> Iterator[bytes]:
+    """The members of an archive as one text; whatever follows the last is not looked at.
+
+    Between members may be zeros, a multiple of `padding`. Members may be many and tiny: blocks are filled
+    across them, and each is given no more than a few times its size.
+    """
+    blocks = _Blocks()
+    window = _Window(source)
+    while window.skip_zeros(padding) and window.starts_with(magic):
+        member, size = start_member(), _FIRST_BYTES
         while not member.eof:
-            if member.needs_input and not data and not (data := source.read(_COMPRESSED_BYTES)):
+            data = window.take(size) if member.needs_input else b""
+            if member.needs_input and not data:
+                yield from blocks.rest()
                 return
-            if block := member.decompress(data, BLOCK_BYTES):
-                yield block
-            data = b""
-        data = member.unused_data
-        if len(data) < len(magic):
-            data += source.read(_COMPRESSED_BYTES)
+            yield from blocks.add(member.decompress(data, min(BLOCK_BYTES, _ROOM * size)))
+            size = min(2 * size, _COMPRESSED_BYTES)
+        window.give_back(len(member.unused_data))
+    yield from blocks.rest()
+
+
+class _Blocks:
+    """Collects pieces until they make a block."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, piece: bytes) -> Iterator[bytes]:
+        """The block that `piece` completes, if it does."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size >= BLOCK_BYTES:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[bytes]:
+        """What was collected, if anything."""
+        if self._size:
+            yield b"".join(self._pieces)
+        self._pieces, self._size = [], 0
+
+
+class _Window:
+    """Compressed bytes, of which some may be given back after they were taken."""
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+        self._data, self._at = b"", 0
+
+    def take(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end."""
+        if self._at == len(self._data):
+            self._data, self._at = self._source.read(_COMPRESSED_BYTES), 0
+        taken = self._data[self._at : self._at + size]
+        self._at += len(taken)
+        return taken
+
+    def give_back(self, size: int) -> None:
+        """Return the last `size` bytes taken."""
+        self._at -= size
+
+    def starts_with(self, magic: bytes) -> bool:
+        """Whether the next bytes are `magic`."""
+        if len(self._data) - self._at < len(magic):
+            self._data, self._at = self._data[self._at :] + self._source.read(_COMPRESSED_BYTES), 0
+        return self._data.startswith(magic, self._at)
+
+    def skip_zeros(self, multiple: int) -> bool:
+        """Pass over zeros; False when they are no multiple of `multiple`."""
+        skipped = 0
+        while (data := self.take(_FIRST_BYTES)) and not data.strip(b"\0"):
+            skipped += len(data)
+        left = data.lstrip(b"\0")
+        self.give_back(len(left))
+        return (skipped + len(data) - len(left)) % multiple == 0

@@ -1,1 +1,1 @@
-"""Reports: the data model and what renders it."""
+"""Reports: the tables and sentences of an analysis as HTML, Markdown, JSON, CSV, Parquet and text."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import median_low
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sdtrace.model import CompileStage, Iteration, TraceReport
-from sdtrace.report import units
-from sdtrace.report.summary import Share, has_device, phase_shares
+from sdtrace import units
+from sdtrace.model import TraceReport
+from sdtrace.tables import Filled
+from sdtrace.tables.rows import phases, wall_us
 
 PHASES = ("compile", "autotune", "capture", "warmup", "steady")
 """The phases that have a colour of their own."""
 
 _THINNEST = 0.4
 _OUTLIER = 5.0
-"""An iteration this many times the median would leave the others invisible; its bar is cut."""
+"""A bar this many times the median would leave the others invisible; in a table of iterations it is cut."""
 _HEADROOM = 1.25
 
 
@@ -28,23 +29,12 @@ class Segment(NamedTuple):
     width: float
 
 
-class Bar(NamedTuple):
-    """A table row with a bar: what it is about, how long its bar is, and its other cells."""
+class BarShape(NamedTuple):
+    """The bar of a row: its length, the part that is drawn darker (None: all of it), whether it is cut."""
 
-    label: str
     style: str
     width: float
-    cells: list[str]
-
-
-class IterationBar(NamedTuple):
-    """An iteration's wall time, with the part in which the device was busy."""
-
-    row: Iteration
-    style: str
-    width: float
-    busy_width: float
-    busy_share: str
+    part: float | None
     cut: bool
 
 
@@ -54,128 +44,50 @@ def phase_style(name: str) -> str:
     return first if first in PHASES else "other"
 
 
-def stack(shares: Sequence[Share]) -> list[Segment]:
+def stack(trace: TraceReport) -> list[Segment]:
     """Phases side by side; one too thin to be seen is widened at the others' expense."""
-    widths = [max(row.pct, _THINNEST) if row.wall_us > 0 else 0.0 for row in shares]
+    rows, whole = phases(trace), wall_us(trace)
+    widths = [max(100 * row.wall_us / whole, _THINNEST) if row.wall_us > 0 else 0.0 for row in rows]
     room = sum(widths)
     segments: list[Segment] = []
     x = 0.0
-    for row, width in zip(shares, widths, strict=True):
+    for row, width in zip(rows, widths, strict=True):
         scaled = 100 * width / room if room else 0.0
-        described = f"{row.name} {units.duration(row.wall_us)}"
-        segments.append(Segment(phase_style(row.name), described, round(x, 3), round(scaled, 3)))
+        described = f"{row.phase} {units.duration(row.wall_us)}"
+        segments.append(Segment(phase_style(row.phase), described, round(x, 3), round(scaled, 3)))
         x += scaled
     return segments
 
 
-def iteration_bars(rows: Sequence[Iteration]) -> list[IterationBar]:
-    """Bars on one linear scale; those far beyond the rest are cut, so that the rest can be compared."""
-    scale = _scale([row.wall_us for row in rows])
+def bars(filled: Filled) -> list[BarShape]:
+    """The bars of a table on one linear scale; [] for a table without."""
+    bar = filled.table.bar
+    if bar is None:
+        return []
+    lengths = [float(getattr(row, bar.field)) for row in filled.records]
+    if bar.fallback and not any(lengths):
+        lengths = [float(getattr(row, bar.fallback)) for row in filled.records]
+    scale = _scale(lengths) if filled.table.is_wide else max(lengths, default=0.0)
     return [
-        IterationBar(
-            row=row,
-            style=phase_style(row.phase),
-            width=_length(row.wall_us, scale),
-            busy_width=_length(row.gpu_busy_us, scale),
-            busy_share=units.percent(row.gpu_busy_us, row.wall_us),
-            cut=row.wall_us > scale,
+        BarShape(
+            style=_style(row, bar.style),
+            width=_length(length, scale),
+            part=_length(getattr(row, bar.part), scale) if bar.part else None,
+            cut=length > scale,
         )
-        for row in rows
+        for row, length in zip(filled.records, lengths, strict=True)
     ]
 
 
-def phase_bars(trace: TraceReport) -> list[Bar]:
-    """Phases: host wall time, its share; if there is a device, the time launched there and its events."""
-    on_device = has_device(trace)
-    return _bars(
-        _Row(row.name, phase_style(row.name), row.wall_us, _phase_cells(row, on_device))
-        for row in phase_shares(trace)
-    )
+def _style(row: Any, style: str) -> str:
+    return phase_style(getattr(row, style)) if hasattr(row, style) else style
 
 
-def idle_bars(trace: TraceReport) -> list[Bar]:
-    """Causes of idle device time: time, share of all idle time, gaps."""
-    total = sum(row.us for row in trace.idle)
-    return _bars(
-        _Row(
-            row.cause,
-            phase_style(row.cause),
-            row.us,
-            [units.duration(row.us), units.percent(row.us, total), units.count(row.gaps)],
-        )
-        for row in trace.idle
-    )
-
-
-def compile_bars(trace: TraceReport) -> list[Bar]:
-    """Stages of torch.compile: exclusive time, its share, inclusive time, count."""
-    total = sum(row.exclusive_us for row in trace.compile)
-    return _bars(
-        _Row(row.stage, "compile", row.exclusive_us, _stage_cells(row, total)) for row in trace.compile
-    )
-
-
-def category_bars(trace: TraceReport) -> list[Bar]:
-    """Categories of device work: time, share, calls."""
-    return _bars(
-        _Row(
-            row.category,
-            "work",
-            row.gpu_us,
-            [units.duration(row.gpu_us), units.share(row.pct), units.count(row.calls)],
-        )
-        for row in trace.categories
-    )
-
-
-def component_bars(trace: TraceReport) -> list[Bar]:
-    """Pipeline components in each phase: phase, device time if there is a device, host wall time, calls."""
-    on_device = has_device(trace)
-    return _bars(
-        _Row(
-            row.component,
-            phase_style(row.phase),
-            row.gpu_us if on_device else row.wall_us,
-            [
-                row.phase,
-                *([units.duration(row.gpu_us)] if on_device else []),
-                units.duration(row.wall_us),
-                units.count(row.calls),
-            ],
-        )
-        for row in trace.components
-    )
-
-
-class _Row(NamedTuple):
-    """What a bar is made of: its amount sets its length against the longest of its table."""
-
-    label: str
-    style: str
-    amount: float
-    cells: list[str]
-
-
-def _phase_cells(row: Share, on_device: bool) -> list[str]:
-    work = [units.duration(row.gpu_us), units.count(row.gpu_events)] if on_device else []
-    return [units.duration(row.wall_us), units.share(row.pct), *work]
-
-
-def _stage_cells(row: CompileStage, total_us: float) -> list[str]:
-    times = [units.duration(row.exclusive_us), units.percent(row.exclusive_us, total_us)]
-    return [*times, units.duration(row.inclusive_us), units.count(row.count)]
-
-
-def _bars(rows: Iterable[_Row]) -> list[Bar]:
-    found = list(rows)
-    longest = max((row.amount for row in found), default=0.0)
-    return [Bar(row.label, row.style, _length(row.amount, longest), row.cells) for row in found]
-
-
-def _scale(walls: Sequence[float]) -> float:
-    limit = _OUTLIER * median_low(walls) if walls else 0.0
-    longest = max(walls, default=0.0)
-    return longest if longest <= limit else _HEADROOM * max(wall for wall in walls if wall <= limit)
+def _scale(lengths: Sequence[float]) -> float:
+    """The longest bar; where some dwarf the rest, a little more than the longest of the rest."""
+    limit = _OUTLIER * median_low(lengths) if lengths else 0.0
+    longest = max(lengths, default=0.0)
+    return longest if longest <= limit else _HEADROOM * max(length for length in lengths if length <= limit)
 
 
 def _length(amount: float, longest: float) -> float:

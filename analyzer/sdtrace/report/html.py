@@ -8,10 +8,13 @@ import json
 from importlib import resources
 from typing import Any, NamedTuple
 
-from sdtrace.model import Iteration, Report, TraceReport
-from sdtrace.report import charts, grid, names, summary
+from sdtrace.model import Report, TraceReport
+from sdtrace.report import charts, names, summary
+from sdtrace.report.html_tables import HtmlTable, fitted, html_table, packed
+from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.templating import environment
-from sdtrace.report.units import size
+from sdtrace.tables import HTML, TABLES, Filled, fill, fill_all
+from sdtrace.units import size
 
 _FIRST_FINDINGS = 4
 _ROOM = 620_000
@@ -22,6 +25,8 @@ _LEAST_ROOM = 60_000
 _MOST_ROWS = 8_000
 _MOST_ROWS_WITHOUT_SCRIPT = 300
 _MOST_ITERATIONS = 300
+_PHASES = "phases"
+"""The table that stands on the first screen."""
 
 
 class TraceView(NamedTuple):
@@ -29,21 +34,14 @@ class TraceView(NamedTuple):
 
     trace: TraceReport
     anchor: str
-    noun: str
-    on_device: bool
-    """Whether anything ran on a device; without, the columns about it are left out."""
     figures: list[summary.Figure]
     caveats: list[str]
-    busy: float | None
     segments: list[charts.Segment]
-    phases: list[charts.Bar]
-    iterations: list[charts.IterationBar]
-    unshown_iterations: int
+    phases: HtmlTable | None
+    tables: list[HtmlTable]
     device_times: str
     run: list[tuple[str, str]]
     device: list[tuple[str, str]]
-    kernels: grid.Grid
-    ops: grid.Grid
 
 
 def render_html(report: Report, top: int) -> str:
@@ -52,73 +50,96 @@ def render_html(report: Report, top: int) -> str:
     `top` rows of the long tables are there without JavaScript; with it, as many as there is room for.
     What is left out is counted on the page, and is in report.json.
     """
-    views = _views(report)
+    filled = _filled(report)
+    views = [_view(trace, anchor, filled[anchor]) for anchor, trace in _anchored(report).items()]
     style, script = _asset("report.css"), _asset("report.js")
-    template = environment().get_template("report.html.j2")
-    return template.render(
-        report=report,
-        views=views,
-        standings=summary.standings(report),
-        first_findings=_FIRST_FINDINGS,
-        top_rows=_each(_MOST_ROWS_WITHOUT_SCRIPT, 2 * len(views), top),
-        style=style,
-        script=script,
-        policy=_policy(style, script),
-        data=grid.packed([table for view in views for table in (view.kernels, view.ops)]),
+    several = len(views) > 1
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            views=views,
+            comparison=html_table(fill(SIDE_BY_SIDE, report, HTML), "comparison") if several else None,
+            standings=standings(report),
+            first_findings=_FIRST_FINDINGS,
+            top_rows=_each(_MOST_ROWS_WITHOUT_SCRIPT, 2 * len(views), top),
+            style=style,
+            script=script,
+            policy=_policy(style, script),
+            data=packed(_long(filled)),
+        )
     )
 
 
-def _views(report: Report) -> list[TraceView]:
-    """A view of each trace; the more traces, the fewer rows of each."""
+def _anchored(report: Report) -> dict[str, TraceReport]:
+    return {f"t{number}": trace for number, trace in enumerate(report.traces, start=1)}
+
+
+def _filled(report: Report) -> dict[str, list[Filled]]:
+    """The tables of each trace by its anchor; the more traces, the fewer rows of each."""
     count = len(report.traces)
     most_rows = _each(_MOST_ROWS, 2 * count, _MOST_ROWS)
     most_iterations = _each(_MOST_ITERATIONS, count, _MOST_ITERATIONS)
-    anchors = [f"t{index}" for index in range(1, count + 1)]
-    tables: list[grid.Grid] = []
-    for trace, anchor in zip(report.traces, anchors, strict=True):
-        tables.append(grid.kernel_grid(trace, f"{anchor}-kernels", most_rows))
-        tables.append(grid.op_grid(trace, f"{anchor}-ops", most_rows))
-    fitted = grid.fitted(tables, max(_LEAST_ROOM, _ROOM - _ROOM_OF_A_TRACE * count))
-    return [
-        _view(trace, anchor, most_iterations, (kernels, ops))
-        for trace, anchor, kernels, ops in zip(report.traces, anchors, fitted[::2], fitted[1::2], strict=True)
-    ]
+    found = {
+        anchor: [_within(filled, most_rows, most_iterations) for filled in fill_all(TABLES, trace, HTML)]
+        for anchor, trace in _anchored(report).items()
+    }
+    long = _long(found)
+    fitting = fitted(list(long.values()), max(_LEAST_ROOM, _ROOM - _ROOM_OF_A_TRACE * count))
+    cut = dict(zip(long, fitting, strict=True))
+    return {
+        anchor: [cut.get(f"{anchor}-{filled.table.id}", filled) for filled in tables if filled.columns]
+        for anchor, tables in found.items()
+    }
 
 
-def _view(
-    trace: TraceReport, anchor: str, most_iterations: int, tables: tuple[grid.Grid, grid.Grid]
-) -> TraceView:
-    shown = _ends(trace.iterations, most_iterations)
-    steady = summary.steady_busy_pct(trace)
-    on_device = summary.has_device(trace)
+def _within(filled: Filled, most_rows: int, most_iterations: int) -> Filled:
+    """The first rows of a long table, the first and last of the iterations."""
+    if filled.table.is_wide:
+        half = most_iterations // 2
+        left_out = max(0, len(filled.records) - 2 * half)
+        if not left_out:
+            return filled
+        ends = [*range(half), *range(len(filled.records) - half, len(filled.records))]
+    elif filled.table.is_long:
+        left_out = max(0, len(filled.records) - most_rows)
+        ends = list(range(min(most_rows, len(filled.records))))
+    else:
+        return filled
+    records, cells = [filled.records[i] for i in ends], [filled.cells[i] for i in ends]
+    return filled._replace(records=records, cells=cells, left_out=left_out)
+
+
+def _long(filled: dict[str, list[Filled]]) -> dict[str, Filled]:
+    """The tables that the script fills, by their anchor."""
+    return {
+        f"{anchor}-{each.table.id}": each
+        for anchor, tables in filled.items()
+        for each in tables
+        if each.table.is_long
+    }
+
+
+def _view(trace: TraceReport, anchor: str, filled: list[Filled]) -> TraceView:
+    tables = {each.table.id: html_table(each, f"{anchor}-{each.table.id}") for each in filled}
     return TraceView(
         trace=trace,
         anchor=anchor,
-        noun=summary.noun(trace),
-        on_device=on_device,
         figures=summary.figures(trace),
         caveats=summary.caveats(trace),
-        busy=summary.busy_pct(trace) if steady is None else steady,
-        segments=charts.stack(summary.phase_shares(trace)),
-        phases=charts.phase_bars(trace),
-        iterations=charts.iteration_bars(shown),
-        unshown_iterations=len(trace.iterations) - len(shown),
-        device_times=summary.device_times(trace) if on_device else "",
+        segments=charts.stack(trace),
+        phases=tables.pop(_PHASES, None),
+        tables=list(tables.values()),
+        device_times=summary.device_times(trace) if trace.has_device else "",
         run=_entries(trace.run),
         device=_entries(trace.device),
-        kernels=tables[0],
-        ops=tables[1],
     )
 
 
 def _each(room: int, parts: int, most: int) -> int:
     """An equal part of the room, at least 4 rows, at most `most`."""
     return min(most, max(4, room // max(parts, 1)))
-
-
-def _ends(iterations: list[Iteration], most: int) -> list[Iteration]:
-    half = most // 2
-    return iterations if len(iterations) <= most else iterations[:half] + iterations[-half:]
 
 
 def _entries(mapping: dict[str, Any]) -> list[tuple[str, str]]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
+from sdtrace import units
 from sdtrace.model import Finding, Report, TraceReport
-from sdtrace.report import summary, units
+from sdtrace.report import summary
 from sdtrace.report.markup import code, line, plain, prose
-from sdtrace.report.sections import Kind, Section, comparison, sections
+from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.templating import environment
+from sdtrace.tables import MARKDOWN, TABLES, Filled, Kind, fill, fill_all
 
 
 class Table(NamedTuple):
-    """A section with every cell escaped."""
+    """A table with every cell escaped."""
 
     title: str
     headers: list[str]
     rule: list[str]
     rows: list[list[str]]
     left_out: str
+    note: str
 
 
 class Trace(NamedTuple):
@@ -30,26 +33,45 @@ class Trace(NamedTuple):
     caveats: list[str]
     findings: list[str]
     tables: list[Table]
-    op_times: str
     facts: list[tuple[str, str]]
     notes: list[str]
 
 
 def render_markdown(report: Report, top: int) -> str:
     """The report as GitHub-flavoured Markdown; `top` rows of each long table, the rest counted."""
-    standings = summary.standings(report)
-    return (
+    rows = standings(report)
+    content = (
         environment()
         .get_template("report.md.j2")
         .render(
             version=plain(report.version),
-            comparison=_table(comparison(report)) if standings else None,
+            comparison=escaped(fill(SIDE_BY_SIDE, report, MARKDOWN)) if rows else None,
             arithmetic=[
-                f"{code(each.trace.name)}: {prose(each.arithmetic)}" for each in standings if each.arithmetic
+                f"{code(each.trace.name)}: {prose(each.arithmetic)}" for each in rows if each.arithmetic
             ],
             traces=[_trace(trace, top) for trace in report.traces],
         )
     )
+    return units.unbroken(content)
+
+
+def escaped(filled: Filled) -> Table:
+    """A filled table as Markdown cells."""
+    kinds = [column.kind for column in filled.columns]
+    return Table(
+        title=plain(filled.title),
+        headers=[plain(column.header) for column in filled.columns],
+        rule=["---:" if kind.is_number else "---" for kind in kinds],
+        rows=[
+            [_cell(cell.text, kind) for cell, kind in zip(row, kinds, strict=True)] for row in filled.cells
+        ],
+        left_out=units.count(filled.left_out) if filled.left_out else "",
+        note=line(filled.note),
+    )
+
+
+def _cell(text: str, kind: Kind) -> str:
+    return code(text) if kind is Kind.NAME else prose(text)
 
 
 def _trace(trace: TraceReport, top: int) -> Trace:
@@ -58,41 +80,26 @@ def _trace(trace: TraceReport, top: int) -> Trace:
         headline=line(summary.headline(trace)),
         caveats=[line(caveat) for caveat in summary.caveats(trace)],
         findings=[_finding(finding) for finding in trace.findings],
-        tables=[_table(section) for section in sections(trace, top)],
-        op_times=trace.op_times,
+        tables=[escaped(filled) for filled in fill_all(TABLES, trace, MARKDOWN, top) if filled.columns],
         facts=_facts(trace),
-        notes=[line(note) for note in filter(None, (summary.feeding(trace), *trace.notes))],
+        notes=[line(note) for note in trace.notes],
     )
 
 
 def _finding(finding: Finding) -> str:
     saving = "" if finding.saving_us is None else f", saves {units.duration(finding.saving_us)}"
-    told = f"**{prose(finding.title)}** ({finding.severity}, {finding.confidence}{saving})"
-    return f"{told}<br>{prose(finding.evidence)}<br>→ {prose(finding.advice)} {code(finding.id)}"
-
-
-def _table(section: Section) -> Table:
-    kinds = [column.kind for column in section.columns]
-    return Table(
-        title=section.title,
-        headers=[plain(column.header) for column in section.columns],
-        rule=["---:" if kind is Kind.NUMBER else "---" for kind in kinds],
-        rows=[
-            [code(cell) if kind is Kind.NAME else prose(cell) for cell, kind in zip(row, kinds, strict=True)]
-            for row in section.rows
-        ],
-        left_out=units.count(section.left_out) if section.left_out else "",
-    )
+    title = f"**{prose(finding.title)}** ({finding.severity}, {finding.confidence}{saving})"
+    return f"{title}<br>{prose(finding.evidence)}<br>→ {prose(finding.advice)} {code(finding.id)}"
 
 
 def _facts(trace: TraceReport) -> list[tuple[str, str]]:
     events = trace.events
     kinds = ", ".join(f"{units.count(number)} {plain(name)}" for name, number in events.by_category.items())
-    told = [("File", code(trace.path)), ("Events", f"{units.count(events.total)} ({kinds})")]
-    if summary.has_device(trace):
-        told.append(("GPU", plain(summary.device_times(trace))))
+    facts = [("File", code(trace.path)), ("Events", f"{units.count(events.total)} ({kinds})")]
+    if trace.has_device:
+        facts.append(("GPU", plain(summary.device_times(trace))))
     recorded = trace.run | {f"device.{key}": value for key, value in trace.device.items()}
-    return told + [(plain(key), code(_text(value))) for key, value in recorded.items()]
+    return facts + [(plain(key), code(_text(value))) for key, value in recorded.items()]
 
 
 def _text(value: object) -> str:

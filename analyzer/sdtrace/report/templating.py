@@ -6,7 +6,8 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from sdtrace.report import charts, names, summary, units
+from sdtrace import units
+from sdtrace.report import charts, names
 
 
 @cache
@@ -20,12 +21,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    written = (units.duration, units.share, units.count, units.factor)
-    environment.filters.update({function.__name__: function for function in written})
-    named = (names.visible, names.code_spans, names.breakable)
-    environment.filters.update({function.__name__: function for function in named})
-    bars = (charts.idle_bars, charts.compile_bars, charts.category_bars, charts.component_bars)
-    environment.filters.update({function.__name__: function for function in bars})
+    for function in (units.duration, units.count, names.visible, names.code_spans, names.breakable):
+        environment.filters[function.__name__] = function
     environment.filters["phase_style"] = charts.phase_style
-    environment.filters["feeding"] = summary.feeding
+    environment.filters["unbroken"] = units.unbroken
     return environment

@@ -64,9 +64,8 @@ def render_table(
     if not rows:
         return ""
     ordered = list(rows) if sort_by is None else sorted(rows, key=_sort_key(sort_by), reverse=True)
-    totals = _Totals(
-        sum(op.self_cpu_us for op in ordered), sum(op.self_device_us for op in ordered if is_work(op))
-    )
+    work = [op for op in ordered if op.is_work or (ranges_as_torch and op.is_wait)]
+    totals = _Totals(sum(op.self_cpu_us for op in ordered), sum(op.self_device_us for op in work))
     columns = _columns(ordered, totals, device_name, ranges_as_torch)
     name_width = min(max(len(visible(op.name)) for op in ordered) + 4, max_name_column_width)
     widths = [name_width] + [_COLUMN_WIDTH] * (len(columns) - 1)
@@ -80,16 +79,6 @@ def render_table(
     if _has_device_time(ordered):
         lines.append(f"Self {device_name} time total: {_time(totals.device_us)}")
     return "\n".join(lines) + "\n"
-
-
-def is_work(op: Op) -> bool:
-    """Whether a row is device work: the denominator of device percentages is the sum of these."""
-    return op.device_type == "device" and not op.is_user_annotation
-
-
-def is_range(op: Op) -> bool:
-    """Whether a row is the device side of a user annotation: a hull with idle time in it, not work."""
-    return op.device_type == "device" and op.is_user_annotation
 
 
 def _sort_key(sort_by: str) -> Callable[[Op], float]:
@@ -125,8 +114,10 @@ def _columns(rows: Sequence[Op], totals: _Totals, device: str, ranges_as_torch: 
 
 def _device_columns(totals: _Totals, device: str, ranges_as_torch: bool) -> list[_Column]:
     def device_share(op: Op) -> str:
-        if is_range(op) and not ranges_as_torch:
+        if op.is_range and not ranges_as_torch:
             return "range"
+        if op.is_wait and not ranges_as_torch:
+            return "wait"
         return _share(op.self_device_us, totals.device_us)
 
     return [

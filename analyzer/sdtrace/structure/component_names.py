@@ -10,14 +10,27 @@ OURS: Final = ("text_encoder", "unet", "transformer", "vae", "scheduler")
 """The collector's annotations, which bear the components' own names."""
 
 _TEXT_MODELS: Final = (
-    r"CLIPText\w*|T5\w*(?:EncoderModel|Stack)|UMT5EncoderModel|Gemma\w*Model|Qwen\w*Model|ChatGLM\w*"
-    r"|LlamaModel|BertModel|XLMRoberta\w*Model"
+    r"\w*CLIPText\w*|Clap(?:Text)?Model\w*|MultilingualCLIP|RobertaSeriesModel\w*|U?MT5EncoderModel|T5EncoderModel"
+    r"|T5Gemma2?Encoder(?:Model)?|T5XXLModel|\w*ClipModel|Frozen\w*Embedder\w*|HFEmbedder"
 )
-_UNETS: Final = r"\w*UNet\w*(?:ConditionModel|SpatioTemporal\w*|MotionModel|2DModel)"
+_LANGUAGE_MODELS: Final = (
+    r"(?:Llama|Llava|Qwen(?!Image)|Gemma|Mistral|Ministral|SmolLM|Glm|ChatGLM|Phi|GPT2|Gpt|InternLM|Bert|Roberta"
+    r"|XLMRoberta|T5|UMT5)\w*?(?:Model|ForCausalLM|ForConditionalGeneration|Stack)"
+)
+_UNETS: Final = r"\w*UNet\w*Model|\w*UNet"
 _TRANSFORMERS: Final = (
-    r"(?!Transformer2DModel_|BasicTransformer)\w*(?:Transformer[23]DModel|DiTModel|DiT2DModel|Transformer2D)"
+    r"(?!Dual|\w*ControlNet)(?:\w+Transformer[1-3][dD](?:Model(?:V\d+)?|Wrapper)|\w*(?:MM)?DiT|\w*DiT\w*Model|\w*MMDIT\w*"
+    r"|PriorTransformer|Cosmos3OmniTransformer|LongCatAudioDiTTransformer|RFD4ProteinaTransformer|UVit2DModel"
+    r"|Wuerstchen(?:Prior|DiffNeXt)|UniDiffuserModel|Flux2?|Chroma|WanModel|LTXV?Model|HunyuanVideo|GeneralDIT"
+    r"|HYVideoDiffusionTransformer|AsymmDiTJoint|MiniTrainDIT|PixArt(?:MS)?|SanaMS)"
 )
-_VAES: Final = r"(?:Asymmetric)?Autoencoder\w+|(?:Tiny)?(?:Encoder|Decoder)(?:3d|Tiny)?"
+_VAES: Final = (
+    r"(?!\w*Block_)\w*Autoencod\w+|\w*V(?:AE|ae)_?|\w*VQModel|TAESD|(?:En|De)coder(?:Tiny)?|\w*(?:En|De)coder[1-3][dD]"
+    r"|(?:Oobleck|EasyAnimate|SAME|RAE|AudioDiTVae|LTX2Audio|KVAEAudio|MaskCondition|Temporal|RFD4Proteina"
+    r"|MiniMaxH3Audio(?:BigVGAN)?|Cosmos3Audio(?:SpectrogramConvNeXt)?)(?:En|De)coder"
+)
+LANGUAGE_MODEL: Final = "language_model"
+"""Modules that encode text for a denoiser and do other work elsewhere: a component only beside a denoiser."""
 MODULES: Final = tuple(
     (component, re.compile(rf"^nn\.Module: (?:{classes})_\d+$"))
     for component, classes in (
@@ -25,44 +38,65 @@ MODULES: Final = tuple(
         ("unet", _UNETS),
         ("transformer", _TRANSFORMERS),
         ("vae", _VAES),
+        (LANGUAGE_MODEL, _LANGUAGE_MODELS),
     )
 )
 """`with_stack=True` names modules by class and number; first match has it."""
-
-LANGUAGE_MODELS: Final = re.compile(
-    r"^nn\.Module: (?:Gemma|Qwen|ChatGLM|Llama|Mistral|Mixtral|Phi|GPT|Glm|Bloom|Falcon|OPT)\w*_\d+$"
-)
-"""Models that also write text by themselves: text encoders only where a denoiser follows."""
 
 FUNCTIONS: Final = (
     (
         "scheduler",
         re.compile(
-            r"schedulers/scheduling_\w+\.py\(\d+\): (?:step|set_timesteps|scale_model_input|add_noise)$"
+            r"schedulers[/\\]+scheduling_\w+\.py\(\d+\): (?:step|set_timesteps|scale_model_input|add_noise)$"
         ),
     ),
 )
-"""Schedulers are no modules; the stack shows their methods by file and line."""
+"""Schedulers are no modules; the stack shows their methods by file and line, on Windows with backslashes."""
+
+_WITHIN: Final = r"^(?:(?!text|unet|vae|clip|t5)[\w ]+[./:\\]+)*(?:self\.|run_|call_)?"
+"""What others put before a name: `pipeline.`, `FluxPipeline/`, `comfy::`."""
+_DOES: Final = (
+    r"(?:[ _.:/-]*(?:model|forward|call|__call__|inference|infer|run|pass|predict\w*|eval\w*|compiled"
+    r"|traced|graph|replay|cond|uncond|single|loop|step|denois\w*))*"
+)
+_NUMBERED: Final = r"(?:[ _.:/#-]*\d+(?:/\d+)?|\s?\(.*\)|\s?\[.*\])?$"
+
+
+def _annotation(words: str) -> re.Pattern[str]:
+    return re.compile(f"{_WITHIN}(?:{words}){_NUMBERED}", re.IGNORECASE)
+
 
 ANNOTATIONS: Final = (
     (
         "text_encoder",
-        re.compile(
-            r"^(?:text_?enc\w*|clip(?:_?text)?\w*|t5\w*|encode_prompts?|prompt_encod\w*)$", re.IGNORECASE
+        _annotation(
+            rf"(?:text|prompt|t5|clip(?:_?[lg])?|clip_?text|llm|gemma|qwen\w*)[ _]?"
+            rf"(?:enc\w*|conditioning){_DOES}|(?:clip(?:_?text\w*|_?[lg])?|t5(?:_?xxl)?|umt5){_DOES}|encod(?:e|ing)_?(?:prompts?|text\w*)"
         ),
     ),
-    ("unet", re.compile(r"^unet(?:_?(?:forward|call|step|inference))?$", re.IGNORECASE)),
+    ("unet", _annotation(rf"(?:denois\w*[ _])?unet\w*?{_DOES}")),
     (
         "transformer",
-        re.compile(
-            r"^(?:transformer|dit|mmdit|flux_transformer|denoiser)(?:_?(?:forward|call|inference))?$",
-            re.IGNORECASE,
+        _annotation(
+            rf"(?:denois\w*[ _])?(?:(?:flux2?|sd3|wan|qwen_?image|mm|video|hunyuan|ltx2?)?_?"
+            rf"(?:transformer|dit)(?:_2)?|mmdit|denoiser){_DOES}"
         ),
     ),
-    ("vae", re.compile(r"^(?:vae\w*|decode_latents|latents?_decod\w*|image_decod\w*)$", re.IGNORECASE)),
-    ("scheduler", re.compile(r"^(?:scheduler\w*|sampler_step)$", re.IGNORECASE)),
+    (
+        "vae",
+        _annotation(
+            r"(?:(?:audio|video|tiny)_?)?vae(?!\w*load)[\w .]*|(?:tae\w*|first_?stage|image|latents?|video)"
+            r"[ _]?(?:decod|encod)\w*|(?:decod|encod)e_?(?:latents?|images?|first_stage)\w*"
+        ),
+    ),
+    (
+        "scheduler",
+        _annotation(
+            r"(?<!lr_)(?:(?:noise_)?scheduler(?:[ _.:/-]*\w+)?|sampler_step|(?:euler|ddim|dpm\w*|pndm)_step)"
+        ),
+    ),
 )
-"""What other people write into `record_function`."""
+"""What other people write into `record_function`, alone or in a namespace, with a verb or number behind."""
 
 BLOCKS: Final = (
     ("down_blocks", re.compile(r"^nn\.Module: \w*Down(?!sample|Encoder)\w*Block\w*_\d+$")),

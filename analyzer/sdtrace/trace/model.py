@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtrace.trace.processes import Process
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -59,8 +61,9 @@ class Memory(NamedTuple):
 class Trace:
     """Complete events of one file, one row each, in the order of the file.
 
-    `name`, `category` and `thread` (int32) index `names`, `categories` and `threads`. `external_id`
-    and `correlation` are 0, `nbytes` -1 and `args` -1 where an event has none.
+    `name`, `category` and `thread` (int32) index `names`, `categories` and `threads`. Ids hold within a
+    process: in a file of merged ranks those of two processes may be equal. `external_id` and
+    `correlation` are 0, `nbytes` and `args` -1 where an event has none.
     """
 
     path: Path
@@ -68,6 +71,9 @@ class Trace:
     names: list[str]
     categories: list[str]
     threads: list[Thread]
+    processes: list[Process]
+    process: Int32s
+    """For each of `threads` the number of its process, -1 where the file does not tell it."""
     args_texts: list[str]
     name: Int32s
     category: Int32s
@@ -113,6 +119,11 @@ class Trace:
     def named(self, pattern: re.Pattern[str]) -> Bools:
         """Which events have a name in which the pattern is found."""
         return self.names_matching(pattern)[self.name]
+
+    def process_of(self, rows: Int64s) -> Int32s:
+        """The process of each of `rows` (an index into `processes`, int32), -1 where it is unknown."""
+        found: Int32s = self.process[self.thread[rows]]
+        return found
 
     def take(self, rows: Int64s) -> Trace:
         """The trace with the events `rows` (indices) alone; everything beside the events stays."""

@@ -18,12 +18,11 @@
     const full = element(row.name === row.short ? "span" : "details", { className: "name" });
     if (row.name === row.short) full.append(row.name);
     else full.append(element("summary", {}, row.short), element("code", {}, row.name));
-    const tag = row.tag ? [" ", element("span", { className: "tag" }, row.tag)] : [];
-    return element("th", { scope: "row" }, full, ...tag);
+    return element("th", { scope: "row" }, full);
   };
 
-  const rowElement = (row) =>
-    element("tr", {}, nameCell(row), ...row.cells.map((cell) => element("td", { className: "n" }, cell)));
+  const rowElement = (row, classes) =>
+    element("tr", {}, nameCell(row), ...row.cells.map((cell, i) => element("td", { className: classes[i] }, cell)));
 
   // A value that is missing comes last in either direction.
   const comparison = (column, descending) => (a, b) => {
@@ -40,6 +39,7 @@
       this.rows = rows;
       this.body = box.querySelector("tbody");
       this.headers = [...box.querySelectorAll("thead th")];
+      this.classes = this.headers.slice(1).map((header) => header.className);
       this.column = Number(box.dataset.sorted);
       this.descending = true;
       this.limit = this.body.rows.length;
@@ -68,7 +68,7 @@
       const button = element("button", { type: "button" }, ...header.childNodes);
       header.replaceChildren(button);
       button.addEventListener("click", () => {
-        this.descending = this.column === column ? !this.descending : column >= 0;
+        this.descending = this.column === column ? !this.descending : this.classes[column] === "n";
         this.column = column;
         this.headers.forEach((other) => other.removeAttribute("aria-sort"));
         header.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
@@ -81,7 +81,7 @@
       const found = this.rows.filter((row) => row.text.includes(wanted));
       found.sort(comparison(this.column, this.descending));
       const shown = found.slice(0, this.limit);
-      this.body.replaceChildren(...shown.map(rowElement));
+      this.body.replaceChildren(...shown.map((row) => rowElement(row, this.classes)));
       const total = `${this.rows.length} ${this.rows.length === 1 ? "row" : "rows"}`;
       this.status.textContent = wanted ? `${found.length} of ${total}` : total;
       this.more.hidden = shown.length === found.length;
@@ -90,13 +90,14 @@
   }
 
   const rowsOf = (data, anchor) =>
-    data.tables[anchor].map(([name, short, tag, keys, cells]) => ({
+    data.tables[anchor].map(([name, short, keys, cells]) => ({
       name: data.names[name],
       short: data.names[short],
-      tag,
       keys,
       cells,
-      text: `${data.names[name]} ${data.names[short]} ${tag}`.toLowerCase(),
+      text: [data.names[name], data.names[short], ...keys.filter((key) => typeof key === "string")]
+        .join(" ")
+        .toLowerCase(),
     }));
 
   const openTarget = () => {

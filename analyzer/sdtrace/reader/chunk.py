@@ -1,0 +1,242 @@
+"""Decode a chunk of the array of events, whatever its layout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sdtrace.reader.columns import Decoded, EventColumns, EventKey, Int32s, concatenate
+from sdtrace.reader.events import EventTable, args_text, decode_event
+from sdtrace.reader.numbers import PADDING, Int64s, Text, as_text, integers, thousandths
+from sdtrace.reader.salvage import Walk, walk
+from sdtrace.reader.split import Split, split_events
+from sdtrace.reader.templates import EXACT, Slots, Template, Templates
+
+_PIECE: Final = 1 << 19
+"""Arrays of this many bytes stay in the cache while they are worked on. Longer events are decoded alone."""
+_WALK: Final = 1 << 14
+"""So much text is decoded event by event where arrays find no event."""
+_MIX: Final = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
+
+
+class Found(NamedTuple):
+    """Events with a template; one entry each but for `digits`. All but `template` are int64."""
+
+    template: Int32s
+    start: Int64s
+    """Offsets in the chunk: where the event's text starts and ends."""
+    end: Int64s
+    first: Int64s
+    """The index into `digits` of the event's first run of digits."""
+    digits: Int64s
+    """Offsets of all runs of digits."""
+
+
+def decode_chunk(chunk: bytes, templates: Templates, keep_args: frozenset[str], *, final: bool) -> Chunk:
+    """Decode text that begins between two events; `PADDING` must follow it. With `final` no text follows."""
+    decoding = _Decoding(chunk, templates, keep_args, final=final)
+    walked = decoding.run()
+    return Chunk(decoding.decoded(), walked)
+
+
+class Chunk(NamedTuple):
+    """The events of a chunk, and where decoding stopped."""
+
+    decoded: Decoded
+    walk: Walk
+
+
+class _Decoding:
+    def __init__(self, chunk: bytes, templates: Templates, keep_args: frozenset[str], *, final: bool) -> None:
+        self._chunk, self._final = chunk, final
+        self._text = as_text(chunk)
+        self._size = len(chunk) - len(PADDING)
+        self._body = memoryview(chunk)[: self._size]
+        self._templates = templates
+        self._found: list[Found] = []
+        self._table = EventTable(keep_args)
+        self._places: list[int] = []
+        """Where each row of the table stands in the chunk."""
+
+    def run(self) -> Walk:
+        """Find all events, and decode those without a template."""
+        at = 0
+        while at < self._size:
+            stop = min(at + _PIECE, self._size)
+            split = split_events(self._text.bytes[at:stop], is_all=stop == self._size)
+            if len(split.skeletons):
+                step = self._add(split, at)
+            else:
+                has_brace = self._chunk.find(b"{", at, stop) >= 0
+                step = self._walk(at, min(stop, at + _WALK) if has_brace else stop)
+            if step.is_over or step.is_cut or step.end == at:
+                return step
+            at = step.end
+        return Walk(at)
+
+    def _add(self, split: Split, at: int) -> Walk:
+        """Add the events of a piece that starts at offset `at`."""
+        template = self._templates.find(split.skeletons)
+        template[split.odd[split.odd < len(template)]] = EXACT
+        starts = split.starts + at
+        end = len(template)
+        step = Walk(int(starts[-1]))
+        decoded_to = 0
+        for index in np.flatnonzero(template == EXACT).tolist():
+            if starts[index] < decoded_to:
+                continue
+            walked = self._add_alone(int(starts[index]), int(starts[index + 1]))
+            if walked is None:
+                continue
+            decoded_to = walked.end
+            after = int(np.searchsorted(starts, decoded_to))
+            template[index:after] = EXACT
+            if (
+                walked.is_over
+                or walked.is_cut
+                or starts[min(after, end)] != decoded_to
+                or decoded_to == starts[index]
+            ):
+                end, step = index, walked
+                break
+        rows = np.flatnonzero(template[:end] != EXACT)
+        self._found.append(
+            Found(template[rows], starts[rows], starts[rows + 1], split.first[rows], split.digits + at)
+        )
+        return step
+
+    def _add_alone(self, start: int, end: int) -> Walk | None:
+        """Add the event that is the text from `start` to `end`; where decoding stopped if it is no event."""
+        text = bytes(self._body[start:end]).strip(b", \t\r\n")
+        event = decode_event(text) if text.startswith(b"{") else None
+        if event is None:
+            return self._walk(start, end)
+        before = self._table.rows
+        self._table.add(event)
+        self._places += [start] * (self._table.rows - before)
+        return None
+
+    def _walk(self, start: int, until: int) -> Walk:
+        before = self._table.rows
+        walked = walk(self._body, start, until, self._table, final=self._final)
+        self._places += [start] * (self._table.rows - before)
+        return walked
+
+    def decoded(self) -> Decoded:
+        """All events found, in the order of the file."""
+        if not self._found:
+            return self._table.decoded()
+        rows = _Rows(self._text, self._chunk, _joined(self._found), self._templates.templates)
+        for start, end in rows.left.tolist():
+            self._add_alone(start, end)
+        rest = self._table.decoded()
+        rest.counts += rows.counts
+        return _merged(rows, rest, self._places)
+
+
+def _joined(parts: list[Found]) -> Found:
+    """The events of all parts."""
+    before = np.cumsum([0, *(len(part.digits) for part in parts[:-1])])
+    firsts = [part.first + offset for part, offset in zip(parts, before.tolist(), strict=True)]
+    template, start, end, _, digits = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Found(template, start, end, np.concatenate(firsts), digits)
+
+
+class _Rows:
+    """The rows of events that have a template."""
+
+    def __init__(self, text: Text, chunk: bytes, found: Found, templates: list[Template]) -> None:
+        self._text, self._chunk = text, chunk
+        used, local = np.unique(found.template, return_inverse=True)
+        self._used = [templates[number] for number in used.tolist()]
+        per_template = np.bincount(local, minlength=len(used)).tolist()
+        self.counts = Counter[str]()
+        for template, events in zip(self._used, per_template, strict=True):
+            if template.slots is None:
+                self.counts[template.category] += events
+        has_row = np.array([template.slots is not None for template in self._used], np.bool_)[local]
+        slots = [template.slots or Slots(0, 0) for template in self._used]
+        self._slots = np.array(slots, np.int64).reshape(-1, len(Slots._fields)).T
+        rows = np.flatnonzero(has_row)
+        self._local, self._found = local[rows], found
+        self._first, self.start, self._end = found.first[rows], found.start[rows], found.end[rows]
+        self._read()
+
+    def _read(self) -> None:
+        start, duration = (thousandths(self._text, self._at(field)) for field in (0, 1))
+        self._valid = start.valid & duration.valid
+        pid, tid, external, correlation = (self._integers(field) for field in range(2, 6))
+        nbytes = self._integers(6, -1)
+        key, self.keys = self._event_keys(pid, tid)
+        args, self.args = self._kept_args()
+        columns = EventColumns(key, start.values, duration.values, external, correlation, nbytes, args)
+        valid, bad = np.flatnonzero(self._valid), np.flatnonzero(~self._valid)
+        self.columns, self.places = columns.take(valid), self.start[valid]
+        self.left = np.stack((self.start[bad], self._end[bad]), axis=1)
+
+    def _at(self, field: int) -> Int64s:
+        """Where in the text the digits of a field start, which every row has."""
+        at: Int64s = self._found.digits[self._first + self._slots[field][self._local] - 1]
+        return at
+
+    def _integers(self, field: int, default: int = 0) -> Int64s:
+        """The integers of a field; `default` where an event has none."""
+        slot = self._slots[field][self._local]
+        values = np.full(len(slot), default, np.int64)
+        rows = np.flatnonzero(slot)
+        slot = slot[rows]
+        read = integers(self._text, self._found.digits[self._first[rows] + np.abs(slot) - 1])
+        values[rows] = np.where(slot < 0, -read.values, read.values)
+        self._valid[rows] &= read.valid
+        return values
+
+    def _event_keys(self, pid: Int64s, tid: Int64s) -> tuple[Int32s, list[EventKey]]:
+        """The index of each row's key, and the keys."""
+        parts = (self._local, pid, tid)
+        mixed = np.zeros(len(pid), np.uint64)
+        for part, odd in zip(parts, _MIX, strict=True):
+            mixed += part.astype(np.uint64) * odd
+        _, firsts, index = np.unique(mixed, return_index=True, return_inverse=True)
+        for part in parts:
+            self._valid &= part == part[firsts][index]
+        keys = [
+            _event_key(self._used[local], int(pid[first]), int(tid[first]))
+            for local, first in zip(self._local[firsts].tolist(), firsts.tolist(), strict=True)
+        ]
+        return index.astype(np.int32), keys
+
+    def _kept_args(self) -> tuple[Int32s, list[str]]:
+        index = np.full(len(self._local), -1, np.int32)
+        table: dict[str, int] = {}
+        keeps = np.array([template.keeps_args for template in self._used], np.bool_)[self._local]
+        for row in np.flatnonzero(keeps).tolist():
+            event = decode_event(self._chunk[self.start[row] : self._end[row]].strip(b", \t\r\n"))
+            if event is not None and len(event.args):
+                index[row] = table.setdefault(args_text(event), len(table))
+        return index, list(table)
+
+
+def _event_key(template: Template, pid: int, tid: int) -> EventKey:
+    return EventKey(
+        template.category,
+        template.name,
+        pid if template.pid is None else template.pid,
+        tid if template.tid is None else template.tid,
+    )
+
+
+def _merged(rows: _Rows, rest: Decoded, places: list[int]) -> Decoded:
+    """The rows with a template and those of `rest`, which stand at `places`."""
+    if not places:
+        rest.columns, rest.keys, rest.args = rows.columns, rows.keys, rows.args
+        return rest
+    moved = rest.columns._replace(
+        key=rest.columns.key + len(rows.keys),
+        args=np.where(rest.columns.args < 0, -1, rest.columns.args + len(rows.args)),
+    )
+    order = np.argsort(np.concatenate((rows.places, np.array(places, np.int64))), kind="stable")
+    rest.columns = concatenate([rows.columns, moved]).take(order)
+    rest.keys, rest.args = rows.keys + rest.keys, rows.args + rest.args
+    return rest

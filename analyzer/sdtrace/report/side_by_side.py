@@ -1,0 +1,103 @@
+"""Several traces of one report against the baseline: one table in all media."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from sdtrace import units
+from sdtrace.analysis.comparison import differences
+from sdtrace.model import Amortization, Comparison, Report, TraceReport
+from sdtrace.report.summary import busy_pct, steady_busy_pct
+from sdtrace.tables import Column, Kind, Table
+
+
+class Standing(NamedTuple):
+    """One trace among several."""
+
+    trace: TraceReport
+    is_baseline: bool
+    speedup: float | None
+    """How many times faster a steady iteration is than the baseline's; None when it is not known."""
+    saving_us: float | None
+    """Time saved by every iteration against the baseline; negative when it is slower."""
+    break_even: str
+    arithmetic: str
+
+
+def standings(report: Report) -> list[Standing]:
+    """Every trace of a report against the baseline, in the report's order; [] for a single trace."""
+    if len(report.traces) < 2:
+        return []
+    compared = report.comparison or Comparison(baseline="", rows=[])
+    rows = {row.name: row for row in compared.rows if row.name != compared.baseline}
+    base = next((trace for trace in report.traces if trace.name == compared.baseline), None)
+    return [_standing(trace, base, rows.get(trace.name)) for trace in report.traces]
+
+
+def _standing(trace: TraceReport, base: TraceReport | None, row: Amortization | None) -> Standing:
+    if row is None:
+        is_baseline = trace is base
+        why = "" if is_baseline else _uncompared(trace, base)
+        return Standing(trace, is_baseline, 1.0 if is_baseline else None, None, "", why)
+    after = row.break_even_iterations
+    if after is None:
+        pays = "never: not faster"
+    else:
+        pays = f"after {units.counted(after, trace.noun)}" if after > 0 else "at once"
+    return Standing(trace, False, row.speedup, row.saving_per_iteration_us, pays, row.arithmetic)
+
+
+def _uncompared(trace: TraceReport, base: TraceReport | None) -> str:
+    """Why a trace has no speed against the baseline."""
+    if trace.steady is None and trace.unprofiled_wall_us is None:
+        return f"Not compared: it has no steady {trace.noun}."
+    if base is None:
+        return "Not compared: each trace is of another model, size, number of steps, batch or device."
+    why = differences(trace, base) or [f"it has no steady {trace.noun} under the profiler"]
+    return f"Not compared with `{base.name}`: {'; '.join(why)}."
+
+
+def _speed(standing: Standing) -> str:
+    return "baseline" if standing.is_baseline else units.factor(standing.speedup)
+
+
+def _busy(standing: Standing) -> float | None:
+    steady = steady_busy_pct(standing.trace)
+    return busy_pct(standing.trace) if steady is None else steady
+
+
+SIDE_BY_SIDE: Final = Table(
+    id="comparison",
+    title="Side by side",
+    record=Standing,
+    rows=standings,
+    help="Every trace of the report against the baseline, by its steady iteration.",
+    columns=(
+        Column("trace", "Trace", Kind.NAME, "The trace.", value=lambda row: row.trace.name),
+        Column(
+            "steady_us",
+            "Steady",
+            Kind.TIME,
+            "Median wall time of a steady iteration, with the profiler.",
+            value=lambda row: row.trace.steady.median_us if row.trace.steady else None,
+        ),
+        Column(
+            "unprofiled_us",
+            "Unprofiled",
+            Kind.TIME,
+            "The same without the profiler, where the run's facts say it.",
+            value=lambda row: row.trace.unprofiled_wall_us,
+        ),
+        Column("speedup", "Speed", Kind.FIGURE, "Times as fast as the baseline.", value=_speed),
+        Column(
+            "paid_us",
+            "One-time cost",
+            Kind.TIME,
+            "Compile, autotune, capture and extra warmup.",
+            value=lambda row: row.trace.overhead.paid_us,
+        ),
+        Column("break_even", "Pays off", Kind.TEXT, "When the one-time cost is paid back."),
+        Column("saving_us", "Saved each", Kind.TIME, "What an iteration saves against the baseline."),
+        Column("busy_pct", "GPU busy", Kind.SHARE, "Share of a steady iteration.", value=_busy),
+    ),
+)

@@ -1,0 +1,324 @@
+"""Every table of a trace's report. To add a column or a table, add it here and to its record."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sdtrace import model
+from sdtrace.tables import rows
+from sdtrace.tables.columns import DATA, HTML, PAGES, READ, Column, Kind
+from sdtrace.tables.labels import CAUSES
+from sdtrace.tables.notes import idle_note, op_note
+from sdtrace.tables.table import Bar, Table
+
+_DATA_ONLY: Final = frozenset({DATA})
+_PAGES_AND_DATA: Final = PAGES | {DATA}
+
+
+def _calls(what: str) -> Column:
+    return Column("calls", "Calls", Kind.COUNT, f"How often {what}.")
+
+
+def _share(field: str, header: str, text: str, whole: Any, **more: Any) -> Column:
+    """A share that the record does not hold: `field` names it, the first word of `field` its value."""
+    value = more.pop("value")
+    return Column(field, header, Kind.SHARE, text, more.pop("media", READ), value, whole, **more)
+
+
+PHASES: Final = Table(
+    id="phases",
+    title="Where the wall time went",
+    record=model.Phase,
+    rows=rows.phases,
+    help="Every instant of the host's wall time belongs to one phase; GPU work to the phase of its launch.",
+    columns=(
+        Column("phase", "Phase", Kind.PHASE, "capture, autotune, compile, warmup, stall or steady."),
+        Column("wall_us", "Wall", Kind.TIME, "Wall time of the host in this phase, with the profiler."),
+        _share(
+            "wall_pct",
+            "Share",
+            "Share of the wall time.",
+            rows.wall_us,
+            value=lambda row: row.wall_us,
+        ),
+        Column("gpu_us", "GPU time", Kind.TIME, "Device work launched in this phase.", optional=True),
+        Column("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills of it.", optional=True),
+    ),
+    bar=Bar("wall_us", style="phase"),
+)
+
+ITERATIONS: Final = Table(
+    id="iterations",
+    title=lambda trace: f"{trace.noun.capitalize()}s",
+    record=model.Iteration,
+    rows=lambda trace: trace.iterations,
+    help="One row for each repetition of the outermost loop: an image, a training step.",
+    is_wide=True,
+    columns=(
+        Column("name", "Name", Kind.NAME, "The mark that begins it, as the trace has it.", _DATA_ONLY),
+        Column("index", "#", Kind.ORDINAL, "Its place; in data counted from 0."),
+        Column("start_us", "Start", Kind.TIME, "When it begins, since the first event of the trace."),
+        Column("wall_us", "Wall", Kind.TIME, "How long it lasts, with the profiler."),
+        _share(
+            "gpu_busy_pct",
+            "GPU busy",
+            "Share of its wall time in which the GPU works.",
+            None,
+            value=lambda row: 100 * row.gpu_busy_us / row.wall_us if row.wall_us else None,
+            optional=True,
+        ),
+        Column("gpu_us", "GPU time", Kind.TIME, "Device work launched in it, summed.", optional=True),
+        Column("gpu_busy_us", "GPU busy", Kind.TIME, "How long the GPU works while it lasts.", _DATA_ONLY),
+        Column(
+            "gpu_events",
+            "GPU events",
+            Kind.COUNT,
+            "Kernels, copies and fills launched in it.",
+            _PAGES_AND_DATA,
+            optional=True,
+        ),
+        Column("launches", "Launches", Kind.COUNT, "Launch calls with device work.", optional=True),
+        Column("steps", "Steps", Kind.COUNT, "Denoising steps in it.", _PAGES_AND_DATA, optional=True),
+        Column("phase", "Phase", Kind.PHASE, "steady, or the overhead that it holds most of."),
+        Column("note", "Note", Kind.PROSE, "Why it is slow, where that is visible.", optional=True),
+    ),
+    bar=Bar("wall_us", style="phase", part="gpu_busy_us", legend="Dark: GPU busy."),
+)
+
+IDLE: Final = Table(
+    id="idle",
+    title="Why the GPU was idle",
+    record=model.IdleCause,
+    rows=lambda trace: trace.idle,
+    help="Idle time between the first and the last device work; every instant of it has one cause.",
+    columns=(
+        Column("cause", "Cause", Kind.TEXT, "What the GPU was idle for; see docs/phases.md.", labels=CAUSES),
+        Column("us", "Idle", Kind.TIME, "Idle time with this cause."),
+        _share(
+            "idle_pct",
+            "Share",
+            "Share of all idle time.",
+            lambda trace: sum(row.us for row in trace.idle),
+            value=lambda row: row.us,
+        ),
+        Column("gaps", "Gaps", Kind.COUNT, "In how many gaps it occurs."),
+    ),
+    bar=Bar("us", style="cause"),
+    note=idle_note,
+)
+
+COMPILE: Final = Table(
+    id="compile",
+    title="What compiling did",
+    record=model.CompileStage,
+    rows=lambda trace: trace.compile,
+    help="Stages of torch.compile, without autotune and capture.",
+    columns=(
+        Column("stage", "Stage", Kind.TEXT, "What the compiler did."),
+        Column("exclusive_us", "Exclusive", Kind.TIME, "Time in this stage and in no stage within it."),
+        _share(
+            "exclusive_pct",
+            "Share",
+            "Share of the exclusive time of all stages.",
+            lambda trace: sum(row.exclusive_us for row in trace.compile),
+            value=lambda row: row.exclusive_us,
+        ),
+        Column("inclusive_us", "Inclusive", Kind.TIME, "Time in this stage and in those within it."),
+        Column("count", "Count", Kind.COUNT, "How often the stage ran."),
+    ),
+    bar=Bar("exclusive_us", style="compile"),
+)
+
+CATEGORIES: Final = Table(
+    id="categories",
+    title="What the GPU worked on",
+    record=model.Category,
+    rows=lambda trace: trace.categories,
+    help="Device work by category; see docs/categories.md.",
+    columns=(
+        Column("category", "Category", Kind.TEXT, "The kind of work."),
+        Column("gpu_us", "GPU time", Kind.TIME, "Device time of this category."),
+        Column("pct", "Share", Kind.SHARE, "Share of all device work."),
+        _calls("work of this category ran"),
+    ),
+    bar=Bar("gpu_us", style="work"),
+)
+
+COMPONENTS: Final = Table(
+    id="components",
+    title="Parts of the pipeline",
+    record=model.Component,
+    rows=lambda trace: trace.components,
+    help="Text encoder, denoiser, VAE and scheduler, in each phase; `other` is outside all of them.",
+    columns=(
+        Column("component", "Component", Kind.TEXT, "The part of the pipeline."),
+        Column("phase", "Phase", Kind.PHASE, "The phase of its time and work."),
+        Column("gpu_us", "GPU time", Kind.TIME, "Device work that it launched.", optional=True),
+        Column("wall_us", "Host wall", Kind.TIME, "How long the host ran it."),
+        _calls("it was called"),
+    ),
+    bar=Bar("gpu_us", style="phase", fallback="wall_us"),
+)
+
+KERNELS: Final = Table(
+    id="kernels",
+    title="Kernels, copies and fills",
+    record=model.Kernel,
+    rows=rows.kernels,
+    help="Device work by name.",
+    is_long=True,
+    sorted_by="total_us",
+    columns=(
+        Column("name", "Full name", Kind.NAME, "The name in the trace.", _DATA_ONLY),
+        Column("short_name", "Name", Kind.NAME, "Operation, data type and tile.", full="name"),
+        Column("category", "Category", Kind.TEXT, "The kind of work."),
+        Column("total_us", "GPU time", Kind.TIME, "Device time of all calls."),
+        Column("pct", "Share", Kind.SHARE, "Share of all device work."),
+        _calls("it ran"),
+        Column("mean_us", "Mean", Kind.TIME, "Mean duration of a call."),
+        Column("min_us", "Min", Kind.TIME, "Shortest call.", _PAGES_AND_DATA),
+        Column("max_us", "Max", Kind.TIME, "Longest call.", _PAGES_AND_DATA),
+        Column(
+            "fused_kind",
+            "Fused",
+            Kind.TEXT,
+            "Of a kernel that Inductor generated: pointwise, reduction, persistent or template.",
+            frozenset({DATA, HTML}),
+            optional=True,
+        ),
+        Column("fused_ops", "Fused ops", Kind.TEXT, "The ATen ops in its name.", _DATA_ONLY),
+    ),
+)
+
+
+def _cpu_us(trace: model.TraceReport) -> float:
+    return sum(op.self_cpu_us for op in trace.ops)
+
+
+def _device_us(trace: model.TraceReport) -> float:
+    return sum(op.self_device_us for op in trace.ops if op.is_work)
+
+
+def _memory(field: str, header: str, text: str) -> Column:
+    return Column(field, header, Kind.BYTES, text, _PAGES_AND_DATA, optional=True)
+
+
+OPS: Final = Table(
+    id="ops",
+    title="Ops",
+    record=model.Op,
+    rows=rows.ops,
+    help="The op table, as torch's key_averages() has it.",
+    is_long=True,
+    sorted_by="self_device_us",
+    note=op_note,
+    columns=(
+        Column("name", "Name", Kind.NAME, "The op, runtime call, annotation or kernel."),
+        Column(
+            "kind",
+            "Kind",
+            Kind.TEXT,
+            "`range` for the device's copy of an annotation, `wait` for a wait, `device` for device work.",
+            PAGES,
+            rows.kind_of,
+            optional=True,
+        ),
+        Column("device_type", "Device", Kind.TEXT, "cpu or device.", _DATA_ONLY),
+        Column("is_user_annotation", "Annotation", Kind.FLAG, "Whether it is an annotation.", _DATA_ONLY),
+        Column("is_wait", "Wait", Kind.FLAG, "Whether it is a wait (`cuda_sync`).", _DATA_ONLY),
+        Column("self_cpu_us", "Self CPU", Kind.TIME, "Host time in it and in nothing within it."),
+        _share(
+            "self_cpu_pct",
+            "Self CPU %",
+            "Share of the self CPU time of all rows.",
+            _cpu_us,
+            value=lambda op: op.self_cpu_us,
+        ),
+        Column("cpu_total_us", "CPU total", Kind.TIME, "Host time in it.", _PAGES_AND_DATA),
+        _share(
+            "cpu_total_pct",
+            "CPU total %",
+            "Share of the self CPU time of all rows.",
+            _cpu_us,
+            value=lambda op: op.cpu_total_us,
+            media=PAGES,
+        ),
+        Column(
+            "cpu_avg_us",
+            "CPU avg",
+            Kind.TIME,
+            "Mean host time of a call.",
+            PAGES,
+            lambda op: op.cpu_total_us / op.calls if op.calls else 0.0,
+        ),
+        Column(
+            "self_device_us",
+            "Self GPU",
+            Kind.TIME,
+            "Device work it launched itself; of a range or a wait its span, which is no work.",
+            optional=True,
+            unranked=lambda op: op.is_range or op.is_wait,
+        ),
+        _share(
+            "self_device_pct",
+            "Self GPU %",
+            "Share of all device work; none for a range or a wait, which are no work.",
+            _device_us,
+            value=lambda op: op.self_device_us if not (op.is_range or op.is_wait) else None,
+            optional=True,
+        ),
+        Column(
+            "device_total_us",
+            "GPU total",
+            Kind.TIME,
+            "Device work launched in it.",
+            _PAGES_AND_DATA,
+            optional=True,
+        ),
+        Column(
+            "device_avg_us",
+            "GPU avg",
+            Kind.TIME,
+            "Mean device time of a call.",
+            PAGES,
+            lambda op: op.device_total_us / op.calls if op.calls else 0.0,
+            optional=True,
+        ),
+        _calls("it was called"),
+        Column(
+            "flops",
+            "FLOPs",
+            Kind.FLOPS,
+            "Floating-point operations, from recorded shapes.",
+            _PAGES_AND_DATA,
+            optional=True,
+        ),
+        _memory("cpu_memory_bytes", "CPU mem", "Bytes allocated less bytes freed on the CPU while it ran."),
+        _memory("self_cpu_memory_bytes", "Self CPU mem", "The same, without what ran within it."),
+        _memory("device_memory_bytes", "GPU mem", "Bytes allocated less bytes freed on the device."),
+        _memory("self_device_memory_bytes", "Self GPU mem", "The same, without what ran within it."),
+    ),
+)
+
+FINDINGS: Final = Table(
+    id="findings",
+    title="Findings",
+    record=model.Finding,
+    rows=lambda trace: trace.findings,
+    help="What to know and what to change. Terminal, Markdown and HTML show them as sentences.",
+    columns=tuple(
+        Column(field, header, kind, text, _DATA_ONLY)
+        for field, header, kind, text in (
+            ("id", "Id", Kind.TEXT, "The same for the same kind of finding."),
+            ("severity", "Severity", Kind.TEXT, "high, medium, low or info."),
+            ("title", "Title", Kind.PROSE, "The finding in a sentence."),
+            ("evidence", "Evidence", Kind.PROSE, "The figures it rests on."),
+            ("advice", "Advice", Kind.PROSE, "What to do."),
+            ("saving_us", "Saves", Kind.TIME, "What it saves of a steady iteration; empty if unknown."),
+            ("confidence", "Confidence", Kind.TEXT, "certain, likely or guess."),
+        )
+    ),
+)
+
+TABLES: Final = (PHASES, ITERATIONS, IDLE, COMPILE, CATEGORIES, COMPONENTS, KERNELS, OPS, FINDINGS)
+"""In the order of the report."""

@@ -1,0 +1,16 @@
+"""Identifiers in words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CAUSES: Final = {
+    "device_gap": "gap between queued kernels",
+    "sync": "waiting for the GPU to finish",
+    "between_iterations": "between iterations",
+    "data_wait": "waiting for data",
+    "host_stall": "nothing recorded on the CPU",
+    "other": "unknown launch",
+    "launch_bound": "waiting for launch",
+}
+"""Causes of idle time."""

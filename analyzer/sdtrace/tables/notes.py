@@ -1,0 +1,33 @@
+"""The sentence under a table."""
+
+from __future__ import annotations
+
+from sdtrace import units
+from sdtrace.model import TraceReport
+
+_ONCE = (
+    "Each kernel counts once, for the op that launched it, so GPU times can differ from torch's own table."
+)
+_TORCH = "Figures are torch's own, including work it counts twice."
+_RANGE = " A range spans the work under an annotation, idle time included: it is no work and has no share."
+
+
+def idle_note(trace: TraceReport) -> str:
+    """How well the host kept the GPU fed; empty where nothing was launched."""
+    queue = trace.queue
+    if queue is None:
+        return ""
+    empty = units.percent(queue.found_empty, queue.launches)
+    return (
+        f"{empty} of {units.count(queue.launches)} launches found the GPU's queue empty. Half of the work "
+        f"began within {units.duration(queue.delay_median_us)} of its launch. "
+        f"{units.count(queue.short_kernels)} of {units.count(queue.kernels)} kernels took under 5 µs, "
+        f"{units.duration(queue.short_us)} in all."
+    )
+
+
+def op_note(trace: TraceReport) -> str:
+    """How GPU times of ops are counted; empty for a trace without device work."""
+    if not trace.has_device:
+        return ""
+    return (_ONCE if trace.op_times == "true" else _TORCH) + _RANGE

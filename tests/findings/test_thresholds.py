@@ -1,0 +1,226 @@
+"""Each finding on both sides of the threshold that docs/findings.md gives: figures from the page, by hand."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
+from sdtrace.breakdowns.phases import PhaseRow
+from sdtrace.findings import Collectives, Evidence, Finding, Late, Range, Searches, Waiting, find_all
+
+MS = 1_000_000
+WALL = 1_000 * MS
+WORK = 100 * MS
+"""Steady device work; steady time is this and the idle time."""
+PAGE = Path(__file__).parents[2] / "docs" / "findings.md"
+
+QUIET = Evidence(
+    wall_ns=WALL,
+    phases={"steady": PhaseRow("steady", WALL, WORK, 100)},
+    n_steady=10,
+    steady_wall_ns=WALL // 10,
+    steady_work_ns=WORK,
+    steady_kernels=[],
+    steady_categories=[],
+    work_ns=WORK,
+    device_major=9,
+)
+"""A trace about which there is nothing to say."""
+
+
+def found(**changes: Any) -> dict[str, Finding]:
+    return {item.id: item for item in find_all(replace(QUIET, **changes))}
+
+
+def work(name: str, ns: int, category: str = "gemm", calls: int = 10) -> list[KernelRow]:
+    return [KernelRow(name, name, category, calls, ns, ns // calls, ns // calls)]
+
+
+def idle(cause: str, percent: float) -> dict[str, Any]:
+    """Idle time of one cause that makes `percent` of steady time."""
+    return {"steady_idle": {cause: round(WORK * percent / (100 - percent))}}
+
+
+def launch_bound(percent: float) -> dict[str, Any]:
+    return idle("launch_bound", percent)
+
+
+def gaps(percent: float, mean_us: float) -> dict[str, Any]:
+    given = idle("device_gap", percent)
+    return given | {"device_gaps": round(given["steady_idle"]["device_gap"] / (mean_us * 1000))}
+
+
+def component(percent: float, idle_percent: float = 10) -> dict[str, Any]:
+    span = WORK * 100 / (100 - idle_percent)
+    part = Waiting("vae", round(span * percent / 100), MS)
+    return launch_bound(idle_percent) | {"launch_bound_components": [part]}
+
+
+def autotune(ns: int) -> dict[str, Any]:
+    return {"phases": {**QUIET.phases, "autotune": PhaseRow("autotune", ns, ns // 2, 10)}}
+
+
+def search(ns: int) -> dict[str, Any]:
+    return {"searches": Searches("aten::cudnn_convolution", 3, ns, 99, ns // 2)}
+
+
+def collectives(ns: int, exposed_ns: int) -> dict[str, Any]:
+    return {"collectives": Collectives(ns, ns, exposed_ns)}
+
+
+def small(short: int, percent: float = 6) -> dict[str, Any]:
+    return launch_bound(percent) | {"kernels": 100, "small_kernels": short}
+
+
+FLOAT32, SOFTMAX = "ampere_sgemm_128x64_tn", "cunn_SoftMaxForward<float>"
+FLASH, LAYOUT = "flash_fwd_kernel", "void cudnn::nchwToNhwcKernel<float>"
+EFFICIENT = "fmha_cutlassF_{}_aligned_64x64_rf_sm80"
+
+SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("overhead.once", {"paid_once": {"compile": 49 * MS}}, {"paid_once": {"compile": 51 * MS}}),
+    ("overhead.autotune", autotune(MS - 1), autotune(MS)),
+    ("overhead.convolution_search", {}, search(MS)),
+    ("overhead.recompile", {}, {"late_overhead": [Late(3, "compile", MS)]}),
+    ("overhead.first_calls", {"first_calls_ns": 10 * MS - 1}, {"first_calls_ns": 10 * MS}),
+    ("host.launch_bound", launch_bound(14.9), launch_bound(15.1)),
+    ("host.component", component(1.9, 3.7), component(2.1, 3.7)),
+    ("host.component", component(4.9, 10), component(5.1, 10)),
+    ("host.sync", idle("sync", 1.9), idle("sync", 2.1)),
+    ("host.data", idle("data_wait", 1.9), idle("data_wait", 2.1)),
+    ("device.gaps", gaps(4.9, 2), gaps(5.1, 2)),
+    ("host.stall", {}, {"phases": {**QUIET.phases, "stall": PhaseRow("stall", 101 * MS, 0, 0)}}),
+    ("host.profiler", {"unprofiled_wall_ns": 92 * MS}, {"unprofiled_wall_ns": 90 * MS}),
+    (
+        "device.float32",
+        {"steady_kernels": work(FLOAT32, 4_900_000)},
+        {"steady_kernels": work(FLOAT32, 5_100_000)},
+    ),
+    (
+        "device.float32",
+        {"steady_kernels": work(FLOAT32, 50 * MS), "device_major": 6},
+        {"steady_kernels": work(FLOAT32, 50 * MS), "device_major": 7},
+    ),
+    (
+        "device.unfused_attention",
+        {"steady_kernels": work(SOFTMAX, 4_900_000, "softmax")},
+        {"steady_kernels": work(SOFTMAX, 5_100_000, "softmax")},
+    ),
+    (
+        "device.unfused_attention",
+        {"steady_kernels": work(SOFTMAX, 9 * MS, "softmax") + work(FLASH, 10 * MS, "attention_flash")},
+        {"steady_kernels": work(SOFTMAX, 11 * MS, "softmax") + work(FLASH, 10 * MS, "attention_flash")},
+    ),
+    (
+        "device.slow_attention",
+        {"steady_kernels": work(EFFICIENT.format("bf16"), 4_900_000, "attention_efficient")},
+        {"steady_kernels": work(EFFICIENT.format("bf16"), 5_100_000, "attention_efficient")},
+    ),
+    (
+        "device.layout",
+        {"steady_kernels": work(LAYOUT, 4_900_000)},
+        {"steady_kernels": work(LAYOUT, 5_100_000)},
+    ),
+    ("device.small_kernels", small(49), small(50)),
+    ("device.small_kernels", small(80, 4.9), small(80, 5.1)),
+    ("device.collectives", collectives(4_900_000, 0), collectives(5_100_000, 0)),
+    ("trace.impossible", {}, {"quarantined": 1, "quarantined_examples": ["x"]}),
+    ("trace.cut", {}, {"salvaged": True}),
+    ("trace.skipped", {}, {"skipped": 1}),
+    ("trace.no_device_work", {}, {"phases": {"steady": PhaseRow("steady", WALL, 0, 0)}}),
+    ("trace.ranges", {"ranges": [Range("image", 50 * MS)]}, {"ranges": [Range("image", 50 * MS + 1)]}),
+]
+
+
+def test_there_is_nothing_to_say_about_a_quiet_trace() -> None:
+    assert found() == {}
+
+
+def test_every_finding_of_the_page_is_tried() -> None:
+    ids = set(re.findall(r"`(\w+\.\w+)`", "".join(line.split("|")[1] for line in _rows())))
+    assert {name for name, _, _ in SIDES} >= ids - {"host.memory", "host.copies"}
+
+
+def _rows() -> list[str]:
+    return [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+
+
+@pytest.mark.parametrize(
+    ("name", "below", "above"), SIDES, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(SIDES)]
+)
+def test_a_finding_appears_from_its_threshold_on(
+    name: str, below: dict[str, Any], above: dict[str, Any]
+) -> None:
+    assert name not in found(**below)
+    assert name in found(**above)
+
+
+@pytest.mark.parametrize(
+    ("name", "severity", "given"),
+    [
+        ("overhead.once", "medium", {"paid_once": {"compile": WALL // 2}}),
+        ("overhead.once", "high", {"paid_once": {"compile": WALL // 2 + 1}}),
+        ("overhead.autotune", "low", autotune(50 * MS)),
+        ("overhead.autotune", "medium", autotune(50 * MS + 1)),
+        ("overhead.convolution_search", "low", search(50 * MS)),
+        ("overhead.convolution_search", "medium", search(50 * MS + 1)),
+        ("host.launch_bound", "medium", launch_bound(33.2)),
+        ("host.launch_bound", "high", launch_bound(33.5)),
+        ("host.launch_bound", "low", launch_bound(50) | {"unprofiled_wall_ns": round(WORK / 10 / 0.86)}),
+        ("host.launch_bound", "medium", launch_bound(50) | {"unprofiled_wall_ns": round(WORK / 10 / 0.84)}),
+        ("host.launch_bound", "info", launch_bound(50) | {"unprofiled_wall_ns": round(WORK / 10 / 0.985)}),
+        ("host.component", "low", component(4.9, 9)),
+        ("host.component", "medium", component(5.1, 9)),
+        ("device.gaps", "low", gaps(10, 4.9)),
+        ("device.gaps", "medium", gaps(10, 5.1)),
+        ("device.gaps", "medium", gaps(33.2, 50)),
+        ("device.gaps", "high", gaps(33.5, 50)),
+        ("device.float32", "medium", {"steady_kernels": work(FLOAT32, 6 * MS)}),
+        ("device.float32", "high", {"steady_kernels": work(FLOAT32, 67 * MS)}),
+        (
+            "device.slow_attention",
+            "high",
+            {"steady_kernels": work(EFFICIENT.format("f32"), 50 * MS, "attention_efficient")},
+        ),
+        (
+            "device.slow_attention",
+            "medium",
+            {"steady_kernels": work(EFFICIENT.format("bf16"), 50 * MS, "attention_efficient")},
+        ),
+        ("device.collectives", "info", collectives(9 * MS, 5 * MS)),
+        ("device.collectives", "medium", collectives(9 * MS, 5 * MS + 1)),
+    ],
+)
+def test_severity_follows_the_page(name: str, severity: str, given: dict[str, Any]) -> None:
+    assert found(**given)[name].severity == severity
+
+
+@pytest.mark.parametrize(
+    ("name", "saving_ms", "given"),
+    [
+        ("host.launch_bound", 2.5, launch_bound(20)),
+        ("host.sync", 2.5, idle("sync", 20)),
+        ("host.data", 2.5, idle("data_wait", 20)),
+        ("device.float32", 3.0, {"steady_kernels": work(FLOAT32, 40 * MS)}),
+        ("device.unfused_attention", 2.0, {"steady_kernels": work(SOFTMAX, 20 * MS, "softmax")}),
+        ("device.layout", 1.0, {"steady_kernels": work(LAYOUT, 10 * MS)}),
+        ("device.collectives", 0.8, collectives(9 * MS, 8 * MS)),
+    ],
+)
+def test_a_saving_is_of_one_iteration(name: str, saving_ms: float, given: dict[str, Any]) -> None:
+    saving = found(**given)[name].saving_ns
+    assert saving == pytest.approx(saving_ms * MS, rel=1e-6)
+
+
+def test_findings_come_by_severity_and_then_by_what_they_save() -> None:
+    given = {
+        "skipped": 3,
+        "steady_kernels": work(FLOAT32, 30 * MS) + work(LAYOUT, 10 * MS) + work(SOFTMAX, 40 * MS, "softmax"),
+        "steady_categories": [CategoryRow("gemm", 1, WORK)],
+    }
+    ids = list(found(**given))
+    assert ids == ["device.unfused_attention", "trace.skipped", "device.float32", "device.layout"]
