@@ -26,8 +26,7 @@ _OPTIONS = Options.of(phase=None, op_times="true", rules=None)
 def _study(path: Path) -> tuple[RunStructure, list[IterationRow]]:
     linked = attribute(load_trace(path))
     found = structure_of(linked)
-    devices = find_devices(linked)
-    return found, iteration_rows(linked, found.iterations, found.steps, found.launches, devices)
+    return found, iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
 
 
 def _report(name: str) -> model.TraceReport:

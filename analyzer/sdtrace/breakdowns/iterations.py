@@ -75,14 +75,6 @@ def iteration_rows(
     return facts
 
 
-def _busy_ns(devices: Devices, start: Int64s, end: Int64s) -> list[int]:
-    """How long a device was at work in each span, on average over the devices."""
-    held = np.zeros(len(start), np.int64)
-    for busy in devices.busy:
-        held += covered(busy, start, end)
-    return (held // max(1, len(devices))).tolist()
-
-
 def _lasting(iterations: Iterations, work_end: Int64s, bounds: list[int]) -> tuple[Int64s, Int64s]:
     """From when to when each iteration lasts, the work that it left queued included.
 
@@ -99,3 +91,11 @@ def _lasting(iterations: Iterations, work_end: Int64s, bounds: list[int]) -> tup
     begun = np.maximum(start, reached)
     is_beside = begun >= done
     return np.where(is_beside, start, begun), np.where(is_beside, end, done)
+
+
+def _busy_ns(devices: Devices, begun: Int64s, done: Int64s) -> list[int]:
+    """How long a device was at work in each iteration, on average over the devices."""
+    held = np.zeros(len(begun), np.int64)
+    for busy in devices.busy:
+        held += covered(busy, begun, done)
+    return (held // max(1, len(devices))).tolist()

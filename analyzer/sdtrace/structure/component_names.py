@@ -43,9 +43,6 @@ MODULES: Final = tuple(
 )
 """`with_stack=True` names modules by class and number; first match has it."""
 
-LANGUAGE_MODELS: Final = re.compile(rf"^nn\.Module: (?:{_LANGUAGE_MODELS})_\d+$")
-"""Models that also write text by themselves: text encoders only where a denoiser follows."""
-
 FUNCTIONS: Final = (
     (
         "scheduler",

@@ -18,7 +18,6 @@ from sdtrace.structure.component_names import (
     DENOISERS,
     FUNCTIONS,
     LANGUAGE_MODEL,
-    LANGUAGE_MODELS,
     MODULES,
     OURS,
 )
@@ -98,6 +97,10 @@ def find_marked_components(linked: LinkedTrace) -> Components:
     return no_components()
 
 
+def _present(components: Components) -> set[str]:
+    return {components.names[code] for code in np.unique(components.code).tolist()}
+
+
 def _with_text_of_language_models(found: Components) -> Components:
     """A language model counts as text encoder beside a denoiser, and elsewhere as no component."""
     names, language = [name for name in found.names if name != LANGUAGE_MODEL], len(found.names) - 1
@@ -105,32 +108,6 @@ def _with_text_of_language_models(found: Components) -> Components:
         return replace(found.only(names), names=names)
     code = np.where(found.code == language, names.index("text_encoder"), found.code)
     return replace(found, names=names, code=code)
-
-
-def _present(components: Components) -> set[str]:
-    return {components.names[code] for code in np.unique(components.code).tolist()}
-
-
-def without_language_models(linked: LinkedTrace, marked: Components, denoised_ns: Int64s) -> Components:
-    """Without text encoders that are causal language models and after which nothing denoises.
-
-    `denoised_ns` are the starts of denoising steps.
-    """
-    models = linked.host.start_ns[named_like(linked, LANGUAGE_MODELS, {"python_function"})]
-    if not models.size or not len(marked):
-        return marked
-    denoised = np.append(denoised_ns, marked.only(DENOISERS).start_ns).max(initial=-1)
-    text = np.array([name == "text_encoder" for name in marked.names], np.bool_)[marked.code]
-    kept = ~text | ~np.isin(marked.start_ns, models) | (marked.start_ns < denoised)
-    if not kept.any():
-        return no_components()
-    return replace(
-        marked,
-        code=marked.code[kept],
-        thread=marked.thread[kept],
-        start_ns=marked.start_ns[kept],
-        end_ns=marked.end_ns[kept],
-    )
 
 
 def find_blocks(linked: LinkedTrace, components: Components) -> Components:

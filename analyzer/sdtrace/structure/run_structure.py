@@ -14,7 +14,6 @@ from sdtrace.structure.components import (
     Components,
     find_blocks,
     find_marked_components,
-    without_language_models,
 )
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.judge import find_iterations
@@ -52,7 +51,6 @@ def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
     work = work_asked_for(linked, launches, overhead)
     iterations = find_iterations(linked, ops, marked, work, overhead)
     steps = find_steps(linked, ops, iterations, marked, work)
-    marked = without_language_models(linked, marked, steps.start_ns)
     components = (
         marked if len(marked) else guess_components(linked, ops, iterations, steps, launches, overhead)
     )
