@@ -16,8 +16,9 @@ from sdtrace.trace import Trace
 
 
 class Misfit(NamedTuple):
-    """An event to be moved: its times in nanoseconds as the file has them, and to which lane (1, 2, …)."""
+    """An event to be moved: its track and times in nanoseconds as in the file, and to which lane (1, 2, …)."""
 
+    tid: str
     start_ns: int
     dur_ns: int
     lane: int
@@ -30,8 +31,9 @@ def find_misfits(trace: Trace) -> list[Misfit]:
     """
     lanes = _lanes(trace)
     rows = np.flatnonzero(lanes)
+    tids = [str(trace.threads[thread].tid) for thread in trace.thread[rows].tolist()]
     columns = (trace.start_ns[rows] + trace.origin_ns, trace.dur_ns[rows], lanes[rows])
-    return [Misfit(*item) for item in zip(*(column.tolist() for column in columns), strict=True)]
+    return [Misfit(*item) for item in zip(tids, *(column.tolist() for column in columns), strict=True)]
 
 
 def _lanes(trace: Trace) -> Int64s:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.analysis.study import Study
+from sdtrace.export.overlaps import find_lanes
 from sdtrace.intervals import Int64s, covered
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES
@@ -130,8 +131,23 @@ def _idle_tracks(study: Study) -> list[Track]:
             Slice(CAUSES[cause], start, length, {"op": names[blamed]} if blamed >= 0 else None)
             for cause, start, length, blamed in parts
         ]
-        found.append(Track(IDLE if len(labels) == 1 else f"{IDLE}, device {label}", slices))
+        title = IDLE if len(labels) == 1 else f"{IDLE}, device {label}"
+        found += _side_by_side(title, slices, study.trace.origin_ns)
     return found
+
+
+def _side_by_side(title: str, slices: list[Slice], origin_ns: int) -> list[Track]:
+    """The slices on one track, and on tracks beside it those that lost digits make overlap."""
+    start = np.array([item.start_ns for item in slices], np.int64) + origin_ns
+    length = np.array([item.dur_ns for item in slices], np.int64)
+    lanes = find_lanes(np.zeros(len(slices), np.int64), start, length).tolist()
+    return [
+        Track(
+            title if lane == 0 else f"{title} ({lane + 1})",
+            [item for item, mine in zip(slices, lanes, strict=True) if mine == lane],
+        )
+        for lane in range(max(lanes, default=0) + 1)
+    ]
 
 
 def _component_tracks(title: str, components: Components) -> list[Track]:
