@@ -167,6 +167,6 @@ def test_moving_does_not_depend_on_where_blocks_end(cuts: list[int]) -> None:
     text = json.dumps([_event("a", 1.5, 2.25), _event("b", 1234.567, 8.9, 77), _event("c", 3, 1)]).encode()
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     blocks = [text[start:end] for start, end in pairwise(edges)]
-    misfits = [Misfit("1", 1_500, 2_250, 1), Misfit("1", 1_234_567, 8_900, 2), Misfit("1", 3_000, 1_001, 1)]
+    misfits = [Misfit("1", 1_500, 2_250, 1), Misfit("77", 1_234_567, 8_900, 2), Misfit("1", 3_000, 1_001, 1)]
     moved = json.loads(b"".join(move_events(blocks, misfits)))
     assert [event["tid"] for event in moved] == ["1 overlap 1", "77 overlap 2", 1]

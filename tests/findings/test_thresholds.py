@@ -9,9 +9,22 @@ from typing import Any
 
 import pytest
 
+from sdtrace.attribution.losses import Losses
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
-from sdtrace.findings import Collectives, Evidence, Finding, Late, Range, Searches, Waiting, find_all
+from sdtrace.findings import (
+    Collectives,
+    CopyTraffic,
+    Evidence,
+    Finding,
+    Late,
+    MemoryCalls,
+    Range,
+    Searches,
+    Waiting,
+    find_all,
+)
+from sdtrace.waiting.devices import Turns
 
 MS = 1_000_000
 WALL = 1_000 * MS
@@ -77,6 +90,18 @@ def small(short: int, percent: float = 6) -> dict[str, Any]:
     return launch_bound(percent) | {"kernels": 100, "small_kernels": short}
 
 
+def memory(percent: float) -> dict[str, Any]:
+    return idle("memory", percent) | {"memory_calls": MemoryCalls(10, MS, 5)}
+
+
+def copies(percent: float) -> dict[str, Any]:
+    return {"copies": [CopyTraffic(True, round(WORK * percent / 100), 10**6, 100, 0, MS)]}
+
+
+def lost(**counts: int) -> dict[str, Any]:
+    return {"losses": Losses(0, 0, 0, 0, 0)._replace(**counts), "kernels": 100}
+
+
 FLOAT32, SOFTMAX = "ampere_sgemm_128x64_tn", "cunn_SoftMaxForward<float>"
 FLASH, LAYOUT = "flash_fwd_kernel", "void cudnn::nchwToNhwcKernel<float>"
 EFFICIENT = "fmha_cutlassF_{}_aligned_64x64_rf_sm80"
@@ -128,6 +153,17 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("device.small_kernels", small(49), small(50)),
     ("device.small_kernels", small(80, 4.9), small(80, 5.1)),
     ("device.collectives", collectives(4_900_000, 0), collectives(5_100_000, 0)),
+    ("host.memory", memory(1.9), memory(2.1)),
+    ("host.copies", copies(14.9), copies(15.1)),
+    ("host.runtime_call", idle("runtime_call", 1.9), idle("runtime_call", 2.1)),
+    ("host.gc", idle("gc", 1.9), idle("gc", 2.1)),
+    ("host.python", idle("python", 1.9), idle("python", 2.1)),
+    ("device.turns", {}, {"turns": Turns((0, 1), 90 * MS, 0, 20 * MS)}),
+    ("trace.clock", lost(), lost(work_before_launch=1)),
+    ("trace.lost_work", lost(), lost(launches_without_work=1)),
+    ("trace.overlap", lost(), lost(overlapping_work=1)),
+    ("trace.foreign", lost(), lost(foreign_events=1)),
+    ("trace.empty_iterations", {}, {"empty_iterations": 1}),
     ("trace.impossible", {}, {"quarantined": 1, "quarantined_examples": ["x"]}),
     ("trace.cut", {}, {"salvaged": True}),
     ("trace.skipped", {}, {"skipped": 1}),
@@ -142,7 +178,7 @@ def test_there_is_nothing_to_say_about_a_quiet_trace() -> None:
 
 def test_every_finding_of_the_page_is_tried() -> None:
     ids = set(re.findall(r"`(\w+\.\w+)`", "".join(line.split("|")[1] for line in _rows())))
-    assert {name for name, _, _ in SIDES} >= ids - {"host.memory", "host.copies"}
+    assert {name for name, _, _ in SIDES} >= ids
 
 
 def _rows() -> list[str]:
@@ -191,6 +227,16 @@ def test_a_finding_appears_from_its_threshold_on(
             "medium",
             {"steady_kernels": work(EFFICIENT.format("bf16"), 50 * MS, "attention_efficient")},
         ),
+        ("host.data", "medium", idle("data_wait", 33)),
+        ("host.data", "high", idle("data_wait", 34)),
+        ("host.memory", "medium", memory(14.9)),
+        ("host.memory", "high", memory(15.1)),
+        ("host.python", "low", idle("python", 14.9)),
+        ("host.python", "medium", idle("python", 15.1)),
+        ("device.turns", "medium", {"turns": Turns((0, 1), 90 * MS, 0, 30 * MS)}),
+        ("device.turns", "high", {"turns": Turns((0, 1), 90 * MS, 0, 31 * MS)}),
+        ("trace.lost_work", "medium", lost(launches_without_work=5)),
+        ("trace.lost_work", "high", lost(launches_without_work=6)),
         ("device.collectives", "info", collectives(9 * MS, 5 * MS)),
         ("device.collectives", "medium", collectives(9 * MS, 5 * MS + 1)),
     ],
@@ -214,6 +260,13 @@ def test_severity_follows_the_page(name: str, severity: str, given: dict[str, An
 def test_a_saving_is_of_one_iteration(name: str, saving_ms: float, given: dict[str, Any]) -> None:
     saving = found(**given)[name].saving_ns
     assert saving == pytest.approx(saving_ms * MS, rel=1e-6)
+
+
+def test_nothing_about_the_device_is_certain_where_work_was_lost() -> None:
+    given = small(80) | {"steady_categories": []}
+    assert found(**given)["device.small_kernels"].confidence == "certain"
+    for broken in (lost(launches_without_work=1), lost(work_before_launch=1), {"empty_iterations": 2}):
+        assert found(**(broken | given))["device.small_kernels"].confidence == "likely"
 
 
 def test_findings_come_by_severity_and_then_by_what_they_save() -> None:

@@ -29,6 +29,7 @@ from sdtrace.intervals import Bools, intersect, subtract, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, PHASES, STEADY
+from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.queue import SHORT_NS
 
 _CULPRITS: Final = 3
@@ -89,6 +90,9 @@ def _evidence(study: Study) -> Evidence:
         memory_calls=memory_evidence(study),
         copies=copy_evidence(study),
         loading_ns=loading_ns(study),
+        losses=study.losses,
+        empty_iterations=study.empty_iterations,
+        turns=find_turns(study.idle.devices),
     )
 
 

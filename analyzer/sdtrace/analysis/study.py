@@ -10,6 +10,7 @@ import numpy as np
 
 from sdtrace.analysis.recorded_run import RecordedRun, recorded_run
 from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.attribution.losses import Losses, find_losses, with_device_later
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
 from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
@@ -40,6 +41,9 @@ class Study:
     labels: list[str]
     """The phase of each iteration: `steady`, or the overhead it holds most of."""
     run: RecordedRun
+
+    losses: Losses
+    """What the file lost, before its clocks were set right."""
 
     @property
     def trace(self) -> Trace:
@@ -86,6 +90,14 @@ class Study:
         """What compilation spent its time on."""
         return compile_stages(self.trace, self.phases.spans.compile, self.phases.timeline.of(COMPILE))
 
+    @property
+    def empty_iterations(self) -> int:
+        """Iterations without device work between ones that have some."""
+        filled = [bool(row.gpu_events) for row in self.iterations]
+        if not any(filled):
+            return 0
+        return filled[filled.index(True) : len(filled) - filled[::-1].index(True)].count(False)
+
     @cached_property
     def phase_rows(self) -> Mapping[str, PhaseRow]:
         """Host wall time and device work of each phase."""
@@ -111,6 +123,10 @@ class Study:
 def study_trace(trace: Trace, rules: Rules) -> Study:
     """Find out everything about a trace that a report shows."""
     linked = attribute(trace)
+    losses = find_losses(linked)
+    if losses.clock_shift_ns:
+        trace = with_device_later(trace, losses.clock_shift_ns)
+        linked = attribute(trace)
     spans = find_overhead(trace)
     structure = find_structure(linked, spans.anywhere(trace))
     phases = find_phases(linked, spans, structure.iterations, structure.steps)
@@ -122,7 +138,9 @@ def study_trace(trace: Trace, rules: Rules) -> Study:
         for held, is_steady in zip(held_ns.tolist(), phases.is_steady.tolist(), strict=True)
     ]
     run = recorded_run(trace.run)
-    return Study(linked, structure, phases, idle, categorize_work(linked, rules), facts, held_ns, labels, run)
+    return Study(
+        linked, structure, phases, idle, categorize_work(linked, rules), facts, held_ns, labels, run, losses
+    )
 
 
 def _label(held_ns: Sequence[int]) -> str:

@@ -23,7 +23,7 @@ from sdtrace.findings.text import time
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
-from sdtrace.waiting.devices import busy_ns
+from sdtrace.waiting.devices import busy_ns, device_rows
 from sdtrace.waiting.queue import find_queue, queue_stats
 
 _OUTLIER = 1.25
@@ -69,6 +69,9 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
         findings=[in_microseconds(item, model.Finding) for item in draw_conclusions(study)],
         notes=_notes(study, kernels),
         queue=_queue(study, options.phase),
+        devices=_devices(study),
+        lost=_lost(study),
+        structure=_structure(study),
     )
 
 
@@ -107,6 +110,20 @@ def _gpu(study: Study, phase: str | None) -> model.Gpu:
         memset_us=us(kinds["gpu_memset"]),
         launches=int(launched.sum()),
     )
+
+
+def _devices(study: Study) -> list[model.Device]:
+    rows = device_rows(study.linked, study.idle.devices, study.structure.iterations, study.phases.is_steady)
+    return [in_microseconds(row, model.Device) for row in rows]
+
+
+def _lost(study: Study) -> model.Lost:
+    return in_microseconds(study.losses, model.Lost, empty_iterations=study.empty_iterations)
+
+
+def _structure(study: Study) -> model.Structure:
+    found = study.structure.iterations
+    return model.Structure(how=found.how, confidence=found.confidence, runner_up=found.runner_up)
 
 
 def _queue(study: Study, phase: str | None) -> model.Queue | None:

@@ -16,7 +16,7 @@ from sdtrace.trace import Trace
 
 
 class Misfit(NamedTuple):
-    """An event to be moved: its track and times in nanoseconds as in the file, and to which lane (1, 2, …)."""
+    """An event to be moved: its track and times (nanoseconds) in the file, and to which lane (1, 2, …)."""
 
     tid: str
     start_ns: int

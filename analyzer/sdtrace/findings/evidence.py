@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sdtrace.attribution.losses import Losses
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.model import Confidence, Severity
+from sdtrace.waiting.devices import Turns
 
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "python")
 """Causes of idle time that the pace of the host is."""
@@ -159,6 +161,20 @@ class Evidence:
     copies: Sequence[CopyTraffic] = ()
     loading_ns: int = 0
     """Steady host time in data loaders."""
+    losses: Losses | None = None
+    empty_iterations: int = 0
+    """Iterations without device work between ones that have some."""
+    turns: Turns | None = None
+    """Devices that work one after the other."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all device work is in the file, at times that can be."""
+        lost = self.losses
+        broken = lost is not None and (
+            lost.launches_without_work or lost.work_before_launch or lost.overlapping_work
+        )
+        return not (broken or self.empty_iterations or self.quarantined)
 
     @property
     def is_amd(self) -> bool:

@@ -142,7 +142,7 @@ def _data_wait(e: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "host.data",
-        "medium",
+        "high" if 3 * idle > e.steady_span_ns else "medium",
         "The GPU waits for the next batch of data",
         f"{percent(e.loading_ns, e.phases['steady'].wall_ns)} of steady time the CPU runs the loader; "
         f"the GPU is idle for {percent(idle, e.loading_ns)} of that.",

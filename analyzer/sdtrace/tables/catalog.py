@@ -302,6 +302,31 @@ OPS: Final = Table(
     ),
 )
 
+DEVICES: Final = Table(
+    id="devices",
+    title="GPU by GPU",
+    record=model.Device,
+    rows=lambda trace: trace.devices if len(trace.devices) > 1 else [],
+    help="Each device by itself, where there are several.",
+    columns=(
+        Column("index", "GPU", Kind.COUNT, "Its number in the trace."),
+        Column("name", "Name", Kind.TEXT, "As the profiler recorded it.", optional=True),
+        Column("busy_us", "Busy", Kind.TIME, "How long any of its streams worked."),
+        Column("idle_us", "Idle", Kind.TIME, "The rest, from the first to the last work of its process."),
+        _share(
+            "busy_pct",
+            "Busy share",
+            "Share of that span in which it worked.",
+            None,
+            value=lambda row: 100 * row.busy_us / (row.busy_us + row.idle_us or 1),
+        ),
+        Column("kernels", "Kernels", Kind.COUNT, "Kernels that ran on it."),
+        Column("steady_busy_us", "Steady busy", Kind.TIME, "Busy in steady iterations.", _DATA_ONLY),
+        Column("steady_wall_us", "Steady wall", Kind.TIME, "Wall of these iterations.", _DATA_ONLY),
+    ),
+    bar=Bar("busy_us", style="work"),
+)
+
 FINDINGS: Final = Table(
     id="findings",
     title="Findings",
@@ -322,5 +347,5 @@ FINDINGS: Final = Table(
     ),
 )
 
-TABLES: Final = (PHASES, ITERATIONS, IDLE, COMPILE, CATEGORIES, COMPONENTS, KERNELS, OPS, FINDINGS)
+TABLES: Final = (PHASES, ITERATIONS, DEVICES, IDLE, COMPILE, CATEGORIES, COMPONENTS, KERNELS, OPS, FINDINGS)
 """In the order of the report."""
