@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -29,11 +28,11 @@ from sdtrace.intervals import Bools, intersect, subtract, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, PHASES, STEADY
+from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.queue import SHORT_NS
 
 _CULPRITS: Final = 3
-_GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|cu|hip)GraphLaunch")
 
 
 def draw_conclusions(study: Study) -> list[Finding]:
@@ -148,7 +147,7 @@ def _searches(study: Study) -> Searches | None:
 def _graph_replayed_ns(study: Study) -> int:
     """Steady device work that replays of CUDA graphs launched."""
     trace, work = study.trace, study.linked.work
-    replays = trace.names_matching(_GRAPH_LAUNCH)
+    replays = trace.names_matching(GRAPH_LAUNCH)
     mine = study.phases.work_mask(STEADY) & (work.launch >= 0)
     mine[mine] = replays[trace.name[work.launch[mine]]]
     return int(trace.dur_ns[work.row[mine]].sum())

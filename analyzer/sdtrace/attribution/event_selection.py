@@ -9,7 +9,7 @@ import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import latest_end
-from sdtrace.intervals import Bools, Int64s
+from sdtrace.intervals import Int64s
 
 COMPILED_REGION: Final = re.compile(r"^(?:Torch-Compiled Region|## Call CompiledFxGraph|CompiledFunction$)")
 """A call of compiled code, as torch 2.1 to 2.13 marks it."""
@@ -67,11 +67,3 @@ def busiest_thread(linked: LinkedTrace) -> int:
         return 0
     most = np.flatnonzero(counts == counts.max()).tolist()
     return int(min(most, key=lambda thread: tuple(str(part) for part in linked.trace.threads[thread])))
-
-
-def outermost_ops(linked: LinkedTrace, thread: int) -> Int64s:
-    """Ops on `thread` that lie inside no other op, in the order of time; annotations are no ops."""
-    host, trace = linked.host, linked.trace
-    is_op: Bools = trace.in_categories({"cpu_op"})[host.row] & (host.thread == thread)
-    is_op &= ~trace.names_matching(OLD_ANNOTATION)[host.name]
-    return outermost(linked, np.flatnonzero(is_op))

@@ -17,7 +17,7 @@ from sdtrace.attribution.captures import is_captured
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.links import DeviceWork
 from sdtrace.attribution.nesting import latest_end
-from sdtrace.reader.categories import DEVICE, HOST, LAUNCHES
+from sdtrace.reader.categories import DEVICE, GRAPH_LAUNCH, HOST, LAUNCHES
 from sdtrace.trace import Trace
 from sdtrace.trace.ids import Ids, find_ids
 from sdtrace.trace.model import Bools, Int64s
@@ -26,7 +26,6 @@ _LAUNCH: Final = re.compile(
     r"Launch\w*Kernel|Kernel\w*Launch|GraphLaunch|^(?:cuda|cu|hip)(?:Memcpy|LaunchCooperative)"
 )
 """Calls that give the device something to do. Fills are left out: one of no bytes does nothing."""
-_GRAPH_LAUNCH: Final = re.compile(r"GraphLaunch")
 _OTHER_KNOWN: Final = frozenset({"Trace", "cuda_profiler_range"})
 _JITTER_NS: Final = 1_000
 _OVERLAP_NS: Final = 10_000
@@ -114,7 +113,7 @@ def _constant_shift(trace: Trace, work: DeviceWork, lead: Int64s) -> int:
 
 def _overlapping(trace: Trace, work: DeviceWork) -> int:
     """Pieces of work, graphs aside, that begin while an earlier one of their stream still runs."""
-    is_graph = trace.names_matching(_GRAPH_LAUNCH)[trace.name[work.launch]] & (work.launch >= 0)
+    is_graph = trace.names_matching(GRAPH_LAUNCH)[trace.name[work.launch]] & (work.launch >= 0)
     row = work.row[~is_graph]
     if not row.size:
         return 0

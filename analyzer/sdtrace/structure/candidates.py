@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from sdtrace.attribution.event_selection import outermost
+from sdtrace.attribution.event_selection import OLD_ANNOTATION, outermost
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.reader.categories import LAUNCHES
@@ -121,9 +121,9 @@ class OpSequence:
 
 
 def op_sequence(linked: LinkedTrace, thread: int) -> OpSequence:
-    """The outermost ops of `thread`."""
+    """The outermost ops of `thread`; annotations that torch 1.8 and 1.9 wrote as ops are none."""
     host, trace = linked.host, linked.trace
-    is_step = np.array([name.startswith("ProfilerStep#") for name in trace.names], np.bool_)
+    is_step = trace.names_matching(OLD_ANNOTATION)
     is_op = trace.in_categories({"cpu_op"})[host.row] & (host.thread == thread)
     if is_step.any():
         is_op &= ~is_step[host.name]

@@ -13,6 +13,7 @@ from sdtrace.attribution.event_selection import COMPILED_REGION, named_like, out
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s
+from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.candidates import Kind, names_of
 from sdtrace.structure.component_names import DENOISERS
 from sdtrace.structure.components import Components
@@ -27,7 +28,6 @@ STEP_MARK: Final = re.compile(
 """Annotations of one denoising step, or of the loop over them."""
 SURE_STEP: Final = re.compile(r"^(?:denois(?:e|ing)|diffusion|sampl(?:er|ing))[_ -]?step", re.IGNORECASE)
 """Those that are steps whatever else the trace holds."""
-GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|cu|hip)GraphLaunch")
 _FX_GRAPH: Final = re.compile(r"^## Call CompiledFxGraph (\w{8}).*")
 _COMPILE_ID: Final = re.compile(r"(\d+)/\d+$")
 
