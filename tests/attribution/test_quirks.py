@@ -186,8 +186,8 @@ def test_a_trace_of_device_work_alone_still_adds_up(tmp_path: Path) -> None:
 
 
 def host_event(cat: str, name: str, ts: int, dur: int, tid: int, external: int, correlation: int) -> Event:
-    """With the ids that Kineto writes: none for overhead, no correlation for ops."""
-    ids = {"external": external, "correlation": correlation}
+    """With the ids that Kineto writes: none for overhead, no correlation for ops; none repeats another."""
+    ids = {"external": external, "correlation": correlation + 20 if external else correlation}
     if cat in ("cpu_op", "user_annotation"):
         ids.pop("correlation")
     return event(cat, name, ts, dur, tid, **({} if cat == "overhead" else ids))
@@ -211,7 +211,7 @@ device_events = st.builds(
     st.sampled_from("abk"),
     st.integers(1, 9),
     st.sampled_from([0, 1, 2, 3, 4, 10, 11]),
-    st.integers(0, 6),
+    st.integers(20, 26),
 )
 # Their ids are those of annotations on the same thread; here nothing else on the host is linked to them.
 device_ranges = st.builds(

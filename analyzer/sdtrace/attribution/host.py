@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -75,12 +75,14 @@ def host_events(trace: Trace, *, with_python: bool = True, as_torch: bool = Fals
     """
     kinds = HOST if with_python else HOST - {"python_function"}
     row = np.flatnonzero(trace.in_categories(kinds) & ~named(trace, FILTERED))
-    thread = _threads(trace, row, as_torch=as_torch)
+    links = _links(trace, row)
+    thread = _threads(trace, row, links, as_torch=as_torch)
     # Kept in the order of time, for rows to come out as torch lists them.
     order = in_time_order(trace.start_ns[row], trace.dur_ns[row])
     row, thread = row[order], thread[order]
+    is_op, own_id = links.is_op[order], links.own_id[order]
+    del links
     del order
-    is_op, own_id, _ = _ids(trace, row)
     start_ns, dur_ns, name = trace.start_ns[row], trace.dur_ns[row], wildcard_names(trace)[row]
     tree_parent = parents(thread, start_ns, dur_ns)
     is_duplicate = find_duplicates(tree_parent, name)
@@ -137,16 +139,36 @@ def copies_correlation(trace: Trace, rows: Int64s) -> bool:
     return bool(given.any()) and float(np.mean(external[given] == correlation[given])) >= _MOST
 
 
-def _threads(trace: Trace, row: Int64s, *, as_torch: bool) -> Int32s:
+class _Links(NamedTuple):
+    """Ids of host events, arrays of one length; `link` is the id of the op an event is linked to, else 0."""
+
+    is_op: Bools
+    own_id: Int64s
+    link: Int64s
+    are_copies: bool
+    """Whether the launches' ids only repeat their correlation, and so are no links."""
+
+
+def _links(trace: Trace, row: Int64s) -> _Links:
+    is_op = trace.in_categories(OP_CATEGORIES)[row]
+    launches = trace.in_categories(LAUNCHES)
+    are_copies = copies_correlation(trace, np.flatnonzero(launches))
+    external = trace.external_id[row]
+    link = np.where(is_op | (are_copies & launches[row]), 0, external)
+    own_id = np.where(is_op, external, np.where(link > 0, 0, trace.correlation[row]))
+    return _Links(is_op, own_id, link, are_copies)
+
+
+def _threads(trace: Trace, row: Int64s, links: _Links, *, as_torch: bool) -> Int32s:
     """Where each event ran, or where torch puts it.
 
     Overhead interrupts the thread that stops the profiler; a call that is linked to an op ran on the op's
     thread. torch takes calls that are linked to none to the profiler's thread as well, and links by the
     correlation of such calls too; of several events with one id the last in the file counts.
     """
-    is_op, own_id, link = _ids(trace, row)
+    is_op, own_id, link, are_copies = links
     thread, process = trace.thread[row], trace.process_of(row)
-    moved = {"overhead"} | (LAUNCHES if as_torch and not _are_copies(trace) else set())
+    moved = {"overhead"} | (LAUNCHES if as_torch and not are_copies else set())
     stray = np.flatnonzero(trace.in_categories(moved)[row] & (link == 0) & (process >= 0))
     if stray.size:
         main = profiler_threads(trace)[process[stray]]
@@ -158,19 +180,3 @@ def _threads(trace: Trace, row: Int64s, *, as_torch: bool) -> Int32s:
     owner = find_ids(held.at(owners), wanted.at(linked))
     thread[linked[owner >= 0]] = thread[owners[owner[owner >= 0]]]
     return thread
-
-
-def _ids(trace: Trace, row: Int64s) -> tuple[Bools, Int64s, Int64s]:
-    """Which of `row` are ops, each one's own id and the id of the op it is linked to, 0 for none."""
-    is_op = trace.in_categories(OP_CATEGORIES)[row]
-    external = trace.external_id[row]
-    points = ~is_op
-    if _are_copies(trace):
-        points &= ~trace.in_categories(LAUNCHES)[row]
-    link = np.where(points, external, 0)
-    own_id = np.where(is_op, external, np.where(link > 0, 0, trace.correlation[row]))
-    return is_op, own_id, link
-
-
-def _are_copies(trace: Trace) -> bool:
-    return copies_correlation(trace, trace.rows(LAUNCHES))

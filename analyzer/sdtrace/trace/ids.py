@@ -56,10 +56,11 @@ def _within_processes(held: Ids, wanted: Ids) -> tuple[Int64s, Int64s]:
 def _nearest(ids: Int64s, time_ns: Int64s, wanted: Int64s, wanted_ns: Int64s) -> Int64s:
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
-    first = np.searchsorted(ordered, wanted, side="left")
-    beyond = np.searchsorted(ordered, wanted, side="right")
-    found = np.where(beyond > first, order[np.minimum(first, len(order) - 1)], -1)
-    several = np.flatnonzero(beyond > first + 1)
+    first = np.minimum(np.searchsorted(ordered, wanted), len(order) - 1)
+    is_held = ordered[first] == wanted
+    found = np.where(is_held, order[first], -1)
+    again = np.append(ordered[1:] == ordered[:-1], False)
+    several = np.flatnonzero(is_held & again[first])
     if several.size:
         found[several] = _last_before(ids, time_ns, wanted[several], wanted_ns[several])
     return found

@@ -56,7 +56,7 @@ def find_processes(
     names = _names_by_pid(metadata)
     processes = [Process(pid, next(iter(names.get(pid, ())), "")) for pid in hosts]
     if len(hosts) < 2 or _are_halves_of_one(hosts, kinds):
-        return processes[:1], dict.fromkeys(kinds, 0)
+        return processes[:1], dict.fromkeys(kinds, 0 if hosts else -1)
     number = dict(zip(hosts, range(len(hosts)), strict=True))
     others = [pid for pid in kinds if pid not in number]
     number |= zip(others, match_labels(hosts, others, names), strict=True)
