@@ -78,7 +78,7 @@ def find_overhead(trace: Trace) -> OverheadSpans:
     kinds = [_kind(name) for name in trace.names]
     spans = trace.in_categories({"cpu_op", "user_annotation"})
     trusted = np.array([name.endswith(TIMED) for name in trace.names], np.bool_)[trace.name]
-    spans &= trusted | trace.in_categories({"cpu_op"})
+    spans = spans & (trusted | trace.in_categories({"cpu_op"}))
     by_kind = {kind: np.array([k == kind for k in kinds], np.bool_) for kind in ("autotune", "compile")}
     start, end, thread = _captures(trace)
     return OverheadSpans(

@@ -96,6 +96,14 @@ class Trace:
     """One line for each of the first few of them."""
     salvaged: bool = False
 
+    @cached_property
+    def _in_categories(self) -> dict[frozenset[str], Bools]:
+        return {}
+
+    @cached_property
+    def _matching(self) -> dict[re.Pattern[str], Bools]:
+        return {}
+
     def __len__(self) -> int:
         return len(self.start_ns)
 
@@ -105,16 +113,25 @@ class Trace:
         return self.start_ns + self.dur_ns
 
     def in_categories(self, categories: Collection[str]) -> Bools:
-        """Which events have one of `categories`."""
-        return np.array([name in categories for name in self.categories], np.bool_)[self.category]
+        """Which events have one of `categories`; kept, and therefore not to be written to."""
+        asked = frozenset(categories)
+        if asked not in self._in_categories:
+            found = np.array([name in asked for name in self.categories], np.bool_)[self.category]
+            found.setflags(write=False)
+            self._in_categories[asked] = found
+        return self._in_categories[asked]
 
     def rows(self, categories: Collection[str]) -> Int64s:
         """The events that have one of `categories`, in the order of the file."""
         return np.flatnonzero(self.in_categories(categories))
 
     def names_matching(self, pattern: re.Pattern[str]) -> Bools:
-        """Which of `names` (not of the events) the pattern is found in."""
-        return np.array([pattern.search(name) is not None for name in self.names], np.bool_)
+        """Which of `names` (not of the events) the pattern is found in; kept, not to be written to."""
+        if pattern not in self._matching:
+            found = np.array([pattern.search(name) is not None for name in self.names], np.bool_)
+            found.setflags(write=False)
+            self._matching[pattern] = found
+        return self._matching[pattern]
 
     def named(self, pattern: re.Pattern[str]) -> Bools:
         """Which events have a name in which the pattern is found."""
