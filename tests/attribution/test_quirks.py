@@ -223,6 +223,12 @@ device_ranges = st.builds(
 )
 
 
+def _is_copied(one: Event) -> bool:
+    """Whether the External id of a call is its correlation, as before 2024-02: such ids name no op."""
+    ids = one["args"]
+    return bool(ids.get("External id")) and ids.get("External id") == ids.get("correlation")
+
+
 def unambiguous(events: list[Event]) -> list[Event]:
     """As in every real trace, ids of ops are their own; and no two host events start together, for then
     torch's order is that of its memory. Thread 1 has most ops.
@@ -233,7 +239,7 @@ def unambiguous(events: list[Event]) -> list[Event]:
         keys = {("start", one["ts"])} if one["tid"] != 7 else set()
         if one["cat"] in ("cpu_op", "user_annotation") and one["args"]["External id"]:
             keys.add(("id", one["args"]["External id"]))
-        if not keys & taken:
+        if not keys & taken and not _is_copied(one):
             taken |= keys
             kept.append(one)
     return kept + [op("main", 100 + number, 1, 100 + number) for number in range(20)]

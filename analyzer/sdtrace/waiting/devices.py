@@ -18,6 +18,7 @@ from sdtrace.structure.iterations import Iterations
 from sdtrace.trace import Trace
 
 _LAST_NUMBER: Final = re.compile(r"(\d+)\D*$")
+_MOST_DIGITS: Final = 6
 _IN_USE: Final = 0.01
 """A device that does less than this share of the busiest one's work waits for nobody."""
 _BUSY_ENOUGH: Final = 0.05
@@ -191,9 +192,9 @@ def _labels(work: DeviceWork) -> tuple[list[str], Int64s]:
 
 
 def _index(label: str) -> int:
-    """The device's number: the last one in its label, -1 for none."""
+    """The device's number: the last one in its label, -1 for none; what is longer is a handle."""
     found = _LAST_NUMBER.search(label)
-    return int(found[1]) if found else -1
+    return int(found[1]) if found and len(found[1]) <= _MOST_DIGITS else -1
 
 
 def _device_names(trace: Trace) -> dict[int, str]:
