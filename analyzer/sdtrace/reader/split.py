@@ -13,7 +13,9 @@ import numpy as np
 from sdtrace.reader.numbers import Bools, Bytes, Int64s
 from sdtrace.reader.skeletons import Skeletons
 
-_QUOTE, _BACKSLASH, _ZERO, _POINT, _COMMA = b'"\\0.,'
+_QUOTE, _BACKSLASH, _ZERO, _POINT, _COMMA, _PLUS, _MINUS, _EXPONENT = b'"\\0.,+-e'
+_LOWER: Final = 0x20
+"""The bit that makes `E` an `e`."""
 _OPEN, _CLOSE = b"{}"
 _SPACE: Final = 32
 _BRACE_BITS: Final = np.uint8(0x06)
@@ -115,12 +117,14 @@ def _event_starts(text: Bytes, outside: Bools) -> tuple[Int64s, bool]:
 
 
 def _zeros_in_front(text: Bytes, digit: Bools, first_digit: Bools) -> Int64s:
-    """Offsets of numbers such as 012, which JSON has not: there fractions alone may start with a zero."""
+    """Offsets of numbers such as 012, which JSON has not: fractions and exponents may start with a zero."""
     zero = first_digit & (text == _ZERO)
     zero[:-1] &= digit[1:]
     zero[-1:] = False
     at = np.flatnonzero(zero)
-    whole: Int64s = at[text[at - 1] != _POINT]
+    signed = (text[at - 1] == _PLUS) | (text[at - 1] == _MINUS)
+    before = text[at - 1 - signed] | _LOWER
+    whole: Int64s = at[(text[at - 1] != _POINT) & (before != _EXPONENT)]
     return whole
 
 
