@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -198,11 +199,17 @@ def test_a_fault_names_the_file_that_was_being_read(
 
 @pytest.mark.parametrize("command", ["perfetto", "analyze"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_process_that_is_ended_leaves_nothing(command: str, number: int, tmp_path: Path) -> None:
-    """While it works: a named pipe keeps the reader waiting."""
+def test_a_process_that_is_ended_leaves_nothing(
+    command: str, number: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """While it works: a named pipe keeps the reader waiting. `nohup` around the tests is undone."""
     os.mkfifo(tmp_path / "trace.json")
+    request.addfinalizer(partial(signal.signal, number, signal.signal(number, signal.SIG_DFL)))
     with subprocess.Popen(
-        [ENTRY_POINT, command, "trace.json", "-o", "out"], stderr=subprocess.PIPE, cwd=tmp_path, text=True
+        [ENTRY_POINT, command, "trace.json", "-o", "out"],
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        text=True,
     ) as process:
         with (tmp_path / "trace.json").open("w") as pipe:
             pipe.write('{"traceEvents": [')
