@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO := demo
 
-.PHONY: demo test lint clean
+.PHONY: demo test try-wheel lint clean
 
 demo: $(VENV)/collect
 	$(BIN)/sdtrace collect --variant fp32_eager --variant bf16_sdpa --cold --force -o $(DEMO)/traces
@@ -13,8 +13,14 @@ demo: $(VENV)/collect
 	@echo "Open $(CURDIR)/$(DEMO)/report/report.html in a browser."
 
 test: $(VENV)/dev lint
+	$(BIN)/python tools/try_wheel.py
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	# Each file on one process: fixtures of a module are made once, and one port serves one file's tests.
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered
+
+# Every Python found, lowest and newest dependencies: minutes, and hundreds of megabytes of downloads.
+try-wheel: $(VENV)/dev
+	$(BIN)/python tools/try_wheel.py --all
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import torch
 
-from sdtrace_collector.facts import device_name, versions
+from sdtrace_collector.machine_facts import device_name, versions
 from sdtrace_collector.models import image_size, load
 from sdtrace_collector.prepare import DTYPES, caller, prepare, set_backends
 from sdtrace_collector.timed import Timed

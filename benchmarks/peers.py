@@ -56,7 +56,7 @@ _PEERS: Final = (
 
 def ours(folder: Path) -> Tool:
     """`sdtrace analyze` to HTML, Markdown and JSON, in this Python."""
-    command = (sys.executable, "-c", "from sdtrace.cli import main; main()", "analyze")
+    command = (sys.executable, "-m", "sdtrace", "analyze")
     return Tool("sdtrace analyze", command, ("-o", str(folder / "report"), "--force"))
 
 

@@ -99,7 +99,7 @@ def _versions() -> str:
 
 
 def _help(runs: int) -> Row:
-    command = [sys.executable, "-c", "from sdtrace.cli import main; main()", "--help"]
+    command = [sys.executable, "-m", "sdtrace", "--help"]
     return Row("sdtrace --help", 0, measure(command, max(runs, 5)))
 
 

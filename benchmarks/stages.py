@@ -34,10 +34,16 @@ STAGES: Final = (
     ("render HTML", "sdtrace.report.html", "render_html"),
     ("render Markdown", "sdtrace.report.markdown", "render_markdown"),
     ("render JSON", "sdtrace.report.to_json", "render_json"),
-    ("write", "sdtrace.report.files", "write_all"),
+    ("write", "sdtrace.atomic_files", "write_all"),
 )
 """Stage, and the function that does it: its module and name."""
-_IMPORTS: Final = ("sdtrace.cli", "sdtrace.cli.analyze", "sdtrace.report.write", "rich.console", "rich.table")
+_IMPORTS: Final = (
+    "sdtrace.cli.commands",
+    "sdtrace.cli.analyze",
+    "sdtrace.report.write",
+    "rich.console",
+    "rich.table",
+)
 
 
 class Stopwatch:
@@ -84,7 +90,7 @@ def profile(trace: str, output: str) -> dict[str, float]:
     for name, module, function in STAGES:
         original = vars(sys.modules[module])[function]
         _replace(original, watch.wrap(name, original))
-    from sdtrace.cli.main import sdtrace  # noqa: PLC0415  # its import is one of the stages
+    from sdtrace.cli.commands import sdtrace  # noqa: PLC0415  # its import is one of the stages
 
     with watch.stage("rest"):
         sdtrace(["analyze", trace, "-o", output, "--force"], standalone_mode=False)

@@ -10,6 +10,7 @@ from sdtrace.intervals import (
     Intervals,
     contains,
     covered,
+    highest_over,
     intersect,
     join,
     nothing,
@@ -71,3 +72,10 @@ def test_nothing_is_the_empty_set() -> None:
     assert total(nothing()) == total(join()) == 0
     assert held(join(nothing(), some)) == held(subtract(some, nothing())) == {0, 1, 2}
     assert held(intersect(some, nothing())) == held(subtract(nothing(), some)) == set()
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 9)), max_size=30))
+def test_the_highest_value_over_each_place(ranges: list[tuple[int, int, int]]) -> None:
+    first, stop, value = np.array(ranges, np.int64).reshape(-1, 3).T
+    expected = [max((v for a, b, v in ranges if a <= place < b), default=-1) for place in range(41)]
+    assert highest_over(first, stop, value, 41).tolist() == expected

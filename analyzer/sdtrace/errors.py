@@ -4,19 +4,29 @@ SdtraceError
 ├── UsageError          2  the command line asks for something impossible
 ├── UnreadableTrace     3  a file is missing, not a trace, or damaged beyond salvage
 └── OutputError         2  the report cannot be written where asked
+
+0 is success; 1 a result that the user asked to fail on; every other exception is a fault of
+sdtrace and exits with 70.
 """
 
 from __future__ import annotations
+
+from typing import Final
+
+from sdtrace.safe_text import one_line
+
+FAULT: Final = 70
+"""The exit code of a fault of sdtrace itself; `EX_SOFTWARE` in sysexits.h."""
 
 
 class SdtraceError(Exception):
     """A problem the user can act on. `str()` is one line: what, where, why, what to do."""
 
-    exit_code = 1
+    exit_code = FAULT
 
     def __str__(self) -> str:
-        """One line, also where a path or a message of the system has several."""
-        return " ".join(super().__str__().split())
+        """One line that a terminal does not obey, whatever a path or a message of the system holds."""
+        return one_line(super().__str__())
 
 
 class UsageError(SdtraceError):

@@ -82,6 +82,25 @@ def covered(a: Intervals, start: Int64s, end: Int64s) -> Int64s:
     return _measure_before(a, end) - _measure_before(a, start)
 
 
+def highest_over(first: Int64s, stop: Int64s, value: Int64s, size: int) -> Int64s:
+    """For each of `size` places the largest value among the ranges [first, stop) that hold it, -1 for none.
+
+    Values are at least 0. Each range is two overlapping blocks of a power of two, and blocks hand down
+    what they hold to their halves: n log n, however the ranges overlap.
+    """
+    given = stop > first
+    first, stop, value = first[given], stop[given], value[given]
+    level = np.frexp((stop - first).astype(np.float64))[1] - 1
+    highest = np.full(size, -1, np.int64)
+    for power in range(int(level.max(initial=-1)), -1, -1):
+        block, mine = 1 << power, level == power
+        if power < level.max(initial=0):
+            highest[block:] = np.maximum(highest[block:], highest[:-block].copy())
+        np.maximum.at(highest, first[mine], value[mine])
+        np.maximum.at(highest, stop[mine] - block, value[mine])
+    return highest
+
+
 def _measure_before(a: Intervals, points: Int64s) -> Int64s:
     """How much of the set lies before each point."""
     lengths = np.append(0, np.cumsum(a.end - a.start))

@@ -95,6 +95,7 @@ class Iteration(Struct, kw_only=True, frozen=True):
     index: int
     start_us: float
     wall_us: float
+    """How long it took: from when the one before was done until its own device work was done."""
     gpu_us: float
     gpu_busy_us: float
     gpu_events: int
@@ -104,6 +105,10 @@ class Iteration(Struct, kw_only=True, frozen=True):
     """Denoising steps found inside; 0 when none are visible."""
     note: str
     """Why this one is slow, when that is visible; else empty."""
+    host_wall_us: float = 0.0
+    """How long the CPU was in it: less than `wall_us` where the CPU runs ahead of the GPU."""
+    is_whole: bool = True
+    """False where the start or the end of the profile cut it off; it is then no steady iteration."""
 
 
 class Op(Struct, kw_only=True, frozen=True):
@@ -123,11 +128,13 @@ class Op(Struct, kw_only=True, frozen=True):
     self_cpu_memory_bytes: int = 0
     device_memory_bytes: int = 0
     self_device_memory_bytes: int = 0
+    is_wait: bool = False
+    """A `cuda_sync` row, which only `--op-times torch` lists: the device waits, and has no share."""
 
     @property
     def is_work(self) -> bool:
         """Whether the row is device work: device percentages divide by the sum of these."""
-        return self.device_type == "device" and not self.is_user_annotation
+        return self.device_type == "device" and not self.is_user_annotation and not self.is_wait
 
     @property
     def is_range(self) -> bool:
@@ -212,6 +219,52 @@ class Overhead(Struct, kw_only=True, frozen=True):
         return self.total_us + self.before_profile_us
 
 
+class Device(Struct, kw_only=True, frozen=True):
+    """One device. `busy_us + idle_us` is the span from the first to the last work of its process."""
+
+    index: int | None
+    """None where the trace gives it no number."""
+    name: str
+    busy_us: float
+    idle_us: float
+    kernels: int
+    steady_busy_us: float
+    """Within steady iterations, as `steady_wall_us`; both 0 where there are none."""
+    steady_wall_us: float
+
+
+class Lost(Struct, kw_only=True, frozen=True):
+    """What the file lost or has wrong; all 0 in a sound trace."""
+
+    launches_without_work: int
+    """Calls that launch a kernel, a graph or a copy whose work is not in the file."""
+    work_before_launch: int
+    """Pieces of device work that begin more than 1 us before their own launch."""
+    clock_shift_us: float
+    """By how much device events were moved, where the device's clock was behind by a constant."""
+    overlapping_work: int
+    """Pieces that begin while earlier work of their stream still runs."""
+    foreign_events: int
+    """Events with a duration of a kind that is not analysed."""
+    empty_iterations: int
+    """Iterations without device work between ones that have some."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether conclusions about the device rest on whole data."""
+        broken = self.launches_without_work + self.work_before_launch + self.overlapping_work
+        return not (broken or self.empty_iterations)
+
+
+class Structure(Struct, kw_only=True, frozen=True):
+    """How the iterations were found, how far to trust it, and what else they might be."""
+
+    how: str
+    confidence: Confidence
+    runner_up: str
+    """The next best reading, in a sentence; '' where there is none."""
+
+
 class TraceReport(Struct, kw_only=True, frozen=True):
     """Everything known about one trace."""
 
@@ -245,6 +298,9 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     """How iterations and phases were determined, with confidence, and what is uncertain."""
     queue: Queue | None = None
     """None for a trace without launches of device work."""
+    devices: list[Device] = []
+    lost: Lost | None = None
+    structure: Structure | None = None
 
     @property
     def noun(self) -> str:

@@ -86,8 +86,8 @@ def collect(
     chosen = _chosen(names, every, _settings(settings), _known(variants_file))
     places = targets.targets_for([variant.name for variant in chosen], output, gzip=gzip)
     specs = [session.spec_of(variant, options) for variant in chosen]
-    targets.check_targets(places, golden=options["golden"], force=force)
-    code = session.run_all(specs, places)
+    targets.check_places(places, golden=options["golden"], force=force)
+    code = session.run_all(specs, places, force=force)
     if code:
         raise click.exceptions.Exit(code)
 

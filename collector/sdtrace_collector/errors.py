@@ -16,6 +16,8 @@ from sdtrace.errors import SdtraceError
 class CollectError(SdtraceError):
     """A collection failed while running."""
 
+    exit_code = 1
+
 
 class VariantFailed(CollectError):
     """One variant failed; the others of the same call still run."""

@@ -15,7 +15,7 @@ _NEEDED = ("torch", "diffusers", "transformers", "tokenizers")
 
 
 def explain(error: BaseException) -> Failed:
-    """The event that tells the parent why the worker stops."""
+    """The event that says why the worker stops."""
     for cause in _causes(error):
         known = _known(cause)
         if known is not None:

@@ -22,12 +22,15 @@ from sdtrace_collector.targets import Target
 _EVENTS = msgspec.json.Decoder(Event)
 
 
-def run_variant(spec: Spec, target: Target, on_stage: Callable[[Stage], None]) -> RunFacts:
+def run_variant(
+    spec: Spec, target: Target, on_stage: Callable[[Stage], None], *, force: bool = False
+) -> RunFacts:
     """Runs `spec` in a worker; its files appear under their names when all is well, else not at all.
 
     Raises:
         SetupFailed: no variant can run here.
-        VariantFailed: this one failed, was killed, or could not be written.
+        VariantFailed: this one failed, was killed, or could not be written; without `force` also when
+            another run wrote the same file meanwhile.
     """
     with (
         tempfile.TemporaryDirectory(prefix="sdtrace-", ignore_cleanup_errors=True) as scratch,
@@ -44,12 +47,12 @@ def run_variant(spec: Spec, target: Target, on_stage: Callable[[Stage], None]) -
                         on_stage(Stage("writing the trace"))
                         facts = event.facts
                         chunks = chunks_of(event.paths, lambda: process.poll() is None)
-                        files.enter_context(pending(target.trace))(
+                        files.enter_context(pending(target.trace, force=force))(
                             with_facts(chunks, msgspec.json.encode(facts))
                         )
                     case Golden():
                         rows = chunks_of([event.path], lambda: True)
-                        files.enter_context(pending(target.golden))(rows)
+                        files.enter_context(pending(target.golden, force=force))(rows)
                     case Failed():
                         raise _failure(event, spec.variant, log)
                     case Done() if facts is not None:
@@ -87,7 +90,7 @@ def _worker(spec: Spec, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Killed first: left alone, the worker takes the end of its stdin for ours and clears up."""
+    """Kills the worker before its stdin is closed: else it would remove the scratch folder, too early."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

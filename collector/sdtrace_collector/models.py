@@ -21,7 +21,7 @@ _TEXT_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 def load(model: str, dtype: torch.dtype, device: torch.device, seed: int) -> Any:
     """The pipeline of a model, on its device, with its own progress bar off and no safety checker.
 
-    Random weights depend on model, seed and kind of device alone: those of a 16-bit variant are the rounded
+    Random weights depend only on model, seed and kind of device: those of a 16-bit variant are the rounded
     float32 ones, so that variants can be compared by their images.
 
     Raises:

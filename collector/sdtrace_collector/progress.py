@@ -1,4 +1,4 @@
-"""Shows on a terminal's stderr what the worker is at; shows nothing elsewhere."""
+"""Shows the worker's progress when stderr is a terminal."""
 
 from __future__ import annotations
 

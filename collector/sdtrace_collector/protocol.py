@@ -1,4 +1,4 @@
-"""What the command and its worker process tell each other: one `Spec` in, a line of JSON per `Event` out."""
+"""The messages between the command and its worker process: one `Spec` in, a line of JSON per `Event` out."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class RunFacts(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True, tag="stage"):
-    """The worker has done `done` of `total` of what `text` says; `total` 0: it cannot tell."""
+    """The worker has finished `done` of `total` steps of the stage `text`; `total` 0: not known."""
 
     text: str
     done: int = 0
@@ -108,7 +108,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The worker gives up. `setup`: no variant could run here. `expected`: the message says all there is."""
+    """The worker stops. `setup`: no variant can run here. `expected`: the message needs no log beside it."""
 
     message: str
     setup: bool = False

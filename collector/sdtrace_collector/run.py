@@ -16,15 +16,15 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdtrace_collector.annotate import annotated
 from sdtrace_collector.errors import SetupFailed
-from sdtrace_collector.facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.golden import write_golden
+from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.models import image_size, load, modules_of
 from sdtrace_collector.prepare import DTYPES, caller, prepare, set_backends
 from sdtrace_collector.protocol import Done, Event, Exporting, Golden, RunFacts, Spec, Stage
 from sdtrace_collector.timed import Timed
 from sdtrace_collector.variants import Axes
 
-Tell = Callable[[Event], None]
+Send = Callable[[Event], None]
 _GPU_SIZE = {"steps": 10, "images": 3}
 _SMALL_SIZE = {"steps": 4, "images": 2}
 
@@ -51,7 +51,7 @@ def plan_of(spec: Spec) -> Plan:
     return Plan(device, model, spec.steps or size["steps"], spec.images or size["images"])
 
 
-def run(spec: Spec, tell: Tell) -> None:
+def run(spec: Spec, send: Send) -> None:
     """Runs the variant and hands over its trace.
 
     Warm: everything is compiled and timed before the profiler starts. Cold: the profiler sees the first call.
@@ -60,7 +60,7 @@ def run(spec: Spec, tell: Tell) -> None:
         SetupFailed: no such device or model here.
     """
     plan = plan_of(spec)
-    tell(Stage(f"loading {plan.model}"))
+    send(Stage(f"loading {plan.model}"))
     start = time.perf_counter()
     set_backends(spec.axes)
     pipe = load(plan.model, DTYPES[spec.axes.dtype], plan.device, spec.seed)
@@ -71,13 +71,13 @@ def run(spec: Spec, tell: Tell) -> None:
     arguments = {"prompt": prompts, "num_inference_steps": plan.steps, "height": height, "width": width}
     timed = Timed(caller(pipe, spec.axes), plan.device, spec.seed, arguments)
 
-    warmup = [] if spec.cold else _seconds(timed, _warmup_images(spec.axes), tell, "warm-up")
+    warmup = [] if spec.cold else _seconds(timed, _warmup_images(spec.axes), send, "warm-up")
     if plan.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(plan.device)
-    unprofiled = [] if spec.cold else _seconds(timed, spec.unprofiled_images, tell, "unprofiled")
-    profiler, profiled, means = _profile(spec, plan, pipe, timed, tell)
+    unprofiled = [] if spec.cold else _seconds(timed, spec.unprofiled_images, send, "unprofiled")
+    profiler, profiled, means = _profile(spec, plan, pipe, timed, send)
     if spec.cold:
-        unprofiled = _seconds(timed, spec.unprofiled_images, tell, "unprofiled")
+        unprofiled = _seconds(timed, spec.unprofiled_images, send, "unprofiled")
 
     facts = RunFacts(
         variant=spec.variant,
@@ -105,20 +105,20 @@ def run(spec: Spec, tell: Tell) -> None:
         image_means=means,
         dynamo_compile_times=dynamo_compile_times(),
     )
-    _export(profiler, spec, facts, tell)
+    _export(profiler, spec, facts, send)
     if spec.golden:
-        tell(Stage("torch's key_averages"))
+        send(Stage("torch's key_averages"))
         path = Path(spec.scratch, "keyavg.json")
         write_golden(profiler, path)
-        tell(Golden(str(path)))
-    tell(Done())
+        send(Golden(str(path)))
+    send(Done())
 
 
-def _seconds(timed: Timed, count: int, tell: Tell, text: str) -> list[float]:
+def _seconds(timed: Timed, count: int, send: Send, text: str) -> list[float]:
     """Wall seconds of `count` images."""
     taken = []
     for index in range(count):
-        tell(Stage(text, index, count))
+        send(Stage(text, index, count))
         taken.append(timed.image(index)[0])
     return taken
 
@@ -158,7 +158,7 @@ def _check_cuda(wanted: str, device: torch.device) -> None:
 
 
 def _profile(
-    spec: Spec, plan: Plan, pipe: Any, timed: Timed, tell: Tell
+    spec: Spec, plan: Plan, pipe: Any, timed: Timed, send: Send
 ) -> tuple[Any, list[float], list[float | None]]:
     """The stopped profiler, wall seconds of each image and its mean pixel."""
     activities = [ProfilerActivity.CPU]
@@ -171,7 +171,7 @@ def _profile(
         annotated(pipe) as callback,
     ):
         for index in range(plan.images):
-            tell(Stage("profiling", index, plan.images))
+            send(Stage("profiling", index, plan.images))
             with record_function("model_inference"):
                 taken, batch = timed.image(index, callback_on_step_end=callback)
             seconds.append(taken)
@@ -184,7 +184,7 @@ def _mean(batch: torch.Tensor) -> float | None:
     return mean.item() if mean.isfinite() else None
 
 
-def _export(profiler: Any, spec: Spec, facts: RunFacts, tell: Tell) -> None:
+def _export(profiler: Any, spec: Spec, facts: RunFacts, send: Send) -> None:
     """Gives the trace to the parent without a file in between, where the system has named pipes.
 
     torch opens either the name it is given or that name with `.tmp`, by version: both are pipes. It writes
@@ -196,8 +196,8 @@ def _export(profiler: Any, spec: Spec, facts: RunFacts, tell: Tell) -> None:
         if hasattr(os, "mkfifo"):
             for path in paths:
                 os.mkfifo(path)
-            tell(Exporting(facts, paths))
+            send(Exporting(facts, paths))
             profiler.export_chrome_trace(name)
         else:
             profiler.export_chrome_trace(name)
-            tell(Exporting(facts, paths[:1]))
+            send(Exporting(facts, paths[:1]))

@@ -1,4 +1,4 @@
-"""One call of `sdtrace collect`: its variants one after the other, then what came of them."""
+"""One call of `sdtrace collect`: runs its variants one after the other and prints a summary."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from typing import Any
 import click
 
 from sdtrace.errors import UsageError
+from sdtrace.safe_text import visible
+from sdtrace.suggestions import did_you_mean
 from sdtrace_collector.errors import SetupFailed, VariantFailed
 from sdtrace_collector.geometry import MODELS
 from sdtrace_collector.launch import run_variant
 from sdtrace_collector.progress import shown
 from sdtrace_collector.protocol import ProfilerOptions, RunFacts, Spec
-from sdtrace_collector.suggest import did_you_mean
 from sdtrace_collector.targets import Target
 from sdtrace_collector.variants import Variant
 
@@ -28,7 +29,7 @@ _HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
 
 
 def spec_of(variant: Variant, options: dict[str, Any]) -> Spec:
-    """A variant's orders from the command line's options, which bear the names of `Spec`'s fields.
+    """The `Spec` of a variant, from the command line's options, which are named like its fields.
 
     Raises:
         UsageError: a size that no model can make, a model that does not exist.
@@ -65,10 +66,10 @@ def _model(name: str) -> str:
     )
 
 
-def run_all(specs: list[Spec], targets: dict[str, Target]) -> int:
+def run_all(specs: list[Spec], targets: dict[str, Target], *, force: bool) -> int:
     """Runs every variant in a process of its own and prints a line for each; the exit code.
 
-    A variant that fails costs itself alone; one that shows that none can run ends the call.
+    After a variant that fails the others still run, unless it shows that none can run here.
     """
     collected: dict[Path, RunFacts] = {}
     code = 0
@@ -77,7 +78,7 @@ def run_all(specs: list[Spec], targets: dict[str, Target]) -> int:
             try:
                 with shown(spec.variant) as show:
                     path = targets[spec.variant].trace
-                    collected[path] = run_variant(spec, targets[spec.variant], show)
+                    collected[path] = run_variant(spec, targets[spec.variant], show, force=force)
             except VariantFailed as error:
                 click.echo(f"sdtrace: {spec.variant}: {error}", err=True)
                 code = error.exit_code
@@ -94,12 +95,13 @@ def run_all(specs: list[Spec], targets: dict[str, Target]) -> int:
 
 
 def _summarise(collected: dict[Path, RunFacts]) -> None:
-    width = max((len(str(path)) for path in collected), default=0)
+    shown = {path: visible(str(path)) for path in collected}
+    width = max(map(len, shown.values()), default=0)
     for path, facts in collected.items():
-        click.echo(f"{path!s:<{width}}  {_speed(facts)}  {_compile(facts)}".rstrip())
+        click.echo(f"{shown[path]:<{width}}  {_speed(facts)}  {_compile(facts)}".rstrip())
     if collected:
         patterns = sorted({_pattern(path) for path in collected})
-        click.echo(f"next: sdtrace analyze {' '.join(patterns)}")
+        click.echo(f"next: sdtrace analyze {visible(' '.join(patterns))}")
 
 
 def _speed(facts: RunFacts) -> str:

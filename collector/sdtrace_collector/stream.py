@@ -1,4 +1,4 @@
-"""Takes a trace out of the worker while torch writes it, adds the run facts, compresses, names it last.
+"""Reads a trace from the worker while torch writes it, adds the run facts and writes it to its file.
 
 Kineto drops metadata added after the profiler stopped, and turns a backslash in its values into a slash. The
 run facts, some known only later, therefore become the first key of the trace's top level here.
@@ -11,10 +11,9 @@ import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
-from isal import igzip
-
+from sdtrace.atomic_files import Write, staged
+from sdtrace.errors import OutputError
 from sdtrace_collector.errors import VariantFailed
 
 _CHUNK = 1 << 20
@@ -42,44 +41,25 @@ def with_facts(chunks: Iterator[bytes], facts: bytes) -> Iterator[bytes]:
 
 
 @contextmanager
-def pending(path: Path) -> Iterator[Callable[[Iterator[bytes]], None]]:
+def pending(path: Path, *, force: bool = False) -> Iterator[Callable[[Iterator[bytes]], None]]:
     """A function that writes chunks under a temporary name, gzipped if `path` ends in .gz.
 
     Leaving the block well gives the file its name; leaving it by an exception leaves nothing.
 
     Raises:
-        VariantFailed: the disk is full, or the folder cannot be written.
+        VariantFailed: the disk is full, the folder cannot be written, or `path` came to exist
+            meanwhile and `force` is off.
     """
-    temporary = path.with_name(f"{path.name}.tmp")
-
-    def write(chunks: Iterator[bytes]) -> None:
-        with _unwritable_explained(path), _sink(temporary, compress=path.suffix == ".gz") as sink:
-            for chunk in chunks:
-                sink.write(chunk)
-
     try:
-        yield write
-        with _unwritable_explained(path):
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with staged(path, force=force) as write:
+            yield lambda chunks: _write_each(write, chunks)
+    except OutputError as error:
+        raise VariantFailed(f"{error}; nothing of this run was kept") from error
 
 
-@contextmanager
-def _unwritable_explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise VariantFailed(
-            f"{path} cannot be written: {error.strerror}; free some space, or choose another folder with -o"
-        ) from error
-
-
-def _sink(path: Path, *, compress: bool) -> IO[bytes]:
-    if compress:
-        sink: IO[bytes] = igzip.open(path, "wb", compresslevel=igzip._COMPRESS_LEVEL_BEST)
-        return sink
-    return path.open("wb")
+def _write_each(write: Write, chunks: Iterator[bytes]) -> None:
+    for chunk in chunks:
+        write(chunk)
 
 
 def _piped(paths: list[str], writer_lives: Callable[[], bool]) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdtrace.atomic_files import check_targets
 from sdtrace.errors import OutputError, UsageError
 
 
@@ -33,16 +34,15 @@ def targets_for(variants: list[str], output: Path, *, gzip: bool) -> dict[str, T
     return {variants[0]: _target(output)}
 
 
-def check_targets(targets: dict[str, Target], *, golden: bool, force: bool) -> None:
+def check_places(targets: dict[str, Target], *, golden: bool, force: bool) -> None:
     """Makes the folder; finds out before a long run what would make it useless.
 
     Raises:
-        OutputError: a file is there already and `force` is off, or the folder cannot be written.
+        OutputError: a file is there already and `force` is off, what is there is no file, or the folder
+            cannot be written.
     """
     for target in targets.values():
-        for path in (target.trace, target.golden) if golden else (target.trace,):
-            if path.exists() and not force:
-                raise OutputError(f"{path} exists already; add --force to replace it, or -o another folder")
+        check_targets((target.trace, target.golden) if golden else (target.trace,), force=force)
         _check_folder(target.trace.parent)
 
 

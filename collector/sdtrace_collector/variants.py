@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from sdtrace.errors import UsageError
-from sdtrace_collector.suggest import did_you_mean
+from sdtrace.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The process that imports torch: reads one `Spec` from stdin, writes `Event`s to stdout, the rest to stderr.
 
-Run by the command as `python -m sdtrace_collector.worker`. stdin stays open as long as the command lives.
+Run by the command as `python -m sdtrace_collector.worker`. The command keeps stdin open until it ends.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ def main() -> None:
     events = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what libraries print must not come between the events
 
-    def tell(event: Event) -> None:
+    def send(event: Event) -> None:
         events.write(msgspec.json.encode(event) + b"\n")
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         traceback.print_exception(kind, error, trace)
-        tell(explain(error))
+        send(explain(error))
 
     sys.excepthook = report
     spec = msgspec.json.decode(sys.stdin.buffer.readline(), type=Spec)
     threading.Thread(target=_end_with_the_command, args=(spec.scratch,), daemon=True).start()
     from sdtrace_collector.run import run  # noqa: PLC0415 - so that a missing torch is reported like all else
 
-    run(spec, tell)
+    run(spec, send)
 
 
 def _end_with_the_command(scratch: str) -> None:
-    """Waits for the end of stdin: nobody is left then to take a trace, or to clear up.
+    """Waits for the end of stdin, which means that the command has ended; then removes `scratch` and ends.
 
-    Compilers started here end too.
+    Compilers that were started here end too.
     """
     os.read(0, 1)
     shutil.rmtree(scratch, ignore_errors=True)

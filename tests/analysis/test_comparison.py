@@ -128,6 +128,18 @@ def test_names_are_unique_and_baselines_known(tmp_path: Path) -> None:
         build_report([trace], baseline="other")
 
 
+def test_a_trace_that_is_called_like_a_number_keeps_its_name(tmp_path: Path) -> None:
+    orders = [("a", "a", "a (2)"), ("a (2)", "a", "a"), ("a", "a (2)", "a"), ("a", "a", "a (2)", "a (2)")]
+    trace = traced(tmp_path / "a.json", [50, 50, 50])
+    for names in orders:
+        report = build_report([replace(trace, name=name) for name in names])
+        given = [item.name for item in report.traces]
+        assert len(set(given)) == len(names)
+        assert {"a", "a (2)", "a (3)"} <= set(given)
+        assert report.comparison is not None
+        assert report.comparison.baseline not in {row.name for row in report.comparison.rows}
+
+
 def test_the_cold_reference_run_pays_back_against_eager_after_a_hundred_images() -> None:
     """10 steps against 4: the arithmetic is the point, not the verdict."""
     cold, eager = reported(COLD), reported(EAGER)

@@ -49,6 +49,17 @@ def train_on_two_threads(end_step: Callable[[], None]) -> None:
     other.join()
 
 
+def watch_another_thread(end_step: Callable[[], None]) -> None:
+    """The thread that runs the profiler does next to nothing; another one trains, and a third infers."""
+    others = [threading.Thread(target=work, args=(lambda: None,)) for work in (train, infer)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    torch.ones(2)
+    end_step()
+
+
 def same_names(end_step: Callable[[], None]) -> None:
     """Ranges that fold into their parents, in chains and with siblings."""
     with record_function("a"), record_function("a"), record_function("a"):
@@ -65,6 +76,7 @@ RECIPES: dict[str, Recipe] = {
     "shapes": Recipe(infer, {"record_shapes": True}),
     "stack": Recipe(train, {"with_stack": True}),
     "two_threads": Recipe(train_on_two_threads),
+    "other_threads": Recipe(watch_another_thread),
     "memory": Recipe(train, {"profile_memory": True, "record_shapes": True}),
     "memory_and_stack": Recipe(infer, {"profile_memory": True, "with_stack": True}),
     "memory_on_two_threads": Recipe(train_on_two_threads, {"profile_memory": True}),

@@ -20,6 +20,9 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from sdtrace.attribution.flops import FLOP_OPS, TORCH_FLOP_OPS, flops_of, outermost
+from sdtrace.attribution.linked_trace import attribute
+from sdtrace.attribution.op_table import OpTimes, op_table
+from sdtrace.trace import load_trace
 from tests.shared import shared_trace
 
 WITH_KEY_AVERAGES = ["fp32_eager", "bf16_sdpa.warm", "bf16_sdpa_graphs.warm"]
@@ -211,3 +214,39 @@ def test_keys_and_values_shared_by_heads_are_repeated() -> None:
     assert (
         flops_of("aten::_scaled_dot_product_flash_attention", {"Input Dims": shapes}) == 2 * 8 * 16 * 32 * 128
     )
+
+
+def captured_and_replayed() -> list[dict[str, Any]]:
+    """A product that ran, one that a capture recorded, and two replays of the graph."""
+    dims = {"Input Dims": [[4, 5], [5, 6]]}
+
+    def event(cat: str, name: str, ts: int, dur: int, **args: object) -> dict[str, Any]:
+        return {"ph": "X", "cat": cat, "name": name, "pid": 1, "tid": 1, "ts": ts, "dur": dur, "args": args}
+
+    return [
+        event("cpu_op", "aten::mm", 0, 10, **{"External id": 1}, **dims),
+        event("cuda_runtime", "cudaStreamBeginCapture", 20, 1, correlation=1),
+        event("cpu_op", "aten::mm", 30, 10, **{"External id": 2}, **dims),
+        event("cuda_runtime", "cudaStreamEndCapture", 50, 1, correlation=2),
+        event("cuda_runtime", "cudaGraphLaunch", 60, 1, correlation=3),
+        event("cuda_runtime", "cudaGraphLaunch", 70, 1, correlation=4),
+        *({**event("kernel", "k", 10 * n + 5, 5, correlation=n - 3), "pid": 0, "tid": 7} for n in (6, 7)),
+    ]
+
+
+def test_what_a_capture_only_records_is_not_counted(tmp_path: Path) -> None:
+    """2 * 4 * 5 * 6 for the product that ran; torch's own table counts the recorded one as well."""
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps({"with_flops": 1, "traceEvents": captured_and_replayed()}))
+    linked = attribute(load_trace(path, FLOP_OPS))
+    true = {row.name: row.flops for row in op_table(linked)}
+    assert (true["aten::mm"], true["cudaGraphLaunch"]) == (240, 0)
+    as_torch = {row.name: row.flops for row in op_table(linked, OpTimes.TORCH)}
+    assert as_torch["aten::mm"] == 480
+
+
+def test_a_capture_of_which_the_file_has_no_end_takes_nothing_away(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    events = [event for event in captured_and_replayed() if event["name"] != "cudaStreamEndCapture"]
+    path.write_text(json.dumps(events))
+    assert sum(row.flops for row in op_table(attribute(load_trace(path, FLOP_OPS)))) == 480

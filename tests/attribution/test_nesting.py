@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.attribution.duplicate_nodes import find_duplicates, heads_of, innermost_of
-from sdtrace.attribution.host import last_with_id, sum_by
-from sdtrace.attribution.nesting import depths, in_nesting_order, parents, previous_at_least, subtree_sums
+from sdtrace.attribution import nesting
+from sdtrace.attribution.duplicate_nodes import find_duplicates, innermost_of
+from sdtrace.attribution.host import sum_by
+from sdtrace.attribution.nesting import (
+    depths,
+    first_outside,
+    in_nesting_order,
+    latest_end,
+    parents,
+    previous_at_least,
+    subtree_sums,
+)
 
+ROUNDS = (0, 64)
+"""Steps after which deep trees are walked in another way."""
 Span = tuple[int, int, int]
 """Thread, start and duration."""
 spans = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 8)), max_size=40)
@@ -72,7 +84,9 @@ def test_previous_at_least_equals_a_backward_search(written: list[tuple[int, boo
     expected = [
         next((j for j in range(i - 1, -1, -1) if values[j] >= wanted[i]), -1) for i in range(len(written))
     ]
-    assert previous_at_least(values, wanted).tolist() == expected
+    for rounds in ROUNDS:
+        with patch.object(nesting, "_MAX_ROUNDS", rounds):
+            assert previous_at_least(values, wanted).tolist() == expected
 
 
 @given(st.lists(st.integers(0, 100)), st.randoms())
@@ -87,7 +101,34 @@ def test_depths_and_subtree_sums_equal_a_walk_up(choices: list[int], rng: random
             total[above] += value
             above = parent[above]
     assert depths(parent).tolist() == depth
-    assert subtree_sums(parent, values).tolist() == total
+    for rounds in ROUNDS:
+        with patch.object(nesting, "_MAX_ROUNDS", rounds):
+            assert subtree_sums(parent, values).tolist() == total
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.booleans())))
+def test_the_first_outside_is_found_by_walking_up(written: list[tuple[int, bool]]) -> None:
+    parent = random_parents([choice for choice, _ in written])
+    skipped = np.array([skip for _, skip in written], np.bool_)
+    expected = []
+    for event in range(-1, len(written)):
+        while event >= 0 and skipped[event]:
+            event = int(parent[event])  # noqa: PLW2901  (the walk)
+        expected.append(event)
+    for rounds in ROUNDS:
+        with patch.object(nesting, "_MAX_ROUNDS", rounds):
+            assert first_outside(parent, skipped, np.arange(-1, len(written))).tolist() == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 9))))
+def test_the_latest_end_is_that_of_the_group_so_far(written: list[tuple[int, int]]) -> None:
+    ordered = sorted(written, key=lambda event: event[0])
+    expected = [
+        max(end for group, end in ordered[: place + 1] if group == own)
+        for place, (own, _) in enumerate(ordered)
+    ]
+    groups, ends = np.array(ordered, np.int64).reshape(-1, 2).T
+    assert latest_end(groups, ends).tolist() == expected
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 1))))
@@ -117,7 +158,7 @@ def test_folding_equals_torchs_repeated_removal(written: list[tuple[int, int]]) 
     assert set(np.flatnonzero(is_duplicate).tolist()) == gone
     kept = [index for index in range(len(written)) if index not in gone]
     assert [int(innermost[index]) for index in kept] == [kernels[index] for index in kept]
-    assert heads_of(parent, is_duplicate, parent)[kept].tolist() == [above[index] for index in kept]
+    assert first_outside(parent, is_duplicate, parent)[kept].tolist() == [above[index] for index in kept]
 
 
 @given(st.lists(st.tuples(st.integers(-1, 4), st.integers(-(2**59), 2**59)), max_size=8))
@@ -125,12 +166,6 @@ def test_sums_are_exact_however_large(written: list[tuple[int, int]]) -> None:
     index, values = np.array(written, np.int64).reshape(-1, 2).T
     expected = [sum(value for place, value in written if place == wanted) for wanted in range(5)]
     assert sum_by(index, values, 5).tolist() == expected
-
-
-@given(st.lists(st.integers(0, 9)), st.lists(st.integers(0, 9)))
-def test_last_with_id_equals_a_search_from_the_end(ids: list[int], wanted: list[int]) -> None:
-    expected = [max((i for i, value in enumerate(ids) if value == one), default=-1) for one in wanted]
-    assert last_with_id(np.array(ids, np.int64), np.array(wanted, np.int64)).tolist() == expected
 
 
 @pytest.mark.parametrize("function", [parents, in_nesting_order])

@@ -39,7 +39,7 @@ def kernel(name: str, dur: int, correlation: int, external: int = 0) -> Event:
 def rows(folder: Path, events: list[Event], op_times: OpTimes) -> list[OpRow]:
     path = folder / "trace.json"
     path.write_text(json.dumps(events))
-    return op_table(attribute(load_trace(path)), op_times)
+    return op_table(for_table(attribute(load_trace(path)), op_times), op_times)
 
 
 def self_device_us(folder: Path, events: list[Event], op_times: OpTimes) -> dict[str, float]:
@@ -186,8 +186,8 @@ def test_a_trace_of_device_work_alone_still_adds_up(tmp_path: Path) -> None:
 
 
 def host_event(cat: str, name: str, ts: int, dur: int, tid: int, external: int, correlation: int) -> Event:
-    """With the ids that Kineto writes: none for overhead, no correlation for ops."""
-    ids = {"external": external, "correlation": correlation}
+    """With the ids that Kineto writes: none for overhead, no correlation for ops; none repeats another."""
+    ids = {"external": external, "correlation": correlation + 20 if external else correlation}
     if cat in ("cpu_op", "user_annotation"):
         ids.pop("correlation")
     return event(cat, name, ts, dur, tid, **({} if cat == "overhead" else ids))
@@ -211,7 +211,7 @@ device_events = st.builds(
     st.sampled_from("abk"),
     st.integers(1, 9),
     st.sampled_from([0, 1, 2, 3, 4, 10, 11]),
-    st.integers(0, 6),
+    st.integers(20, 26),
 )
 # Their ids are those of annotations on the same thread; here nothing else on the host is linked to them.
 device_ranges = st.builds(
@@ -221,6 +221,12 @@ device_ranges = st.builds(
     st.integers(1, 12),
     st.integers(10, 11),
 )
+
+
+def _is_copied(one: Event) -> bool:
+    """Whether the External id of a call is its correlation, as before 2024-02: such ids name no op."""
+    ids = one["args"]
+    return bool(ids.get("External id")) and ids.get("External id") == ids.get("correlation")
 
 
 def unambiguous(events: list[Event]) -> list[Event]:
@@ -233,7 +239,7 @@ def unambiguous(events: list[Event]) -> list[Event]:
         keys = {("start", one["ts"])} if one["tid"] != 7 else set()
         if one["cat"] in ("cpu_op", "user_annotation") and one["args"]["External id"]:
             keys.add(("id", one["args"]["External id"]))
-        if not keys & taken:
+        if not keys & taken and not _is_copied(one):
             taken |= keys
             kept.append(one)
     return kept + [op("main", 100 + number, 1, 100 + number) for number in range(20)]

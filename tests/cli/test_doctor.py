@@ -24,7 +24,7 @@ sys.meta_path.insert(0, Hidden())
 for name in {names!r}:
     sys.modules.pop(name, None)
 sys.argv = ["sdtrace", "doctor"]
-from sdtrace.cli import main
+from sdtrace.cli.main import main
 main()
 """
 _GPU = {"torch": "2.13.0+cu130", "cuda": "13.0", "kineto": True, "available": True, "device": "NVIDIA H200"}

@@ -30,7 +30,7 @@ def test_the_group_lists_every_command_with_its_summary(tmp_path: Path) -> None:
 
 
 def test_summaries_in_the_list_are_those_of_the_commands(tmp_path: Path) -> None:
-    from sdtrace.cli.main import sdtrace  # noqa: PLC0415  # beside the commands it describes
+    from sdtrace.cli.commands import sdtrace  # noqa: PLC0415  # beside the commands it describes
 
     done = run("--help", cwd=tmp_path)
     for name in COMMANDS[:-2]:
@@ -71,7 +71,7 @@ def test_nothing_is_imported_that_is_not_needed(
         "import sys, atexit\n"
         f"atexit.register(lambda: print('LOADED', [n for n in {heavy} if n in sys.modules]))\n"
         f"sys.argv = ['sdtrace', *{arguments!r}]\n"
-        "from sdtrace.cli import main\n"
+        "from sdtrace.cli.main import main\n"
         "main()\n"
     )
     done = subprocess.run(
@@ -85,7 +85,7 @@ def test_analyzing_needs_no_torch(tmp_path: Path) -> None:
         "import sys, atexit\n"
         "atexit.register(lambda: print('LOADED', 'torch' in sys.modules))\n"
         f"sys.argv = ['sdtrace', 'analyze', {str(EAGER)!r}, '--format', 'html,md,json,csv,parquet']\n"
-        "from sdtrace.cli import main\n"
+        "from sdtrace.cli.main import main\n"
         "main()\n"
     )
     done = subprocess.run(

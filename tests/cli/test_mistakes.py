@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import EAGER, ENTRY_POINT, MINIMAL, READING, complaint, run
+from tests.cli.command import EAGER, ENTRY_POINT, GRAPHS, MINIMAL, READING, complaint, run
 
 _BAD_FILES = {
     "empty": (b"", "is empty"),
@@ -172,6 +172,21 @@ def test_a_reader_that_has_enough(command: str, tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+@pytest.mark.parametrize(("condition", "code"), [("gpu_ms>0", 1), ("gpu_ms<0", 0)])
+def test_a_reader_that_has_enough_changes_no_verdict(condition: str, code: int, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [ENTRY_POINT, "compare", EAGER, GRAPHS, "--fail-on", condition],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == code
 
 
 def test_interrupted(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from sdtrace.errors import OutputError, UsageError
 from sdtrace_collector.errors import VariantFailed
 from sdtrace_collector.stream import chunks_of, pending, with_facts
-from sdtrace_collector.targets import check_targets, targets_for
+from sdtrace_collector.targets import check_places, targets_for
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def test_a_full_disk_leaves_the_old_file_and_no_new_one(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("old")
     with (
-        pytest.raises(VariantFailed, match=r"cannot be written: .*; free some space"),
-        pending(path) as write,
+        pytest.raises(VariantFailed, match=r"^cannot write .*a\.json: .*; nothing of this run was kept"),
+        pending(path, force=True) as write,
     ):
         write(iter([bytes(100_000)]))
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
@@ -84,6 +84,45 @@ def test_what_fails_after_writing_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_the_user_is_not_taken_for_ours(tmp_path: Path) -> None:
+    """Whatever it is called, and even if it is a link."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "a.json.tmp").symlink_to(victim)
+    with pending(tmp_path / "a.json") as write:
+        write(iter([b"whole"]))
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "a.json.tmp").is_symlink()
+    assert (tmp_path / "a.json").read_text() == "whole"
+
+
+def test_of_two_collectors_of_one_file_the_second_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+
+    def two_collectors() -> None:
+        with pending(path) as slow:
+            slow(iter([b"sl"]))
+            with pending(path) as quick:
+                quick(iter([b"quick"]))
+            assert path.read_text() == "quick"
+            slow(iter([b"ow"]))
+
+    with pytest.raises(VariantFailed, match=r"a\.json exists already; .*; nothing of this run was kept"):
+        two_collectors()
+    assert path.read_text() == "quick"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_with_force_the_last_of_two_collectors_wins_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with pending(path, force=True) as slow:
+        slow(iter([b"sl"]))
+        with pending(path, force=True) as quick:
+            quick(iter([b"quick"]))
+        slow(iter([b"ow"]))
+    assert path.read_text() == "slow"
 
 
 def test_a_folder_holds_one_file_for_each_variant(tmp_path: Path) -> None:
@@ -104,13 +143,13 @@ def test_one_file_is_not_for_two_variants(tmp_path: Path) -> None:
 def test_an_existing_golden_is_refused_too(tmp_path: Path) -> None:
     targets = targets_for(["bf16"], tmp_path, gzip=False)
     targets["bf16"].golden.touch()
-    check_targets(targets, golden=False, force=False)
-    with pytest.raises(OutputError, match="exists already; add --force"):
-        check_targets(targets, golden=True, force=False)
+    check_places(targets, golden=False, force=False)
+    with pytest.raises(OutputError, match="exists already; pass --force"):
+        check_places(targets, golden=True, force=False)
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     targets = targets_for(["bf16"], tmp_path / "file" / "traces", gzip=False)
     with pytest.raises(OutputError, match="cannot be made"):
-        check_targets(targets, golden=False, force=False)
+        check_places(targets, golden=False, force=False)

@@ -35,6 +35,19 @@ def _written(source: Path, target: Path) -> bytes:
     return gzip.decompress(content) if target.suffix == ".gz" else content
 
 
+def _whole_events(text: str) -> list[dict[str, Any]]:
+    """The events before the place where the text ends, read one at a time."""
+    events: list[dict[str, Any]] = []
+    decode, at = json.JSONDecoder().raw_decode, text.index('"traceEvents": [') + 16
+    while (start := text.find("{", at)) >= 0:
+        try:
+            event, at = decode(text, start)
+        except json.JSONDecodeError:
+            break
+        events.append(event)
+    return events
+
+
 def _is_ours(event: dict[str, Any]) -> bool:
     return event.get("pid") == "sdtrace"
 
@@ -103,10 +116,8 @@ def test_a_file_that_was_cut_is_closed_after_its_last_whole_event(share: float, 
     source.write_bytes(text[: int(len(text) * share)])
     copy = json.loads(_written(source, tmp_path / "copy.json"))
     kept = [event for event in copy["traceEvents"] if not _is_ours(event)]
-    assert kept == json.loads(text)["traceEvents"][: len(kept)]
-    trace = load_trace(source)
-    assert trace.salvaged
-    assert len(kept) == sum(trace.counts.values())
+    assert kept == _whole_events(source.read_text())
+    assert load_trace(source).salvaged
 
 
 def test_a_cut_array_whose_last_event_is_whole_loses_none(tmp_path: Path) -> None:
@@ -156,6 +167,6 @@ def test_moving_does_not_depend_on_where_blocks_end(cuts: list[int]) -> None:
     text = json.dumps([_event("a", 1.5, 2.25), _event("b", 1234.567, 8.9, 77), _event("c", 3, 1)]).encode()
     edges = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     blocks = [text[start:end] for start, end in pairwise(edges)]
-    misfits = [Misfit(1_500, 2_250, 1), Misfit(1_234_567, 8_900, 2), Misfit(3_000, 1_001, 1)]
+    misfits = [Misfit("1", 1_500, 2_250, 1), Misfit("77", 1_234_567, 8_900, 2), Misfit("1", 3_000, 1_001, 1)]
     moved = json.loads(b"".join(move_events(blocks, misfits)))
     assert [event["tid"] for event in moved] == ["1 overlap 1", "77 overlap 2", 1]

@@ -117,7 +117,7 @@ def test_iterations_steps_and_components_are_those_of_the_report(loaded: Loaded)
     report, tracks = loaded.report, loaded.tracks
     assert tracks["iterations"] == (
         len(report.iterations),
-        sum(_ns(row.wall_us) for row in report.iterations),
+        sum(_ns(row.host_wall_us) for row in report.iterations),
     )
     assert tracks.get("denoising steps", (0, 0))[0] == sum(row.steps for row in report.iterations)
     calls = sum(row.calls for row in report.components if "." not in row.component)

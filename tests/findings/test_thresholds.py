@@ -9,9 +9,22 @@ from typing import Any
 
 import pytest
 
+from sdtrace.attribution.losses import Losses
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
-from sdtrace.findings import Collectives, Evidence, Finding, Late, Range, Searches, Waiting, find_all
+from sdtrace.findings import (
+    Collectives,
+    CopyTraffic,
+    Evidence,
+    Finding,
+    Late,
+    MemoryCalls,
+    Range,
+    Searches,
+    Waiting,
+    find_all,
+)
+from sdtrace.waiting.devices import Turns
 
 MS = 1_000_000
 WALL = 1_000 * MS
@@ -77,6 +90,18 @@ def small(short: int, percent: float = 6) -> dict[str, Any]:
     return launch_bound(percent) | {"kernels": 100, "small_kernels": short}
 
 
+def memory(percent: float) -> dict[str, Any]:
+    return idle("memory", percent) | {"memory_calls": MemoryCalls(10, MS, 5)}
+
+
+def copies(percent: float) -> dict[str, Any]:
+    return {"copies": [CopyTraffic(True, round(WORK * percent / 100), 10**6, 100, 0, MS)]}
+
+
+def lost(**counts: int) -> dict[str, Any]:
+    return {"losses": Losses(0, 0, 0, 0, 0)._replace(**counts), "kernels": 100}
+
+
 FLOAT32, SOFTMAX = "ampere_sgemm_128x64_tn", "cunn_SoftMaxForward<float>"
 FLASH, LAYOUT = "flash_fwd_kernel", "void cudnn::nchwToNhwcKernel<float>"
 EFFICIENT = "fmha_cutlassF_{}_aligned_64x64_rf_sm80"
@@ -128,6 +153,17 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("device.small_kernels", small(49), small(50)),
     ("device.small_kernels", small(80, 4.9), small(80, 5.1)),
     ("device.collectives", collectives(4_900_000, 0), collectives(5_100_000, 0)),
+    ("host.memory", memory(1.9), memory(2.1)),
+    ("host.copies", copies(14.9), copies(15.1)),
+    ("host.runtime_call", idle("runtime_call", 1.9), idle("runtime_call", 2.1)),
+    ("host.gc", idle("gc", 1.9), idle("gc", 2.1)),
+    ("host.python", idle("python", 1.9), idle("python", 2.1)),
+    ("device.turns", {}, {"turns": Turns((0, 1), 90 * MS, 0, 20 * MS)}),
+    ("trace.clock", lost(), lost(work_before_launch=1)),
+    ("trace.lost_work", lost(), lost(launches_without_work=1)),
+    ("trace.overlap", lost(), lost(overlapping_work=1)),
+    ("trace.foreign", lost(), lost(foreign_events=1)),
+    ("trace.empty_iterations", {}, {"empty_iterations": 1}),
     ("trace.impossible", {}, {"quarantined": 1, "quarantined_examples": ["x"]}),
     ("trace.cut", {}, {"salvaged": True}),
     ("trace.skipped", {}, {"skipped": 1}),
@@ -142,7 +178,7 @@ def test_there_is_nothing_to_say_about_a_quiet_trace() -> None:
 
 def test_every_finding_of_the_page_is_tried() -> None:
     ids = set(re.findall(r"`(\w+\.\w+)`", "".join(line.split("|")[1] for line in _rows())))
-    assert {name for name, _, _ in SIDES} >= ids - {"host.memory", "host.copies"}
+    assert {name for name, _, _ in SIDES} >= ids
 
 
 def _rows() -> list[str]:
@@ -191,6 +227,16 @@ def test_a_finding_appears_from_its_threshold_on(
             "medium",
             {"steady_kernels": work(EFFICIENT.format("bf16"), 50 * MS, "attention_efficient")},
         ),
+        ("host.data", "medium", idle("data_wait", 33)),
+        ("host.data", "high", idle("data_wait", 34)),
+        ("host.memory", "medium", memory(14.9)),
+        ("host.memory", "high", memory(15.1)),
+        ("host.python", "low", idle("python", 14.9)),
+        ("host.python", "medium", idle("python", 15.1)),
+        ("device.turns", "medium", {"turns": Turns((0, 1), 90 * MS, 0, 30 * MS)}),
+        ("device.turns", "high", {"turns": Turns((0, 1), 90 * MS, 0, 31 * MS)}),
+        ("trace.lost_work", "medium", lost(launches_without_work=5)),
+        ("trace.lost_work", "high", lost(launches_without_work=6)),
         ("device.collectives", "info", collectives(9 * MS, 5 * MS)),
         ("device.collectives", "medium", collectives(9 * MS, 5 * MS + 1)),
     ],
@@ -214,6 +260,104 @@ def test_severity_follows_the_page(name: str, severity: str, given: dict[str, An
 def test_a_saving_is_of_one_iteration(name: str, saving_ms: float, given: dict[str, Any]) -> None:
     saving = found(**given)[name].saving_ns
     assert saving == pytest.approx(saving_ms * MS, rel=1e-6)
+
+
+def exact(cause: str, percent: int, **more: Any) -> dict[str, Any]:
+    """Idle time of one cause that is exactly so many percent of steady time."""
+    return {"steady_work_ns": (100 - percent) * MS, "steady_idle": {cause: percent * MS}, **more}
+
+
+CALLS = {"memory_calls": MemoryCalls(10, MS, 5)}
+
+
+@pytest.mark.parametrize(
+    ("name", "severity", "given"),
+    [
+        ("host.launch_bound", "medium", exact("launch_bound", 20, unprofiled_wall_ns=None)),
+        ("host.launch_bound", "low", exact("launch_bound", 15)),
+        ("host.sync", "medium", exact("sync", 2)),
+        ("host.data", "medium", exact("data_wait", 2)),
+        ("host.memory", "medium", exact("memory", 2, **CALLS)),
+        ("host.memory", "medium", exact("memory", 15, **CALLS)),
+        ("host.python", "low", exact("python", 2)),
+        ("host.python", "low", exact("python", 15)),
+        ("device.gaps", "low", exact("device_gap", 5, device_gaps=5 * MS // 2000)),
+        ("device.gaps", "medium", exact("device_gap", 5, device_gaps=5 * MS // 5000)),
+        ("device.small_kernels", "low", exact("launch_bound", 5, kernels=100, small_kernels=50)),
+        ("device.small_kernels", "low", exact("launch_bound", 5, kernels=1, small_kernels=1)),
+        ("device.collectives", "info", collectives(5 * MS, 5 * MS)),
+        ("device.layout", "medium", {"steady_kernels": work(LAYOUT, 5 * MS)}),
+        ("host.copies", "high", copies(15)),
+        ("overhead.first_calls", "low", {"first_calls_ns": 10 * MS}),
+        ("overhead.first_calls", "low", {"first_calls_ns": MS, "wall_ns": 100 * MS}),
+    ],
+)
+def test_a_threshold_itself_counts(name: str, severity: str, given: dict[str, Any]) -> None:
+    assert found(**given)[name].severity == severity
+
+
+def test_copies_are_described_for_one_iteration() -> None:
+    """800 copies of 2 GB in 40 ms over ten iterations: 80 copies, 0.2 GB, 4 ms each, at 50 GB/s."""
+    part = CopyTraffic(True, 40 * MS, 2 * 10**9, 800, 0, 30 * MS)
+    weights = found(copies=[part])["host.copies"]
+    assert "0.2 GB to the GPU in 80 copies an iteration, 4.00 ms, 50 GB/s" in weights.evidence
+    assert "blocked by them for 3.00 ms an iteration" in weights.evidence
+    assert weights.title.startswith("Weights move")
+    assert weights.saving_ns == 4 * MS
+    few = found(copies=[part._replace(calls=79)])["host.copies"]
+    assert few.title.startswith("Copies between")
+    assert found(copies=[part._replace(calls=80)])["host.copies"].title.startswith("Weights move")
+    waits = found(copies=[part], **exact("copy", 20))["host.copies"]
+    assert waits.saving_ns == 4 * MS + 2 * MS
+    unknown = found(copies=[part._replace(nbytes=None)])["host.copies"]
+    assert "80 copies an iteration to the GPU, 4.00 ms" in unknown.evidence
+
+
+def test_memory_calls_are_counted_for_one_iteration() -> None:
+    memory = found(**exact("memory", 20, memory_calls=MemoryCalls(40, 30 * MS, 1)))["host.memory"]
+    assert "4 such calls in an iteration, 3.00 ms" in memory.evidence
+    assert "at its limit" in memory.advice
+    grown = found(**exact("memory", 20, memory_calls=MemoryCalls(40, 30 * MS, 0)))["host.memory"]
+    assert "asks the driver for new memory" in grown.advice
+
+
+@pytest.mark.parametrize(
+    ("waiting", "unprofiled_ns", "is_bound"),
+    [(66, None, False), (67, None, True), (67, 3 * MS, False), (67, 6 * MS, True), (33, 9 * MS, False)],
+)
+def test_a_saving_of_device_time_is_hidden_while_the_cpu_sets_the_pace(
+    waiting: int, unprofiled_ns: int | None, is_bound: bool
+) -> None:
+    given = exact("launch_bound", waiting, unprofiled_wall_ns=unprofiled_ns)
+    layout = found(**given, steady_kernels=work(LAYOUT, 20 * MS))["device.layout"]
+    assert ("You are CPU-bound" in layout.evidence) == is_bound
+
+
+def test_advice_fits_the_device_and_what_was_done() -> None:
+    float32 = {"steady_kernels": work(FLOAT32, 50 * MS)}
+    assert "float16" in found(**float32, device_major=7)["device.float32"].advice
+    assert "bfloat16" not in found(**float32, device_major=7)["device.float32"].advice.split(":")[0]
+    assert "TF32" in found(**float32, device_major=8)["device.float32"].advice
+    mostly = found(paid_once={"compile": 60 * MS, "warmup": 59 * MS})["overhead.once"]
+    assert "TORCHINDUCTOR_CACHE_DIR" in mostly.advice
+    half = found(paid_once={"compile": 60 * MS, "warmup": 60 * MS})["overhead.once"]
+    assert "TORCHINDUCTOR_CACHE_DIR" not in half.advice
+    compiled = [CategoryRow("fused_triton", 1, MS)]
+    assert (
+        "compile what still runs"
+        in found(**launch_bound(20), steady_categories=compiled)["host.launch_bound"].advice
+    )
+    graphs = found(**launch_bound(20), graph_replayed_ns=WORK // 2 + 1)["host.launch_bound"]
+    assert "CUDA graphs already" in graphs.advice
+    eager = found(**launch_bound(20), graph_replayed_ns=WORK // 2)["host.launch_bound"]
+    assert "CUDA graphs already" not in eager.advice
+
+
+def test_nothing_about_the_device_is_certain_where_work_was_lost() -> None:
+    given = small(80) | {"steady_categories": []}
+    assert found(**given)["device.small_kernels"].confidence == "certain"
+    for broken in (lost(launches_without_work=1), lost(work_before_launch=1), {"empty_iterations": 2}):
+        assert found(**(broken | given))["device.small_kernels"].confidence == "likely"
 
 
 def test_findings_come_by_severity_and_then_by_what_they_save() -> None:

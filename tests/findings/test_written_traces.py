@@ -181,7 +181,8 @@ def test_the_profilers_own_weight(tmp_path: Path) -> None:
 def test_autotune_that_only_its_pattern_tells_is_likely(tmp_path: Path) -> None:
     fill = "void at::native::vectorized_elementwise_kernel<4, at::native::FillFunctor<int>>"
     events = [
-        *images(*[fill, "triton_poi_fused_add_0"] * 20, count=1),
+        # What was tried is used afterwards; without that it would be somebody measuring a kernel.
+        *images(*[fill, "triton_poi_fused_add_0"] * 20, GEMM, "triton_poi_fused_add_0", count=1),
         *[host("aten::mm", 5 * MS, 5 * MS)],
     ]
     found = report_of(tmp_path / "t.json", events)["overhead.autotune"]

@@ -11,6 +11,7 @@ from sdtrace.intervals import nothing, union
 from sdtrace.phases.autotune_pattern import unmarked_autotune
 from sdtrace.trace import load_trace
 from tests.analysis.reference import cold_benchmarks_without_spans
+from tests.fields import report_of
 from tests.shared import shared_trace
 from tests.structures import phases_of, structure_of
 from tests.written import Event, call, host, kernel, written
@@ -116,3 +117,22 @@ def test_most_of_a_real_autotune_is_found_without_its_spans() -> None:
     found_ns = int(trace.dur_ns[linked.work.row[phases.work_mask("autotune")]].sum())
     assert launched_ns > 100_000_000
     assert 0.9 * launched_ns < found_ns < 1.02 * launched_ns
+
+
+def phase_of_benchmarks(path: Path, *names: str) -> tuple[bool, int]:
+    """Whether autotune was found in a trace of work with these names, and how many pieces belong to it."""
+    phases = phases_of(written(path, [host("aten::mm", 0, 1), *launched(list(names))]))
+    return phases.autotune_by_pattern, int(phases.work_mask("autotune").sum())
+
+
+def test_kernels_tried_in_turn_and_then_used_are_autotune(tmp_path: Path) -> None:
+    tried = [name for kernel_name in ("k1", "k2", "k3") for name in [FILL, kernel_name] * 20]
+    assert phase_of_benchmarks(tmp_path / "t.json", *tried, "x", "k2", "y", "k2") == (True, 120)
+    # Used before, or never: somebody measures kernels.
+    assert phase_of_benchmarks(tmp_path / "u.json", "k1", "x", *tried, "y") == (False, 0)
+
+
+def test_what_a_user_measures_is_no_autotune() -> None:
+    report = report_of("user_do_bench.json.gz")
+    assert [phase.phase for phase in report.phases] == ["steady"]
+    assert not {"overhead.once", "overhead.autotune"} & {item.id for item in report.findings}

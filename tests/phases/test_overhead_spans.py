@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sdtrace.intervals import Intervals
@@ -103,6 +104,11 @@ def test_each_thread_has_its_own_overhead(tmp_path: Path) -> None:
     trace = written(tmp_path / "t.json", events).trace
     overhead = find_overhead(trace)
     by_tid = {thread.tid: number for number, thread in enumerate(trace.threads)}
-    first, second = (overhead.of_thread(trace, by_tid[tid]) for tid in (1, 2))
-    assert [spans(held) for held in first] == [[], [(10, 20)], [(0, 50)]]
-    assert [spans(held) for held in second] == [[(60, 65)], [], [(80, 100)]]
+    instants = np.arange(0, 105, 5)
+    held = {
+        tid: [instants[kind.hold(instants, np.full(21, by_tid[tid]))].tolist() for kind in kinds]
+        for tid in (1, 2)
+        for kinds in (overhead.by_thread(trace),)
+    }
+    assert held[1] == [[], [10, 15], list(range(0, 50, 5))]
+    assert held[2] == [[60], [], [80, 85, 90, 95]]

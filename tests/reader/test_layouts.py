@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from sdtrace.reader import read_raw
-from tests.reader.decoder import Row, read_text, rows_of
+from tests.reader.decoder import Row, decode, read_text, rows_of
 from tests.shared import shared_trace
 
 _EXACT = re.compile(r'"\\u0001([^"]*)"')
@@ -138,3 +138,13 @@ def test_blocks_may_end_anywhere(monkeypatch: pytest.MonkeyPatch, original: byte
             monkeypatch.undo()
             assert rows_of(raw) == rows_of(expected)
             assert (raw.counts, raw.skipped) == (expected.counts, expected.skipped)
+
+
+def test_exponents_are_read_as_decimals_are(tmp_path: Path) -> None:
+    durations = ["2e+00", "25E-01", "1.5e-03", "12e0", "7.0E+0001", "3"]
+    events = [
+        f'{{"ph":"X","cat":"cpu_op","name":"aten::mm","pid":1,"tid":1,"ts":{at}.5e+01,"dur":{dur}}}'
+        for at, dur in enumerate(durations * 200, 100)
+    ]
+    text = '{"traceEvents":[' + ",\n".join(events) + "]}"
+    assert rows_of(read_text(text, tmp_path)) == decode(text).rows

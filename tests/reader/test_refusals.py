@@ -57,7 +57,7 @@ def refusal(path: Path) -> str:
     with pytest.raises(UnreadableTrace) as caught:
         read_raw(path)
     message = str(caught.value)
-    assert message.startswith(f"{path}: ")
+    assert message.startswith(f"{path}: ".replace("\0", "\\x00"))
     assert len(message.splitlines()) == 1
     return message
 

@@ -147,11 +147,20 @@ SPECS: dict[str, list[Spec]] = {
         plain("device_memory_bytes", "GPU mem", units.size, PAGES),
         plain("self_device_memory_bytes", "Self GPU mem", units.size, PAGES),
     ],
+    "devices": [
+        plain("index", "GPU", COUNT),
+        plain("name", "Name", text),
+        plain("busy_us", "Busy", TIME),
+        plain("idle_us", "Idle", TIME),
+        Spec("Busy share", lambda row, _: 100 * row.busy_us / (row.busy_us + row.idle_us), units.share),
+        plain("kernels", "Kernels", COUNT),
+    ],
     "findings": [],
 }
 TITLES = {
     "phases": "Where the wall time went",
     "iterations": "Images",
+    "devices": "GPU by GPU",
     "idle": "Why the GPU was idle",
     "compile": "What compiling did",
     "categories": "What the GPU worked on",
@@ -169,6 +178,7 @@ KINDS: dict[str, type[model.Struct]] = {
     "components": model.Component,
     "kernels": model.Kernel,
     "ops": model.Op,
+    "devices": model.Device,
     "findings": model.Finding,
 }
 
@@ -186,7 +196,7 @@ def records(kind: type[model.Struct], first: int) -> list[Any]:
             elif column.name in ("severity", "confidence"):
                 values[column.name] = {"severity": "low", "confidence": "likely"}[column.name]
             elif "bool" in hint:
-                values[column.name] = False
+                values[column.name] = column.name == "is_whole"
             elif "int" in hint:
                 values[column.name] = number
             elif "float" in hint:
@@ -256,7 +266,7 @@ CASES = [(name, medium) for name in TITLES for medium in MEDIA]
 
 
 def test_every_table_is_specified_here() -> None:
-    assert [table.id for table in TABLES] == list(SPECS)
+    assert {table.id for table in TABLES} == set(SPECS)
 
 
 @pytest.mark.parametrize(("name", "medium"), CASES, ids=[f"{n}-{m}" for n, m in CASES])
@@ -311,6 +321,7 @@ def test_what_a_column_sorts_by_is_its_own_value(trace: model.TraceReport, name:
         ("phases", "wall_us", None),
         ("iterations", "wall_us", "gpu_busy_us"),
         ("idle", "us", None),
+        ("devices", "busy_us", None),
         ("compile", "exclusive_us", None),
         ("categories", "gpu_us", None),
         ("components", "gpu_us", None),

@@ -11,6 +11,7 @@ from sdtrace.breakdowns.components import OUTSIDE, block_rows, component_rows
 from sdtrace.structure.component_names import ANNOTATIONS, BLOCKS, FUNCTIONS, MODULES
 from sdtrace.trace import load_trace
 from tests.shared import shared_trace
+from tests.structure import pipelines
 from tests.structures import phases_of, structure_of
 from tests.written import call, host, kernel, without, written
 
@@ -142,3 +143,27 @@ def test_the_outermost_span_counts_and_only_on_its_thread(tmp_path: Path) -> Non
     codes = found.components.at(np.array([99, 100, 249, 250]), np.array([linked.host.thread[0]] * 4))
     names = [found.components.names[code] if code >= 0 else None for code in codes.tolist()]
     assert names == ["vae", None, "unet", None]
+
+
+@pytest.mark.parametrize("denoises", [False, True])
+def test_a_language_model_encodes_text_only_where_a_denoiser_follows(tmp_path: Path, denoises: bool) -> None:
+    events = [host("aten::mm", n * 1000, 900) for n in range(12)]
+    events += [host(f"nn.Module: LlamaModel_{n}", n * 1000, 900, "python_function") for n in range(3)]
+    if denoises:
+        name = "nn.Module: LuminaNextDiT2DModel_0"
+        events += [host(name, n * 1000, 900, "python_function") for n in range(4, 8)]
+    found = structure_of(written(tmp_path / "t.json", events))
+    calls = len(found.components.only(["text_encoder"]))
+    assert calls == (3 if denoises else 0)
+
+
+def test_a_decoder_is_a_guessed_vae_without_group_normalization(tmp_path: Path) -> None:
+    run = pipelines.Recorder()
+    plain = [op for op in pipelines.VIDEO_DECODE if op != "group_norm"]
+    for _ in range(2):
+        run.ops(pipelines.TEXT)
+        for _ in range(4):
+            run.ops(pipelines.UNET)
+        run.ops(plain)
+    found = structure_of(written(tmp_path / "t.json", run.events))
+    assert len(found.components.only(["vae"])) == 2

@@ -8,9 +8,9 @@ import pytest
 
 from sdtrace.attribution.linked_trace import attribute
 from sdtrace.breakdowns.iterations import iteration_rows
-from sdtrace.structure.iterations import find_iterations
 from sdtrace.structure.repeats import find_repeats
 from sdtrace.trace import load_trace
+from sdtrace.waiting.devices import find_devices
 from tests.shared import shared_trace
 from tests.structures import structure_of
 from tests.written import call, host, kernel, without, written
@@ -23,7 +23,7 @@ def test_images_take_the_time_the_run_itself_measured(name: str) -> None:
     linked = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
     truth = json.loads(shared_trace(f"reference/{name}.truth.json").read_text())
     found = structure_of(linked)
-    facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
+    facts = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
     assert [item.wall_ns / 1e9 for item in facts] == pytest.approx(truth["profiled_image_wall_s"], rel=0.005)
     # PNDM evaluates the UNet once more than it is asked for steps.
     assert [item.steps for item in facts] == [truth["steps"] + 1] * len(facts)
@@ -33,7 +33,7 @@ def test_images_take_the_time_the_run_itself_measured(name: str) -> None:
 def test_all_device_work_of_an_image_is_counted_in_it_once(name: str) -> None:
     linked = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
     found = structure_of(linked)
-    facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
+    facts = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
     assert sum(item.gpu_events for item in facts) == len(linked.work.row)
     assert sum(item.gpu_ns for item in facts) == int(linked.trace.dur_ns[linked.work.row].sum())
     assert all(item.gpu_busy_ns <= item.wall_ns for item in facts)
@@ -59,11 +59,11 @@ def test_transformer_calls_are_denoising_steps_of_an_image_on_rocm() -> None:
     assert found.steps.counts(found.iterations).tolist() == [4]
 
 
-@pytest.mark.parametrize(("name", "confidence"), [("fp32_eager", "guess"), ("bf16_sdpa.warm", "likely")])
+@pytest.mark.parametrize(("name", "confidence"), [("fp32_eager", "likely"), ("bf16_sdpa.warm", "likely")])
 def test_images_are_found_where_nothing_marks_them(name: str, confidence: str) -> None:
     trace = load_trace(shared_trace(f"reference/{name}.json.gz"))
-    marked = find_iterations(attribute(trace))
-    found = find_iterations(without(trace, ["model_inference"]))
+    marked = structure_of(attribute(trace)).iterations
+    found = structure_of(without(trace, ["model_inference"])).iterations
     assert len(found) == len(marked)
     assert found.confidence == confidence
     # Python before an image's first op is not to be seen without the annotation.
@@ -74,7 +74,7 @@ def test_images_are_found_where_nothing_marks_them(name: str, confidence: str) -
 def test_annotations_that_differ_in_numbers_are_one_kind(tmp_path: Path) -> None:
     events = [host(f"image {n}", n * 1000, 900, "user_annotation") for n in range(3)]
     events += [host("aten::mm", n * 1000 + 10, 100) for n in range(3)]
-    found = find_iterations(written(tmp_path / "t.json", events))
+    found = structure_of(written(tmp_path / "t.json", events)).iterations
     assert found.name == ["image 0", "image 1", "image 2"]
     assert found.start_ns.tolist() == [0, 1000, 2000]
 
@@ -83,16 +83,16 @@ def test_a_lone_profiler_step_gives_way_to_what_repeats_in_it(tmp_path: Path) ->
     events = [host("ProfilerStep#7", 0, 3000, "user_annotation")]
     events += [host("render", n * 1000, 900, "user_annotation") for n in range(3)]
     events += [host("aten::mm", n * 1000 + 10, 100) for n in range(3)]
-    assert find_iterations(written(tmp_path / "t.json", events)).name == ["render"] * 3
+    assert structure_of(written(tmp_path / "t.json", events)).iterations.name == ["render"] * 3
     alone = [event for event in events if event["name"] != "render"]
-    assert find_iterations(written(tmp_path / "u.json", alone)).name == ["ProfilerStep#7"]
+    assert structure_of(written(tmp_path / "u.json", alone)).iterations.name == ["ProfilerStep#7"]
 
 
 def test_components_and_collectives_are_no_iterations(tmp_path: Path) -> None:
     events = [host("unet", n * 1000, 900, "user_annotation") for n in range(3)]
     events += [host("nccl:all_reduce", n * 1000, 900, "user_annotation", thread=2) for n in range(3)]
     events += [host("aten::mm", n * 1000 + 10, 100) for n in range(3)]
-    found = find_iterations(written(tmp_path / "t.json", events))
+    found = structure_of(written(tmp_path / "t.json", events)).iterations
     assert found.name == ["t"]
     assert (found.start_ns.tolist(), found.end_ns.tolist()) == ([0], [2900])
     assert found.confidence == "guess"
@@ -101,7 +101,7 @@ def test_components_and_collectives_are_no_iterations(tmp_path: Path) -> None:
 def test_an_empty_trace_is_one_empty_iteration(tmp_path: Path) -> None:
     linked = written(tmp_path / "t.json", [kernel("k", 0, 10, 1)])
     found = structure_of(linked)
-    facts = iteration_rows(linked, found.iterations, found.steps, found.launches)
+    facts = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
     assert [(item.wall_ns, item.gpu_ns, item.launches) for item in facts] == [(10, 10, 0)]
 
 
@@ -120,9 +120,12 @@ def test_work_belongs_to_the_iteration_that_launched_it(tmp_path: Path) -> None:
     events += [call("cudaLaunchKernel", 1200, 10, 2), kernel("k", 1300, 70, 2), kernel("k", 1340, 70, 2, 8)]
     linked = written(tmp_path / "t.json", events)
     found = structure_of(linked)
-    first, second = iteration_rows(linked, found.iterations, found.steps, found.launches)
-    assert (first.gpu_ns, first.gpu_busy_ns, first.gpu_events, first.launches) == (50, 0, 1, 1)
-    assert (second.gpu_ns, second.gpu_busy_ns, second.gpu_events, second.launches) == (140, 160, 2, 1)
+    first, second = iteration_rows(
+        linked, found.iterations, found.steps, found.launches, find_devices(linked)
+    )
+    assert (first.gpu_ns, first.gpu_busy_ns, first.gpu_events, first.launches) == (50, 50, 1, 1)
+    assert (first.host_wall_ns, first.wall_ns, second.wall_ns) == (900, 1150, 750)
+    assert (second.gpu_ns, second.gpu_busy_ns, second.gpu_events, second.launches) == (140, 110, 2, 1)
 
 
 def test_repeats_are_found_among_layers_that_repeat_oftener() -> None:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from sdtrace.attribution.launches import launch_times
 from sdtrace.attribution.linked_trace import LinkedTrace, attribute
 from sdtrace.trace import load_trace
-from sdtrace.waiting.idle import Idle, find_gaps, find_idle
+from sdtrace.waiting.devices import find_devices
+from sdtrace.waiting.gaps import find_gaps
+from sdtrace.waiting.idle import Idle, find_idle
 from sdtrace.waiting.queue import find_queue, queue_stats
 from tests.shared import shared_trace
 from tests.structures import phases_of, structure_of
@@ -45,15 +47,16 @@ def causes_of(linked: LinkedTrace) -> dict[str, int]:
 
 
 def swept_idle(linked: LinkedTrace) -> int:
-    """Idle time by walking through device work in the order of time."""
-    rows = linked.work.row
-    spans = sorted(zip(linked.trace.start_ns[rows].tolist(), linked.trace.end_ns[rows].tolist(), strict=True))
-    spans = [(start, end) for start, end in spans if end > start]
-    idle, reached = 0, spans[0][1] if spans else 0
-    for start, end in spans:
-        idle += max(0, start - reached)
-        reached = max(reached, end)
-    return idle
+    """Idle time of each device, by walking through its work in the order of time."""
+    trace, devices, idle = linked.trace, find_devices(linked), 0
+    for number, label in enumerate(devices.labels):
+        rows = [row for row in linked.work.row.tolist() if str(trace.threads[trace.thread[row]].pid) == label]
+        reached = devices.start_ns[number]
+        for start, end in sorted((trace.start_ns[row], trace.end_ns[row]) for row in rows):
+            idle += max(0, start - reached)
+            reached = max(reached, end)
+        idle += devices.end_ns[number] - reached
+    return int(idle)
 
 
 @st.composite
@@ -79,27 +82,40 @@ def traces(draw: st.DrawFn) -> list[Event]:
     return events
 
 
+@st.composite
+def traces_of_two_devices(draw: st.DrawFn) -> list[Event]:
+    """The same, with every third piece of work on another device."""
+    events = draw(traces())
+    works = [event for event in events if event["pid"] == 0]
+    for event in works[::3]:
+        event["pid"] = 1
+    return events
+
+
 @PER_FILE
-@given(events=traces())
+@given(events=traces() | traces_of_two_devices())
 def test_causes_partition_idle_time_exactly(tmp_path: Path, events: list[Event]) -> None:
     linked = written(tmp_path / "t.json", events)
     idle = idle_of(linked)
     assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(linked)
     assert np.all(idle.lengths > 0)
-    gaps = find_gaps(linked, launch_times(linked))
-    pieces = np.bincount(idle.gap, weights=idle.lengths, minlength=len(gaps.start_ns))
-    assert pieces.tolist() == (gaps.end_ns - gaps.start_ns).tolist()
-    assert np.all(idle.start_ns[1:] >= idle.end_ns[:-1])
+    devices = find_devices(linked)
+    gaps = [find_gaps(linked, launch_times(linked), devices, number) for number in range(len(devices))]
+    lengths = [length for own in gaps for length in (own.end_ns - own.start_ns).tolist()]
+    assert np.bincount(idle.gap, weights=idle.lengths, minlength=len(lengths)).tolist() == lengths
+    for number in range(len(devices)):
+        mine = idle.device == number
+        assert np.all(idle.start_ns[mine][1:] >= idle.end_ns[mine][:-1])
 
 
 @PER_FILE
 @given(data=st.data())
 def test_the_order_of_events_in_the_file_does_not_matter(tmp_path: Path, data: st.DataObject) -> None:
-    events = data.draw(traces())
+    events = data.draw(traces() | traces_of_two_devices())
     shuffled = data.draw(st.permutations(events))
     linked, again = written(tmp_path / "t.json", events), written(tmp_path / "u.json", shuffled)
     assert idle_of(linked).causes() == idle_of(again).causes()
-    stats = [queue_stats(t, find_queue(t, launch_times(t))) for t in (linked, again)]
+    stats = [queue_stats(t, find_queue(t, launch_times(t), find_devices(t))) for t in (linked, again)]
     assert stats[0] == stats[1]
 
 
@@ -108,7 +124,7 @@ def test_the_order_of_events_in_the_file_does_not_matter(tmp_path: Path, data: s
 def test_queue_depth_is_what_was_launched_and_not_finished(tmp_path: Path, events: list[Event]) -> None:
     linked = written(tmp_path / "t.json", events)
     times = launch_times(linked)
-    queue = find_queue(linked, times)
+    queue = find_queue(linked, times, find_devices(linked))
     end = linked.trace.end_ns[linked.work.row]
     for called, depth in zip(queue.called_ns.tolist(), queue.depth.tolist(), strict=True):
         open_work = int(((times.called_ns < called) & (end > called)).sum())
@@ -121,7 +137,7 @@ def test_causes_partition_the_idle_time_of_real_traces(name: str) -> None:
     linked = attribute(load_trace(shared_trace(f"{name}.json.gz")))
     idle = idle_of(linked)
     assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(linked)
-    for cause, ops in (("sync", idle.sync_ops()), ("launch_bound", idle.launch_bound_ops())):
+    for cause, ops in (("sync", idle.blamed_for("sync")), ("launch_bound", idle.blamed_for("launch_bound"))):
         assert sum(ns for _, ns in ops) == {c.cause: c.ns for c in idle.causes()}.get(cause, 0)
     half = np.arange(len(idle.cause)) % 2 == 0
     parts = [sum(cause.ns for cause in idle.causes(mask)) for mask in (half, ~half)]
@@ -131,9 +147,9 @@ def test_causes_partition_the_idle_time_of_real_traces(name: str) -> None:
 def test_what_the_reference_traces_wait_for() -> None:
     eager = idle_of(attribute(load_trace(shared_trace("reference/fp32_eager.json.gz"))))
     assert eager.causes()[0].cause == "launch_bound"
-    assert eager.sync_ops()[0][0] == "aten::item"
+    assert eager.blamed_for("sync")[0][0] == "aten::item"
     linked = attribute(load_trace(shared_trace("reference/bf16_sdpa.warm.json.gz")))
-    stats = queue_stats(linked, find_queue(linked, launch_times(linked)))
+    stats = queue_stats(linked, find_queue(linked, launch_times(linked), find_devices(linked)))
     assert stats.found_empty > 0.9 * stats.launches, (
         "one image after the other on a fast GPU: the queue runs dry"
     )
@@ -155,8 +171,8 @@ def test_a_blocking_call_is_to_blame_while_it_lasts_and_as_long_again(tmp_path: 
     linked = written(tmp_path / "t.json", events)
     # Idle from 200 to 1000; blocked until 280, late by 130 more.
     assert causes_of(linked) == {"sync": 80 + 130, "launch_bound": 800 - 210}
-    assert idle_of(linked).sync_ops() == [("aten::item", 210)]
-    assert idle_of(linked).launch_bound_ops() == [("aten::mm", 590)]
+    assert idle_of(linked).blamed_for("sync") == [("aten::item", 210)]
+    assert idle_of(linked).blamed_for("launch_bound") == [("aten::mm", 590)]
 
 
 def test_a_copy_to_pageable_memory_blocks_though_it_is_called_async(tmp_path: Path) -> None:
@@ -195,7 +211,7 @@ def test_data_loading_and_time_between_iterations_are_told_apart(tmp_path: Path)
         *_launched(1600, 1700, 100),
     ]
     # Idle from 200 to 950, then from 1000 to 1700.
-    expected = {"launch_bound": 450 + 200, "data_wait": 300, "between_iterations": 500}
+    expected = {"launch_bound": 450 + 200, "data_wait": 600, "between_iterations": 200}
     assert causes_of(written(tmp_path / "t.json", events)) == expected
 
 
@@ -233,7 +249,7 @@ def test_compile_and_autotune_come_before_all_else(tmp_path: Path) -> None:
 def test_percentiles_are_values_that_occurred(tmp_path: Path) -> None:
     events = [event for n in range(10) for event in _launched(n * 1000, n * 1000 + 10 * (n + 1), 6_000)]
     linked = written(tmp_path / "t.json", events)
-    stats = queue_stats(linked, find_queue(linked, launch_times(linked)))
+    stats = queue_stats(linked, find_queue(linked, launch_times(linked), find_devices(linked)))
     assert (stats.delay_median_ns, stats.delay_p99_ns) == (50, 100)
     assert (stats.depth_median, stats.depth_max) == (4, 6)
     assert (stats.launches, stats.found_empty, stats.kernels, stats.short_kernels) == (10, 1, 10, 0)

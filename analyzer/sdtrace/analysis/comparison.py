@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from math import floor
 from typing import NamedTuple
 
@@ -36,12 +37,17 @@ def build_report(traces: Sequence[model.TraceReport], baseline: str | None = Non
 
 
 def _unique(traces: Sequence[model.TraceReport]) -> list[model.TraceReport]:
-    seen: Counter[str] = Counter()
+    """The traces, those of a name that an earlier one has with a number; no two have one name then."""
+    taken = {trace.name for trace in traces}
+    seen: set[str] = set()
     result = []
     for trace in traces:
-        seen[trace.name] += 1
-        number = seen[trace.name]
-        result.append(trace if number == 1 else replace(trace, name=f"{trace.name} ({number})"))
+        name = trace.name
+        if name in seen:
+            name = next(free for n in count(2) if (free := f"{trace.name} ({n})") not in taken)
+            taken.add(name)
+        seen.add(name)
+        result.append(trace if name == trace.name else replace(trace, name=name))
     return result
 
 
@@ -98,16 +104,16 @@ def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
 def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: bool) -> model.Amortization:
     saving = base.steady_us - cost.steady_us
     extra = max(0.0, cost.overhead_us - base.overhead_us)
-    count = floor(extra / saving) + 1 if saving > 0 else None
+    iterations = floor(extra / saving) + 1 if saving > 0 else None
     times = f"({time(base.steady_us * 1e3)} - {time(cost.steady_us * 1e3)})"
     how = "without the profiler" if unprofiled else "under the profiler"
-    if count is None:
+    if iterations is None:
         mine, other = time(cost.steady_us * 1e3), time(base.steady_us * 1e3)
         arithmetic = f"Not faster than `{base_name}`: {mine} against {other} {how}"
     else:
         arithmetic = (
             f"{time(extra * 1e3)} more one-time cost / {times} saved each time = {extra / saving:.1f}: "
-            f"ahead of `{base_name}` from iteration {count} on ({how})"
+            f"ahead of `{base_name}` from iteration {iterations} on ({how})"
         )
     return model.Amortization(
         name=name,
@@ -115,6 +121,6 @@ def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: 
         overhead_us=cost.overhead_us,
         speedup=base.steady_us / cost.steady_us,
         saving_per_iteration_us=saving,
-        break_even_iterations=count,
+        break_even_iterations=iterations,
         arithmetic=arithmetic,
     )

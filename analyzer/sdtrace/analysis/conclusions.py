@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
+from sdtrace.analysis.copies_and_memory import copy_evidence, loading_ns, memory_evidence
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import row_name, wildcard_names
 from sdtrace.attribution.ranges import RANGES, range_bounds
@@ -27,11 +27,12 @@ from sdtrace.findings import (
 from sdtrace.intervals import Bools, intersect, subtract, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
-from sdtrace.phases.timeline import AUTOTUNE, COMPILE, STEADY
+from sdtrace.phases.timeline import AUTOTUNE, COMPILE, PHASES, STEADY
+from sdtrace.reader.categories import GRAPH_LAUNCH
+from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.queue import SHORT_NS
 
 _CULPRITS: Final = 3
-_GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|cu|hip)GraphLaunch")
 
 
 def draw_conclusions(study: Study) -> list[Finding]:
@@ -66,10 +67,8 @@ def _evidence(study: Study) -> Evidence:
         steady_idle={cause.cause: cause.ns for cause in idle},
         device_gaps=sum(cause.gaps for cause in idle if cause.cause == "device_gap"),
         collectives=_collectives(study),
-        sync_culprits=[Culprit(name, ns) for name, ns in study.idle.sync_ops(idle_mask)[:_CULPRITS]],
-        launch_bound_culprits=[
-            Culprit(name, ns) for name, ns in study.idle.launch_bound_ops(idle_mask)[:_CULPRITS]
-        ],
+        sync_culprits=_culprits(study, "sync", idle_mask),
+        launch_bound_culprits=_culprits(study, "launch_bound", idle_mask),
         launch_bound_components=_waiting_components(study, idle_mask),
         graph_replayed_ns=_graph_replayed_ns(study),
         kernels=int(kernels.sum()),
@@ -86,7 +85,19 @@ def _evidence(study: Study) -> Evidence:
         quarantined=trace.quarantined,
         quarantined_examples=trace.quarantined_examples,
         salvaged=trace.salvaged,
+        culprits={cause.cause: _culprits(study, cause.cause, idle_mask) for cause in idle},
+        memory_calls=memory_evidence(study),
+        copies=copy_evidence(study),
+        loading_ns=loading_ns(study),
+        losses=study.losses,
+        empty_iterations=study.empty_iterations,
+        turns=find_turns(study.idle.devices),
     )
+
+
+def _culprits(study: Study, cause: str, mask: Bools | None) -> list[Culprit]:
+    """Whom most of the idle time of a cause is blamed on."""
+    return [Culprit(name, ns) for name, ns in study.idle.blamed_for(cause, mask)[:_CULPRITS]]
 
 
 def _waiting_components(study: Study, steady: Bools | None) -> list[Waiting]:
@@ -136,7 +147,7 @@ def _searches(study: Study) -> Searches | None:
 def _graph_replayed_ns(study: Study) -> int:
     """Steady device work that replays of CUDA graphs launched."""
     trace, work = study.trace, study.linked.work
-    replays = trace.names_matching(_GRAPH_LAUNCH)
+    replays = trace.names_matching(GRAPH_LAUNCH)
     mine = study.phases.work_mask(STEADY) & (work.launch >= 0)
     mine[mine] = replays[trace.name[work.launch[mine]]]
     return int(trace.dur_ns[work.row[mine]].sum())
@@ -149,16 +160,18 @@ def _major(device: Mapping[str, object]) -> int | None:
 
 
 def _late_overhead(study: Study) -> list[Late]:
-    """Iterations with overhead after the first steady one."""
-    first = next((index for index, label in enumerate(study.labels) if label == STEADY), None)
-    if first is None:
-        return []
-    late = []
-    for index, (label, facts) in enumerate(zip(study.labels, study.iterations, strict=True)):
-        if index > first and label != STEADY:
-            start = np.array([facts.start_ns])
-            held = study.phases.timeline.totals(start, start + facts.wall_ns)
-            late.append(Late(index, label, held[label]))
+    """Iterations with overhead after the first steady one, and those that compile again before it."""
+    first = next((index for index, label in enumerate(study.labels) if label == STEADY), len(study.labels))
+    late = [
+        Late(again.iteration, COMPILE, again.ns)
+        for again in study.phases.recompiles
+        if again.iteration < first
+    ]
+    late += [
+        Late(index, label, int(study.held_ns[index, PHASES.index(label)]))
+        for index, label in enumerate(study.labels)
+        if index > first and label != STEADY
+    ]
     return late
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from operator import ge, gt, le, lt
 from typing import Final, NamedTuple
 
 from sdtrace.errors import UsageError
+from sdtrace.suggestions import did_you_mean
 
 METRICS: Final = {
     "steady_ms": "wall time of a steady iteration, without the profiler where all traces tell it",
@@ -53,9 +53,8 @@ def parse_condition(text: str) -> Condition:
         )
     metric, operator, sign, digits, percent = found.groups()
     if metric not in METRICS:
-        close = get_close_matches(metric, METRICS, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UsageError(f"no metric {metric!r} in {text!r}; {hint}metrics are {', '.join(METRICS)}")
+        hint = did_you_mean(metric, METRICS)
+        raise UsageError(f"no metric {metric!r} in {text!r}{hint}; metrics are {', '.join(METRICS)}")
     if percent and not sign:
         raise UsageError(f"{digits}% in {text!r}: up or down? write +{digits}% or -{digits}%")
     if sign and not percent:

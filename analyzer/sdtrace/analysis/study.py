@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,16 +10,17 @@ import numpy as np
 
 from sdtrace.analysis.recorded_run import RecordedRun, recorded_run
 from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.attribution.losses import Losses, find_losses, with_device_later
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
 from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
-from sdtrace.intervals import Bools, contains
+from sdtrace.intervals import Bools, Int64s, contains
 from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.overhead_spans import find_overhead
 from sdtrace.phases.phases import Phases, find_phases
-from sdtrace.phases.timeline import COMPILE, OVERHEAD, STEADY, WARMUP
+from sdtrace.phases.timeline import COMPILE, OVERHEAD, PHASES, STEADY, WARMUP
 from sdtrace.structure.run_structure import RunStructure, find_structure
 from sdtrace.trace import Trace
 from sdtrace.waiting.idle import Idle, find_idle
@@ -35,25 +36,41 @@ class Study:
     idle: Idle
     categorized: Categorized
     iterations: list[IterationRow]
+    held_ns: Int64s
+    """Wall of each phase in each iteration: a row per iteration, a column per phase of `PHASES`."""
     labels: list[str]
     """The phase of each iteration: `steady`, or the overhead it holds most of."""
     run: RecordedRun
+
+    losses: Losses
+    """What the file lost, before its clocks were set right."""
 
     @property
     def trace(self) -> Trace:
         """The trace itself."""
         return self.linked.trace
 
-    @property
+    @cached_property
     def steady(self) -> list[IterationRow]:
-        """The steady iterations."""
-        return [facts for facts, label in zip(self.iterations, self.labels, strict=True) if label == STEADY]
+        """The steady iterations, without those that the profile cut off."""
+        rows = zip(self.iterations, self.labels, strict=True)
+        return [facts for facts, label in rows if label == STEADY and facts.is_whole]
 
-    @property
+    @cached_property
     def steady_wall_ns(self) -> int | None:
         """Median wall of a steady iteration; None when there is none."""
         walls = [facts.wall_ns for facts in self.steady]
         return round(float(np.median(walls))) if walls else None
+
+    @cached_property
+    def usual_gpu_ns(self) -> float:
+        """Median device work of the steady iterations; 0 when there are none."""
+        return float(np.median([facts.gpu_ns for facts in self.steady])) if self.steady else 0.0
+
+    @cached_property
+    def usual_launches(self) -> float:
+        """Median number of launches of the steady iterations; 0 when there are none."""
+        return float(np.median([facts.launches for facts in self.steady])) if self.steady else 0.0
 
     @cached_property
     def paid_once_ns(self) -> Mapping[str, int]:
@@ -73,6 +90,14 @@ class Study:
         """What compilation spent its time on."""
         return compile_stages(self.trace, self.phases.spans.compile, self.phases.timeline.of(COMPILE))
 
+    @property
+    def empty_iterations(self) -> int:
+        """Iterations without device work between ones that have some."""
+        filled = [bool(row.gpu_events) for row in self.iterations]
+        if not any(filled):
+            return 0
+        return filled[filled.index(True) : len(filled) - filled[::-1].index(True)].count(False)
+
     @cached_property
     def phase_rows(self) -> Mapping[str, PhaseRow]:
         """Host wall time and device work of each phase."""
@@ -91,28 +116,34 @@ class Study:
         linked = for_table(self.linked, op_times)
         if phase is None:
             return op_table(linked, op_times)
-        host_mask = contains(self.phases.timeline.of(phase), linked.host.start_ns)
+        host_mask = self.phases.host_mask(linked.host, phase)
         return op_table(linked, op_times, host_mask=host_mask, work_mask=self.work_mask(phase))
 
 
 def study_trace(trace: Trace, rules: Rules) -> Study:
     """Find out everything about a trace that a report shows."""
     linked = attribute(trace)
+    losses = find_losses(linked)
+    if losses.clock_shift_ns:
+        trace = with_device_later(trace, losses.clock_shift_ns)
+        linked = attribute(trace)
     spans = find_overhead(trace)
     structure = find_structure(linked, spans.anywhere(trace))
     phases = find_phases(linked, spans, structure.iterations, structure.steps)
     idle = find_idle(linked, structure.launches, phases.timeline, structure.iterations)
-    facts = iteration_rows(linked, structure.iterations, structure.steps, structure.launches)
+    facts = iteration_rows(linked, structure.iterations, structure.steps, structure.launches, idle.devices)
+    held_ns = phases.timeline.by_span(structure.iterations.start_ns, structure.iterations.end_ns)
     labels = [
-        STEADY if is_steady else _label(phases, item)
-        for item, is_steady in zip(facts, phases.is_steady.tolist(), strict=True)
+        STEADY if is_steady else _label(held)
+        for held, is_steady in zip(held_ns.tolist(), phases.is_steady.tolist(), strict=True)
     ]
     run = recorded_run(trace.run)
-    return Study(linked, structure, phases, idle, categorize_work(linked, rules), facts, labels, run)
+    return Study(
+        linked, structure, phases, idle, categorize_work(linked, rules), facts, held_ns, labels, run, losses
+    )
 
 
-def _label(phases: Phases, facts: IterationRow) -> str:
+def _label(held_ns: Sequence[int]) -> str:
     """What an iteration holds most of, of all overhead."""
-    start = np.array([facts.start_ns])
-    held = phases.timeline.totals(start, start + facts.wall_ns)
+    held = dict(zip(PHASES, held_ns, strict=True))
     return max((WARMUP, *OVERHEAD), key=lambda phase: held[phase])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,12 +17,13 @@ from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import block_rows, component_rows
+from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings.text import time
-from sdtrace.intervals import total, union
 from sdtrace.phases.phases import wall
-from sdtrace.phases.timeline import STEADY, WARMUP
+from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
+from sdtrace.waiting.devices import busy_ns, device_rows
 from sdtrace.waiting.queue import find_queue, queue_stats
 
 _OUTLIER = 1.25
@@ -66,6 +69,9 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
         findings=[in_microseconds(item, model.Finding) for item in draw_conclusions(study)],
         notes=_notes(study, kernels),
         queue=_queue(study, options.phase),
+        devices=_devices(study),
+        lost=_lost(study),
+        structure=_structure(study),
     )
 
 
@@ -97,7 +103,7 @@ def _gpu(study: Study, phase: str | None) -> model.Gpu:
     launched = np.zeros(len(trace), np.bool_)
     launched[launch[launch >= 0]] = True
     return model.Gpu(
-        busy_us=us(total(union(trace.start_ns[row], trace.end_ns[row]))),
+        busy_us=us(busy_ns(study.linked, study.idle.devices, mask)),
         idle_us=us(int(lengths.sum())),
         kernel_us=us(kinds["kernel"]),
         memcpy_us=us(kinds["gpu_memcpy"]),
@@ -106,9 +112,25 @@ def _gpu(study: Study, phase: str | None) -> model.Gpu:
     )
 
 
+def _devices(study: Study) -> list[model.Device]:
+    rows = device_rows(study.linked, study.idle.devices, study.structure.iterations, study.phases.is_steady)
+    return [in_microseconds(row, model.Device) for row in rows]
+
+
+def _lost(study: Study) -> model.Lost:
+    return in_microseconds(study.losses, model.Lost, empty_iterations=study.empty_iterations)
+
+
+def _structure(study: Study) -> model.Structure:
+    found = study.structure.iterations
+    return model.Structure(how=found.how, confidence=found.confidence, runner_up=found.runner_up)
+
+
 def _queue(study: Study, phase: str | None) -> model.Queue | None:
     stats = queue_stats(
-        study.linked, find_queue(study.linked, study.structure.launches), study.work_mask(phase)
+        study.linked,
+        find_queue(study.linked, study.structure.launches, study.idle.devices),
+        study.work_mask(phase),
     )
     if not stats.launches:
         return None
@@ -142,8 +164,8 @@ def _steady(study: Study) -> model.Steady | None:
         median_us=us(float(np.median(walls))),
         min_us=us(min(walls)),
         max_us=us(max(walls)),
-        gpu_median_us=us(float(np.median([facts.gpu_ns for facts in steady]))),
-        launches_median=float(np.median([facts.launches for facts in steady])),
+        gpu_median_us=us(study.usual_gpu_ns),
+        launches_median=study.usual_launches,
     )
 
 
@@ -152,30 +174,42 @@ def _compile(study: Study) -> list[model.CompileStage]:
 
 
 def _iterations(study: Study) -> list[model.Iteration]:
-    rows = zip(study.iterations, study.labels, strict=True)
+    usual = _usual(study)
+    rows = zip(study.iterations, study.labels, study.held_ns.tolist(), strict=True)
     return [
-        in_microseconds(row, model.Iteration, phase=phase, note=_iteration_note(study, row.index))
-        for row, phase in rows
+        in_microseconds(row, model.Iteration, phase=phase, note=_iteration_note(row, held_ns, usual))
+        for row, phase, held_ns in rows
     ]
 
 
-def _iteration_note(study: Study, index: int) -> str:
+class _Usual(NamedTuple):
+    """Medians of the steady iterations; times in nanoseconds."""
+
+    wall_ns: int
+    gpu_ns: float
+    launches: float
+
+
+def _usual(study: Study) -> _Usual | None:
+    if study.steady_wall_ns is None:
+        return None
+    return _Usual(study.steady_wall_ns, study.usual_gpu_ns, study.usual_launches)
+
+
+def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual | None) -> str:
     """Why an iteration is slow: the overhead in it, or what differs from the median one."""
-    facts = study.iterations[index]
-    start = np.array([facts.start_ns])
-    held = study.phases.timeline.totals(start, start + facts.wall_ns)
-    parts = [f"{time(ns)} {phase}" for phase, ns in held.items() if ns > _SOME_NS and phase != STEADY]
+    held = zip(PHASES, held_ns, strict=True)
+    parts = [f"{time(ns)} {phase}" for phase, ns in held if ns > _SOME_NS and phase != STEADY]
+    if not facts.is_whole:
+        parts.append("incomplete: the profile holds only a part of it")
     if parts:
         return ", ".join(parts)
-    usual = study.steady_wall_ns
-    if usual is None or facts.wall_ns < _OUTLIER * usual:
+    if usual is None or facts.wall_ns < _OUTLIER * usual.wall_ns:
         return ""
-    device = float(np.median([item.gpu_ns for item in study.steady]))
-    launches = float(np.median([item.launches for item in study.steady]))
-    if facts.gpu_ns > _OUTLIER * device:
-        return f"{time(facts.gpu_ns - device)} more GPU work than usual"
-    if facts.launches > _OUTLIER * launches:
-        return f"{facts.launches - launches:.0f} more launches than usual"
+    if facts.gpu_ns > _OUTLIER * usual.gpu_ns:
+        return f"{time(facts.gpu_ns - usual.gpu_ns)} more GPU work than usual"
+    if facts.launches > _OUTLIER * usual.launches:
+        return f"{facts.launches - usual.launches:.0f} more launches than usual"
     return "the CPU was slower; GPU work is as usual"
 
 

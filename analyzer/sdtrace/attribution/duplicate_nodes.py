@@ -21,15 +21,6 @@ def find_duplicates(parent: Int64s, name: Int32s) -> Bools:
     return is_duplicate
 
 
-def heads_of(parent: Int64s, is_duplicate: Bools, events: Int64s) -> Int64s:
-    """Where each of `events` ends up on its way out of what is folded; -1 stays."""
-    result = events.copy()
-    inside = np.flatnonzero(events >= 0)
-    while (inside := inside[is_duplicate[result[inside]]]).size:
-        result[inside] = parent[result[inside]]
-    return result
-
-
 def innermost_of(parent: Int64s, is_duplicate: Bools) -> Int64s:
     """For each event the last one folded into it, itself where there is none."""
     inward = np.arange(len(parent))

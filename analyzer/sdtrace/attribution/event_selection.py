@@ -8,10 +8,13 @@ from typing import Final
 import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Bools, Int64s
+from sdtrace.attribution.nesting import latest_end
+from sdtrace.intervals import Int64s
 
 COMPILED_REGION: Final = re.compile(r"^(?:Torch-Compiled Region|## Call CompiledFxGraph|CompiledFunction$)")
 """A call of compiled code, as torch 2.1 to 2.13 marks it."""
+OLD_ANNOTATION: Final = re.compile(r"^(?:ProfilerStep|Optimizer\.\w+|enumerate\(\w+\))#")
+"""torch's own annotations, which versions before 1.10 wrote with the category of ops."""
 
 
 def named_like(linked: LinkedTrace, pattern: re.Pattern[str], categories: set[str]) -> Int64s:
@@ -42,11 +45,10 @@ def outermost(linked: LinkedTrace, events: Int64s) -> Int64s:
     host = linked.host
     start, duration, thread = host.start_ns[events], host.dur_ns[events], host.thread[events]
     order = np.lexsort((_alphabetic(linked, events), -duration, start, thread))
-    # Threads one after the other on a single axis, so that a running maximum serves all.
-    apart = np.cumsum(np.append(0, np.diff(thread[order]) != 0)) * int((start + duration).max() + 1)
-    begin = start[order] + apart
-    reach = np.maximum.accumulate(begin + duration[order])
-    kept: Int64s = events[order[np.append(True, begin[1:] >= reach[:-1])]]
+    start, thread = start[order], thread[order]
+    reach = latest_end(thread, start + duration[order])
+    is_first = np.append(True, np.diff(thread) != 0)
+    kept: Int64s = events[order[is_first | np.append(True, start[1:] >= reach[:-1])]]
     return kept
 
 
@@ -65,10 +67,3 @@ def busiest_thread(linked: LinkedTrace) -> int:
         return 0
     most = np.flatnonzero(counts == counts.max()).tolist()
     return int(min(most, key=lambda thread: tuple(str(part) for part in linked.trace.threads[thread])))
-
-
-def outermost_ops(linked: LinkedTrace, thread: int) -> Int64s:
-    """Ops on `thread` that lie inside no other op, in the order of time; annotations are no ops."""
-    host = linked.host
-    is_op: Bools = linked.trace.in_categories({"cpu_op"})[host.row] & (host.thread == thread)
-    return outermost(linked, np.flatnonzero(is_op))

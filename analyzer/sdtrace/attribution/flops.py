@@ -19,6 +19,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from sdtrace.attribution.nesting import first_outside
+
 _Args: TypeAlias = Mapping[str, object]
 _Shape: TypeAlias = Sequence[int]
 _Counter: TypeAlias = Callable[[_Args], int]
@@ -45,11 +47,7 @@ def outermost(flops: npt.NDArray[np.int64], parents: npt.NDArray[np.int64]) -> n
     `parents` holds the index of each event's parent, -1 for none; both have shape (events,).
     """
     counted = np.flatnonzero(flops > 0)
-    inside = np.zeros(len(counted), dtype=np.bool_)
-    ancestors = parents[counted]
-    while (reached := ancestors >= 0).any():
-        inside |= reached & (flops[ancestors] > 0)
-        ancestors = np.where(reached, parents[ancestors], -1)
+    inside = first_outside(parents, flops <= 0, parents[counted]) >= 0
     result = flops.copy()
     result[counted[inside]] = 0
     return result

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.attribution.duplicate_nodes import find_duplicates, heads_of
-from sdtrace.attribution.nesting import Int32s, Int64s, in_time_order, parents
+from sdtrace.attribution.duplicate_nodes import find_duplicates
+from sdtrace.attribution.nesting import Int32s, Int64s, first_outside, in_time_order, parents
+from sdtrace.attribution.profiler_thread import profiler_threads
 from sdtrace.reader.categories import HOST, LAUNCHES
 from sdtrace.trace import Trace
+from sdtrace.trace.ids import Ids, find_ids
 from sdtrace.trace.model import Bools
 
 OP_CATEGORIES: Final = frozenset({"cpu_op", "user_annotation"})
@@ -29,13 +31,15 @@ FILTERED: Final = frozenset(
     }
 )
 """Names torch leaves out of its tables (`torch.autograd.profiler_util._filter_name`)."""
+_MOST: Final = 0.9
 
 
 @dataclass(frozen=True)
 class HostEvents:
     """Host events, arrays of one length; `row` gives each one's place in the trace.
 
-    `thread` is where torch puts the event, which differs from the trace for some runtime calls.
+    `thread` is where the event ran. It differs from the trace for overhead, which the file puts on no
+    thread, and for calls that the file has under a handle instead of the thread of their op.
     `parent` is an index into these arrays, -1 for none and for folded events, which it skips.
     `is_folded` marks an only child that bears its parent's name: it has no line of its own, but counts
     with its head, the outermost of its chain.
@@ -60,24 +64,31 @@ class HostEvents:
 
     def heads(self, events: Int64s) -> Int64s:
         """The event each of `events` counts with: itself, or the outermost of its chain; -1 stays."""
-        return heads_of(self.tree_parent, self.is_duplicate, events)
+        return first_outside(self.tree_parent, self.is_duplicate, events)
 
 
-def host_events(trace: Trace, *, with_python: bool = True) -> HostEvents:
-    """Nest the host events of `trace` and compute their self time, with or without Python functions."""
+def host_events(trace: Trace, *, with_python: bool = True, as_torch: bool = False) -> HostEvents:
+    """Nest the host events of `trace` and compute their self time, with or without Python functions.
+
+    `as_torch`: as in torch's table. Runtime calls outside any op are then taken to the thread that ran the
+    profiler, whatever thread made them, and self time is negative where children overlap each other.
+    """
     kinds = HOST if with_python else HOST - {"python_function"}
     row = np.flatnonzero(trace.in_categories(kinds) & ~named(trace, FILTERED))
-    thread = _threads(trace, row)
+    links = _links(trace, row)
+    thread = _threads(trace, row, links, as_torch=as_torch)
     # Kept in the order of time, for rows to come out as torch lists them.
     order = in_time_order(trace.start_ns[row], trace.dur_ns[row])
     row, thread = row[order], thread[order]
+    is_op, own_id = links.is_op[order], links.own_id[order]
+    del links
     del order
-    is_op, own_id, _ = _ids(trace, row)
     start_ns, dur_ns, name = trace.start_ns[row], trace.dur_ns[row], wildcard_names(trace)[row]
     tree_parent = parents(thread, start_ns, dur_ns)
     is_duplicate = find_duplicates(tree_parent, name)
-    parent = heads_of(tree_parent, is_duplicate, tree_parent)
+    parent = first_outside(tree_parent, is_duplicate, tree_parent)
     parent[is_duplicate] = -1
+    self_ns = dur_ns - sum_by(parent, dur_ns, len(row))
     return HostEvents(
         row=row,
         name=name,
@@ -89,7 +100,7 @@ def host_events(trace: Trace, *, with_python: bool = True) -> HostEvents:
         parent=parent,
         tree_parent=tree_parent,
         is_duplicate=is_duplicate,
-        self_ns=dur_ns - sum_by(parent, dur_ns, len(row)),
+        self_ns=self_ns if as_torch else np.maximum(self_ns, 0),
     )
 
 
@@ -118,40 +129,54 @@ def row_name(names: Sequence[str], number: int) -> str:
     return "ProfilerStep*" if names[number].startswith("ProfilerStep#") else names[number]
 
 
-def _ids(trace: Trace, row: Int64s) -> tuple[Bools, Int64s, Int64s]:
-    """Which of `row` are ops, each one's own id and the id of the op it is linked to, 0 for none."""
-    is_op = trace.in_categories(OP_CATEGORIES)[row]
-    external = trace.external_id[row]
-    link = np.where(is_op, 0, external)
-    own_id = np.where(is_op, external, np.where(link > 0, 0, trace.correlation[row]))
-    return is_op, own_id, link
+def copies_correlation(trace: Trace, rows: Int64s) -> bool:
+    """Whether `External id` of runtime calls or device events is a copy of their correlation.
 
-
-def _threads(trace: Trace, row: Int64s) -> Int32s:
-    """Where torch puts each event.
-
-    Overhead and unlinked runtime calls go to the thread that stops the profiler, taken to be the one
-    with most ops; a linked call goes to the thread of the event it is linked to.
+    Before 2024-02 Kineto wrote it so. Such an id names no op.
     """
-    _, own_id, link = _ids(trace, row)
-    thread = trace.thread[row]
-    ops = thread[trace.in_categories({"cpu_op"})[row]]
-    if ops.size:
-        stray = trace.in_categories(LAUNCHES | {"overhead"})[row] & (link == 0)
-        thread[stray] = np.bincount(ops).argmax()
-    owners = np.flatnonzero((own_id > 0) & (link == 0))
+    external, correlation = trace.external_id[rows], trace.correlation[rows]
+    given = external > 0
+    return bool(given.any()) and float(np.mean(external[given] == correlation[given])) >= _MOST
+
+
+class _Links(NamedTuple):
+    """Ids of host events, arrays of one length; `link` is the id of the op an event is linked to, else 0."""
+
+    is_op: Bools
+    own_id: Int64s
+    link: Int64s
+    are_copies: bool
+    """Whether the launches' ids only repeat their correlation, and so are no links."""
+
+
+def _links(trace: Trace, row: Int64s) -> _Links:
+    is_op = trace.in_categories(OP_CATEGORIES)[row]
+    launches = trace.in_categories(LAUNCHES)
+    are_copies = copies_correlation(trace, np.flatnonzero(launches))
+    external = trace.external_id[row]
+    link = np.where(is_op | (are_copies & launches[row]), 0, external)
+    own_id = np.where(is_op, external, np.where(link > 0, 0, trace.correlation[row]))
+    return _Links(is_op, own_id, link, are_copies)
+
+
+def _threads(trace: Trace, row: Int64s, links: _Links, *, as_torch: bool) -> Int32s:
+    """Where each event ran, or where torch puts it.
+
+    Overhead interrupts the thread that stops the profiler; a call that is linked to an op ran on the op's
+    thread. torch takes calls that are linked to none to the profiler's thread as well, and links by the
+    correlation of such calls too; of several events with one id the last in the file counts.
+    """
+    is_op, own_id, link, are_copies = links
+    thread, process = trace.thread[row], trace.process_of(row)
+    moved = {"overhead"} | (LAUNCHES if as_torch and not are_copies else set())
+    stray = np.flatnonzero(trace.in_categories(moved)[row] & (link == 0) & (process >= 0))
+    if stray.size:
+        main = profiler_threads(trace)[process[stray]]
+        thread[stray] = np.where(main >= 0, main, thread[stray])
+    owners = np.flatnonzero((own_id > 0) & (link == 0) & (is_op | as_torch))
     linked = np.flatnonzero(link > 0)
-    owner = last_with_id(own_id[owners], link[linked])
+    time_ns = np.zeros(len(row), np.int64) if as_torch else trace.start_ns[row]
+    held, wanted = Ids(own_id, process, time_ns), Ids(link, process, time_ns)
+    owner = find_ids(held.at(owners), wanted.at(linked))
     thread[linked[owner >= 0]] = thread[owners[owner[owner >= 0]]]
     return thread
-
-
-def last_with_id(ids: Int64s, wanted: Int64s) -> Int64s:
-    """For each of `wanted` the last index at which `ids` has it, -1 where it has not."""
-    if not ids.size:
-        return np.full(len(wanted), -1, np.int64)
-    order = np.argsort(ids, kind="stable")
-    ordered = ids[order]
-    place = np.searchsorted(ordered, wanted, side="right") - 1
-    found = (place >= 0) & (ordered[np.maximum(place, 0)] == wanted)
-    return np.where(found, order[np.maximum(place, 0)], -1)

@@ -25,9 +25,12 @@ class LinkedTrace:
     """Floating-point operations of each host event, 0 where unknown; see `sdtrace.attribution.flops`."""
 
 
-def attribute(trace: Trace, *, with_python: bool = True) -> LinkedTrace:
-    """Nest, link and count, with Python functions (`with_stack`) among the host events or without."""
-    host = host_events(trace, with_python=with_python)
+def attribute(trace: Trace, *, with_python: bool = True, as_torch: bool = False) -> LinkedTrace:
+    """Nest, link and count, with Python functions (`with_stack`) among the host events or without.
+
+    `as_torch`: with threads and self times as torch's own table has them (see `host_events`).
+    """
+    host = host_events(trace, with_python=with_python, as_torch=as_torch)
     return LinkedTrace(trace, host, link_device_work(trace, host), _flops(trace, host))
 
 

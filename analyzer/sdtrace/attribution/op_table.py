@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
+from sdtrace.attribution.captures import is_captured
 from sdtrace.attribution.flops import TORCH_FLOP_OPS, outermost
 from sdtrace.attribution.host import (
     FILTERED,
@@ -22,7 +23,7 @@ from sdtrace.attribution.memory import memory_use, unclaimed_memory
 from sdtrace.attribution.nesting import Int32s, Int64s, subtree_sums
 from sdtrace.attribution.ranges import RANGES, range_bounds
 from sdtrace.attribution.torch_quirks import own_kernel_ns
-from sdtrace.reader.categories import DEVICE
+from sdtrace.reader.categories import DEVICE, WORK
 from sdtrace.trace import Trace
 from sdtrace.trace.model import Bools
 
@@ -60,20 +61,20 @@ class OpRow(NamedTuple):
     self_cpu_memory_bytes: int = 0
     device_memory_bytes: int = 0
     self_device_memory_bytes: int = 0
+    is_wait: bool = False
+    """A row of `cuda_sync`: the device waits, and no percentage is given."""
 
 
 def for_table(linked: LinkedTrace, op_times: OpTimes) -> LinkedTrace:
-    """`told` with the host events that are rows of the op table.
+    """`linked` with the host events that are rows of the op table, on the threads where it has them.
 
-    Python functions are none, except in the tables of torch 2.13 and later, and so in `torch` mode for
+    Python functions are no rows, except in the tables of torch 2.13 and later, and so in `torch` mode for
     traces of these.
     """
     trace = linked.trace
-    if not trace.rows({"python_function"}).size:
-        return linked
-    if op_times is OpTimes.TORCH and _lists_python(trace):
-        return linked
-    return attribute(trace, with_python=False)
+    if op_times is OpTimes.TORCH:
+        return attribute(trace, with_python=_lists_python(trace), as_torch=True)
+    return attribute(trace, with_python=False) if trace.rows({"python_function"}).size else linked
 
 
 def _lists_python(trace: Trace) -> bool:
@@ -95,17 +96,25 @@ def op_table(
 ) -> list[OpRow]:
     """All rows, in the order in which torch lists them: by first appearance.
 
+    `linked` is what `for_table` gives for the same `op_times`. In `true` mode waiting for the device
+    (`cuda_sync`) is no work and has no row, and FLOPs of ops that a CUDA-graph capture only recorded are
+    not counted: they run with each replay, and no file says which graph a replay is of. So the row of the
+    graph launch has device time but no FLOPs.
+
     `host_mask` (one per host event) and `work_mask` (one per piece of device work) limit the table to
     a part of the trace; device ranges are then left out, for they span parts.
     """
     host, trace = linked.host, linked.trace
-    shown = ~host.is_duplicate if host_mask is None else ~host.is_duplicate & host_mask
     own = _own_device_ns(linked, op_times, work_mask)
     total = subtree_sums(host.parent, own)
+    began = np.ones(len(host), np.bool_) if host_mask is None else host_mask
+    # An op that began before the part has no call in it, yet its row is what the work it launched counts for.
+    shown = ~host.is_duplicate & (began | (own > 0 if op_times is OpTimes.TRUE else False))
     flops = _counted_flops(linked, op_times)
     memory = memory_use(trace, host) if len(trace.memory.time_ns) else None
-    ones = np.ones(len(host), np.int64)
-    columns = (ones, host.self_ns, host.dur_ns, own, total, flops, *(memory or ()))
+    of_host = (began.astype(np.int64), host.self_ns, host.dur_ns), (flops, *(memory or ()))
+    before, after = ([np.where(began, column, 0) for column in columns] for columns in of_host)
+    columns = (*before, own, total, *after)
     annotation = trace.in_categories({"user_annotation"})[host.row]
     groups = _grouped(trace, host.row, _code(host.name, annotation, shown), columns)
     rows = [(place, _host_row(trace, key, sums)) for place, key, sums in groups]
@@ -113,7 +122,7 @@ def op_table(
         rows += _unknown_launch_row(linked, work_mask)
     if memory is not None and host_mask is None:
         rows += _memory_row(linked)
-    rows += _device_rows(linked, work_mask)
+    rows += _device_rows(linked, work_mask, op_times)
     return [row for _, row in sorted(rows, key=lambda placed: placed[0])]
 
 
@@ -125,8 +134,9 @@ _Placed = tuple[_Place, OpRow]
 def _own_device_ns(linked: LinkedTrace, op_times: OpTimes, mask: Bools | None) -> Int64s:
     """Device time of each host event's own launches, in nanoseconds."""
     host, work, trace = linked.host, linked.work, linked.trace
-    if op_times is OpTimes.TORCH:
-        return own_kernel_ns(trace, host)
+    as_torch = own_kernel_ns(trace, host) if op_times is OpTimes.TORCH else None
+    if as_torch is not None:
+        return as_torch
     pick = slice(None) if mask is None else mask
     op, dur_ns = work.op[pick], trace.dur_ns[work.row[pick]]
     return sum_by(host.heads(op), dur_ns, len(host))
@@ -135,7 +145,8 @@ def _own_device_ns(linked: LinkedTrace, op_times: OpTimes, mask: Bools | None) -
 def _counted_flops(linked: LinkedTrace, op_times: OpTimes) -> Int64s:
     """The work itself, counted once; torch adds up every event of the few ops it counts, if asked to."""
     if op_times is OpTimes.TRUE:
-        return outermost(linked.flops, linked.host.tree_parent)
+        ran = ~is_captured(linked.trace, linked.host.row)
+        return outermost(linked.flops * ran, linked.host.tree_parent)
     asked = bool(linked.trace.top_level.get("with_flops"))
     counted = np.array([asked and name in TORCH_FLOP_OPS for name in linked.trace.names], np.bool_)
     return np.where(counted[linked.host.name], linked.flops, 0)
@@ -166,26 +177,34 @@ def _grouped(
 
 def _host_row(trace: Trace, key: tuple[int, bool], sums: list[int]) -> OpRow:
     name, annotation = key
-    return OpRow(row_name(trace.names, name), "cpu", annotation, *sums)
+    values: dict[str, Any] = dict(zip(OpRow._fields[3:], sums, strict=False))
+    return OpRow(row_name(trace.names, name), "cpu", annotation, **values)
 
 
-def _device_rows(linked: LinkedTrace, mask: Bools | None) -> list[_Placed]:
-    """Rows of kernels, copies, fills and (of the whole trace) of ranges, by name."""
+def _device_rows(linked: LinkedTrace, mask: Bools | None, op_times: OpTimes) -> list[_Placed]:
+    """Rows of kernels, copies, fills and (of the whole trace) of ranges and waits, by name."""
     trace = linked.trace
-    row = trace.rows(DEVICE) if mask is None else linked.work.row[mask]
+    kinds = DEVICE if op_times is OpTimes.TORCH else WORK | RANGES
+    row = trace.rows(kinds) if mask is None else linked.work.row[mask]
     row = row[~named(trace, FILTERED)[row]]
     end = trace.end_ns[row]
     row = row[np.lexsort((row, -end, trace.start_ns[row]))]
-    is_range = trace.in_categories(RANGES)[row]
+    is_range, is_wait = trace.in_categories(RANGES)[row], trace.in_categories({"cuda_sync"})[row]
     dur_ns = trace.dur_ns[row]
     _, dur_ns[is_range] = range_bounds(trace, row[is_range])
+    if op_times is OpTimes.TRUE:
+        dur_ns = np.maximum(dur_ns, 0)
     name = wildcard_names(trace)[row]
     code = _code(name, is_range, np.ones(len(row), np.bool_))
+    waits = {row_name(trace.names, number) for number in np.unique(name[is_wait]).tolist()}
     groups = _grouped(trace, row, code, (np.ones(len(row), np.int64), dur_ns))
-    return [
-        (place, OpRow(row_name(trace.names, name), "device", is_range, calls, 0, 0, total, total, 0))
-        for place, (name, is_range), (calls, total) in groups
-    ]
+    rows = [(place, _device_row(trace, key, sums)) for place, key, sums in groups]
+    return [(place, row._replace(is_wait=row.name in waits)) for place, row in rows]
+
+
+def _device_row(trace: Trace, key: tuple[int, bool], sums: list[int]) -> OpRow:
+    (name, is_range), (calls, total) = key, sums
+    return OpRow(row_name(trace.names, name), "device", is_range, calls, 0, 0, total, total, 0)
 
 
 def _unknown_launch_row(linked: LinkedTrace, mask: Bools | None) -> list[_Placed]:

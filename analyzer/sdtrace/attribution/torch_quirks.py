@@ -16,32 +16,48 @@ from typing import Final
 import numpy as np
 
 from sdtrace.attribution.duplicate_nodes import innermost_of
-from sdtrace.attribution.host import FILTERED, HostEvents, last_with_id, named, sum_by
+from sdtrace.attribution.host import FILTERED, HostEvents, copies_correlation, named, sum_by
 from sdtrace.attribution.nesting import Int32s, Int64s
 from sdtrace.attribution.ranges import RANGES, range_bounds
 from sdtrace.reader.categories import DEVICE
 from sdtrace.trace import Trace
+from sdtrace.trace.ids import Ids, find_ids
 from sdtrace.trace.model import Bools
 
 _MAX_ROUNDS: Final = 50
 
 
-def own_kernel_ns(trace: Trace, host: HostEvents) -> Int64s:
+def own_kernel_ns(trace: Trace, host: HostEvents) -> Int64s | None:
     """Per host event the duration of the kernels torch files under it, in nanoseconds.
 
-    A head shows the kernels of the innermost event folded into it, and only those.
+    A head shows the kernels of the innermost event folded into it, and only those. None where the file
+    does not hold the links torch had, because `External id` only repeats the correlation.
     """
+    device = trace.rows(DEVICE - RANGES)
+    if copies_correlation(trace, device):
+        return None
     ids = host.own_id.copy()
     unlinked = trace.external_id[host.row] <= 0
     overhead = np.flatnonzero(trace.in_categories({"overhead"})[host.row] & unlinked)
     ids[overhead] = _inherited_ids(trace, host, overhead)
-    device = trace.rows(DEVICE - RANGES)
     device = device[~named(trace, FILTERED)[device] & (trace.external_id[device] > 0)]
-    links, which = np.unique(trace.external_id[device], return_inverse=True)
-    sums = sum_by(which, trace.dur_ns[device], len(links))
-    found = last_with_id(links, ids)
-    own = np.where((found >= 0) & (ids > 0), np.append(sums, 0)[found], 0)
+    links, sums = _linked_ns(trace, device)
+    asked = np.flatnonzero(ids > 0)
+    own = np.zeros(len(host), np.int64)
+    process = trace.process_of(host.row[asked])
+    found = find_ids(links, Ids(ids[asked], process, np.zeros(len(asked), np.int64)))
+    own[asked] = np.append(sums, 0)[found]
     return np.where(host.is_duplicate, 0, own[innermost_of(host.tree_parent, host.is_duplicate)])
+
+
+def _linked_ns(trace: Trace, device: Int64s) -> tuple[Ids, Int64s]:
+    """All links of `device` (trace rows), each once in its process, and how long its work took."""
+    process = np.maximum(trace.process_of(device), 0)
+    links, number = np.unique(trace.external_id[device], return_inverse=True)
+    codes, which = np.unique(number * max(1, len(trace.processes)) + process, return_inverse=True)
+    place, owner = np.divmod(codes, max(1, len(trace.processes)))
+    sums = sum_by(which, trace.dur_ns[device], len(codes))
+    return Ids(links[place], owner.astype(np.int32), np.zeros(len(codes), np.int64)), sums
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s, subtract, union
+from sdtrace.intervals import Int64s, highest_over
 from sdtrace.phases.phases import Codes, Phases
 from sdtrace.phases.timeline import PHASES, Timeline
 from sdtrace.structure.components import Components
@@ -33,17 +33,17 @@ def component_rows(
 ) -> list[ComponentRow]:
     """Facts of every component in every phase it has anything in; with `OUTSIDE` they sum to the trace.
 
-    Host time of a component that runs on several threads at once is counted once.
+    Host time in which components run on several threads at once is counted once: for the one on the
+    thread that launches most.
     """
     timeline = phases.timeline
     device = _device_ns(linked, components, launches, phases.work_code)
-    walls = [timeline.totals(*_spans(components, code)) for code in range(len(components.names))]
+    walls = _wall_ns(components, launches, timeline)
     calls = np.zeros((len(components.names) + 1, len(PHASES)), np.int64)
     np.add.at(calls, (components.code, timeline.at(components.start_ns)), 1)
-    walls.append(_outside(components, timeline))
     names = [*components.names, OUTSIDE]
     table = [
-        ComponentRow(name, phase, int(device[i, j]), walls[i][phase], int(calls[i, j]))
+        ComponentRow(name, phase, int(device[i, j]), int(walls[i, j]), int(calls[i, j]))
         for i, name in enumerate(names)
         for j, phase in enumerate(PHASES)
     ]
@@ -67,13 +67,26 @@ def _device_ns(linked: LinkedTrace, components: Components, launches: LaunchTime
     return sum_by(cell, linked.trace.dur_ns[linked.work.row], size).reshape(-1, len(PHASES))
 
 
-def _spans(components: Components, code: int) -> tuple[Int64s, Int64s]:
-    mine = components.code == code
-    return components.start_ns[mine], components.end_ns[mine]
+def _wall_ns(components: Components, launches: LaunchTimes, timeline: Timeline) -> Int64s:
+    """Host time per component (the last row is outside all) and phase."""
+    size = len(components.names)
+    edges = np.unique(np.concatenate((components.start_ns, components.end_ns, timeline.edges)))
+    first, stop = (np.searchsorted(edges, side) for side in (components.start_ns, components.end_ns))
+    wins = highest_over(first, stop, _rank(components.thread, launches) * size + components.code, len(edges))
+    component = np.where(wins >= 0, wins % max(1, size), size)[:-1]
+    walls = np.zeros((size + 1, len(PHASES)), np.int64)
+    np.add.at(walls, (component, timeline.at(edges[:-1])), np.diff(edges))
+    return walls
 
 
-def _outside(components: Components, timeline: Timeline) -> dict[str, int]:
-    """Nanoseconds of every phase in which no component runs on any thread."""
-    everything = union(timeline.edges[:1], timeline.edges[-1:])
-    rest = subtract(everything, union(components.start_ns, components.end_ns))
-    return timeline.totals(rest.start, rest.end)
+def _rank(thread: Int64s, launches: LaunchTimes) -> Int64s:
+    """The place of each thread among them, by how much it launches; of equal ones the first comes last."""
+    numbers, which = np.unique(thread, return_inverse=True)
+    place = np.searchsorted(numbers, launches.thread)
+    known = place < len(numbers)
+    known[known] = numbers[place[known]] == launches.thread[known]
+    launched = np.bincount(place[known], minlength=len(numbers))
+    order = np.lexsort((-numbers, launched)) if numbers.size else numbers
+    rank = np.empty(len(numbers), np.int64)
+    rank[order] = np.arange(len(numbers))
+    return rank[which]

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sdtrace.atomic_files import check_targets
+from sdtrace.cli.environment import reader_may_leave
 from sdtrace.cli.inputs import TRACES, chosen_formats, read_each
+from sdtrace.safe_text import visible
 
 if TYPE_CHECKING:
     from sdtrace.model import Report
@@ -24,7 +27,7 @@ _TOP_FILE, _TOP_TERMINAL = 25, 8
     "formats",
     default="html,md,json",
     show_default=True,
-    help=f"Any of {', '.join(_FORMATS)}; terminal alone writes no files.",
+    help=f"Any of {', '.join(_FORMATS)}; terminal writes no files.",
 )
 @click.option("--phase", help="Limit ops, kernels and categories to one phase, such as steady.")
 @click.option(
@@ -48,14 +51,15 @@ def command(
     Prints the short answer and writes report.html, report.md and report.json.
     """
     from sdtrace.analysis import Options, analyze, build_report  # noqa: PLC0415  # keeps --help fast
-    from sdtrace.report.files import refuse_existing  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
     files = [name for name in chosen if name != "terminal"]
     baseline = options.pop("baseline")
     asked = Options.of(**options)
-    if not force:
-        refuse_existing([output / f"report.{name}" for name in files])
+    if files:
+        from sdtrace.report.write import report_files  # noqa: PLC0415  # as above
+
+        check_targets(report_files(output, files), force=force)
     reports, failures = read_each(traces, lambda path: analyze(path, asked))
     if reports:
         report = build_report(reports, baseline)
@@ -64,8 +68,9 @@ def command(
 
             # Before anything is printed: whoever reads the output may stop reading.
             written = write_reports(report, output, files, top=top or _TOP_FILE, force=force)
-            click.echo(f"Wrote {', '.join(str(path) for path in written)}", err=True)
-        _show(report, top or _TOP_TERMINAL)
+            click.echo(f"Wrote {', '.join(visible(str(path)) for path in written)}", err=True)
+        with reader_may_leave():
+            _show(report, top or _TOP_TERMINAL)
     return 3 if failures else 0
 
 

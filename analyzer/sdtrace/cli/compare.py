@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sdtrace.atomic_files import check_targets, write_all
+from sdtrace.cli.environment import reader_may_leave
 from sdtrace.cli.inputs import chosen_formats, one_file, read_each
 from sdtrace.errors import UsageError
+from sdtrace.safe_text import visible
 
 if TYPE_CHECKING:
     from sdtrace.analysis.regression import Regression
@@ -33,7 +36,7 @@ _TOP = 8
     "formats",
     default="terminal",
     show_default=True,
-    help=f"Any of {', '.join(_FORMATS)}; terminal alone writes no files.",
+    help=f"Any of {', '.join(_FORMATS)}; terminal writes no files.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report"), show_default=True)
 @click.option("--top", type=click.IntRange(min=1), default=_TOP, show_default=True, help="Rows of movers.")
@@ -53,17 +56,19 @@ def command(
     A condition is METRIC OP VALUE. OP is one of > < >= <=. VALUE is absolute, or
     a change from BASE with a sign: +5% or -3%. METRIC is one of
       steady_ms        wall of a steady iteration, without the profiler where
-                       all traces tell it, else with it
+                       all traces have it, else with it
       gpu_ms           device time of a steady iteration
       launches         launches in a steady iteration
       overhead_ms      paid once in the trace; in parts: compile_ms,
                        autotune_ms, capture_ms, warmup_ms
-      peak_memory_mib  most device memory in use, where the trace tells it
+      peak_memory_mib  most device memory in use, where the trace has it
     """
     from sdtrace.analysis.conditions import parse_condition  # noqa: PLC0415  # keeps --help fast
     from sdtrace.analysis.regression import compare_traces  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
+    files = [name for name in chosen if name != "terminal"]
+    check_targets([output / f"compare.{name}" for name in files], force=force)
     asked = [parse_condition(text) for text in conditions]
     first = one_file(base)
     before = _analyzed(first)
@@ -73,8 +78,9 @@ def command(
     if not reports:
         return 3
     comparison = compare_traces(before, reports, asked)
-    _show(comparison, top)
-    _write(comparison, [name for name in chosen if name != "terminal"], output, top=top, force=force)
+    _write(comparison, files, output, top=top, force=force)
+    with reader_may_leave():
+        _show(comparison, top)
     met = [verdict for verdict in comparison.verdicts if verdict.is_met]
     return 1 if met else 3 if failures else 0
 
@@ -84,7 +90,6 @@ def _analyzed(path: Path) -> TraceReport:
     from msgspec.structs import replace  # noqa: PLC0415  # as above
 
     from sdtrace.analysis import Options, analyze  # noqa: PLC0415  # as above
-    from sdtrace.report.names import visible  # noqa: PLC0415  # as above
 
     report = analyze(path, Options.of(phase="steady"))
     return replace(report, name=visible(report.name), path=visible(report.path))
@@ -102,7 +107,6 @@ def _write(comparison: Regression, formats: list[str], output: Path, *, top: int
     import msgspec  # noqa: PLC0415  # as above
 
     from sdtrace.cli.compare_text import render_markdown  # noqa: PLC0415  # as above
-    from sdtrace.report.files import write_all  # noqa: PLC0415  # as above
 
     contents: dict[Path, bytes] = {}
     if "md" in formats:
@@ -111,4 +115,4 @@ def _write(comparison: Regression, formats: list[str], output: Path, *, top: int
         contents[output / "compare.json"] = msgspec.json.format(msgspec.json.encode(comparison), indent=1)
     if contents:
         written = write_all(contents, force=force)
-        click.echo(f"Wrote {', '.join(str(path) for path in written)}", err=True)
+        click.echo(f"Wrote {', '.join(visible(str(path)) for path in written)}", err=True)

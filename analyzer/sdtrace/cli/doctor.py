@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from sdtrace.safe_text import one_line
+
 _MARKS: Final = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "bold red")}
 
 
@@ -14,7 +16,7 @@ _MARKS: Final = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("
 def command() -> int:
     """Check Python and its packages, torch, the GPU, CUPTI, compilers and disk; one line each.
 
-    A line that is not ok ends with what to do. `warn` concerns collecting only; exits with 1 when
+    A line that is not ok ends with what to do. `warn` concerns only collecting. Exits with 1 when
     analyzing does not work.
     """
     from sdtrace.cli.doctor_checks import analysis_checks, collect_checks  # noqa: PLC0415  # keeps --help fast
@@ -32,5 +34,5 @@ def command() -> int:
 def _print(status: str, name: str, found: str, fix: str) -> None:
     mark, style = _MARKS[status]
     shown = click.style(mark, fg=style.removeprefix("bold "), bold=style.startswith("bold"))
-    line = f"{shown}  {name:12}  {' '.join(found.split())}{f'; fix: {fix}' if fix else ''}"
+    line = f"{shown}  {name:12}  {one_line(found)}{f'; fix: {fix}' if fix else ''}"
     click.echo(line, color=False if os.environ.get("NO_COLOR") else None)

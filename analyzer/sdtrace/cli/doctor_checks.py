@@ -121,10 +121,10 @@ def _device(probe: Probe) -> Check:
     driver = _driver()
     if facts.get("available"):
         gib = facts.get("memory", 0) / 2**30
-        told = (
+        found = (
             f"{facts.get('device')}, {gib:.0f} GiB; {facts.get('count')} in all; driver {driver or 'unknown'}"
         )
-        return Check("ok", "device", told)
+        return Check("ok", "device", found)
     if not driver:
         return Check("warn", "device", "no GPU: collecting runs on the CPU, with a small model")
     if not facts.get("cuda"):
@@ -173,14 +173,14 @@ def _compile_checks(probe: Probe) -> Iterator[Check]:
 
 def _disk() -> Check:
     free = shutil.disk_usage(Path.cwd()).free
-    told = f"{free / 2**30:.1f} GiB free in {Path.cwd()}"
+    space = f"{free / 2**30:.1f} GiB free in {Path.cwd()}"
     if free < _ENOUGH_DISK:
-        return Check("warn", "disk", f"{told}; a cold trace takes 0.5 GiB", "use --gzip, or -o elsewhere")
-    return Check("ok", "disk", told)
+        return Check("warn", "disk", f"{space}; a cold trace takes 0.5 GiB", "use --gzip, or -o elsewhere")
+    return Check("ok", "disk", space)
 
 
 def _driver() -> str:
-    """The version of NVIDIA's driver; '' where there is none."""
+    """The version of NVIDIA's driver; '' without one."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ""

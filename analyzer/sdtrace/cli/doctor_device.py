@@ -37,7 +37,7 @@ if available:
 
 
 class Probe(NamedTuple):
-    """What the process told before it ended, and what it said on stderr; `failure` is '' when it ended well.
+    """The facts that the process printed before it ended, and its stderr; `failure` is '' when it ended well.
 
     Keys of `facts`: torch, cuda, hip, kineto, available, why, device, count, memory, device_events.
     """

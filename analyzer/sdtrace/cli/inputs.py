@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +12,8 @@ import click
 
 from sdtrace.cli.memory import reuse_freed_memory
 from sdtrace.errors import UnreadableTrace
+from sdtrace.safe_text import visible
+from sdtrace.suggestions import did_you_mean
 
 Result = TypeVar("Result")
 
@@ -35,20 +36,18 @@ def one_file(text: str) -> Path:
 
 
 def stem(path: Path) -> str:
-    """The name of a trace's file without what tells its format, to name other files after."""
+    """The name of a trace's file without its suffixes, to name other files after it."""
     return path.name.partition(".json")[0] or path.name
 
 
 def chosen_formats(typed: str, valid: Sequence[str]) -> list[str]:
-    """The formats that `--format` names. Raises click.BadParameter for one that is none of `valid`."""
+    """The formats that `--format` names. Raises click.BadParameter for one that is not in `valid`."""
     names = [name.strip() for name in typed.split(",") if name.strip()]
     unknown = [name for name in names if name not in valid]
     if unknown or not names:
-        close = get_close_matches(unknown[0], valid, n=1) if unknown else []
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        wrong = unknown[0] if unknown else typed
         raise click.BadParameter(
-            f"{unknown[0] if unknown else typed!r} is none of {', '.join(valid)}{hint}",
-            param_hint="--format",
+            f"{wrong!r} is none of {', '.join(valid)}{did_you_mean(wrong, valid)}", param_hint="--format"
         )
     return names
 
@@ -66,16 +65,19 @@ def read_each(
     results: list[Result] = []
     failures = 0
     found = [item for item in resolve(texts) if item != skip]
-    with _progress(len(found)) as tell:
+    with _progress(len(found)) as show:
         for item in found:
             try:
                 if isinstance(item, UnreadableTrace):
                     raise item
-                tell(item)
+                show(item)
                 results.append(work(item))
             except UnreadableTrace as error:
                 failures += 1
                 click.echo(f"sdtrace: {error}", err=True)
+            except Exception as error:
+                error.add_note(f"while reading {item}")
+                raise
     return results, failures
 
 
@@ -90,4 +92,4 @@ def _progress(total: int) -> Iterator[Callable[[Path], None]]:
 
     with Console(stderr=True).status("reading") as status:
         done = iter(range(1, total + 1))
-        yield lambda path: status.update(f"reading {next(done)} of {total}: {escape(str(path))}")
+        yield lambda path: status.update(f"reading {next(done)} of {total}: {escape(visible(str(path)))}")

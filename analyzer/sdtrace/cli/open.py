@@ -16,6 +16,7 @@ import click
 
 from sdtrace.cli.inputs import ONE_TRACE, one_file
 from sdtrace.errors import UsageError
+from sdtrace.safe_text import visible
 
 PAGE: Final = "https://ui.perfetto.dev"
 HOST: Final = "127.0.0.1"
@@ -42,7 +43,10 @@ def command(trace: str, no_browser: bool) -> None:
         raise UsageError(f"{path}: Perfetto does not read {path.suffix}; run: sdtrace perfetto {path}")
     _check_is_trace(path)
     with _listen(path) as server:
-        click.echo(f"{path} stays on this machine: the page fetches it from {HOST}:{PORT} into your browser.")
+        shown = visible(str(path))
+        click.echo(
+            f"{shown} stays on this machine: the page fetches it from {HOST}:{PORT} into your browser."
+        )
         click.echo(server.address)
         if not no_browser and not webbrowser.open(server.address):
             click.echo("No browser could be started; open the address yourself.", err=True)
@@ -58,7 +62,7 @@ def command(trace: str, no_browser: bool) -> None:
 
 
 def _check_is_trace(path: Path) -> None:
-    """Raise UnreadableTrace when the file is none, before a browser is started for it."""
+    """Raise UnreadableTrace when the file is not a trace, before a browser is started for it."""
     from sdtrace.reader.envelope import read_beginning  # noqa: PLC0415  # keeps --help fast
     from sdtrace.reader.streams import open_blocks  # noqa: PLC0415  # as above
 
@@ -81,7 +85,7 @@ class TraceServer(ThreadingHTTPServer):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.resource = f"/{quote(path.name)}"
+        self.resource = f"/{quote(os.fsencode(path.name))}"
         self.address = f"{PAGE}/#!/?url=http://{HOST}:{PORT}{self.resource}"
         self._fetched = threading.Event()
         super().__init__((HOST, PORT), _Handler)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
 from sdtrace.cli.inputs import ONE_TRACE, one_file, stem
 from sdtrace.errors import UsageError
+from sdtrace.safe_text import visible
 
 
 @click.command("perfetto", short_help="Write a trace with phases, for Perfetto.")
@@ -34,6 +36,7 @@ def command(trace: str, output: Path | None, force: bool) -> None:
     name = f"{stem(path)}.perfetto.json.gz"
     target = Path(name) if output is None else output / name if output.is_dir() else output
     written = write_perfetto(path, target, force=force)
+    shown = visible(str(target))
     moved = f", {written.moved:,} overlapping ones moved beside their track" if written.moved else ""
-    click.echo(f"Wrote {target}: {written.added:,} events added{moved}", err=True)
-    click.echo(f"To see it: sdtrace open {target}", err=True)
+    click.echo(f"Wrote {shown}: {written.added:,} events added{moved}", err=True)
+    click.echo(f"To see it: sdtrace open {quote(shown)}", err=True)

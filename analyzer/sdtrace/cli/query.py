@@ -8,7 +8,7 @@ from shutil import get_terminal_size
 import click
 
 from sdtrace.cli.inputs import ONE_TRACE, one_file
-from sdtrace.errors import UsageError
+from sdtrace.safe_text import visible
 
 _ROWS = 50
 _NAME_CHARS = 80
@@ -33,19 +33,13 @@ def command(trace: str, sql: str, as_csv: bool, rows: int) -> None:
     import polars as pl  # noqa: PLC0415  # keeps --help fast
 
     from sdtrace.analysis import events_frame  # noqa: PLC0415  # as above
-    from sdtrace.report.names import visible  # noqa: PLC0415  # as above
+    from sdtrace.cli.sql import run_sql  # noqa: PLC0415  # as above
 
-    frame = events_frame(one_file(trace))
-    try:
-        result = pl.SQLContext(events=frame).execute(sql, eager=True)
-    except pl.exceptions.PolarsError as error:
-        raise UsageError(
-            f"the query failed: {str(error).splitlines()[0]}; columns: {', '.join(frame.columns)}"
-        ) from error
-    if not result.columns:
-        raise UsageError("the query asks for nothing; write SELECT ... FROM events")
+    result = run_sql(events_frame(one_file(trace)), sql)
     if as_csv:
-        sys.stdout.write(result.write_csv())
+        from sdtrace.report.data_files import inert  # noqa: PLC0415  # as above
+
+        sys.stdout.write(inert(result).write_csv())
         return
     with pl.Config(
         tbl_rows=-1,

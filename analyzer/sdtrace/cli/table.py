@@ -7,7 +7,7 @@ import click
 from sdtrace.cli.inputs import ONE_TRACE, one_file
 
 
-@click.command("table", short_help="Print torch's own op table, from the file alone.")
+@click.command("table", short_help="Print torch's own op table, rebuilt from the file.")
 @ONE_TRACE
 @click.option("--sort-by", metavar="KEY", help="Such as self_cuda_time_total; unsorted as in torch.")
 @click.option("--row-limit", type=int, default=100, show_default=True, help="-1 prints all.")

@@ -16,8 +16,9 @@ from sdtrace.trace import Trace
 
 
 class Misfit(NamedTuple):
-    """An event to be moved: its times in nanoseconds as the file has them, and to which lane (1, 2, …)."""
+    """An event to be moved: its track and times (nanoseconds) in the file, and to which lane (1, 2, …)."""
 
+    tid: str
     start_ns: int
     dur_ns: int
     lane: int
@@ -30,34 +31,41 @@ def find_misfits(trace: Trace) -> list[Misfit]:
     """
     lanes = _lanes(trace)
     rows = np.flatnonzero(lanes)
+    tids = [str(trace.threads[thread].tid) for thread in trace.thread[rows].tolist()]
     columns = (trace.start_ns[rows] + trace.origin_ns, trace.dur_ns[rows], lanes[rows])
-    return [Misfit(*item) for item in zip(*(column.tolist() for column in columns), strict=True)]
+    return [Misfit(*item) for item in zip(tids, *(column.tolist() for column in columns), strict=True)]
 
 
 def _lanes(trace: Trace) -> Int64s:
     """The lane of every event; 0 is its own track."""
-    lane = np.zeros(len(trace), np.int64)
-    start, end = _as_perfetto_reads(trace)
-    number, left = 0, np.arange(len(trace))
+    start_ns = trace.start_ns + trace.origin_ns
+    return find_lanes(trace.thread.astype(np.int64), start_ns, trace.dur_ns)
+
+
+def find_lanes(track: Int64s, start_ns: Int64s, dur_ns: Int64s) -> Int64s:
+    """The lane of each event of `track`, so that all nest as Perfetto reads them; 0 is the track itself."""
+    lane = np.zeros(len(start_ns), np.int64)
+    start, end = _as_perfetto_reads(start_ns, dur_ns)
+    number, left = 0, np.arange(len(start_ns))
     while left.size:
-        order = np.lexsort((-end[left], start[left], trace.thread[left]))
+        order = np.lexsort((-end[left], start[left], track[left]))
         left = left[order]
-        left = left[_misfits(trace.thread[left].astype(np.int64), start[left], end[left])]
+        left = left[_misfits(track[left], start[left], end[left])]
         number += 1
         lane[left] = number
     return lane
 
 
-def _as_perfetto_reads(trace: Trace) -> tuple[Int64s, Int64s]:
+def _as_perfetto_reads(start_ns: Int64s, dur_ns: Int64s) -> tuple[Int64s, Int64s]:
     """Start and end in nanoseconds as Perfetto has them: it reads microseconds into a double.
 
     Whole ones stay exact. Others lose digits, in traces with stamps of absolute time up to 256 ns.
     """
-    whole, fraction = np.divmod(trace.start_ns + trace.origin_ns, 1000)
+    whole, fraction = np.divmod(start_ns, 1000)
     value = whole + fraction / 1000
     exact = value == np.floor(value)
     start = np.where(exact, value.astype(np.int64) * 1000, (value * 1000).astype(np.int64))
-    return start, start + trace.dur_ns
+    return start, start + dur_ns
 
 
 def _misfits(thread: Int64s, start: Int64s, end: Int64s) -> Bools:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sdtrace.analysis.study import Study, study_trace
+from sdtrace.atomic_files import staged
 from sdtrace.breakdowns.rules import load_rules
 from sdtrace.export.overlaps import Misfit, find_misfits
-from sdtrace.export.staging import staged
 from sdtrace.export.track_edits import move_events
 from sdtrace.export.tracks import added_events
 from sdtrace.export.truncated_end import close_cut
@@ -32,11 +32,11 @@ def write_perfetto(source: Path, target: Path, *, force: bool) -> Written:
     The text of the file is kept but for the track of events that Perfetto would drop; what was cut off
     is closed. `.gz` compresses. Raises UnreadableTrace, OutputError.
     """
-    with staged(target, force=force) as file:
+    with staged(target, force=force) as write:
         study = study_trace(load_trace(source), load_rules(None))
         added, misfits = list(added_events(study)), find_misfits(study.trace)
         for piece in _content(source, study, added, misfits):
-            file.write(piece)
+            write(piece)
     return Written(len(added), len(misfits))
 
 

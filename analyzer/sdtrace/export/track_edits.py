@@ -18,7 +18,7 @@ _LONGEST_MATCH: Final = 512
 
 def move_events(blocks: Iterable[bytes], misfits: Sequence[Misfit]) -> Iterator[bytes]:
     """The text of `blocks` with `misfits` on other tracks: `"tid": 7` becomes `"tid": "7 overlap 1"`."""
-    lanes = {(item.start_ns, item.dur_ns): item.lane for item in misfits}
+    lanes = {(item.tid.encode(), item.start_ns, item.dur_ns): item.lane for item in misfits}
     starts = {text for item in misfits for text in _spellings(item.start_ns)}
     carry = b""
     for block in blocks:
@@ -27,10 +27,11 @@ def move_events(blocks: Iterable[bytes], misfits: Sequence[Misfit]) -> Iterator[
         for match in _TIMES.finditer(text):
             if match[2] not in starts:
                 continue
-            lane = lanes.get((_nanoseconds(match[2]), _nanoseconds(match[3])))
+            tid = match[1].strip(b'"')
+            lane = lanes.get((tid, _nanoseconds(match[2]), _nanoseconds(match[3])))
             if lane is not None:
                 yield text[done : match.start(1)]
-                yield b'"%s overlap %d"' % (match[1].strip(b'"'), lane)
+                yield b'"%s overlap %d"' % (tid, lane)
                 done = match.end(1)
         keep = max(done, len(text) - _LONGEST_MATCH)
         yield text[done:keep]

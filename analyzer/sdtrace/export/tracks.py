@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.analysis.study import Study
-from sdtrace.intervals import Int64s, covered, union
+from sdtrace.export.overlaps import find_lanes
+from sdtrace.intervals import Int64s, covered
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES
 from sdtrace.structure.components import Components
@@ -75,25 +76,25 @@ def tracks(study: Study) -> list[Track]:
         Track(STEPS, _slices(numbered, steps.start_ns, steps.end_ns - steps.start_ns)),
         *_component_tracks(COMPONENTS, structure.components),
         *_component_tracks(BLOCKS, structure.blocks),
-        Track(IDLE, _idle(study)),
+        *_idle_tracks(study),
     ]
     return [track for track in (*phases, *others) if track.slices]
 
 
 def busy_share(study: Study) -> list[tuple[int, float]]:
-    """From each instant (nanoseconds) the percentage of the following bin in which the device works.
+    """From each instant (nanoseconds) the percentage of the following bin in which devices work, on average.
 
     Bins are equal and cover the wall; an instant is left out where the share stays the same. Empty
     without device work.
     """
-    row, trace = study.linked.work.row, study.trace
-    busy = union(trace.start_ns[row], trace.end_ns[row])
-    if not busy.start.size:
+    devices = study.idle.devices
+    if not any(busy.start.size for busy in devices.busy):
         return []
-    low, high = wall(trace)
+    low, high = wall(study.trace)
     width = max(_SHORTEST_BIN_NS, -(-(high - low) // _BINS))
     start = np.arange(low, high, width)
-    percent = np.round(100 * covered(busy, start, start + width) / width, 2)
+    held = np.sum([covered(busy, start, start + width) for busy in devices.busy], axis=0)
+    percent = np.round(100 * held / (width * len(devices)), 2)
     changes = np.append(True, percent[1:] != percent[:-1])
     pairs = zip(start[changes].tolist(), percent[changes].tolist(), strict=True)
     return [*pairs, (int(start[-1]) + width, 0.0)]
@@ -105,7 +106,7 @@ def _iterations(study: Study) -> list[Slice]:
         Slice(
             facts.name,
             facts.start_ns,
-            facts.wall_ns,
+            facts.host_wall_ns,
             {
                 "phase": label,
                 "gpu_ms": f"{facts.gpu_ns / 1e6:.6f}",
@@ -117,15 +118,35 @@ def _iterations(study: Study) -> list[Slice]:
     ]
 
 
-def _idle(study: Study) -> list[Slice]:
-    """Idle time in parts of one cause each, with the op to blame."""
+def _idle_tracks(study: Study) -> list[Track]:
+    """Idle time in parts of one cause each, with the op to blame; a track per device."""
     idle, names = study.idle, study.trace.names
-    parts = zip(
-        idle.cause.tolist(), idle.start_ns.tolist(), idle.lengths.tolist(), idle.blamed.tolist(), strict=True
-    )
+    labels = idle.devices.labels
+    found = []
+    for device, label in enumerate(labels):
+        mine = idle.device == device
+        columns = (idle.cause, idle.start_ns, idle.lengths, idle.blamed)
+        parts = zip(*(column[mine].tolist() for column in columns), strict=True)
+        slices = [
+            Slice(CAUSES[cause], start, length, {"op": names[blamed]} if blamed >= 0 else None)
+            for cause, start, length, blamed in parts
+        ]
+        title = IDLE if len(labels) == 1 else f"{IDLE}, device {label}"
+        found += _side_by_side(title, slices, study.trace.origin_ns)
+    return found
+
+
+def _side_by_side(title: str, slices: list[Slice], origin_ns: int) -> list[Track]:
+    """The slices on one track, and on tracks beside it those that lost digits make overlap."""
+    start = np.array([item.start_ns for item in slices], np.int64) + origin_ns
+    length = np.array([item.dur_ns for item in slices], np.int64)
+    lanes = find_lanes(np.zeros(len(slices), np.int64), start, length).tolist()
     return [
-        Slice(CAUSES[cause], start, length, {"op": names[blamed]} if blamed >= 0 else None)
-        for cause, start, length, blamed in parts
+        Track(
+            title if lane == 0 else f"{title} ({lane + 1})",
+            [item for item, mine in zip(slices, lanes, strict=True) if mine == lane],
+        )
+        for lane in range(max(lanes, default=0) + 1)
     ]
 
 

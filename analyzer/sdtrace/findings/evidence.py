@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from sdtrace.attribution.losses import Losses
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.model import Confidence, Severity
+from sdtrace.waiting.devices import Turns
+
+_OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "python")
+"""Causes of idle time that the pace of the host is."""
 
 
 class Finding(NamedTuple):
@@ -65,8 +70,34 @@ class Waiting(NamedTuple):
     work_ns: int
 
 
+class MemoryCalls(NamedTuple):
+    """Steady calls that get memory from the driver or give it back: how many, their host time in nanoseconds,
+    and how many give back."""
+
+    calls: int
+    host_ns: int
+    frees: int
+
+
+class CopyTraffic(NamedTuple):
+    """Steady copies between host and device in one direction.
+
+    `ns` is device time, `blocked_ns` host time of the calls that waited for their copy, both in
+    nanoseconds. `nbytes` is None where the trace does not give the size of every copy; `pageable` counts
+    copies from or to memory that is not pinned.
+    """
+
+    to_device: bool
+    ns: int
+    nbytes: int | None
+    calls: int
+    pageable: int
+    blocked_ns: int
+
+
 class Late(NamedTuple):
-    """An iteration (from 0) after the first steady one that holds overhead, of which kind, how much."""
+    """An iteration (from 0) that holds overhead after the first steady one, or compiles again before it: of
+    which kind, how much."""
 
     iteration: int
     phase: str
@@ -124,6 +155,26 @@ class Evidence:
     quarantined: int = 0
     quarantined_examples: Sequence[str] = ()
     salvaged: bool = False
+    culprits: Mapping[str, Sequence[Culprit]] = field(default_factory=dict)
+    """Ops and calls to blame for steady idle time, by its cause, longest first."""
+    memory_calls: MemoryCalls | None = None
+    copies: Sequence[CopyTraffic] = ()
+    loading_ns: int = 0
+    """Steady host time in data loaders."""
+    losses: Losses | None = None
+    empty_iterations: int = 0
+    """Iterations without device work between ones that have some."""
+    turns: Turns | None = None
+    """Devices that work one after the other."""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all device work is in the file, at times that can be."""
+        lost = self.losses
+        broken = lost is not None and (
+            lost.launches_without_work or lost.work_before_launch or lost.overlapping_work
+        )
+        return not (broken or self.empty_iterations or self.quarantined)
 
     @property
     def is_amd(self) -> bool:
@@ -137,6 +188,13 @@ class Evidence:
     def per_iteration(self, ns: float) -> int:
         """A sum over the steady phase as a share of one steady iteration."""
         return round(ns / max(1, self.n_steady))
+
+    def saving_of(self, idle_ns: int) -> int:
+        """Idle time of one cause per iteration; of the idle time without the profiler its share, if less."""
+        saving = self.per_iteration(idle_ns)
+        if self.unprofiled_idle_ns is None:
+            return saving
+        return min(saving, round(self.unprofiled_idle_ns * idle_ns / max(1, sum(self.steady_idle.values()))))
 
     @property
     def steady_span_ns(self) -> int:
@@ -159,11 +217,11 @@ class Evidence:
 
     @property
     def is_host_bound(self) -> bool:
-        """Whether the device waits for launches so much that shorter device work shortens little.
+        """Whether the device waits for the host so much that shorter device work shortens little.
 
         A third of the time without the profiler; where that is unknown, two thirds with it.
         """
-        waiting = self.steady_idle.get("launch_bound", 0) / max(1, self.steady_span_ns)
+        waiting = sum(self.steady_idle.get(cause, 0) for cause in _OF_HOST) / max(1, self.steady_span_ns)
         if self.unprofiled_idle_ns is None:
             return waiting > 2 / 3
         return min(waiting, self.unprofiled_idle_share) > 1 / 3

@@ -142,9 +142,10 @@ def _data_wait(e: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "host.data",
-        "medium",
+        "high" if 3 * idle > e.steady_span_ns else "medium",
         "The GPU waits for the next batch of data",
-        f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU runs the loader.",
+        f"{percent(e.loading_ns, e.phases['steady'].wall_ns)} of steady time the CPU runs the loader; "
+        f"the GPU is idle for {percent(idle, e.loading_ns)} of that.",
         "More workers (`num_workers`), `pin_memory=True` with `non_blocking=True` copies, or less work per "
         "sample.",
         saving_ns=_saving(e, idle),

@@ -139,8 +139,8 @@ def _late(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "overhead.recompile",
         "high",
-        "Something was compiled or captured again after steady state",
-        f"Overhead comes back after steady iterations, in {which}.",
+        "Something was compiled or captured again",
+        f"An earlier iteration had compiled and run already. Overhead comes back in {which}.",
         "A shape or a guard changed. Run with `TORCH_LOGS=recompiles` to see which. Pad the dimension, or "
         "mark it dynamic.",
     )

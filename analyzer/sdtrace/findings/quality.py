@@ -6,6 +6,12 @@ from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence, Finding
 from sdtrace.findings.text import listed, percent, time
+from sdtrace.units import counted
+
+_RECORD_GPU = (
+    "Record with `ProfilerActivity.CUDA`. "
+    "If that was on, the profiler could not use the GPU's tracing library."
+)
 
 
 def find(e: Evidence) -> Iterator[Finding]:
@@ -14,7 +20,7 @@ def find(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "trace.impossible",
             "high",
-            f"{e.quarantined:,} events have impossible times and are left out of every sum",
+            f"{counted(e.quarantined, 'event')} with impossible times: left out of every sum",
             f"Such as {listed(e.quarantined_examples, 2)}.",
             "Record the trace again; a damaged disk or a profiler bug writes such numbers.",
         )
@@ -31,7 +37,7 @@ def find(e: Evidence) -> Iterator[Finding]:
         yield Finding(
             "trace.skipped",
             "medium",
-            f"{e.skipped:,} events could not be read",
+            f"{counted(e.skipped, 'event')} could not be read",
             "They are damaged or lack a field that an event must have. They count nowhere.",
             "Export the trace again if their time matters.",
         )
@@ -40,15 +46,16 @@ def find(e: Evidence) -> Iterator[Finding]:
 
 
 def _no_work(e: Evidence) -> Iterator[Finding]:
-    if any(phase.gpu_events for phase in e.phases.values()):
+    if any(phase.gpu_events for phase in e.phases.values()) or (e.losses and e.losses.launches_without_work):
         return
     yield Finding(
         "trace.no_device_work",
         "info",
         "The trace holds no device work",
         "It has no kernel, copy or fill: only CPU activity is available.",
-        "This is normal for CPU runs. For a run on a GPU, record with `ProfilerActivity.CUDA`; if that was "
-        "on, the profiler could not use the GPU's tracing library.",
+        f"The trace names a GPU ({e.device_name}), so the GPU's events were not recorded. {_RECORD_GPU}"
+        if e.device_name
+        else f"This is normal for CPU runs. For a run on a GPU: {_RECORD_GPU[0].lower()}{_RECORD_GPU[1:]}",
     )
 
 

@@ -49,6 +49,23 @@ def unmarked_autotune(linked: LinkedTrace, known: Intervals) -> Intervals:
     return union(trace.start_ns[launch[first]], trace.end_ns[launch[last]])
 
 
+def is_used_later(linked: LinkedTrace, benchmarks: Intervals) -> bool:
+    """Whether some kernel that was tried in `benchmarks` runs again when they are over.
+
+    Who tunes a kernel goes on to use it; who measures one (`triton.testing.do_bench`) does not.
+    """
+    trace, work = linked.trace, linked.work
+    launched = np.flatnonzero(work.launch >= 0)
+    row, called = work.row[launched], trace.start_ns[work.launch[launched]]
+    name, inside = trace.name[row], contains(benchmarks, called)
+    last = np.full((2, len(trace.names)), -1, np.int64)
+    np.maximum.at(last, (inside.astype(np.int64), name), called)
+    is_tried = trace.in_categories({"kernel"})[row] & inside
+    tried = np.unique(name[is_tried])
+    tried = tried[[not _is_fill(trace.names[number]) for number in tried.tolist()]]
+    return bool(np.any(last[0, tried] > last[1, tried]))
+
+
 def _is_fill(name: str) -> bool:
     return "FillFunctor" in name or name.startswith("Memset")
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.nesting import depths, parents
-from sdtrace.intervals import Int64s, Intervals, intersect, subtract, total, union
+from sdtrace.intervals import Int64s, Intervals, contains, covered, highest_over, union
 from sdtrace.phases.overhead_spans import TIMED
 from sdtrace.trace import Trace
 
@@ -58,37 +58,43 @@ def compile_stages(trace: Trace, rows: Int64s, phase: Intervals) -> list[Stage]:
     `phase` holds the instants of compile alone: what autotune and capture took inside is left out.
     """
     rows = without_twins(trace, rows)
-    labels = [_stage(name) for name in trace.names]
-    label = np.array([labels[number] for number in trace.name[rows].tolist()], dtype=np.str_)
+    stages, label = _stages(trace, rows)
     start, end = trace.start_ns[rows], trace.end_ns[rows]
     parent = parents(trace.thread[rows], start, end - start)
     exclusive = _exclusive(label, start, end, depths(parent), phase)
     outermost = ~((parent >= 0) & (label[parent] == label))
+    count = sum_by(label, outermost.astype(np.int64), len(stages))
+    order = np.argsort(label, kind="stable")
+    groups = np.split(order, np.searchsorted(label[order], np.arange(1, len(stages))))
+    unions = [union(start[group], end[group]) for group in groups] if stages else []
     found = [
-        Stage(
-            stage=stage,
-            exclusive_ns=exclusive[stage],
-            inclusive_ns=total(intersect(union(start[label == stage], end[label == stage]), phase)),
-            count=int((outermost & (label == stage)).sum()),
-        )
-        for stage in exclusive
+        Stage(stage, int(exclusive[code]), int(covered(phase, *unions[code]).sum()), int(count[code]))
+        for code, stage in enumerate(stages)
     ]
     return sorted((stage for stage in found if stage.inclusive_ns), key=lambda stage: -stage.exclusive_ns)
 
 
-def _exclusive(
-    label: NDArray[np.str_], start: Int64s, end: Int64s, depth: Int64s, phase: Intervals
-) -> dict[str, int]:
-    """Nanoseconds per stage when every instant of `phase` belongs to the deepest span open then."""
-    sums = dict.fromkeys(label.tolist(), 0)
-    rest = phase
-    for level in np.unique(depth)[::-1]:
-        for stage in np.unique(label[depth == level]).tolist():
-            spans = (depth == level) & (label == stage)
-            claim = union(start[spans], end[spans])
-            sums[stage] += total(intersect(rest, claim))
-            rest = subtract(rest, claim)
-    return sums
+def _stages(trace: Trace, rows: Int64s) -> tuple[list[str], Int64s]:
+    """The stages that occur, by alphabet, and the one of each row (an index)."""
+    numbers, which = np.unique(trace.name[rows], return_inverse=True)
+    named = [_stage(trace.names[number]) for number in numbers.tolist()]
+    stages = sorted(set(named))
+    place = {stage: code for code, stage in enumerate(stages)}
+    return stages, np.array([place[stage] for stage in named], np.int64)[which]
+
+
+def _exclusive(label: Int64s, start: Int64s, end: Int64s, depth: Int64s, phase: Intervals) -> Int64s:
+    """Nanoseconds per stage when every instant of `phase` belongs to the deepest span open then.
+
+    Of spans equally deep, on several threads, to the stage that comes first.
+    """
+    size = int(label.max(initial=-1)) + 1
+    edges = np.unique(np.concatenate((start, end, *phase)))
+    first, stop = np.searchsorted(edges, start), np.searchsorted(edges, end)
+    wins = highest_over(first, stop, depth * size + size - 1 - label, len(edges))
+    lengths = np.append(np.diff(edges), 0)
+    counts = np.flatnonzero((wins >= 0) & contains(phase, edges))
+    return sum_by(size - 1 - wins[counts] % max(1, size), lengths[counts], size)
 
 
 def without_twins(trace: Trace, rows: Int64s) -> Int64s:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.intervals import Int64s, Intervals, join, union
+from sdtrace.phases.timeline import ThreadSpans
 from sdtrace.reader.categories import LAUNCHES
 from sdtrace.trace import Trace
 from sdtrace.trace.model import Bools
@@ -51,13 +52,12 @@ class OverheadSpans(NamedTuple):
     capture_end: Int64s
     capture_thread: Int64s
 
-    def of_thread(self, trace: Trace, thread: int) -> tuple[Intervals, Intervals, Intervals]:
-        """Capture, autotune and compile on one thread, each as it stands, overlapping the others."""
-        capture = self.capture_thread == thread
+    def by_thread(self, trace: Trace) -> tuple[ThreadSpans, ThreadSpans, ThreadSpans]:
+        """Capture, autotune and compile on their threads, each as it stands, overlapping the others."""
         return (
-            union(self.capture_start[capture], self.capture_end[capture]),
-            _covered(trace, self.autotune[trace.thread[self.autotune] == thread]),
-            _covered(trace, self.compile[trace.thread[self.compile] == thread]),
+            ThreadSpans(self.capture_start, self.capture_end, self.capture_thread),
+            _spans(trace, self.autotune),
+            _spans(trace, self.compile),
         )
 
     def anywhere(self, trace: Trace) -> Intervals:
@@ -65,7 +65,7 @@ class OverheadSpans(NamedTuple):
         return join(*self.of_all(trace))
 
     def of_all(self, trace: Trace) -> tuple[Intervals, Intervals, Intervals]:
-        """The same on any thread."""
+        """Capture, autotune and compile on any thread."""
         return (
             union(self.capture_start, self.capture_end),
             _covered(trace, self.autotune),
@@ -78,7 +78,7 @@ def find_overhead(trace: Trace) -> OverheadSpans:
     kinds = [_kind(name) for name in trace.names]
     spans = trace.in_categories({"cpu_op", "user_annotation"})
     trusted = np.array([name.endswith(TIMED) for name in trace.names], np.bool_)[trace.name]
-    spans &= trusted | trace.in_categories({"cpu_op"})
+    spans = spans & (trusted | trace.in_categories({"cpu_op"}))
     by_kind = {kind: np.array([k == kind for k in kinds], np.bool_) for kind in ("autotune", "compile")}
     start, end, thread = _captures(trace)
     return OverheadSpans(
@@ -109,25 +109,40 @@ def _captures(trace: Trace) -> tuple[Int64s, Int64s, Int64s]:
             _calls(trace, _CAPTURE, trace.in_categories({"cpu_op", "user_annotation", "python_function"})),
         )
     )
-    stops = [_next_end(trace, row, ends) for row in begins.tolist()]
+    stops = _next_ends(trace, begins, ends)
     return (
         np.concatenate((trace.start_ns[begins], trace.start_ns[whole])),
-        np.concatenate((np.array(stops, np.int64), trace.end_ns[whole])),
+        np.concatenate((stops, trace.end_ns[whole])),
         np.concatenate((trace.thread[begins], trace.thread[whole])).astype(np.int64),
     )
 
 
-def _next_end(trace: Trace, begin: int, ends: Int64s) -> int:
-    """Where the capture that starts with call `begin` ends; with the call itself when that is not told."""
-    after = ends[
-        (trace.thread[ends] == trace.thread[begin]) & (trace.start_ns[ends] >= trace.start_ns[begin])
-    ]
-    return int(trace.end_ns[after].min()) if after.size else int(trace.end_ns[begin])
+def _next_ends(trace: Trace, begins: Int64s, ends: Int64s) -> Int64s:
+    """Where the captures that start with the calls `begins` end: with the next of `ends` on the thread.
+
+    With the call itself where there is none.
+    """
+    stops = trace.end_ns[begins]
+    both = np.concatenate((begins, ends))
+    is_end = np.arange(len(both)) >= len(begins)
+    order = np.lexsort((is_end, trace.start_ns[both], trace.thread[both]))
+    places = np.where(is_end[order], np.arange(len(both)), len(both))
+    following = np.minimum.accumulate(places[::-1])[::-1]
+    found = np.empty(len(both), np.int64)
+    found[order] = np.append(both[order], -1)[following]
+    after = found[: len(begins)]
+    same = (after >= 0) & (trace.thread[after] == trace.thread[begins])
+    stops[same] = trace.end_ns[after[same]]
+    return stops
 
 
 def _calls(trace: Trace, pattern: re.Pattern[str], among: Bools) -> Int64s:
     named = trace.names_matching(pattern)
     return np.flatnonzero(named[trace.name] & among)
+
+
+def _spans(trace: Trace, rows: Int64s) -> ThreadSpans:
+    return ThreadSpans(trace.start_ns[rows], trace.end_ns[rows], trace.thread[rows].astype(np.int64))
 
 
 def _covered(trace: Trace, rows: Int64s) -> Intervals:

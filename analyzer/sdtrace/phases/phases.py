@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdtrace.attribution.host import OP_CATEGORIES
+from sdtrace.attribution.host import OP_CATEGORIES, HostEvents
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import (
     Bools,
@@ -22,11 +21,13 @@ from sdtrace.intervals import (
     total,
     union,
 )
-from sdtrace.phases.autotune_pattern import unmarked_autotune
+from sdtrace.phases.autotune_pattern import is_used_later, unmarked_autotune
 from sdtrace.phases.convolution_search import convolution_searches
 from sdtrace.phases.first_calls import FirstCalls, find_first_calls
 from sdtrace.phases.overhead_spans import OverheadSpans
-from sdtrace.phases.timeline import PHASES, Timeline, build_timeline
+from sdtrace.phases.recompiles import Recompile, find_recompiles
+from sdtrace.phases.silence import stalls
+from sdtrace.phases.timeline import PHASES, ThreadPhases, Timeline, build_timeline
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.steps import Steps
@@ -37,27 +38,28 @@ _FIRST_CALLS_MATTER: Final = 0.1
 """Share of an iteration that its first calls must take for all of it to count as warmup."""
 _CLEAN_RUN: Final = 2
 """Iterations in a row without overhead after which the start is over."""
-_STALL_NS: Final = 100_000_000
 
 
 @dataclass(frozen=True)
 class Phases:
     """Phases of host instants (`timeline`), of device work and of iterations.
 
-    `work_code` (int8, one per piece of `Attribution.work`) and `host_code` (one per host event) index
-    `PHASES`. `is_warmup` tells the iterations that hold or precede overhead, none where all hold some;
-    `is_steady` those that are free of it, in which first calls, being no tenth of them, do not count.
+    `work_code` (int8, one per piece of `LinkedTrace.work`) indexes `PHASES`. `by_thread` has the phases of
+    threads that launch work: what one launches while another compiles is not compile. `is_warmup` tells
+    the iterations that hold or precede overhead, none where all hold some; `is_steady` those that are
+    free of it, in which first calls, being no tenth of them, do not count.
     """
 
     timeline: Timeline
+    by_thread: ThreadPhases
     work_code: Codes
-    host_code: Codes
     is_warmup: Bools
     is_steady: Bools
     spans: OverheadSpans
     first_calls: FirstCalls
     autotune_by_pattern: bool
     """Autotune was told by the pattern of its kernels, because the trace has no spans of it."""
+    recompiles: list[Recompile]
     searches: Int64s
     """Host events (indices): convolutions that try algorithms, which is autotune as well."""
 
@@ -65,9 +67,9 @@ class Phases:
         """Which pieces of device work were launched in `phase`."""
         return np.equal(self.work_code, PHASES.index(phase))
 
-    def host_mask(self, phase: str) -> Bools:
-        """Which host events started in `phase`."""
-        return np.equal(self.host_code, PHASES.index(phase))
+    def host_mask(self, host: HostEvents, phase: str) -> Bools:
+        """Which host events started in `phase`, on their thread."""
+        return np.equal(self.by_thread.at(host.start_ns, host.thread), PHASES.index(phase))
 
 
 def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iterations, steps: Steps) -> Phases:
@@ -82,7 +84,7 @@ def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iteration
     started = linked.host.start_ns[searches]
     tried = union(started, started + linked.host.dur_ns[searches])
     known = join(capture, autotune, compiling, tried)
-    by_pattern = _paid_once(unmarked_autotune(linked, known), iterations)
+    by_pattern = _paid_once(linked, unmarked_autotune(linked, known), iterations)
     unmarked = join(by_pattern, tried)
     autotune = join(autotune, unmarked)
     overhead = join(capture, autotune, compiling)
@@ -94,26 +96,25 @@ def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iteration
     units: _Spans = iterations if is_warmup.any() or not holds.any() else steps
     warmup = join(slow, _until_last(units, _warmup(units, overhead, slow)))
     start, end = wall(trace)
-    stall = _stalls(trace)
+    stall = stalls(linked)
 
-    def line(claims: Sequence[Intervals]) -> Timeline:
-        return build_timeline(start, end, [*claims, warmup, stall])
-
-    timeline = line((capture, autotune, compiling))
-    by_thread = {
-        thread: line((c, join(a, unmarked), k))
-        for thread in _launching_threads(linked)
-        for c, a, k in (spans.of_thread(trace, thread),)
-    }
+    timeline = build_timeline(start, end, [capture, autotune, compiling, warmup, stall])
+    by_thread = ThreadPhases(
+        timeline,
+        spans.by_thread(trace),
+        _has_own_phases(linked),
+        (nothing(), unmarked, nothing(), warmup, stall),
+    )
     return Phases(
         timeline=timeline,
-        work_code=_work_codes(linked, timeline, by_thread),
-        host_code=timeline.at(linked.host.start_ns),
+        by_thread=by_thread,
+        work_code=_work_codes(linked, by_thread),
         is_warmup=is_warmup,
         is_steady=is_steady,
         spans=spans,
         first_calls=first_calls,
         autotune_by_pattern=total(by_pattern) > 0,
+        recompiles=find_recompiles(trace, compiling, iterations),
         searches=searches,
     )
 
@@ -127,39 +128,44 @@ def wall(trace: Trace) -> tuple[int, int]:
     return int(first), int(trace.end_ns.max(where=known, initial=0))
 
 
-def _paid_once(pattern: Intervals, iterations: Iterations) -> Intervals:
-    """What looks like autotune; nothing when each of several iterations has it, for then it is work.
+def _paid_once(linked: LinkedTrace, pattern: Intervals, iterations: Iterations) -> Intervals:
+    """What looks like autotune; nothing where it is what is measured.
 
-    Unless it is most of them: then what was taken for iterations are rounds of a benchmark.
+    That is so when each of several iterations has it. Where nothing marks iterations, those that were
+    found may be rounds of a benchmark: then, and where there is only one, it is autotune if a kernel that
+    was tried is used later.
     """
-    start, end = iterations.start_ns, iterations.end_ns
-    held = covered(pattern, start, end)
-    is_work = len(start) > 1 and bool(np.all(held > 0)) and 2 * held.sum() < (end - start).sum()
-    return nothing() if is_work else pattern
+    held = covered(pattern, iterations.start_ns, iterations.end_ns)
+    if len(held) > 1 and not np.all(held > 0):
+        return pattern
+    are_rounds = iterations.confidence == "guess" and 2 * held.sum() >= int(
+        (iterations.end_ns - iterations.start_ns).sum()
+    )
+    may_be = len(held) == 1 or are_rounds
+    return pattern if may_be and is_used_later(linked, pattern) else nothing()
 
 
-def _launching_threads(linked: LinkedTrace) -> list[int]:
-    """Threads that launch work and run ops; some tracers give runtime calls threads of their own."""
+def _has_own_phases(linked: LinkedTrace) -> Bools:
+    """Which threads launch work and run ops; some tracers give runtime calls threads of their own."""
     trace, launch = linked.trace, linked.work.launch
-    launching = np.unique(trace.thread[launch[launch >= 0]])
-    with_ops = np.unique(trace.thread[trace.in_categories(OP_CATEGORIES)])
-    return [int(thread) for thread in np.intersect1d(launching, with_ops)]
+    launches, runs_ops = np.zeros((2, len(trace.threads)), np.bool_)
+    launches[trace.thread[launch[launch >= 0]]] = True
+    runs_ops[trace.thread[trace.in_categories(OP_CATEGORIES)]] = True
+    both: Bools = launches & runs_ops
+    return both
 
 
-def _work_codes(linked: LinkedTrace, timeline: Timeline, by_thread: dict[int, Timeline]) -> Codes:
+def _work_codes(linked: LinkedTrace, by_thread: ThreadPhases) -> Codes:
     """Device work has the phase its launching thread was in, or any thread when that one runs no ops.
 
     Without a launch it has the phase of its own start.
     """
     trace, work = linked.trace, linked.work
     launched = np.flatnonzero(work.launch >= 0)
-    instant = trace.start_ns[work.row]
+    instant, thread = trace.start_ns[work.row], np.full(len(work.row), -1, np.int64)
     instant[launched] = trace.start_ns[work.launch[launched]]
-    codes = timeline.at(instant)
-    for thread, own in by_thread.items():
-        mine = np.flatnonzero((work.launch >= 0) & (trace.thread[work.launch] == thread))
-        codes[mine] = own.at(trace.start_ns[work.launch[mine]])
-    return codes
+    thread[launched] = trace.thread[work.launch[launched]]
+    return by_thread.at(instant, thread)
 
 
 def _end_of_first(iterations: Iterations) -> int:
@@ -215,14 +221,3 @@ def _until_last(units: _Spans, is_warmup: Bools) -> Intervals:
     if not leading.size:
         return spans
     return join(spans, Intervals(np.array([0], np.int64), units.end_ns[leading[-1:]]))
-
-
-def _stalls(trace: Trace) -> Intervals:
-    """More than 100 ms without any op, runtime call or device work: nothing in the trace explains it."""
-    rows = trace.rows((HOST | DEVICE) - {"user_annotation", "python_function", "gpu_user_annotation"})
-    if not rows.size:
-        return nothing()
-    busy = union(trace.start_ns[rows], trace.end_ns[rows])
-    gaps = subtract(union(busy.start[:1], busy.end[-1:]), busy)
-    long = gaps.end - gaps.start > _STALL_NS
-    return Intervals(gaps.start[long], gaps.end[long])

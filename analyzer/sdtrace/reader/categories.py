@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 CANONICAL: Final[dict[str, str]] = {
@@ -24,6 +25,8 @@ CANONICAL: Final[dict[str, str]] = {
     "concurrent_kernel": "kernel",
 }
 
+GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|cu|hip)GraphLaunch")
+"""Names of the calls that replay a CUDA graph."""
 LAUNCHES: Final = frozenset({"cuda_runtime", "cuda_driver"})
 HOST: Final = frozenset({"cpu_op", "user_annotation", "python_function", "overhead"}) | LAUNCHES
 COPIES: Final = frozenset({"gpu_memcpy", "gpu_memset"})

@@ -13,11 +13,13 @@ import numpy as np
 from sdtrace.reader.forms import DIGIT, ROW, Forms
 from sdtrace.reader.numbers import Bools, Bytes, Int64s
 
-_QUOTE, _BACKSLASH, _ZERO, _POINT, _COMMA = b'"\\0.,'
+_QUOTE, _BACKSLASH, _ZERO, _POINT, _COMMA, _PLUS, _MINUS, _EXPONENT = b'"\\0.,+-e'
+_LOWER: Final = 0x20
+"""The bit that makes `E` an `e`."""
 _OPEN, _CLOSE = b"{}"
 _SPACE: Final = 32
 _POINT_TO_NINE: Final = 12
-"""In ASCII the point, the slash, which JSON has outside strings nowhere, and the ten digits stand in a row."""
+"""The point, the slash and the ten digits, in the order of ASCII. JSON has no slash outside strings."""
 _BRACE_BITS: Final = np.uint8(0x06)
 """With these bits set both braces are DEL: `y` is too, which JSON has outside strings nowhere."""
 _DELETE: Final = 0x7F
@@ -102,11 +104,15 @@ def _event_starts(text: Bytes, outside: Bools) -> tuple[Int64s, bool]:
 
 
 def _zeros_in_front(text: Bytes, digit: Bools) -> Int64s:
-    """Offsets of zeros that begin a number such as 012, which JSON has not: only fractions may."""
+    """Offsets of numbers such as 012, which JSON has not: fractions and exponents may start with a zero."""
     zero = text[1:-1] == _ZERO
     zero &= digit[2:]
     zero &= (text[:-2] - np.uint8(_POINT)) >= _POINT_TO_NINE
-    return _offsets(zero) + 1
+    at = _offsets(zero) + 1
+    signed = (text[at - 1] == _PLUS) | (text[at - 1] == _MINUS)
+    before = text[at - 1 - signed] | _LOWER
+    whole: Int64s = at[before != _EXPONENT]
+    return whole
 
 
 def _offsets(rare: Bools) -> Int64s:

@@ -33,7 +33,7 @@ def busy_pct(trace: TraceReport) -> float | None:
 
 def steady_busy_pct(trace: TraceReport) -> float | None:
     """Device busy time in percent of the wall time of the steady iterations."""
-    steady = [row for row in trace.iterations if row.phase == "steady"]
+    steady = [row for row in trace.iterations if row.phase == "steady" and row.is_whole]
     wall = sum(row.wall_us for row in steady)
     return 100 * sum(row.gpu_busy_us for row in steady) / wall if trace.has_device and wall else None
 
@@ -51,7 +51,9 @@ def figures(trace: TraceReport) -> list[Figure]:
 
 def headline(trace: TraceReport) -> str:
     """The trace in a few sentences: how long it took, what was a one-time cost, what is steady."""
-    made = f"{units.counted(len(trace.iterations), trace.noun)} in " if trace.iterations else ""
+    made = (
+        f"{units.counted(len(trace.iterations), trace.noun)}{_doubt(trace)} in " if trace.iterations else ""
+    )
     sentences = [f"{made}{units.duration(trace.wall_us)} (with the profiler)."]
     if parts := _one_time_parts(trace):
         total = units.duration(trace.overhead.total_us)
@@ -60,6 +62,12 @@ def headline(trace: TraceReport) -> str:
         before = units.duration(trace.overhead.before_profile_us)
         sentences.append(f"One-time cost before the profiler started: {before}.")
     return " ".join([*sentences, *_steady_sentence(trace)])
+
+
+def _doubt(trace: TraceReport) -> str:
+    """How far the number of iterations is to be trusted, where it is not certain."""
+    structure = trace.structure
+    return "" if structure is None or structure.confidence == "certain" else f" ({structure.confidence})"
 
 
 def caveats(trace: TraceReport) -> list[str]:

@@ -64,9 +64,8 @@ def render_table(
     if not rows:
         return ""
     ordered = list(rows) if sort_by is None else sorted(rows, key=_sort_key(sort_by), reverse=True)
-    totals = _Totals(
-        sum(op.self_cpu_us for op in ordered), sum(op.self_device_us for op in ordered if op.is_work)
-    )
+    work = [op for op in ordered if op.is_work or (ranges_as_torch and op.is_wait)]
+    totals = _Totals(sum(op.self_cpu_us for op in ordered), sum(op.self_device_us for op in work))
     columns = _columns(ordered, totals, device_name, ranges_as_torch)
     name_width = min(max(len(visible(op.name)) for op in ordered) + 4, max_name_column_width)
     widths = [name_width] + [_COLUMN_WIDTH] * (len(columns) - 1)
@@ -117,6 +116,8 @@ def _device_columns(totals: _Totals, device: str, ranges_as_torch: bool) -> list
     def device_share(op: Op) -> str:
         if op.is_range and not ranges_as_torch:
             return "range"
+        if op.is_wait and not ranges_as_torch:
+            return "wait"
         return _share(op.self_device_us, totals.device_us)
 
     return [

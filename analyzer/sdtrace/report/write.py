@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sdtrace.atomic_files import write_all
 from sdtrace.errors import UsageError
 from sdtrace.model import Report
-from sdtrace.report.files import write_all
 from sdtrace.report.html import render_html
 from sdtrace.report.markdown import render_markdown
 from sdtrace.report.to_json import render_json
+from sdtrace.tables.catalog import TABLES
 
 FORMATS: dict[str, Callable[[Report, int], dict[str, bytes]]] = {
     "html": lambda report, top: {"report.html": render_html(report, top).encode()},
@@ -20,6 +21,8 @@ FORMATS: dict[str, Callable[[Report, int], dict[str, bytes]]] = {
     "parquet": lambda report, _: _tables(report, "parquet"),
 }
 """Format to what renders it: a report and the rows of long tables to the files by name."""
+_TABLE_FORMATS = ("csv", "parquet")
+"""Formats of one file for each table."""
 
 
 def write_reports(
@@ -30,13 +33,30 @@ def write_reports(
     All are rendered before the first is written, and none is written when any exists and `force` is
     not set. Raises UsageError for an unknown format, OutputError when a file cannot be written.
     """
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise UsageError(f"unknown format {unknown[0]!r}; valid formats are {', '.join(FORMATS)}")
+    _check(formats)
     contents: dict[Path, bytes] = {}
     for name in formats:
         contents |= {folder / file: content for file, content in FORMATS[name](report, top).items()}
     return write_all(contents, force=force)
+
+
+def report_files(folder: Path, formats: Sequence[str]) -> list[Path]:
+    """The files that `write_reports` writes. Raises UsageError for an unknown format."""
+    _check(formats)
+    names: list[str] = []
+    for name in formats:
+        names += _table_files(name) if name in _TABLE_FORMATS else [f"report.{name}"]
+    return [folder / name for name in names]
+
+
+def _check(formats: Sequence[str]) -> None:
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise UsageError(f"unknown format {unknown[0]!r}; valid formats are {', '.join(FORMATS)}")
+
+
+def _table_files(name: str) -> list[str]:
+    return [f"{table.id}.{name}" for table in TABLES]
 
 
 def _tables(report: Report, name: str) -> dict[str, bytes]:

@@ -10,8 +10,10 @@ import numpy as np
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, contains
+from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components, no_components
+from sdtrace.structure.decodes import decode_stages
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.steps import Steps
 
@@ -30,8 +32,9 @@ class _Loops(NamedTuple):
     first: Int64s
 
 
-def guess_components(
+def guess_components(  # all that was found so far
     linked: LinkedTrace,
+    ops: OpSequence,
     iterations: Iterations,
     steps: Steps,
     launches: LaunchTimes,
@@ -40,8 +43,9 @@ def guess_components(
     """Text encoder, denoiser, VAE by place: before the first step, the steps, after the last.
 
     Steps with group normalization are a UNet's, without it a transformer's; what follows is a VAE when
-    it has it, what precedes a text encoder when it looks up embeddings. Compilation between the last
-    look-up and the first step is the denoiser's; `overhead` is when anything compiled, tuned or captured.
+    it has it or upsamples, what precedes a text encoder when it looks up embeddings. Compilation between
+    the last look-up and the first step is the denoiser's; `overhead` is when anything compiled, tuned or
+    captured.
     """
     if not (iterations.at(steps.start_ns) >= 0).any():
         return no_components()
@@ -50,7 +54,8 @@ def guess_components(
     loop_start = _with_compilation(loops.loop_start_ns, lookups, overhead)
     normal = _launches_like(linked, launches, GROUP_NORM)
     text = _any_between(lookups, loops.start_ns, loop_start)
-    image = _any_between(normal, loops.loop_end_ns, loops.end_ns)
+    decoding = np.sort(np.append(normal, decode_stages(linked, ops).start))
+    image = _any_between(decoding, loops.loop_end_ns, loops.end_ns)
     is_unet = _any_between(normal, steps.start_ns, steps.end_ns).mean() > 0.5
     step_start = steps.start_ns.copy()
     step_start[loops.first[text]] = loop_start[text]

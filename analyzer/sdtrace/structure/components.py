@@ -85,17 +85,20 @@ def find_marked_components(linked: LinkedTrace) -> Components:
     Where marked spans lie within each other the outermost counts.
     """
     annotations = {"user_annotation"}
-    ours = _found(linked, _OUR_RULES, annotations)
-    if ours is not None:
+    ours, others = _found(linked, _OUR_RULES, annotations), _found(linked, ANNOTATIONS, annotations)
+    if ours is not None and (others is None or _present(others) <= _present(ours)):
         return replace(ours, how="Components are the collector's annotations.", confidence="certain")
     modules = _found(linked, [*FUNCTIONS, *MODULES], {"python_function"})
     modules = None if modules is None else _with_text_of_language_models(modules)
     if modules is not None and len(modules.only([name for name, _ in MODULES])):
         return replace(modules, how="Components are nn.Module calls, by their class.", confidence="certain")
-    others = _found(linked, ANNOTATIONS, annotations)
     if others is not None:
         return replace(others, how="Components are annotations, by their name.", confidence="likely")
     return no_components()
+
+
+def _present(components: Components) -> set[str]:
+    return {components.names[code] for code in np.unique(components.code).tolist()}
 
 
 def _with_text_of_language_models(found: Components) -> Components:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sdtrace.attribution.event_selection import busiest_thread
 from sdtrace.attribution.launches import LaunchTimes, launch_times
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Intervals
+from sdtrace.structure.candidates import op_sequence
 from sdtrace.structure.component_guess import guess_components
-from sdtrace.structure.components import Components, find_blocks, find_marked_components
-from sdtrace.structure.iterations import Iterations, find_iterations
+from sdtrace.structure.components import (
+    Components,
+    find_blocks,
+    find_marked_components,
+)
+from sdtrace.structure.iterations import Iterations
+from sdtrace.structure.judge import find_iterations
 from sdtrace.structure.steps import Steps, find_steps
+from sdtrace.structure.work import work_asked_for
 
 
 @dataclass(frozen=True)
@@ -28,17 +36,22 @@ class RunStructure:
     def notes(self) -> list[str]:
         """How it was found, a sentence or two each."""
         parts = (self.iterations, self.steps, self.components, self.blocks)
-        return [f"{part.how} ({part.confidence})" for part in parts if part.how]
+        found = [f"{part.how} ({part.confidence})" for part in parts if part.how]
+        return [found[0], self.iterations.runner_up, *found[1:]] if self.iterations.runner_up else found
 
 
 def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
-    """Iterations first, then steps, then components: marked ones, else guessed from the steps.
+    """Marked components first, then iterations, steps, and components guessed from the steps.
 
     `overhead` is the time of compile, autotune and capture on any thread (`phases.overhead_spans`).
     """
     launches = launch_times(linked)
-    iterations = find_iterations(linked)
+    ops = op_sequence(linked, busiest_thread(linked))
     marked = find_marked_components(linked)
-    steps = find_steps(linked, iterations, marked)
-    components = marked if len(marked) else guess_components(linked, iterations, steps, launches, overhead)
+    work = work_asked_for(linked, launches, overhead)
+    iterations = find_iterations(linked, ops, marked, work, overhead)
+    steps = find_steps(linked, ops, iterations, marked, work)
+    components = (
+        marked if len(marked) else guess_components(linked, ops, iterations, steps, launches, overhead)
+    )
     return RunStructure(launches, iterations, steps, components, find_blocks(linked, components))

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from sdtrace.attribution.event_selection import (
-    COMPILED_REGION,
-    busiest_thread,
-    named_like,
-    outermost,
-    outermost_ops,
-)
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s
-from sdtrace.structure.component_names import DENOISERS, GROUP_NORM
+from sdtrace.intervals import Bools, Int64s, Intervals
+from sdtrace.structure.candidates import OpSequence
+from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
+from sdtrace.structure.decodes import decode_stages, looks_like_denoiser
+from sdtrace.structure.denoiser_calls import (
+    Calls,
+    all_compiled_calls,
+    compiled_calls,
+    graph_launches,
+    in_pairs,
+    marked_calls,
+    step_marks,
+)
 from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.repeats import find_repeats
+from sdtrace.structure.work import Work
 
-_STEP: Final = re.compile(r"^(?:denois(?:e|ing)|diffusion)_?step\b", re.IGNORECASE)
-_GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|cu|hip)GraphLaunch")
-_ATTENTION: Final = re.compile(r"scaled_dot_product|^aten::(?:softmax|baddbmm)$|attention", re.IGNORECASE)
 _MAX_SEARCHED: Final = 64
 """Iterations in which a repetition is searched for."""
+_BETWEEN: Final = 3
+"""How many times the usual work between two calls tells one step from the next."""
+_EQUAL: Final = 0.8
+_BLOCKS: Final = 0.03
+"""Share of a call's work that lies between the calls of two steps, at least."""
 
 
 @dataclass(frozen=True)
@@ -51,115 +58,135 @@ class Steps:
         return sum_by(iterations.at(self.start_ns), np.ones(len(self), np.int64), len(iterations))
 
 
-def find_steps(linked: LinkedTrace, iterations: Iterations, marked: Components) -> Steps:
+def find_steps(
+    linked: LinkedTrace, ops: OpSequence, iterations: Iterations, marked: Components, work: Work
+) -> Steps:
     """Find the steps: marked as such, else calls of the denoiser, of a repeated graph, else by repetition.
 
-    Unmarked steps are looked for only where some kernel normalizes by group, as every image decoder in
-    use does: other models repeat graphs and layers too.
+    Unmarked steps are looked for only where some kernel normalizes by group or an image decoder was
+    seen, as in every diffusion pipeline in use: other models repeat graphs and layers too.
     """
-    thread = busiest_thread(linked)
-    events = outermost(linked, named_like(linked, _STEP, {"user_annotation"}))
-    if events.size:
-        return _of_events(linked, events, "Denoising steps are annotations.", "certain")
-    calls = marked.only(DENOISERS)
-    if len(calls):
-        order = np.argsort(calls.start_ns, kind="stable")
-        how = f"Denoising steps are the calls of the {marked.names[calls.code[0]]}."
-        return Steps(calls.start_ns[order], calls.end_ns[order], int(calls.thread[0]), how, marked.confidence)
-    finders = (_compiled_graph, _graph_launches, _repetition) if _may_be_diffusion(linked) else ()
-    for finder in finders:
-        found = finder(linked, iterations, thread)
-        if found is not None:
-            return found
+    thread = ops.thread
+    sure = step_marks(linked, is_diffusion=False)
+    if sure is not None:
+        return _of_calls(sure, "Denoising steps are annotations.")
+    calls = marked_calls(marked)
+    if calls is not None:
+        pairs = in_pairs(calls, marked)
+        how = (
+            f"Denoising steps are pairs of {calls.what}" if pairs else f"Denoising steps are the {calls.what}"
+        )
+        return _of_calls(pairs or calls, f"{how}.")
+    if not _may_be_diffusion(linked, ops):
+        return _none(thread)
+    found = (
+        _runs_of_blocks(iterations, all_compiled_calls(linked, thread), work)
+        or _repeated_calls(iterations, compiled_calls(linked, thread, work))
+        or _repeated_calls(iterations, graph_launches(linked, thread))
+        or _repetition(linked, iterations, ops, thread)
+    )
+    marks = step_marks(linked, is_diffusion=True)
+    # A mark that holds several steps is one of the loop over them.
+    if marks is not None and (found is None or len(found) < 2 * len(marks)):
+        return _of_calls(marks, f"Denoising steps are the {marks.what}.")
+    return _none(thread) if found is None else found
+
+
+def _none(thread: int) -> Steps:
     empty = np.zeros(0, np.int64)
     return Steps(empty, empty, thread, "", "guess")
 
 
-def _may_be_diffusion(linked: LinkedTrace) -> bool:
+def _of_calls(calls: Calls, how: str) -> Steps:
+    return Steps(calls.start_ns, calls.end_ns, calls.thread, how, calls.confidence)
+
+
+def _may_be_diffusion(linked: LinkedTrace, ops: OpSequence) -> bool:
     normal = [number for number, name in enumerate(linked.trace.names) if GROUP_NORM.search(name)]
-    return bool(normal) and bool(np.isin(linked.trace.name[linked.work.row], normal).any())
+    if normal and bool(np.isin(linked.trace.name[linked.work.row], normal).any()):
+        return True
+    return bool(decode_stages(linked, ops).start.size)
 
 
-def _compiled_graph(linked: LinkedTrace, iterations: Iterations, thread: int) -> Steps | None:
-    """The compiled graph with most host time among those called repeatedly in each iteration."""
-    events = named_like(linked, COMPILED_REGION, {"user_annotation", "cpu_op"})
-    events = outermost(linked, events[linked.host.thread[events] == thread])
-    best = _largest_repeated(
-        linked, iterations, events, linked.host.name[events].astype(np.int64), linked.host.dur_ns[events]
-    )
-    if best is None:
+def _repeated_calls(iterations: Iterations, found: Iterable[Calls]) -> Steps | None:
+    """The heaviest of the calls that most iterations repeat."""
+    for calls in found:
+        place = iterations.at(calls.start_ns)
+        counts = np.bincount(place[place >= 0], minlength=len(iterations))
+        if np.median(counts) >= 2:  # what occurs once is no step
+            return _of_calls(calls, f"Denoising steps are the {calls.what}.")
+    return None
+
+
+def _runs_of_blocks(iterations: Iterations, calls: Calls | None, work: Work) -> Steps | None:
+    """Equal runs of compiled calls with other work between, each call being a block of the denoiser."""
+    if calls is None or len(calls) < 4:  # two runs of two
         return None
-    return _of_events(
-        linked, best, "Denoising steps are calls of the largest repeated compiled graph.", "likely"
-    )
-
-
-def _graph_launches(linked: LinkedTrace, iterations: Iterations, thread: int) -> Steps | None:
-    """CUDA-graph launches, told apart by how many kernels they hold."""
-    events = named_like(linked, _GRAPH_LAUNCH, {"cuda_runtime", "cuda_driver"})
-    events = events[linked.host.thread[events] == thread]
-    work, trace = linked.work, linked.trace
-    kernels = sum_by(work.launch, np.ones(len(work.row), np.int64), len(trace))[linked.host.row[events]]
-    busy = sum_by(work.launch, trace.dur_ns[work.row], len(trace))[linked.host.row[events]]
-    best = _largest_repeated(linked, iterations, events, kernels, busy)
-    if best is None:
+    place = iterations.at(calls.start_ns)
+    between = work.between(calls.end_ns[:-1], calls.start_ns[1:])
+    of_call = float(np.median(work.between(calls.start_ns, calls.end_ns)))
+    is_far = between > max(_BETWEEN * float(np.median(between)), _BLOCKS * of_call)
+    first = np.flatnonzero(np.append(True, is_far | (np.diff(place) != 0)))
+    sizes = np.diff(np.append(first, len(calls)))
+    usual = int(np.median(sizes))
+    counts = np.bincount(place[first][place[first] >= 0], minlength=len(iterations))
+    if usual < 2 or np.mean(sizes == usual) < _EQUAL or np.median(counts) < 2:  # as above
         return None
-    return _of_events(
-        linked, best, "Denoising steps are launches of the largest repeated CUDA graph.", "likely"
-    )
+    how = f"Denoising steps are runs of {usual} {calls.what}."
+    last = np.append(first[1:], len(calls)) - 1
+    return Steps(calls.start_ns[first], calls.end_ns[last], calls.thread, how, "likely")
 
 
-def _largest_repeated(
-    linked: LinkedTrace, iterations: Iterations, events: Int64s, group: Int64s, weight: Int64s
-) -> Int64s | None:
-    """Of the groups with two and more events in the median iteration the one with most weight."""
-    place = iterations.at(linked.host.start_ns[events])
-    best: tuple[int, Int64s] | None = None
-    for key in np.unique(group).tolist():
-        mine = (group == key) & (place >= 0)
-        per_iteration = np.bincount(place[mine], minlength=len(iterations))
-        heavy = int(weight[mine].sum())
-        if np.median(per_iteration) >= 2 and (best is None or heavy > best[0]):
-            best = heavy, events[mine]
-    return None if best is None else best[1]
+def _repetition(linked: LinkedTrace, iterations: Iterations, ops: OpSequence, thread: int) -> Steps | None:
+    """Repeats in the order of an iteration's ops that look like a denoiser.
 
-
-def _repetition(linked: LinkedTrace, iterations: Iterations, thread: int) -> Steps | None:
-    """Three and more repeats in the order of an iteration's ops that look like a denoiser.
-
-    That is: convolution, group normalization and attention in each. Repeated layers of other models do
-    not pass for steps.
+    That is: attention and the embedding of a time step in each. Repeated layers of other models do not
+    pass for steps.
     """
-    ops = outermost_ops(linked, thread)
-    place = iterations.at(linked.host.start_ns[ops])
-    searched = range(max(0, len(iterations) - _MAX_SEARCHED), len(iterations))
-    parts = [_repeats_in(linked, ops[place == number]) for number in searched]
+    starts, stops, place = _searched(iterations, decode_stages(linked, ops))
+    spans = zip(starts.tolist(), stops.tolist(), strict=True)
+    parts = [_repeats_in(linked, ops, ops.between(*span)) for span in spans]
     found = [part for part in parts if part is not None]
-    if not found or 2 * len(found) < len(parts):
+    held = {number for number, part in zip(place.tolist(), parts, strict=True) if part is not None}
+    if not found or 2 * len(held) < len(set(place.tolist())):
         return None
     start, end = (np.concatenate(column) for column in zip(*found, strict=True))
     how = "Nothing marks denoising steps; they are what repeats in the order of an iteration's ops."
     return Steps(start, end, thread, how, "guess")
 
 
-def _repeats_in(linked: LinkedTrace, ops: Int64s) -> tuple[Int64s, Int64s] | None:
-    """Starts and ends of the repeats among `ops`, the last as long as the median one."""
-    host, names = linked.host, linked.trace.names
-    repeats = find_repeats(host.name[ops], at_least=3) if ops.size else None
+def _searched(iterations: Iterations, decodes: Intervals) -> tuple[Int64s, Int64s, Int64s]:
+    """Spans without an image decoder in the last iterations: starts, ends, and which iteration each is of."""
+    kept = slice(max(0, len(iterations) - _MAX_SEARCHED), None)
+    start = np.sort(np.append(iterations.start_ns[kept], decodes.end))
+    place = iterations.at(start)
+    start, place = start[place >= 0], place[place >= 0]
+    upcoming = np.append(decodes.start, np.iinfo(np.int64).max)[np.searchsorted(decodes.start, start)]
+    return start, np.minimum(iterations.end_ns[place], upcoming), place
+
+
+def _repeats_in(linked: LinkedTrace, ops: OpSequence, inside: slice) -> tuple[Int64s, Int64s] | None:
+    """Starts and ends of the repeats among the ops `inside`, the last as long as the median one."""
+    names = linked.trace.names
+    place = np.arange(len(ops))[inside]
+    place = place[~_is_moving(linked, ops.name[place])]
+    name = ops.name[place]
+    repeats = find_repeats(name.astype(np.int32)) if name.size else None
     if repeats is None:
         return None
     first = repeats.first
-    last = min(int(first[-1]) + repeats.length, len(ops)) - 1
-    once = {names[number] for number in set(host.name[ops[first[0] : first[1]]].tolist())}
-    for sign in (re.compile("conv"), GROUP_NORM, _ATTENTION):
-        if not any(sign.search(name) for name in once):
-            return None
-    start = host.start_ns[ops[first]]
-    return start, np.append(start[1:], host.start_ns[ops[last]] + host.dur_ns[ops[last]])
+    last = min(int(first[-1]) + repeats.length, len(name)) - 1
+    if not looks_like_denoiser({names[number] for number in set(name[first[0] : first[1]].tolist())}):
+        return None
+    start = ops.start_ns[place[first]]
+    return start, np.append(start[1:], ops.end_ns[place[last]])
 
 
-def _of_events(linked: LinkedTrace, events: Int64s, how: str, confidence: Confidence) -> Steps:
-    events = events[np.argsort(linked.host.start_ns[events], kind="stable")]
-    start = linked.host.start_ns[events]
-    thread = int(linked.host.thread[events[0]])
-    return Steps(start, start + linked.host.dur_ns[events], thread, how, confidence)
+def _is_moving(linked: LinkedTrace, name: Int64s) -> Bools:
+    """Ops that only move weights, two for each parameter of `Module.to`; the first `to` of a run is none."""
+    names = linked.trace.names
+    checks = np.array([text == "aten::_has_compatible_shallow_copy_type" for text in names], np.bool_)[name]
+    is_to = np.array([text == "aten::to" for text in names], np.bool_)[name]
+    follows = np.append(False, (is_to | checks)[:-1])[: len(name)]
+    moving: Bools = checks | (is_to & follows)
+    return moving

@@ -58,7 +58,8 @@ ITERATIONS: Final = Table(
         Column("name", "Name", Kind.NAME, "The mark that begins it, as the trace has it.", _DATA_ONLY),
         Column("index", "#", Kind.ORDINAL, "Its place; in data counted from 0."),
         Column("start_us", "Start", Kind.TIME, "When it begins, since the first event of the trace."),
-        Column("wall_us", "Wall", Kind.TIME, "How long it lasts, with the profiler."),
+        Column("wall_us", "Wall", Kind.TIME, "How long it takes, queued GPU work included."),
+        Column("host_wall_us", "Host wall", Kind.TIME, "How long the host is in it.", _DATA_ONLY),
         _share(
             "gpu_busy_pct",
             "GPU busy",
@@ -80,6 +81,7 @@ ITERATIONS: Final = Table(
         Column("launches", "Launches", Kind.COUNT, "Launch calls with device work.", optional=True),
         Column("steps", "Steps", Kind.COUNT, "Denoising steps in it.", _PAGES_AND_DATA, optional=True),
         Column("phase", "Phase", Kind.PHASE, "steady, or the overhead that it holds most of."),
+        Column("is_whole", "Whole", Kind.FLAG, "Whether the profile holds all of it.", _DATA_ONLY),
         Column("note", "Note", Kind.PROSE, "Why it is slow, where that is visible.", optional=True),
     ),
     bar=Bar("wall_us", style="phase", part="gpu_busy_us", legend="Dark: GPU busy."),
@@ -218,13 +220,14 @@ OPS: Final = Table(
             "kind",
             "Kind",
             Kind.TEXT,
-            "`range` for the device's copy of an annotation, `device` for device work; else empty.",
+            "`range` for the device's copy of an annotation, `wait` for a wait, `device` for device work.",
             PAGES,
             rows.kind_of,
             optional=True,
         ),
         Column("device_type", "Device", Kind.TEXT, "cpu or device.", _DATA_ONLY),
         Column("is_user_annotation", "Annotation", Kind.FLAG, "Whether it is an annotation.", _DATA_ONLY),
+        Column("is_wait", "Wait", Kind.FLAG, "Whether it is a wait (`cuda_sync`).", _DATA_ONLY),
         Column("self_cpu_us", "Self CPU", Kind.TIME, "Host time in it and in nothing within it."),
         _share(
             "self_cpu_pct",
@@ -254,16 +257,16 @@ OPS: Final = Table(
             "self_device_us",
             "Self GPU",
             Kind.TIME,
-            "Device work it launched itself; of a range its span, which is no work.",
+            "Device work it launched itself; of a range or a wait its span, which is no work.",
             optional=True,
-            unranked=lambda op: op.is_range,
+            unranked=lambda op: op.is_range or op.is_wait,
         ),
         _share(
             "self_device_pct",
             "Self GPU %",
-            "Share of all device work; none for a range, which is no work.",
+            "Share of all device work; none for a range or a wait, which are no work.",
             _device_us,
-            value=lambda op: None if op.is_range else op.self_device_us,
+            value=lambda op: op.self_device_us if not (op.is_range or op.is_wait) else None,
             optional=True,
         ),
         Column(
@@ -299,6 +302,31 @@ OPS: Final = Table(
     ),
 )
 
+DEVICES: Final = Table(
+    id="devices",
+    title="GPU by GPU",
+    record=model.Device,
+    rows=lambda trace: trace.devices if len(trace.devices) > 1 else [],
+    help="Each device by itself, where there are several.",
+    columns=(
+        Column("index", "GPU", Kind.COUNT, "Its number in the trace."),
+        Column("name", "Name", Kind.TEXT, "As the profiler recorded it.", optional=True),
+        Column("busy_us", "Busy", Kind.TIME, "How long any of its streams worked."),
+        Column("idle_us", "Idle", Kind.TIME, "The rest, from the first to the last work of its process."),
+        _share(
+            "busy_pct",
+            "Busy share",
+            "Share of that span in which it worked.",
+            None,
+            value=lambda row: 100 * row.busy_us / (row.busy_us + row.idle_us or 1),
+        ),
+        Column("kernels", "Kernels", Kind.COUNT, "Kernels that ran on it."),
+        Column("steady_busy_us", "Steady busy", Kind.TIME, "Busy in steady iterations.", _DATA_ONLY),
+        Column("steady_wall_us", "Steady wall", Kind.TIME, "Wall of these iterations.", _DATA_ONLY),
+    ),
+    bar=Bar("busy_us", style="work"),
+)
+
 FINDINGS: Final = Table(
     id="findings",
     title="Findings",
@@ -319,5 +347,5 @@ FINDINGS: Final = Table(
     ),
 )
 
-TABLES: Final = (PHASES, ITERATIONS, IDLE, COMPILE, CATEGORIES, COMPONENTS, KERNELS, OPS, FINDINGS)
+TABLES: Final = (PHASES, ITERATIONS, DEVICES, IDLE, COMPILE, CATEGORIES, COMPONENTS, KERNELS, OPS, FINDINGS)
 """In the order of the report."""

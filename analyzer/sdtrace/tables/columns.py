@@ -122,11 +122,6 @@ class Column:
     labels: Mapping[str, str] | None = None
     unranked: Callable[[Any], bool] | None = None
 
-    @property
-    def is_derived(self) -> bool:
-        """Whether the record has no such field."""
-        return self.value is not None or self.whole is not None
-
     def reader(self, source: Any) -> Callable[[Any], Any]:
         """The function that gives the value of this column for a record of `source`."""
         value = self.value or attrgetter(self.field)

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 CAUSES: Final = {
+    "memory": "allocating or freeing memory",
+    "copy": "copying to or from the CPU",
+    "runtime_call": "one long runtime call",
+    "gc": "Python's garbage collection",
+    "python": "Python without ops",
+    "other_device": "waiting for another GPU",
     "device_gap": "gap between queued kernels",
     "sync": "waiting for the GPU to finish",
     "between_iterations": "between iterations",

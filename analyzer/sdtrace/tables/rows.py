@@ -25,13 +25,13 @@ def phases(trace: TraceReport) -> list[Phase]:
 
 
 def ops(trace: TraceReport) -> list[Op]:
-    """Ops with most self GPU time first, then self CPU time; ranges, which are no work, last.
+    """Ops with most self GPU time first, then self CPU time; ranges and waits, which are no work, last.
 
     Device rows that the kernel table has are left out, so that no time is listed twice.
     """
     kernels = {kernel.name for kernel in trace.kernels}
     rows = [op for op in trace.ops if not (op.is_work and op.name in kernels)]
-    return sorted(rows, key=lambda op: (op.is_range, -op.self_device_us, -op.self_cpu_us))
+    return sorted(rows, key=lambda op: (op.is_range or op.is_wait, -op.self_device_us, -op.self_cpu_us))
 
 
 def kernels(trace: TraceReport) -> list[Kernel]:
@@ -41,4 +41,6 @@ def kernels(trace: TraceReport) -> list[Kernel]:
 
 def kind_of(op: Op) -> str:
     """What a row of the op table is, where it is no op of the host: `device` work or a `range`."""
-    return "range" if op.is_range else "" if op.device_type == "cpu" else "device"
+    if op.is_range or op.is_wait:
+        return "range" if op.is_range else "wait"
+    return "" if op.device_type == "cpu" else "device"

@@ -2,5 +2,6 @@
 
 from sdtrace.trace.load import load_trace
 from sdtrace.trace.model import Memory, Thread, Trace
+from sdtrace.trace.processes import Process
 
-__all__ = ["Memory", "Thread", "Trace", "load_trace"]
+__all__ = ["Memory", "Process", "Thread", "Trace", "load_trace"]

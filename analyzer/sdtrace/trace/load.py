@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,9 @@ import numpy as np
 from sdtrace.reader import STDIN, RawTrace, read_raw
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.reader.columns import MemoryEvent, Metadata
+from sdtrace.trace.encodable import encodable
 from sdtrace.trace.model import Int32s, Memory, Thread, Trace
+from sdtrace.trace.processes import Events, Process, find_processes
 from sdtrace.trace.quarantine import MAX_NS, find_impossible
 
 Key = TypeVar("Key", bound=Hashable)
@@ -31,17 +34,21 @@ def load_trace(path: Path, keep_args: frozenset[str] = frozenset()) -> Trace:
 
 def from_raw(path: Path, raw: RawTrace) -> Trace:
     """Rebase times to the first event and number what repeats."""
+    raw = _in_order_of_appearance(raw)
     columns = raw.columns
     names, name = _numbered(key.name for key in raw.keys)
     categories, category = _numbered(key.category for key in raw.keys)
     places, thread = _numbered((key.pid, key.tid) for key in raw.keys)
     origin = _origin(raw, category[columns.key], categories)
+    processes, process = _processes(raw, places)
     trace = Trace(
         path=path,
         label=_label(path),
         names=names,
         categories=categories,
         threads=_threads(places, raw.metadata),
+        processes=processes,
+        process=process,
         args_texts=raw.args,
         name=name[columns.key],
         category=category[columns.key],
@@ -54,12 +61,24 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
         args=columns.args,
         memory=_memory(raw.memory, origin),
         origin_ns=origin,
-        top_level=_top_level(raw.top_level),
+        top_level=encodable(_top_level(raw.top_level)),
         counts=dict(raw.counts),
         skipped=raw.skipped,
         salvaged=raw.salvaged,
     )
     return find_impossible(trace)
+
+
+def _in_order_of_appearance(raw: RawTrace) -> RawTrace:
+    """The same with keys in the order of their first events, so that no layout gives other numbers."""
+    key = raw.columns.key
+    first = np.full(len(raw.keys), len(key), np.int64)
+    first[key[::-1]] = np.arange(len(key) - 1, -1, -1)
+    order = np.argsort(first, kind="stable")
+    number = np.empty(len(order), np.int32)
+    number[order] = np.arange(len(order), dtype=np.int32)
+    keys = [raw.keys[place] for place in order.tolist()]
+    return replace(raw, keys=keys, columns=raw.columns._replace(key=number[key]))
 
 
 def _numbered(keys: Iterable[Key]) -> tuple[list[Key], Int32s]:
@@ -101,6 +120,13 @@ def _threads(places: list[tuple[int | str, int | str]], metadata: list[Metadata]
     return [Thread(pid, tid, names.get((str(pid), str(tid)), "")) for pid, tid in places]
 
 
+def _processes(raw: RawTrace, places: list[tuple[int | str, int | str]]) -> tuple[list[Process], Int32s]:
+    columns = raw.columns
+    events = Events(columns.key, columns.start_ns, columns.external_id, columns.correlation)
+    processes, number = find_processes(raw.keys, raw.metadata, events)
+    return processes, np.array([number[pid] for pid, _ in places], np.int32)
+
+
 def _memory(events: list[MemoryEvent], origin: int) -> Memory:
     ordered = sorted(events, key=lambda event: event.time_ns)
     numbers = np.array([(e.time_ns, e.nbytes, e.total_allocated, e.device_type) for e in ordered], np.int64)
@@ -108,12 +134,12 @@ def _memory(events: list[MemoryEvent], origin: int) -> Memory:
     return Memory(time_ns - origin, nbytes, total_allocated, device_type, [e.tid for e in ordered])
 
 
-def _top_level(told: dict[str, Any]) -> dict[str, Any]:
+def _top_level(keys: dict[str, Any]) -> dict[str, Any]:
     """Keys beside the events; the collector's facts may have been written as JSON inside a text."""
-    facts = told.get("sdtrace")
+    facts = keys.get("sdtrace")
     if isinstance(facts, str):
         try:
-            return {**told, "sdtrace": json.loads(facts)}
+            return {**keys, "sdtrace": json.loads(facts)}
         except (ValueError, RecursionError):
-            return told
-    return told
+            return keys
+    return keys

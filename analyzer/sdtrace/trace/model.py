@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtrace.trace.processes import Process
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -59,8 +61,9 @@ class Memory(NamedTuple):
 class Trace:
     """Complete events of one file, one row each, in the order of the file.
 
-    `name`, `category` and `thread` (int32) index `names`, `categories` and `threads`. `external_id`
-    and `correlation` are 0, `nbytes` -1 and `args` -1 where an event has none.
+    `name`, `category` and `thread` (int32) index `names`, `categories` and `threads`. Ids hold within a
+    process: in a file of merged ranks those of two processes may be equal. `external_id` and
+    `correlation` are 0, `nbytes` and `args` -1 where an event has none.
     """
 
     path: Path
@@ -68,6 +71,9 @@ class Trace:
     names: list[str]
     categories: list[str]
     threads: list[Thread]
+    processes: list[Process]
+    process: Int32s
+    """For each of `threads` the number of its process, -1 where the file does not tell it."""
     args_texts: list[str]
     name: Int32s
     category: Int32s
@@ -90,6 +96,14 @@ class Trace:
     """One line for each of the first few of them."""
     salvaged: bool = False
 
+    @cached_property
+    def _in_categories(self) -> dict[frozenset[str], Bools]:
+        return {}
+
+    @cached_property
+    def _matching(self) -> dict[re.Pattern[str], Bools]:
+        return {}
+
     def __len__(self) -> int:
         return len(self.start_ns)
 
@@ -99,20 +113,34 @@ class Trace:
         return self.start_ns + self.dur_ns
 
     def in_categories(self, categories: Collection[str]) -> Bools:
-        """Which events have one of `categories`."""
-        return np.array([name in categories for name in self.categories], np.bool_)[self.category]
+        """Which events have one of `categories`; kept, and therefore not to be written to."""
+        asked = frozenset(categories)
+        if asked not in self._in_categories:
+            found = np.array([name in asked for name in self.categories], np.bool_)[self.category]
+            found.setflags(write=False)
+            self._in_categories[asked] = found
+        return self._in_categories[asked]
 
     def rows(self, categories: Collection[str]) -> Int64s:
         """The events that have one of `categories`, in the order of the file."""
         return np.flatnonzero(self.in_categories(categories))
 
     def names_matching(self, pattern: re.Pattern[str]) -> Bools:
-        """Which of `names` (not of the events) the pattern is found in."""
-        return np.array([pattern.search(name) is not None for name in self.names], np.bool_)
+        """Which of `names` (not of the events) the pattern is found in; kept, not to be written to."""
+        if pattern not in self._matching:
+            found = np.array([pattern.search(name) is not None for name in self.names], np.bool_)
+            found.setflags(write=False)
+            self._matching[pattern] = found
+        return self._matching[pattern]
 
     def named(self, pattern: re.Pattern[str]) -> Bools:
         """Which events have a name in which the pattern is found."""
         return self.names_matching(pattern)[self.name]
+
+    def process_of(self, rows: Int64s) -> Int32s:
+        """The process of each of `rows` (an index into `processes`, int32), -1 where it is unknown."""
+        found: Int32s = self.process[self.thread[rows]]
+        return found
 
     def take(self, rows: Int64s) -> Trace:
         """The trace with the events `rows` (indices) alone; everything beside the events stays."""

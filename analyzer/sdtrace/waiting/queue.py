@@ -9,6 +9,7 @@ import numpy as np
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s
+from sdtrace.waiting.devices import Devices
 
 SHORT_NS: Final = 5_000
 """Kernels below this take the device less time than a launch takes the host."""
@@ -18,9 +19,9 @@ class QueueStats(NamedTuple):
     """Launch calls with device work and what they found.
 
     `delay_*` is from the start of the call to the start of its first work. `depth_*` counts pieces of
-    work that were launched and not finished when the call began, its own not among them; `found_empty`
-    is the number of calls that found none. `short_kernels` took less than 5 us, out of `kernels`.
-    Percentiles are nearest ranks, 0 of no launches.
+    work that were launched on its device and not finished when the call began, its own not among them;
+    `found_empty` is the number of calls that found none. `short_kernels` took less than 5 us, out of
+    `kernels`. Percentiles are nearest ranks, 0 of no launches.
     """
 
     launches: int
@@ -35,7 +36,7 @@ class QueueStats(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """One element per launch call, in the order of time: int64 arrays of one length.
+    """One element per launch call and device, in the order of time: int64 arrays of one length.
 
     `depth` as in `QueueStats`; `work` is the first piece of its work, an index into `Attribution.work`.
     """
@@ -46,18 +47,27 @@ class Queue(NamedTuple):
     work: Int64s
 
 
-def find_queue(linked: LinkedTrace, launches: LaunchTimes) -> Queue:
-    """Queue depth and delay at every launch call whose work the trace holds."""
+def find_queue(linked: LinkedTrace, launches: LaunchTimes, devices: Devices) -> Queue:
+    """Queue depth and delay at every launch call whose work the trace holds, each on its own device."""
+    parts = [_on_device(linked, launches, devices.of_work == device) for device in range(len(devices))]
+    columns = [np.concatenate([np.zeros(0, np.int64), *column]) for column in zip(*parts, strict=True)]
+    if not columns:
+        return Queue(*(np.zeros(0, np.int64) for _ in Queue._fields))
+    order = np.argsort(columns[0], kind="stable")
+    return Queue(*(column[order] for column in columns))
+
+
+def _on_device(linked: LinkedTrace, launches: LaunchTimes, mine: Bools) -> Queue:
     trace, work = linked.trace, linked.work
     start, end = trace.start_ns[work.row], trace.end_ns[work.row]
-    known = np.flatnonzero(launches.is_known)
+    known = np.flatnonzero(launches.is_known & mine)
     order = known[np.lexsort((start[known], work.launch[known]))]
     first = order[np.append(True, np.diff(work.launch[order]) != 0)] if order.size else order
     first = first[np.argsort(launches.called_ns[first], kind="stable")]
     called = launches.called_ns[first]
-    before = np.searchsorted(np.sort(launches.called_ns), called, side="left")
+    before = np.searchsorted(np.sort(launches.called_ns[mine]), called, side="left")
     # Empty work that is launched at this very instant is not finished before it.
-    finished = np.sort(np.maximum(end, launches.called_ns + 1))
+    finished = np.sort(np.maximum(end, launches.called_ns + 1)[mine])
     depth = before - np.searchsorted(finished, called, side="right")
     return Queue(called, start[first] - called, depth, first)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from itertools import takewhile
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """' (did you mean X?)' when some known name is close to `name`, else nothing.
+    """` (did you mean 'X'?)` when some known name is close to `name`, else nothing.
 
     Of several that are close it takes the one that begins most like `name`.
     """
+    from difflib import get_close_matches  # noqa: PLC0415  # only a mistake needs it
+
     close = get_close_matches(name, list(known), cutoff=0.5)
     if not close:
         return ""

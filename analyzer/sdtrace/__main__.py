@@ -1,0 +1,6 @@
+"""`python -m sdtrace`, where the command is not on the path."""
+
+from sdtrace.cli.main import main
+
+if __name__ == "__main__":
+    main()

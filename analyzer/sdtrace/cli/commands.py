@@ -1,0 +1,99 @@
+"""`sdtrace`: the commands by name, each imported when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final, NamedTuple
+
+import click
+
+from sdtrace import __version__
+from sdtrace.suggestions import did_you_mean
+
+GROUP: Final = "sdtrace.commands"
+"""The entry-point group through which other packages, the collector among them, add commands."""
+
+
+class _Command(NamedTuple):
+    module: str
+    summary: str
+
+
+_COMMANDS: Final = {
+    "analyze": _Command("sdtrace.cli.analyze", "Say where the time of each trace went; write reports."),
+    "compare": _Command("sdtrace.cli.compare", "Compare traces with a baseline; fail on a regression."),
+    "table": _Command("sdtrace.cli.table", "Print torch's own op table, rebuilt from the file."),
+    "query": _Command("sdtrace.cli.query", "Ask a trace in SQL."),
+    "perfetto": _Command("sdtrace.cli.perfetto", "Write a trace with phases, for Perfetto."),
+    "open": _Command("sdtrace.cli.open", "Open a trace in Perfetto."),
+    "doctor": _Command("sdtrace.cli.doctor", "Check what is installed and usable here."),
+}
+
+
+class _Commands(click.Group):
+    """Commands by name; each is imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return [*_COMMANDS, *sorted(_entry_points())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # as above
+        if cmd_name in _COMMANDS:
+            command = vars(import_module(_COMMANDS[cmd_name].module))["command"]
+        elif cmd_name in (found := _entry_points()):
+            command = found[cmd_name].load()
+        else:
+            return None
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in self.list_commands(ctx):
+            known = self.list_commands(ctx)
+            ctx.fail(f"no command {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # as above
+        rows = [(name, command.summary) for name, command in _COMMANDS.items()]
+        rows += [(name, _summary(found)) for name, found in sorted(_entry_points().items())]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    return {found.name: found for found in entry_points(group=GROUP)}
+
+
+def _summary(found: EntryPoint) -> str:
+    try:
+        command = found.load()
+    except ImportError as error:
+        return f"cannot be loaded: {error}"
+    return command.get_short_help_str(70) if isinstance(command, click.Command) else ""
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="sdtrace")
+@click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+def sdtrace(debug: bool) -> None:
+    """Say where every microsecond of a PyTorch profiler trace went.
+
+    Compile and autotune time are kept apart from steady state.
+
+    \b
+    sdtrace collect --variant bf16_sdpa
+    sdtrace analyze traces/*.json
+    """
+    del debug  # read in `failures`: a failure of the parsing shows its traceback as well
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of a command line. Not click's own `main`: its answer to a closed pipe is 1."""
+    try:
+        with sdtrace.make_context("sdtrace", arguments) as context:
+            code = sdtrace.invoke(context)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    return code if isinstance(code, int) else 0

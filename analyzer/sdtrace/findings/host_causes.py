@@ -1,0 +1,54 @@
+"""Findings about other things the CPU does while the GPU waits: long calls, garbage collection, Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.text import listed, percent
+
+_SOME = 0.02
+_MUCH = 0.15
+
+
+class _Text(NamedTuple):
+    """What a cause of idle time is called, and what helps."""
+
+    title: str
+    advice: str
+
+
+_TEXTS: Final = {
+    "runtime_call": _Text(
+        "The GPU waits for single runtime calls that take long",
+        "Load kernels before the loop (`CUDA_MODULE_LOADING=EAGER`, or one warmup iteration); look at what "
+        "else such a call waits for: another process on the GPU, a debugger, a profiler.",
+    ),
+    "gc": _Text(
+        "The GPU waits while Python collects garbage",
+        "Call `gc.collect()` less often; `gc.freeze()` after setup, or `gc.disable()` in the loop.",
+    ),
+    "python": _Text(
+        "The GPU waits for Python code that launches nothing",
+        "Move it out of the loop, to another thread or process, or to the GPU.",
+    ),
+}
+
+
+def find(e: Evidence) -> Iterator[Finding]:
+    """One finding per cause that takes 2 % of steady time and more."""
+    for cause, text in _TEXTS.items():
+        idle = e.steady_idle.get(cause, 0)
+        if not idle or idle < _SOME * e.steady_span_ns:
+            continue
+        yield Finding(
+            f"host.{cause}",
+            "medium" if idle > _MUCH * e.steady_span_ns else "low",
+            text.title,
+            f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU is in "
+            f"{listed([culprit.name for culprit in e.culprits.get(cause, ())])}.",
+            text.advice,
+            saving_ns=e.saving_of(idle),
+            confidence="likely",
+        )

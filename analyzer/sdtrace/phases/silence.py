@@ -1,0 +1,109 @@
+"""Silence of the host: time without any op or runtime call, and what explains it.
+
+A data loader's annotation explains it, and so does a Python frame (`with_stack`) in which no op runs. What
+neither explains is a stall when it lasts more than 100 ms.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+
+from sdtrace.attribution.event_selection import named_like, of_categories, outermost
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s, Intervals, join, subtract, union
+from sdtrace.reader.categories import DEVICE, HOST, LAUNCHES
+
+STALL_NS: Final = 100_000_000
+"""Silence below this is taken for ordinary Python between ops."""
+_FRAME_NS: Final = 1_000_000
+"""Python frames below this are ordinary Python between ops, too."""
+_MIN_SHARE: Final = 0.01
+_DATA: Final = re.compile(r"^enumerate\(DataLoader\)|dataloader\.py\(\d+\): __next__$")
+_SAYS_LITTLE: Final = frozenset({"user_annotation", "python_function"})
+
+
+def stalls(linked: LinkedTrace) -> Intervals:
+    """More than 100 ms without any op, runtime call or device work, and nothing that explains it."""
+    trace = linked.trace
+    rows = trace.rows((HOST | DEVICE) - _SAYS_LITTLE - {"gpu_user_annotation"})
+    if not rows.size:
+        return Intervals(rows, rows)
+    busy = union(trace.start_ns[rows], trace.end_ns[rows])
+    gaps = _long(subtract(union(busy.start[:1], busy.end[-1:]), busy))
+    return _long(subtract(gaps, explained(linked))) if gaps.start.size else gaps
+
+
+def long_silence(linked: LinkedTrace, within: Intervals) -> Intervals:
+    """Parts of `within` of more than `STALL_NS` in which no thread ran an op or a runtime call."""
+    within = _long(within)
+    if not within.start.size:
+        return within
+    host = linked.host
+    end = host.start_ns + host.dur_ns
+    near = np.searchsorted(within.end, host.start_ns, "right") < np.searchsorted(within.start, end, "left")
+    events = of_categories(linked, np.flatnonzero(near), set(HOST - _SAYS_LITTLE))
+    return _long(subtract(within, union(host.start_ns[events], end[events])))
+
+
+def explained(linked: LinkedTrace) -> Intervals:
+    """When the host was in a data loader or in a Python frame without ops."""
+    return join(*(spans_of(linked, events) for events in (loader_calls(linked), quiet_frames(linked))))
+
+
+def spans_of(linked: LinkedTrace, events: Int64s) -> Intervals:
+    """When any of the host events (indices) ran."""
+    start = linked.host.start_ns[events]
+    return union(start, start + linked.host.dur_ns[events])
+
+
+def loader_calls(linked: LinkedTrace) -> Int64s:
+    """Host events (indices) in which the next batch is fetched."""
+    return named_like(linked, _DATA, {"cpu_op", "user_annotation", "python_function"})
+
+
+def quiet_frames(linked: LinkedTrace) -> Int64s:
+    """Python functions of 1 ms and more in which no op and no runtime call starts; the outermost of them.
+
+    Of threads that launch work, and neither may any of these threads do anything meanwhile: a frame that
+    waits for the backward pass on another thread is not quiet.
+    """
+    host, trace = linked.host, linked.trace
+    frames = of_categories(linked, np.flatnonzero(host.dur_ns >= _FRAME_NS), {"python_function"})
+    if not frames.size:
+        return frames
+    launching, thread = launching_threads(linked), threads_of(linked)
+    frames = frames[launching[thread[frames]]]
+    doing = trace.in_categories(LAUNCHES | {"cpu_op"})[host.row] & launching[thread]
+    start = host.start_ns[doing]
+    first = np.searchsorted(start, host.start_ns[frames], "left")
+    last = np.searchsorted(start, host.start_ns[frames] + host.dur_ns[frames], "left")
+    return outermost(linked, frames[first == last])
+
+
+def launching_threads(linked: LinkedTrace) -> Bools:
+    """Which threads (by number) launch a share of the device work worth mention, themselves or by their ops;
+    of a trace without device work, which run ops."""
+    trace, host, work = linked.trace, linked.host, linked.work
+    called = trace.thread[work.launch[work.launch >= 0]]
+    asked = host.thread[work.op[(work.op >= 0) & (trace.external_id[work.row] > 0)]]
+    if not called.size:
+        called = host.thread[trace.in_categories({"cpu_op"})[host.row]]
+    counts = [np.bincount(threads, minlength=len(trace.threads)) for threads in (called, asked)]
+    chosen: Bools = np.logical_or.reduce([n >= max(1, _MIN_SHARE * n.sum()) for n in counts])
+    return chosen
+
+
+def threads_of(linked: LinkedTrace) -> Int64s:
+    """The thread of each host event: of a runtime call that is linked to no op the file's own, for torch
+    files it under the thread that ran the profiler."""
+    trace, host = linked.trace, linked.host
+    stray = trace.in_categories(LAUNCHES)[host.row] & (trace.external_id[host.row] <= 0)
+    return np.where(stray, trace.thread[host.row], host.thread).astype(np.int64)
+
+
+def _long(intervals: Intervals) -> Intervals:
+    long = intervals.end - intervals.start > STALL_NS
+    return Intervals(intervals.start[long], intervals.end[long])

@@ -1,0 +1,92 @@
+"""Image decoders that nothing names, by their ops: a run of upsampling without attention between."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+
+from sdtrace.attribution.event_selection import COMPILED_REGION
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s, Intervals, nothing
+from sdtrace.structure.candidates import OpSequence
+
+ATTENTION: Final = re.compile(
+    r"scaled_dot_product|^aten::_?softmax$|attention|flash_attn|^xformers::|^sageattn", re.IGNORECASE
+)
+_UPSAMPLING: Final = re.compile(r"^aten::(?:_?upsample_|conv_transpose|pixel_shuffle|interpolate)")
+_TIME_STEP: Final = frozenset({"aten::sin", "aten::cos"})
+_JOIN: Final = re.compile(r"^aten::cat$")
+_VIDEO: Final = re.compile(r"^aten::conv3d$")
+_DECODER: Final = 2
+"""Upsampling ops in a row: a decoder has three, a denoiser at most one between its attentions."""
+_DENOISER: Final = 5
+"""Attentions that make the ops between two decoders a denoiser; a decoder itself has one or two."""
+
+
+def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
+    """When the host ran image decoders, tiles and chunks of one batch being one stage.
+
+    A stage begins after the last attention before its upsampling. Only stages before which a denoiser
+    ran, be it ops or compiled code, count.
+    """
+    if not len(ops):
+        return nothing()
+    trace = linked.trace
+    weight = _weight(linked, ops)
+    upsampling = np.flatnonzero(ops.named(trace.names_matching(_UPSAMPLING)))
+    if not upsampling.size:
+        return nothing()
+    before = np.cumsum(weight)[upsampling]
+    opens = np.flatnonzero(np.append(True, np.diff(before) > 0))
+    size = np.diff(np.append(opens, len(upsampling)))
+    first, last = upsampling[opens], upsampling[opens + size - 1]
+    kept = (size >= _DECODER) & ~_has_skips(linked, ops, first, last)
+    return _merged(ops, np.cumsum(weight), first[kept], last[kept])
+
+
+def looks_like_denoiser(names: set[str]) -> bool:
+    """Whether ops of these names make a denoiser: attention, and the sine and cosine of a time step."""
+    return names >= _TIME_STEP and any(ATTENTION.search(name) for name in names)
+
+
+def denoising(linked: LinkedTrace, ops: OpSequence, start_ns: int) -> bool:
+    """Whether compiled code or more attentions than a decoder's run at or after `start_ns`."""
+    after = ops.between(start_ns, np.iinfo(np.int64).max)
+    weight = _weight(linked, ops)[after]
+    return bool(weight.sum() >= _DENOISER)
+
+
+def denoising_starts(linked: LinkedTrace, ops: OpSequence) -> Int64s:
+    """When attentions and compiled code start, in order."""
+    return ops.start_ns[_weight(linked, ops) > 0]
+
+
+def _weight(linked: LinkedTrace, ops: OpSequence) -> Int64s:
+    is_attention = ops.named(linked.trace.names_matching(ATTENTION))
+    is_compiled = ops.named(linked.trace.names_matching(COMPILED_REGION))
+    weight: Int64s = is_attention + np.int64(_DENOISER) * is_compiled
+    return weight
+
+
+def _has_skips(linked: LinkedTrace, ops: OpSequence, first: Int64s, last: Int64s) -> Bools:
+    """Which stages join tensors between upsamplings, as a UNet does; video decoders (conv3d) may."""
+    names = linked.trace.names_matching
+    joins, video = (np.append(0, np.cumsum(ops.named(names(pattern)))) for pattern in (_JOIN, _VIDEO))
+    found: Bools = (joins[last] > joins[first]) & (video[last] == video[first])
+    return found
+
+
+def _merged(ops: OpSequence, weight: Int64s, first: Int64s, last: Int64s) -> Intervals:
+    """Stages (first and last op) as spans; those without a denoiser between are one."""
+    if not first.size:
+        return nothing()
+    since = weight[first] - np.append(0, weight[last[:-1]])
+    # A profile may begin between the denoiser and its decoder.
+    since[0] = max(int(since[0]), _DENOISER * (since[1:] >= _DENOISER).any())
+    opens = np.flatnonzero(since >= _DENOISER)
+    if not opens.size:
+        return nothing()
+    closes = np.append(opens[1:], len(first)) - 1
+    return Intervals(ops.start_ns[first[opens]], ops.end_ns[last[closes]])

@@ -1,0 +1,242 @@
+"""Images from the structure of a pipeline: text encoders, equal denoiser calls, image decoder."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from sdtrace.attribution.event_selection import named_like
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s, Intervals, contains, nothing
+from sdtrace.structure.candidates import Candidate, Kind, OpSequence, cut, spans_from_cuts
+from sdtrace.structure.components import Components
+from sdtrace.structure.decodes import decode_stages, denoising, denoising_starts
+from sdtrace.structure.denoiser_calls import Calls
+from sdtrace.structure.iterations import Confidence
+from sdtrace.structure.work import Work
+
+_ENCODING: Final = re.compile(r"encod", re.IGNORECASE)
+_SCHEDULE: Final = re.compile(r"scheduling_\w+\.py\(\d+\): set_timesteps$|^set_timesteps$")
+_RANDOM: Final = re.compile(r"^aten::(?:randn|normal_)")
+_LONG: Final = 3.0
+_LITTLE: Final = 0.05
+"""Share of a call's work that work between calls must exceed to count."""
+_FULL: Final = 0.7
+"""Share of the usual number of attentions below which the first or last image was cut off."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What happens around denoiser calls: decodes (host spans), starts of encoders and of schedules.
+
+    `decodes_named` says that the trace itself names them. All in the order of time.
+    """
+
+    ops: OpSequence
+    decodes: Intervals
+    decodes_named: bool
+    encodes_ns: Int64s
+    schedules_ns: Int64s
+    random_ns: Int64s
+    work: Work
+    denoising_ns: Int64s
+    """Starts of attentions and of compiled code, which a decoder has next to none of."""
+    runs_on: bool
+    """A denoiser runs after the last decode: the profile ends within an image."""
+
+
+def find_pipeline(
+    linked: LinkedTrace, ops: OpSequence, marked: Components, work: Work, overhead: Intervals
+) -> Pipeline:
+    """What the trace names of a pipeline, and what its ops show."""
+    names = linked.trace.names
+    decodes, encodes = _marked_vae(linked, marked)
+    text = marked.only(["text_encoder"]).start_ns
+    lookups = ops.start_ns[ops.named(np.array([name == "aten::embedding" for name in names], np.bool_))]
+    lookups = lookups[~contains(overhead, lookups)]
+    schedules = linked.host.start_ns[
+        named_like(linked, _SCHEDULE, {"python_function", "user_annotation", "cpu_op"})
+    ]
+    random = ops.start_ns[ops.named(linked.trace.names_matching(_RANDOM))]
+    is_named = bool(decodes.start.size)
+    decodes = decodes if is_named else decode_stages(linked, ops)
+    return Pipeline(
+        ops,
+        decodes,
+        is_named,
+        np.sort(np.concatenate((text if text.size else lookups, encodes))),
+        np.sort(schedules),
+        random,
+        work,
+        denoising_starts(linked, ops),
+        denoising(linked, ops, int(decodes.end.max(initial=0))),
+    )
+
+
+def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True) -> Candidate | None:
+    """Images that group denoiser calls: from decode to decode, else from restart to restart.
+
+    None where nothing tells one group of calls from the next, unless a decode ends the only one. Where
+    nothing speaks of diffusion the groups are called runs.
+    """
+    pipeline = _encodes_apart(pipeline, calls)
+    borders, why, confidence = _borders(pipeline, calls)
+    decoded = contains_any(pipeline.decodes.start, calls.end_ns[-1:], np.array([np.iinfo(np.int64).max]))
+    if not borders.any() and not decoded.any():
+        return None
+    last = np.append(np.flatnonzero(borders), len(calls) - 1)
+    sizes = np.diff(np.append(-1, last))
+    start, end = _extents(pipeline, calls, last)
+    is_whole = _whole(pipeline, calls, last, sizes)
+    common = int(np.median(sizes[is_whole])) if is_whole.any() else int(np.median(sizes))
+    each = f"{common} {calls.what}" if (sizes[is_whole] == common).all() else calls.what
+    if len(set(sizes[is_whole].tolist())) > 1 and confidence == "certain":
+        confidence = "likely"
+    noun = "image" if is_diffusion else "run"
+    return Candidate(
+        _kind(calls, is_diffusion),
+        [f"{noun} {number}" for number in range(len(last))],
+        start,
+        end,
+        is_whole,
+        f"Iterations are {noun}s: {each} each, {why}.",
+        "images by the pipeline's structure" if is_diffusion else f"runs of {calls.what}",
+        "guess" if calls.confidence == "guess" else confidence,
+    )
+
+
+def _kind(calls: Calls, is_diffusion: bool) -> Kind:
+    if calls.kind in ("marked_image", "step_marks"):
+        return calls.kind
+    return "decoded_image" if is_diffusion else "call_runs"
+
+
+def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
+    """Images that end with a decode, where nothing shows the denoiser's calls."""
+    decodes, ops = pipeline.decodes, pipeline.ops
+    if not decodes.start.size:
+        return None
+    cuts = _cuts(pipeline, decodes.end[:-1], decodes.start[1:])
+    is_whole = np.ones(len(decodes.start), np.bool_)
+    edges = np.concatenate((ops.start_ns[:1], cuts, decodes.end[-1:]))
+    count = np.diff(np.searchsorted(pipeline.denoising_ns, edges))
+    is_whole[0] = len(count) == 1 or count[0] >= _FULL * np.median(count[1:])
+    if pipeline.runs_on:
+        cuts = np.append(cuts, _cuts(pipeline, decodes.end[-1:], ops.end_ns[-1:]))
+        is_whole = np.append(is_whole, False)
+    start, end = spans_from_cuts(ops, cuts)
+    how = "Nothing marks iterations; they are images, each ended by an image decoder, seen by its upsampling."
+    names = [f"image {number}" for number in range(len(start))]
+    what = "images by their decoder"
+    return Candidate("decoded_image", names, start, end, is_whole, how, what, "likely")
+
+
+def contains_any(points: Int64s, start: Int64s, end: Int64s) -> Bools:
+    """Which spans [start, end) hold one of the sorted points."""
+    found: Bools = np.searchsorted(points, end, "left") > np.searchsorted(points, start, "left")
+    return found
+
+
+def _marked_vae(linked: LinkedTrace, marked: Components) -> tuple[Intervals, Int64s]:
+    """Spans of named image decoders, and starts of image encoders, which begin an image."""
+    vae = marked.only(["vae"])
+    if not len(vae):
+        return nothing(), np.zeros(0, np.int64)
+    kinds = {"user_annotation", "python_function"}
+    encoding = linked.host.start_ns[named_like(linked, _ENCODING, kinds)]
+    encodes = np.isin(vae.start_ns, encoding)
+    start, end = vae.start_ns[~encodes], vae.end_ns[~encodes]
+    order = np.argsort(start, kind="stable")
+    return Intervals(start[order], end[order]), np.sort(vae.start_ns[encodes])
+
+
+def _encodes_apart(pipeline: Pipeline, calls: Calls) -> Pipeline:
+    """Where image encoders bear the decoders' name: as many as precede the first call precede every image."""
+    start, end = pipeline.decodes
+    gap = np.searchsorted(calls.start_ns, start)
+    leading = int((gap == 0).sum())
+    if not leading:
+        return pipeline
+    size = np.bincount(gap, minlength=len(calls) + 1)
+    place = np.arange(len(gap)) - np.searchsorted(gap, gap)
+    is_encode = (size[gap] > leading) & (place >= size[gap] - leading) & (gap < len(calls))
+    is_encode |= gap == 0
+    encodes = np.sort(np.append(pipeline.encodes_ns, start[is_encode]))
+    kept = Intervals(start[~is_encode], end[~is_encode])
+    return replace(pipeline, decodes=kept, encodes_ns=encodes)
+
+
+def _borders(pipeline: Pipeline, calls: Calls) -> tuple[Bools, str, Confidence]:
+    """After which calls (not the last) an image ends, what says so, and how far to trust it."""
+    begin, end = calls.end_ns[:-1], calls.start_ns[1:]
+    sure: Confidence = calls.confidence if pipeline.decodes_named else "likely"
+    decoded = contains_any(pipeline.decodes.start, begin, end)
+    restarted: list[tuple[Bools, str, Confidence]] = [
+        (contains_any(pipeline.encodes_ns, begin, end), "begun by an encoder", "likely"),
+        (contains_any(pipeline.schedules_ns, begin, end), "begun by a new schedule", "likely"),
+        ((np.diff(calls.number) <= 0) & (calls.number[1:] >= 0), "as their numbers restart", "likely"),
+        (contains_any(pipeline.random_ns, begin, end), "begun by new noise", "likely"),
+        (_other_work(pipeline.work, begin, end, calls), "with other work between", "likely"),
+        (_long_pauses(begin, end, calls), "with a longer pause between", "guess"),
+    ]
+    fewer = [found for found in restarted if 0 < 2 * found[0].sum() <= len(calls)]
+    if decoded.any() or (pipeline.decodes.start.size and pipeline.decodes.start[-1] >= calls.end_ns[-1]):
+        # A decode after every step shows previews, where something else tells images apart.
+        previews = [found for found in fewer[:3] if decoded.all() and found[0].any()]
+        return previews[0] if previews and len(calls) > 2 else (decoded, "ended by the image decoder", sure)
+    return fewer[0] if fewer else (np.zeros(len(begin), np.bool_), "", "guess")
+
+
+def _other_work(work: Work, begin: Int64s, end: Int64s, calls: Calls) -> Bools:
+    """Between which calls far more is done than between the others, and not little beside the calls."""
+    spent = work.between(begin, end)
+    if not spent.size:
+        return np.zeros(0, np.bool_)
+    of_call = float(np.median(work.between(calls.start_ns, calls.end_ns)))
+    return np.asarray(spent > max(_LONG * float(np.median(spent)), _LITTLE * of_call))
+
+
+def _long_pauses(begin: Int64s, end: Int64s, calls: Calls) -> Bools:
+    pause = end - begin
+    if len(pause) < 2:  # one pause is neither long nor short
+        return np.zeros(len(pause), np.bool_)
+    usual = max(_LONG * float(np.median(pause)), 0.5 * float(np.median(calls.end_ns - calls.start_ns)))
+    return np.asarray(pause > usual)
+
+
+def _extents(pipeline: Pipeline, calls: Calls, last: Int64s) -> tuple[Int64s, Int64s]:
+    """Host spans of the images whose last calls are given."""
+    follow = calls.start_ns[last[:-1] + 1]
+    place = np.searchsorted(pipeline.decodes.start, follow) - 1
+    done = calls.end_ns[last[:-1]]
+    if pipeline.decodes.start.size:
+        done = np.maximum(done, np.where(place >= 0, pipeline.decodes.end[np.maximum(place, 0)], 0))
+    cuts = _cuts(pipeline, np.minimum(done, follow), follow)
+    ops = pipeline.ops
+    if not len(ops):
+        return np.append(calls.start_ns[:1], cuts), np.append(calls.end_ns[last[:-1]], calls.end_ns[-1])
+    start, end = spans_from_cuts(ops, cuts)
+    start[0] = min(int(start[0]), int(calls.start_ns[0]))
+    return start, np.maximum(end, calls.end_ns[last])
+
+
+def _cuts(pipeline: Pipeline, done: Int64s, follow: Int64s) -> Int64s:
+    """Where the next image begins: by the longest pause between a decode and the next encoder or call."""
+    encodes = np.append(pipeline.encodes_ns, np.iinfo(np.int64).max)
+    latest = np.minimum(encodes[np.searchsorted(encodes, done)], follow)
+    return cut(pipeline.ops, done.tolist(), np.maximum(latest, done).tolist())
+
+
+def _whole(pipeline: Pipeline, calls: Calls, last: Int64s, sizes: Int64s) -> Bools:
+    """False for the first and the last image where they have fewer calls than the others, or no decode."""
+    result = np.ones(len(last), np.bool_)
+    if len(last) < 2:  # nothing to compare with
+        return result
+    usual = np.median(sizes)
+    result[0] = sizes[0] >= usual
+    has_decode = not pipeline.decodes.start.size or pipeline.decodes.start[-1] >= calls.end_ns[-1]
+    result[-1] = has_decode and sizes[-1] >= usual
+    return result

@@ -1,0 +1,113 @@
+"""Candidates that somebody marked: the profiler's steps, annotations, calls of compiled code."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from typing import Final
+
+import numpy as np
+
+from sdtrace.attribution.event_selection import COMPILED_REGION, named_like, of_categories, outermost
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Int64s
+from sdtrace.structure.candidates import Candidate, names_of, of_events, wall
+from sdtrace.structure.component_names import ANNOTATIONS
+from sdtrace.structure.denoiser_calls import STEP_MARK, SURE_STEP
+from sdtrace.structure.iterations import Confidence
+
+MARKS: Final = frozenset({"user_annotation", "cpu_op"})
+"""Before torch 1.11 annotations bore the category of ops."""
+_PROFILER_STEP: Final = re.compile(r"^ProfilerStep#\d+$")
+_NO_ITERATION: Final = re.compile(
+    r"^ProfilerStep#|\(dynamo_timed\)$|_data: \w+=|^enumerate\(DataLoader\)|^(?:nccl|gloo|mpi|ucc):"
+    r"|^Optimizer\.|^DistributedDataParallel\.|^FullyShardedDataParallel\.|^FSDP::|^CUDAGraphNode\."
+    r"|^PyTorch Profiler|" + COMPILED_REGION.pattern
+)
+_LONE: Final = 0.5
+"""Share of the trace that an annotation must cover when it occurs once."""
+_SOME: Final = 0.1
+
+
+def profiler_steps(linked: LinkedTrace) -> Candidate | None:
+    """`ProfilerStep#N`."""
+    steps = outermost(linked, named_like(linked, _PROFILER_STEP, set(MARKS)))
+    if not steps.size:
+        return None
+    how = "Iterations are the profiler's steps (ProfilerStep#N)."
+    return of_events(linked, steps, "profiler_step", how, "profiler steps (ProfilerStep#N)", "certain")
+
+
+def annotated_spans(linked: LinkedTrace, *, is_diffusion: bool) -> list[Candidate]:
+    """Annotations that name no component and no denoising step, a candidate for each name.
+
+    Numbers in names do not matter. One that occurs once counts when it covers most of the trace. Where
+    annotations of several names follow each other in turn, each turn is a candidate as well.
+    """
+    groups = _groups(linked, STEP_MARK if is_diffusion else SURE_STEP)
+    start, end = wall(linked)
+    found = []
+    for events in groups:
+        share = int(linked.host.dur_ns[events].sum()) / max(1, end - start)
+        if share > (_SOME if len(events) > 1 else _LONE):
+            found.append(_annotation(linked, events))
+    turns = _turns(linked, groups)
+    return found if turns is None else [*found, turns]
+
+
+def _annotation(linked: LinkedTrace, events: Int64s) -> Candidate:
+    name = names_of(linked, events[:1])[0]
+    how = f"Iterations are the annotation '{name}'."
+    confidence: Confidence = "certain" if len(events) > 1 else "likely"
+    return of_events(linked, events, "annotation", how, f"spans of the annotation '{name}'", confidence)
+
+
+def _groups(linked: LinkedTrace, step: re.Pattern[str]) -> list[Int64s]:
+    """Annotations (indices) by thread and name but for numbers, the outermost of each group."""
+    events = of_categories(linked, np.flatnonzero(linked.host.is_op), {"user_annotation"})
+    number = linked.trace.name[linked.host.row[events]]
+    keys: dict[int, str | None] = {
+        name: _key(linked.trace.names[name], step) for name in np.unique(number).tolist()
+    }
+    groups: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
+    threads = linked.host.thread[events].tolist()
+    for event, name, thread in zip(events.tolist(), number.tolist(), threads, strict=True):
+        key = keys[name]
+        if key is not None:
+            groups[thread, key].append(event)
+    return [outermost(linked, np.array(group, np.int64)) for group in groups.values()]
+
+
+def _key(name: str, step: re.Pattern[str]) -> str | None:
+    """The name without numbers; None when it marks no iteration."""
+    if _NO_ITERATION.search(name) or step.search(name):
+        return None
+    if any(pattern.search(name) for _, pattern in ANNOTATIONS):
+        return None
+    return re.sub(r"\d+", "#", name)
+
+
+def _turns(linked: LinkedTrace, groups: list[Int64s]) -> Candidate | None:
+    """Annotations of several names that follow each other in turn, such as forward, backward, optimizer."""
+    many = [group for group in groups if len(group) > 1]
+    if len(many) < 2:  # a turn needs two names
+        return None
+    starts = linked.host.start_ns
+    size = Counter(len(group) for group in many).most_common(1)[0][0]
+    turning = [starts[group] for group in many if len(group) == size]
+    first = min(turning, key=lambda times: int(times[0]))
+    edges = np.append(first, np.iinfo(np.int64).max)
+    kept = [
+        group
+        for group in many
+        if len(group) == size and bool(np.all((starts[group] >= edges[:-1]) & (starts[group] < edges[1:])))
+    ]
+    if len(kept) < 2:  # as above
+        return None
+    ends = np.max([starts[group] + linked.host.dur_ns[group] for group in kept], axis=0)
+    end = np.minimum(ends, np.append(first[1:], ends[-1]))
+    names = [names_of(linked, group[:1])[0] for group in kept]
+    how = f"Iterations are turns of the annotations {', '.join(repr(name) for name in names[:4])}."
+    whole = np.ones(size, np.bool_)
+    labels = [f"turn {number}" for number in range(size)]
+    return Candidate("annotation_cycle", labels, first, end, whole, how, "turns of annotations", "likely")
