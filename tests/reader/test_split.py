@@ -54,6 +54,22 @@ def test_a_hash_depends_on_every_byte_and_on_nothing_else(texts: list[bytes], da
     assert [both.index(text) for text in both] == [hashes.index(value) for value in hashes]
 
 
+def distinct_hashes(texts: list[bytes]) -> int:
+    joined = np.frombuffer(b"".join(texts) + bytes(ROW), np.uint8)
+    return len(set(Forms(joined, joined, np.cumsum([0, *map(len, texts)])).hashes().tolist()))
+
+
+def test_rows_that_change_places_change_the_hash() -> None:
+    first, second, last = (bytes([letter]) * ROW for letter in b"abc")
+    assert distinct_hashes([first + second + last, second + first + last, last + second + first]) == 3
+
+
+def test_the_highest_bit_of_every_word_changes_the_hash() -> None:
+    """As in letters beyond ASCII. A multiplication alone keeps at most one bit of it."""
+    changed = [bytes(last) + b"\x80" + bytes(ROW - 1 - last) for last in range(7, ROW, 8)]
+    assert distinct_hashes([bytes(ROW), *changed]) == 1 + len(changed)
+
+
 def test_what_json_does_not_allow_is_odd() -> None:
     valid = [b'{"a": 0.012}', b'{"a": 0}', b'{"a": [1e-05, 2E+007, 1e00]}']
     texts = [b'{"a": 012}', valid[0], b'{"a": "\x01"}', valid[1], b'{"a": -00}', valid[2]]
