@@ -70,23 +70,38 @@ def _worker(spec: Spec, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     if spec.cold:
         environment["TORCHINDUCTOR_CACHE_DIR"] = str(Path(spec.scratch, "inductor"))
         environment["TRITON_CACHE_DIR"] = str(Path(spec.scratch, "triton"))
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sdtrace_collector.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env=environment,
-            start_new_session=True,
-        )
+    process = None
     try:
+        with log.open("wb") as stderr, _interrupted_later():
+            process = subprocess.Popen(
+                [sys.executable, "-m", "sdtrace_collector.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=environment,
+                start_new_session=True,
+            )
         if process.stdin is not None:
             with suppress(BrokenPipeError):
                 process.stdin.write(msgspec.json.encode(spec) + b"\n")
                 process.stdin.flush()
         yield process
     finally:
-        _end(process)
+        if process is not None:
+            _end(process)
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Ctrl-C inside takes effect at the end: a worker that just started is known, and can be ended."""
+    came: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -60,6 +61,21 @@ def watch_another_thread(end_step: Callable[[], None]) -> None:
     end_step()
 
 
+def reduce_together(end_step: Callable[[], None]) -> None:
+    """A collective that lasts beyond the call: torch records it on the caller's thread, as asynchronous."""
+    with tempfile.TemporaryDirectory() as folder:
+        where = f"file://{folder}/store"
+        torch.distributed.init_process_group("gloo", init_method=where, rank=0, world_size=1)
+        try:
+            for _ in range(3):
+                reduced = torch.distributed.all_reduce(torch.randn(1 << 18), async_op=True)
+                torch.randn(64, 64) @ torch.randn(64, 64)
+                reduced.wait()
+                end_step()
+        finally:
+            torch.distributed.destroy_process_group()
+
+
 def same_names(end_step: Callable[[], None]) -> None:
     """Ranges that fold into their parents, in chains and with siblings."""
     with record_function("a"), record_function("a"), record_function("a"):
@@ -83,6 +99,7 @@ RECIPES: dict[str, Recipe] = {
     "flops": Recipe(infer, {"with_flops": True, "record_shapes": True}),
     "modules": Recipe(train, {"with_modules": True}),
     "same_names": Recipe(same_names),
+    "collective": Recipe(reduce_together),
     "steps": Recipe(train, {"schedule": schedule(wait=0, warmup=1, active=2, repeat=1)}),
     "everything": Recipe(
         train_on_two_threads,

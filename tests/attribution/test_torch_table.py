@@ -73,11 +73,34 @@ GOLDEN = [
 """In `lora_train` the autograd thread has more ops than the one that ran the profiler."""
 
 
+RANKS = Path(__file__).parent / "golden"
+"""Recorded with torch 2.11 on two H100s over NCCL, each beside its rank's own table: DDP, FSDP, and a
+thread that works while another one trains. In `ddp_plain` a call's correlation is another op's id."""
+
+
 @pytest.mark.parametrize("name", GOLDEN)
 def test_a_reference_trace_gives_the_table_torch_wrote_beside_it(name: str) -> None:
-    linked = json.loads(gzip.decompress(shared_trace(f"{name}.keyavg.json.gz").read_bytes()))
-    expected = linked["rows"]
-    rows = table(shared_trace(f"{name}.json.gz"))
+    assert_equal_to_torchs(shared_trace(f"{name}.json.gz"), shared_trace(f"{name}.keyavg.json.gz"))
+
+
+@pytest.mark.parametrize("name", ["ddp_plain.rank0", "fsdp_plain.rank1", "solo_thread_hook.rank0"])
+def test_a_rank_gives_the_table_torch_wrote_beside_it(name: str) -> None:
+    assert_equal_to_torchs(RANKS / f"{name}.json.gz", RANKS / f"{name}.keyavg.json.gz")
+
+
+def test_a_collective_that_lasts_elsewhere_takes_no_time_of_its_thread() -> None:
+    linked = attribute(load_trace(RANKS / "ddp_plain.rank0.json.gz"))
+    rows = {(row.name, row.device_type): row for row in op_table(linked, OpTimes.TRUE)}
+    collective = rows["nccl:all_reduce", "cpu"]
+    assert (collective.calls, collective.self_cpu_ns) == (12, 0)
+    call = rows["record_param_comms", "cpu"]
+    assert call.self_cpu_ns > collective.cpu_total_ns // 2
+
+
+def assert_equal_to_torchs(trace: Path, golden: Path) -> None:
+    """Every row, in torch's order, every column."""
+    expected = json.loads(gzip.decompress(golden.read_bytes()))["rows"]
+    rows = table(trace)
     assert [key(row) for row in rows] == [
         (row["key"], "CPU" not in row["device_type"], row["is_user_annotation"]) for row in expected
     ]

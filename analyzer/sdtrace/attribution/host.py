@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -32,6 +33,9 @@ FILTERED: Final = frozenset(
 )
 """Names torch leaves out of its tables (`torch.autograd.profiler_util._filter_name`)."""
 _MOST: Final = 0.9
+_LATEST: Final = np.iinfo(np.int64).max
+_COLLECTIVE: Final = re.compile(r"^(?:nccl|gloo|mpi|ucc|xccl|hccl):\w")
+"""What `c10d::Work` records for a collective: backend, colon, operation."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,12 @@ def host_events(trace: Trace, *, with_python: bool = True, as_torch: bool = Fals
     del links
     del order
     start_ns, dur_ns, name = trace.start_ns[row], trace.dur_ns[row], wildcard_names(trace)[row]
-    tree_parent = parents(thread, start_ns, dur_ns)
+    is_async = _are_async(trace, row)
+    tree_parent = _parents_of_sync(is_async, thread, start_ns, dur_ns)
     is_duplicate = find_duplicates(tree_parent, name)
     parent = first_outside(tree_parent, is_duplicate, tree_parent)
     parent[is_duplicate] = -1
-    self_ns = dur_ns - sum_by(parent, dur_ns, len(row))
+    self_ns = np.where(is_async, 0, dur_ns) - sum_by(parent, dur_ns, len(row))
     return HostEvents(
         row=row,
         name=name,
@@ -102,6 +107,25 @@ def host_events(trace: Trace, *, with_python: bool = True, as_torch: bool = Fals
         is_duplicate=is_duplicate,
         self_ns=self_ns if as_torch else np.maximum(self_ns, 0),
     )
+
+
+def _are_async(trace: Trace, row: Int64s) -> Bools:
+    """Which events last from a call to its completion elsewhere: torch records collectives so.
+
+    The file has no mark for it (`RecordFunction::_setAsync`), only the names that `c10d` gives.
+    """
+    return (trace.names_matching(_COLLECTIVE)[trace.name] & trace.in_categories({"user_annotation"}))[row]
+
+
+def _parents_of_sync(is_async: Bools, thread: Int32s, start_ns: Int64s, dur_ns: Int64s) -> Int64s:
+    """The parent of each event; asynchronous ones neither have one nor are one, as in torch's tree."""
+    if not is_async.any():
+        return parents(thread, start_ns, dur_ns)
+    sync = np.flatnonzero(~is_async)
+    above = parents(thread[sync], start_ns[sync], dur_ns[sync])
+    result = np.full(len(is_async), -1, np.int64)
+    result[sync] = np.where(above >= 0, sync[above], -1)
+    return result
 
 
 def sum_by(index: Int64s, values: Int64s, size: int) -> Int64s:
@@ -164,7 +188,7 @@ def _threads(trace: Trace, row: Int64s, links: _Links, *, as_torch: bool) -> Int
 
     Overhead interrupts the thread that stops the profiler; a call that is linked to an op ran on the op's
     thread. torch takes calls that are linked to none to the profiler's thread as well, and links by the
-    correlation of such calls too; of several events with one id the last in the file counts.
+    correlation of such calls too; of several events with one id the last that began counts.
     """
     is_op, own_id, link, are_copies = links
     thread, process = trace.thread[row], trace.process_of(row)
@@ -175,8 +199,9 @@ def _threads(trace: Trace, row: Int64s, links: _Links, *, as_torch: bool) -> Int
         thread[stray] = np.where(main >= 0, main, thread[stray])
     owners = np.flatnonzero((own_id > 0) & (link == 0) & (is_op | as_torch))
     linked = np.flatnonzero(link > 0)
-    time_ns = np.zeros(len(row), np.int64) if as_torch else trace.start_ns[row]
-    held, wanted = Ids(own_id, process, time_ns), Ids(link, process, time_ns)
+    start_ns = trace.start_ns[row]
+    held = Ids(own_id, process, start_ns)
+    wanted = Ids(link, process, np.full_like(start_ns, _LATEST) if as_torch else start_ns)
     owner = find_ids(held.at(owners), wanted.at(linked))
     thread[linked[owner >= 0]] = thread[owners[owner[owner >= 0]]]
     return thread

@@ -116,7 +116,8 @@ def op_table(
     before, after = ([np.where(began, column, 0) for column in columns] for columns in of_host)
     columns = (*before, own, total, *after)
     annotation = trace.in_categories({"user_annotation"})[host.row]
-    groups = _grouped(trace, host.row, _code(host.name, annotation, shown), columns)
+    bounds = _Bounds(host.row, host.start_ns, host.dur_ns)
+    groups = _grouped(len(trace.names), bounds, _code(host.name, annotation, shown), columns)
     rows = [(place, _host_row(trace, key, sums)) for place, key, sums in groups]
     if op_times is OpTimes.TRUE:
         rows += _unknown_launch_row(linked, work_mask)
@@ -157,22 +158,26 @@ def _code(name: Int32s, annotation: Bools, shown: Bools) -> Int64s:
     return np.where(shown, name.astype(np.int64) * 2 + annotation, -1)
 
 
-def _grouped(
-    trace: Trace, row: Int64s, code: Int64s, columns: Sequence[Int64s]
-) -> Iterator[tuple[_Place, tuple[int, bool], list[int]]]:
-    """Sums of `columns` per code, with the place of each group's first event.
+class _Bounds(NamedTuple):
+    """Where events are and when, arrays of one length, by time; ties as in the file."""
 
-    `row` must be in the order of time, as ties in the order of the file.
-    """
-    size = 2 * len(trace.names)
+    row: Int64s
+    start_ns: Int64s
+    dur_ns: Int64s
+
+
+def _grouped(
+    names: int, events: _Bounds, code: Int64s, columns: Sequence[Int64s]
+) -> Iterator[tuple[_Place, tuple[int, bool], list[int]]]:
+    """Sums of `columns` per code, with the place of each group's first event. `names`: how many there are."""
+    size = 2 * names
     first = np.full(size + 1, -1, np.int64)
-    first[code[::-1]] = row[::-1]
+    first[code[::-1]] = np.arange(len(code))[::-1]
     keys = np.flatnonzero(first[:size] >= 0)
     sums = [sum_by(code, column, size)[keys].tolist() for column in columns]
-    places = first[keys].tolist()
-    for key, place, *values in zip(keys.tolist(), places, *sums, strict=True):
-        start = int(trace.start_ns[place])
-        yield (start, -start - int(trace.dur_ns[place]), place), (key >> 1, bool(key & 1)), values
+    places = (column[first[keys]].tolist() for column in events)
+    for key, row, start, dur, *values in zip(keys.tolist(), *places, *sums, strict=True):
+        yield (start, -start - dur, row), (key >> 1, bool(key & 1)), values
 
 
 def _host_row(trace: Trace, key: tuple[int, bool], sums: list[int]) -> OpRow:
@@ -187,17 +192,17 @@ def _device_rows(linked: LinkedTrace, mask: Bools | None, op_times: OpTimes) -> 
     kinds = DEVICE if op_times is OpTimes.TORCH else WORK | RANGES
     row = trace.rows(kinds) if mask is None else linked.work.row[mask]
     row = row[~named(trace, FILTERED)[row]]
-    end = trace.end_ns[row]
-    row = row[np.lexsort((row, -end, trace.start_ns[row]))]
-    is_range, is_wait = trace.in_categories(RANGES)[row], trace.in_categories({"cuda_sync"})[row]
-    dur_ns = trace.dur_ns[row]
-    _, dur_ns[is_range] = range_bounds(trace, row[is_range])
-    if op_times is OpTimes.TRUE:
-        dur_ns = np.maximum(dur_ns, 0)
+    is_range = trace.in_categories(RANGES)[row]
+    start_ns, dur_ns = trace.start_ns[row], trace.dur_ns[row]
+    start_ns[is_range], dur_ns[is_range] = range_bounds(trace, row[is_range])
+    order = np.lexsort((row, -start_ns - dur_ns, start_ns))
+    bounds, is_range = _Bounds(row[order], start_ns[order], dur_ns[order]), is_range[order]
+    row, is_wait = bounds.row, trace.in_categories({"cuda_sync"})[bounds.row]
+    shown_ns = np.maximum(bounds.dur_ns, 0) if op_times is OpTimes.TRUE else bounds.dur_ns
     name = wildcard_names(trace)[row]
     code = _code(name, is_range, np.ones(len(row), np.bool_))
     waits = {row_name(trace.names, number) for number in np.unique(name[is_wait]).tolist()}
-    groups = _grouped(trace, row, code, (np.ones(len(row), np.int64), dur_ns))
+    groups = _grouped(len(trace.names), bounds, code, (np.ones(len(row), np.int64), shown_ns))
     rows = [(place, _device_row(trace, key, sums)) for place, key, sums in groups]
     return [(place, row._replace(is_wait=row.name in waits)) for place, row in rows]
 
