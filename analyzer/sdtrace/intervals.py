@@ -77,6 +77,14 @@ def contains(a: Intervals, points: Int64s) -> Bools:
     return (place >= 0) & (points < a.end[np.maximum(place, 0)])
 
 
+def place_of(start: Int64s, end: Int64s, points: Int64s) -> Int64s:
+    """Which of some disjoint spans [start, end), given in order, holds each point; -1 for none."""
+    if not start.size:
+        return np.full(len(points), -1, np.int64)
+    place = np.searchsorted(start, points, side="right") - 1
+    return np.where((place >= 0) & (points < end[np.maximum(place, 0)]), place, -1)
+
+
 def covered(a: Intervals, start: Int64s, end: Int64s) -> Int64s:
     """How much of each span [start, end) is in the set, in nanoseconds."""
     return _measure_before(a, end) - _measure_before(a, start)

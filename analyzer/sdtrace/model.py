@@ -111,6 +111,22 @@ class Iteration(Struct, kw_only=True, frozen=True):
     """False where the start or the end of the profile cut it off; it is then no steady iteration."""
 
 
+class Step(Struct, kw_only=True, frozen=True):
+    """One denoising step; times as in `Iteration`."""
+
+    iteration: int | None
+    """None where it lies in no iteration."""
+    index: int
+    """Its place in the iteration, counted from 0."""
+    start_us: float
+    wall_us: float
+    host_wall_us: float
+    gpu_us: float
+    gpu_busy_us: float
+    gpu_events: int
+    launches: int
+
+
 class Op(Struct, kw_only=True, frozen=True):
     """One row of the op table, as torch's `key_averages()` has it."""
 
@@ -301,6 +317,11 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     devices: list[Device] = []
     lost: Lost | None = None
     structure: Structure | None = None
+    steps: list[Step] = []
+    selected_component: str | None = None
+    """Set, as the two that follow, when the breakdowns are limited to a part by `Analysis.at`."""
+    selected_iteration: int | None = None
+    selected_step: int | None = None
 
     @property
     def noun(self) -> str:

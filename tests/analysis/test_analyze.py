@@ -178,4 +178,4 @@ def test_options_are_checked() -> None:
         Options.of(phase="stedy")
     with pytest.raises(UsageError, match="phases are capture, autotune, compile"):
         Options.of(phase="xyz")
-    assert Options.of(phase="autotune").phase == "autotune"
+    assert Options.of(phase="autotune").part.phase == "autotune"

@@ -56,8 +56,8 @@ def test_device_time_per_phase() -> None:
 def test_idle_causes_partition_idle() -> None:
     report, idle = reported(COLD), cold().idle
     assert sum(cause.ns for cause in idle.causes()) == idle.total_ns
-    masks = [cold().idle_mask(phase) for phase in PHASES]
-    assert sum(cause.ns for mask in masks for cause in idle.causes(mask)) == idle.total_ns
+    parts = [idle.within(cold().phases.timeline.of(phase)) for phase in PHASES]
+    assert sum(cause.ns for part in parts for cause in part.causes()) == idle.total_ns
     assert sum(cause.us for cause in report.idle) == pytest.approx(report.gpu.idle_us, abs=0.001)
     assert {cause.cause for cause in report.idle[:2]} == {"compile", "autotune"}
 

@@ -88,9 +88,9 @@ def test_phases_partition_the_wall_and_count_device_work_once(tmp_path: Path, ev
     assert np.sum([phases.work_mask(phase) for phase in PHASES], axis=0).tolist() == [1] * len(
         linked.work.row
     )
-    assert np.sum([phases.host_mask(linked.host, phase) for phase in PHASES], axis=0).tolist() == [1] * len(
-        linked.host
-    )
+    assert np.sum(
+        [phases.host_mask(linked.host.start_ns, linked.host.thread, phase) for phase in PHASES], axis=0
+    ).tolist() == [1] * len(linked.host)
     assert not np.any(phases.is_warmup & phases.is_steady)
 
 

@@ -155,6 +155,7 @@ SPECS: dict[str, list[Spec]] = {
         Spec("Busy share", lambda row, _: 100 * row.busy_us / (row.busy_us + row.idle_us), units.share),
         plain("kernels", "Kernels", COUNT),
     ],
+    "steps": [],
     "findings": [],
 }
 TITLES = {
@@ -179,6 +180,7 @@ KINDS: dict[str, type[model.Struct]] = {
     "kernels": model.Kernel,
     "ops": model.Op,
     "devices": model.Device,
+    "steps": model.Step,
     "findings": model.Finding,
 }
 

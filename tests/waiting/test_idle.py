@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sdtrace.attribution.launches import launch_times
 from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.intervals import Intervals, covered
 from sdtrace.trace import load_trace
 from sdtrace.waiting.devices import find_devices
 from sdtrace.waiting.gaps import find_gaps
@@ -139,9 +140,11 @@ def test_causes_partition_the_idle_time_of_real_traces(name: str) -> None:
     assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(linked)
     for cause, ops in (("sync", idle.blamed_for("sync")), ("launch_bound", idle.blamed_for("launch_bound"))):
         assert sum(ns for _, ns in ops) == {c.cause: c.ns for c in idle.causes()}.get(cause, 0)
-    half = np.arange(len(idle.cause)) % 2 == 0
-    parts = [sum(cause.ns for cause in idle.causes(mask)) for mask in (half, ~half)]
-    assert sum(parts) == idle.total_ns
+    edges = np.linspace(-5, linked.trace.end_ns.max() + 5, 40).astype(np.int64)
+    every_second = [Intervals(edges[at:-1:2], edges[at + 1 :: 2]) for at in (0, 1)]
+    assert sum(idle.within(spans).total_ns for spans in every_second) == idle.total_ns
+    lengths = [covered(spans, idle.start_ns, idle.end_ns) for spans in every_second]
+    assert [idle.within(spans).total_ns for spans in every_second] == [own.sum() for own in lengths]
 
 
 def test_what_the_reference_traces_wait_for() -> None:

@@ -24,12 +24,13 @@ from sdtrace.findings import (
     Waiting,
     find_all,
 )
-from sdtrace.intervals import Bools, intersect, subtract, total, union
+from sdtrace.intervals import intersect, subtract, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, PHASES, STEADY
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.waiting.devices import find_turns
+from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
 
 _CULPRITS: Final = 3
@@ -46,8 +47,8 @@ def _evidence(study: Study) -> Evidence:
     dur_ns = trace.dur_ns[linked.work.row]
     steady = phases.work_mask(STEADY)
     kernels = trace.in_categories({"kernel"})[linked.work.row] & steady
-    idle_mask = study.idle_mask(STEADY)
-    idle = study.idle.causes(idle_mask)
+    steady_idle = study.idle.within(phases.timeline.of(STEADY))
+    idle = steady_idle.causes()
     return Evidence(
         wall_ns=end - start,
         phases=study.phase_rows,
@@ -67,9 +68,9 @@ def _evidence(study: Study) -> Evidence:
         steady_idle={cause.cause: cause.ns for cause in idle},
         device_gaps=sum(cause.gaps for cause in idle if cause.cause == "device_gap"),
         collectives=_collectives(study),
-        sync_culprits=_culprits(study, "sync", idle_mask),
-        launch_bound_culprits=_culprits(study, "launch_bound", idle_mask),
-        launch_bound_components=_waiting_components(study, idle_mask),
+        sync_culprits=_culprits(steady_idle, "sync"),
+        launch_bound_culprits=_culprits(steady_idle, "launch_bound"),
+        launch_bound_components=_waiting_components(study, steady_idle),
         graph_replayed_ns=_graph_replayed_ns(study),
         kernels=int(kernels.sum()),
         small_kernels=int((dur_ns[kernels] < SHORT_NS).sum()),
@@ -85,7 +86,7 @@ def _evidence(study: Study) -> Evidence:
         quarantined=trace.quarantined,
         quarantined_examples=trace.quarantined_examples,
         salvaged=trace.salvaged,
-        culprits={cause.cause: _culprits(study, cause.cause, idle_mask) for cause in idle},
+        culprits={cause.cause: _culprits(steady_idle, cause.cause) for cause in idle},
         memory_calls=memory_evidence(study),
         copies=copy_evidence(study),
         loading_ns=loading_ns(study),
@@ -95,15 +96,14 @@ def _evidence(study: Study) -> Evidence:
     )
 
 
-def _culprits(study: Study, cause: str, mask: Bools | None) -> list[Culprit]:
+def _culprits(idle: Idle, cause: str) -> list[Culprit]:
     """Whom most of the idle time of a cause is blamed on."""
-    return [Culprit(name, ns) for name, ns in study.idle.blamed_for(cause, mask)[:_CULPRITS]]
+    return [Culprit(name, ns) for name, ns in idle.blamed_for(cause)[:_CULPRITS]]
 
 
-def _waiting_components(study: Study, steady: Bools | None) -> list[Waiting]:
+def _waiting_components(study: Study, steady_idle: Idle) -> list[Waiting]:
     """Components by how long the queue was empty while the host ran them, longest first."""
-    components, idle = study.structure.components, study.idle
-    empty = idle.launch_bound(steady)
+    components, empty = study.structure.components, steady_idle.launch_bound()
     launched = components.of_work(study.structure.launches)
     dur_ns = np.where(study.phases.work_mask(STEADY), study.trace.dur_ns[study.linked.work.row], 0)
     waiting = [

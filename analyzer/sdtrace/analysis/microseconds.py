@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from sdtrace.breakdowns.iterations import IterationRow
+from sdtrace.breakdowns.iterations import IterationRow, StepRow
 from sdtrace.model import Struct
 from sdtrace.phases.compile_stages import Stage
 from sdtrace.waiting.devices import DeviceRow
 
 Record = TypeVar("Record", bound=Struct)
-Row: TypeAlias = "NamedTuple | IterationRow | Stage | DeviceRow"
+Row: TypeAlias = "NamedTuple | IterationRow | StepRow | Stage | DeviceRow"
 
 
 def us(ns: float) -> float:
@@ -18,9 +18,7 @@ def us(ns: float) -> float:
     return ns / 1000
 
 
-def in_microseconds(
-    row: NamedTuple | IterationRow | Stage | DeviceRow, record: type[Record], **more: Any
-) -> Record:
+def in_microseconds(row: Row, record: type[Record], **more: Any) -> Record:
     """`row` as a `record` of the report: `total_ns` becomes `total_us`, other fields stay as they are.
 
     `more` gives fields that the row has not, or replaces its own. Raises TypeError where names differ

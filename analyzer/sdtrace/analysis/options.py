@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sdtrace.analysis.part import WHOLE, Part
 from sdtrace.attribution.op_table import OpTimes
 from sdtrace.breakdowns.rules import Rules, load_rules
 from sdtrace.errors import UsageError
@@ -14,10 +15,10 @@ from sdtrace.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Options:
-    """`phase` limits ops, kernels, categories, components and idle time to one phase; None is all."""
+    """`part` limits ops, kernels, categories, components, idle time and queue to a part of the run."""
 
     rules: Rules
-    phase: str | None = None
+    part: Part = WHOLE
     op_times: OpTimes = OpTimes.TRUE
 
     @classmethod
@@ -26,4 +27,4 @@ class Options:
         if phase is not None and phase not in PHASES:
             hint = did_you_mean(phase, PHASES)
             raise UsageError(f"no phase {phase!r}{hint}; phases are {', '.join(PHASES)}")
-        return cls(load_rules(rules), phase, OpTimes(op_times))
+        return cls(load_rules(rules), Part(phase), OpTimes(op_times))

@@ -8,15 +8,16 @@ from functools import cached_property
 
 import numpy as np
 
+from sdtrace.analysis.part import WHOLE, Part, Selection
 from sdtrace.analysis.recorded_run import RecordedRun, recorded_run
 from sdtrace.attribution.linked_trace import LinkedTrace, attribute
 from sdtrace.attribution.losses import Losses, find_losses, with_device_later
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
-from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
+from sdtrace.breakdowns.iterations import IterationRow, StepRow, iteration_rows, step_rows
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
-from sdtrace.intervals import Bools, Int64s, contains
+from sdtrace.intervals import Int64s
 from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.overhead_spans import find_overhead
 from sdtrace.phases.phases import Phases, find_phases
@@ -103,21 +104,23 @@ class Study:
         """Host wall time and device work of each phase."""
         return phase_rows(self.linked, self.phases)
 
-    def work_mask(self, phase: str | None) -> Bools | None:
-        """Which device work was launched in `phase`; None for all."""
-        return None if phase is None else self.phases.work_mask(phase)
+    @cached_property
+    def steps(self) -> list[StepRow]:
+        """Every denoising step."""
+        structure = self.structure
+        return step_rows(
+            self.linked, structure.iterations, structure.steps, structure.launches, self.idle.devices
+        )
 
-    def idle_mask(self, phase: str | None) -> Bools | None:
-        """Which parts of the idle time lie in `phase`; None for all."""
-        return None if phase is None else contains(self.phases.timeline.of(phase), self.idle.start_ns)
+    def select(self, part: Part) -> Selection:
+        """A part of the study. Raises UsageError when the trace has no such part."""
+        return Selection(self, part)
 
-    def op_rows(self, op_times: OpTimes, phase: str | None = None) -> list[OpRow]:
-        """The op table, of all or of one phase."""
-        linked = for_table(self.linked, op_times)
-        if phase is None:
-            return op_table(linked, op_times)
-        host_mask = self.phases.host_mask(linked.host, phase)
-        return op_table(linked, op_times, host_mask=host_mask, work_mask=self.work_mask(phase))
+    def op_rows(self, op_times: OpTimes, part: Part = WHOLE) -> list[OpRow]:
+        """The op table, of all or of a part."""
+        linked, selection = for_table(self.linked, op_times), self.select(part)
+        host_mask = selection.host(linked.host.start_ns, linked.host.thread)
+        return op_table(linked, op_times, host_mask=host_mask, work_mask=selection.work)
 
 
 def study_trace(trace: Trace, rules: Rules) -> Study:

@@ -12,11 +12,12 @@ from sdtrace import model
 from sdtrace.analysis.conclusions import draw_conclusions
 from sdtrace.analysis.microseconds import in_microseconds, us
 from sdtrace.analysis.options import Options
+from sdtrace.analysis.part import Selection
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
-from sdtrace.breakdowns.components import block_rows, component_rows
+from sdtrace.breakdowns.components import Chosen, block_rows, component_rows
 from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings.text import time
@@ -24,6 +25,7 @@ from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.trace import load_trace
 from sdtrace.waiting.devices import busy_ns, device_rows
+from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import find_queue, queue_stats
 
 _OUTLIER = 1.25
@@ -40,7 +42,8 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
     trace = study.trace
     start, end = wall(trace)
     unprofiled = study.run.unprofiled_wall_ns
-    kernels = _kernels(study, options.phase)
+    part = study.select(options.part)
+    kernels = _kernels(part)
     return model.TraceReport(
         path=str(trace.path),
         name=trace.label,
@@ -51,24 +54,25 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
         wall_us=us(end - start),
         unprofiled_wall_us=None if unprofiled is None else us(unprofiled),
         op_times=options.op_times.value,
-        selected_phase=options.phase,
-        gpu=_gpu(study, options.phase),
-        idle=[
-            in_microseconds(cause, model.IdleCause)
-            for cause in study.idle.causes(study.idle_mask(options.phase))
-        ],
+        selected_phase=options.part.phase,
+        selected_component=options.part.component,
+        selected_iteration=options.part.iteration,
+        selected_step=options.part.step,
+        gpu=_gpu(part),
+        idle=[in_microseconds(cause, model.IdleCause) for cause in _idle(part).causes()],
         phases=_phases(study),
         overhead=_overhead(study),
         steady=_steady(study),
         compile=_compile(study),
         iterations=_iterations(study),
-        ops=[op_record(row) for row in study.op_rows(options.op_times, options.phase)],
+        steps=[in_microseconds(row, model.Step) for row in study.steps],
+        ops=[op_record(row) for row in study.op_rows(options.op_times, options.part)],
         kernels=kernels,
-        categories=_categories(study, options.phase),
-        components=_components(study, options.phase),
+        categories=_categories(part),
+        components=_components(part),
         findings=[in_microseconds(item, model.Finding) for item in draw_conclusions(study)],
         notes=_notes(study, kernels),
-        queue=_queue(study, options.phase),
+        queue=_queue(part),
         devices=_devices(study),
         lost=_lost(study),
         structure=_structure(study),
@@ -91,20 +95,23 @@ def _events(study: Study) -> model.Events:
     )
 
 
-def _gpu(study: Study, phase: str | None) -> model.Gpu:
+def _idle(part: Selection) -> Idle:
+    return part.study.idle if part.part.is_whole else part.study.idle.within(part.spans)
+
+
+def _gpu(part: Selection) -> model.Gpu:
+    study, mask = part.study, part.work
     trace, work = study.trace, study.linked.work
-    mask, idle_mask = study.work_mask(phase), study.idle_mask(phase)
     row, launch = (work.row, work.launch) if mask is None else (work.row[mask], work.launch[mask])
     kinds = {
         kind: int(trace.dur_ns[row[trace.in_categories({kind})[row]]].sum())
         for kind in ("kernel", "gpu_memcpy", "gpu_memset")
     }
-    lengths = study.idle.lengths if idle_mask is None else study.idle.lengths[idle_mask]
     launched = np.zeros(len(trace), np.bool_)
     launched[launch[launch >= 0]] = True
     return model.Gpu(
         busy_us=us(busy_ns(study.linked, study.idle.devices, mask)),
-        idle_us=us(int(lengths.sum())),
+        idle_us=us(_idle(part).total_ns),
         kernel_us=us(kinds["kernel"]),
         memcpy_us=us(kinds["gpu_memcpy"]),
         memset_us=us(kinds["gpu_memset"]),
@@ -126,15 +133,11 @@ def _structure(study: Study) -> model.Structure:
     return model.Structure(how=found.how, confidence=found.confidence, runner_up=found.runner_up)
 
 
-def _queue(study: Study, phase: str | None) -> model.Queue | None:
-    stats = queue_stats(
-        study.linked,
-        find_queue(study.linked, study.structure.launches, study.idle.devices),
-        study.work_mask(phase),
-    )
-    if not stats.launches:
-        return None
-    return in_microseconds(stats, model.Queue)
+def _queue(part: Selection) -> model.Queue | None:
+    study = part.study
+    queue = find_queue(study.linked, study.structure.launches, study.idle.devices)
+    stats = queue_stats(study.linked, queue, part.work)
+    return in_microseconds(stats, model.Queue) if stats.launches else None
 
 
 def _phases(study: Study) -> list[model.Phase]:
@@ -213,8 +216,8 @@ def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual |
     return "the CPU was slower; GPU work is as usual"
 
 
-def _kernels(study: Study, phase: str | None) -> list[model.Kernel]:
-    rows = kernel_rows(study.linked, study.categorized, study.work_mask(phase))
+def _kernels(part: Selection) -> list[model.Kernel]:
+    rows = kernel_rows(part.study.linked, part.study.categorized, part.work)
     whole = sum(row.total_ns for row in rows)
     return [_kernel(row, whole) for row in rows]
 
@@ -231,8 +234,8 @@ def _kernel(row: KernelRow, whole_ns: int) -> model.Kernel:
     )
 
 
-def _categories(study: Study, phase: str | None) -> list[model.Category]:
-    rows = category_rows(study.linked, study.categorized, study.work_mask(phase))
+def _categories(part: Selection) -> list[model.Category]:
+    rows = category_rows(part.study.linked, part.study.categorized, part.work)
     whole = sum(row.gpu_ns for row in rows)
     return [in_microseconds(row, model.Category, pct=_percent(row.gpu_ns, whole)) for row in rows]
 
@@ -241,14 +244,21 @@ def _percent(part: int, whole: int) -> float:
     return 100 * part / whole if whole else 0.0
 
 
-def _components(study: Study, phase: str | None) -> list[model.Component]:
+def _components(part: Selection) -> list[model.Component]:
+    study = part.study
     linked, structure = study.linked, study.structure
     if not len(structure.components):
         return []
-    rows = component_rows(linked, structure.components, structure.launches, study.phases)
+    chosen = None if part.part.is_whole else Chosen(part.work, part.spans)
+    rows = component_rows(linked, structure.components, structure.launches, study.phases, chosen)
     if len(structure.blocks):
-        rows += block_rows(linked, structure.blocks, structure.launches, study.phases)
-    return [in_microseconds(row, model.Component) for row in rows if phase is None or row.phase == phase]
+        rows += block_rows(linked, structure.blocks, structure.launches, study.phases, chosen)
+    wanted = part.part
+    return [
+        in_microseconds(row, model.Component)
+        for row in rows
+        if wanted.phase in (None, row.phase) and wanted.component in (None, row.component)
+    ]
 
 
 def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:

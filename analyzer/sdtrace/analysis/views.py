@@ -24,7 +24,7 @@ def op_rows(path: Path, options: Options) -> tuple[list[Op], str]:
     """The op table of a trace, and what torch calls the device in its header."""
     trace = load_trace(path, FLOP_OPS)
     study = study_trace(trace, options.rules)
-    return [op_record(row) for row in study.op_rows(options.op_times, options.phase)], _device_name(trace)
+    return [op_record(row) for row in study.op_rows(options.op_times, options.part)], _device_name(trace)
 
 
 def events_frame(path: Path) -> pl.DataFrame:

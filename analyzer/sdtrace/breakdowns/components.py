@@ -9,7 +9,7 @@ import numpy as np
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s, highest_over
+from sdtrace.intervals import Bools, Int64s, Intervals, contains, covered, highest_over
 from sdtrace.phases.phases import Codes, Phases
 from sdtrace.phases.timeline import PHASES, Timeline
 from sdtrace.structure.components import Components
@@ -28,19 +28,31 @@ class ComponentRow(NamedTuple):
     calls: int
 
 
+class Chosen(NamedTuple):
+    """A part of a trace: pieces of device work, and host time in which calls begin."""
+
+    work: Bools | None
+    spans: Intervals
+
+
 def component_rows(
-    linked: LinkedTrace, components: Components, launches: LaunchTimes, phases: Phases
+    linked: LinkedTrace,
+    components: Components,
+    launches: LaunchTimes,
+    phases: Phases,
+    chosen: Chosen | None = None,
 ) -> list[ComponentRow]:
     """Facts of every component in every phase it has anything in; with `OUTSIDE` they sum to the trace.
 
-    Host time in which components run on several threads at once is counted once: for the one on the
-    thread that launches most.
+    `chosen` limits them to a part of it. Host time in which components run on several threads at once is
+    counted once: for the one on the thread that launches most.
     """
     timeline = phases.timeline
-    device = _device_ns(linked, components, launches, phases.work_code)
-    walls = _wall_ns(components, launches, timeline)
+    device = _device_ns(linked, components, launches, phases.work_code, chosen)
+    walls = _wall_ns(components, launches, timeline, chosen)
     calls = np.zeros((len(components.names) + 1, len(PHASES)), np.int64)
-    np.add.at(calls, (components.code, timeline.at(components.start_ns)), 1)
+    begun = 1 if chosen is None else contains(chosen.spans, components.start_ns)
+    np.add.at(calls, (components.code, timeline.at(components.start_ns)), begun)
     names = [*components.names, OUTSIDE]
     table = [
         ComponentRow(name, phase, int(device[i, j]), int(walls[i, j]), int(calls[i, j]))
@@ -51,23 +63,33 @@ def component_rows(
 
 
 def block_rows(
-    linked: LinkedTrace, blocks: Components, launches: LaunchTimes, phases: Phases
+    linked: LinkedTrace,
+    blocks: Components,
+    launches: LaunchTimes,
+    phases: Phases,
+    chosen: Chosen | None = None,
 ) -> list[ComponentRow]:
     """Facts of parts of components; what lies outside the parts is left out."""
-    facts = component_rows(linked, blocks, launches, phases)
+    facts = component_rows(linked, blocks, launches, phases, chosen)
     return [item for item in facts if item.component != OUTSIDE]
 
 
-def _device_ns(linked: LinkedTrace, components: Components, launches: LaunchTimes, phase: Codes) -> Int64s:
+def _device_ns(
+    linked: LinkedTrace, components: Components, launches: LaunchTimes, phase: Codes, chosen: Chosen | None
+) -> Int64s:
     """Device time per component (the last row is outside all) and phase."""
     component = components.of_work(launches)
     component[component < 0] = len(components.names)
     cell = component * len(PHASES) + phase
+    if chosen is not None and chosen.work is not None:
+        cell[~chosen.work] = -1
     size = (len(components.names) + 1) * len(PHASES)
     return sum_by(cell, linked.trace.dur_ns[linked.work.row], size).reshape(-1, len(PHASES))
 
 
-def _wall_ns(components: Components, launches: LaunchTimes, timeline: Timeline) -> Int64s:
+def _wall_ns(
+    components: Components, launches: LaunchTimes, timeline: Timeline, chosen: Chosen | None
+) -> Int64s:
     """Host time per component (the last row is outside all) and phase."""
     size = len(components.names)
     edges = np.unique(np.concatenate((components.start_ns, components.end_ns, timeline.edges)))
@@ -75,7 +97,8 @@ def _wall_ns(components: Components, launches: LaunchTimes, timeline: Timeline) 
     wins = highest_over(first, stop, _rank(components.thread, launches) * size + components.code, len(edges))
     component = np.where(wins >= 0, wins % max(1, size), size)[:-1]
     walls = np.zeros((size + 1, len(PHASES)), np.int64)
-    np.add.at(walls, (component, timeline.at(edges[:-1])), np.diff(edges))
+    lengths = np.diff(edges) if chosen is None else covered(chosen.spans, edges[:-1], edges[1:])
+    np.add.at(walls, (component, timeline.at(edges[:-1])), lengths)
     return walls
 
 

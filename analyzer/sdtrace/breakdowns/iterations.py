@@ -1,14 +1,16 @@
-"""Sums per iteration."""
+"""Sums per iteration and per denoising step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s, covered
+from sdtrace.intervals import Int64s, covered, place_of
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.steps import Steps
 from sdtrace.waiting.devices import Devices
@@ -40,62 +42,104 @@ class IterationRow:
     """False where the start or the end of the profile cut it off."""
 
 
+@dataclass(frozen=True)
+class StepRow:
+    """One denoising step; fields as in `IterationRow`. `iteration` is None outside all iterations."""
+
+    iteration: int | None
+    index: int
+    """Its place in the iteration, counted from 0."""
+    start_ns: int
+    host_wall_ns: int
+    wall_ns: int
+    gpu_ns: int
+    gpu_busy_ns: int
+    gpu_events: int
+    launches: int
+
+
 def iteration_rows(
     linked: LinkedTrace, iterations: Iterations, steps: Steps, launches: LaunchTimes, devices: Devices
 ) -> list[IterationRow]:
     """Facts of every iteration, in order."""
-    trace, work = linked.trace, linked.work
-    place = iterations.at(launches.called_ns)
-    order = np.argsort(place, kind="stable")
-    row, launch = work.row[order], work.launch[order]
-    bounds = np.searchsorted(place[order], np.arange(len(iterations) + 1)).tolist()
-    begun, done = _lasting(iterations, trace.end_ns[row], bounds)
-    busy = _busy_ns(devices, begun, done)
-    walls = (done - begun).tolist()
+    sums = _sums(linked, iterations.start_ns, iterations.end_ns, launches, devices)
     step_counts = steps.counts(iterations).tolist()
-    facts = []
-    for index, name in enumerate(iterations.name):
-        mine = slice(bounds[index], bounds[index + 1])
-        start, end, calls = trace.start_ns[row[mine]], trace.end_ns[row[mine]], launch[mine]
-        facts.append(
-            IterationRow(
-                name=name,
-                index=index,
-                start_ns=int(iterations.start_ns[index]),
-                host_wall_ns=int(iterations.end_ns[index] - iterations.start_ns[index]),
-                wall_ns=walls[index],
-                gpu_ns=int((end - start).sum()),
-                gpu_busy_ns=busy[index],
-                gpu_events=len(start),
-                launches=len(np.unique(calls[calls >= 0])),
-                steps=step_counts[index],
-                is_whole=bool(iterations.is_whole[index]),
-            )
-        )
-    return facts
+    rows = zip(iterations.name, sums, step_counts, iterations.is_whole.tolist(), strict=True)
+    return [
+        IterationRow(name=name, index=index, steps=held, is_whole=is_whole, **row._asdict())
+        for index, (name, row, held, is_whole) in enumerate(rows)
+    ]
 
 
-def _lasting(iterations: Iterations, work_end: Int64s, bounds: list[int]) -> tuple[Int64s, Int64s]:
-    """From when to when each iteration lasts, the work that it left queued included.
+def step_rows(
+    linked: LinkedTrace, iterations: Iterations, steps: Steps, launches: LaunchTimes, devices: Devices
+) -> list[StepRow]:
+    """Facts of every denoising step, in order."""
+    sums = _sums(linked, steps.start_ns, steps.end_ns, launches, devices)
+    place, index = (column.tolist() for column in steps.within(iterations))
+    return [
+        StepRow(None if iteration < 0 else iteration, number, *row)
+        for iteration, number, row in zip(place, index, sums, strict=True)
+    ]
 
-    An iteration is done when the host and all work it launched are; the next one lasts from then on, or
-    from its own start on the host where that is later. `work_end` has the ends of work in the order of
-    iterations, `bounds` where each one's begin. An iteration that is done before the one before it (its
-    work ran beside) lasts as long as the host was in it.
+
+class _Sums(NamedTuple):
+    """Of one span; fields as in `IterationRow`."""
+
+    start_ns: int
+    host_wall_ns: int
+    wall_ns: int
+    gpu_ns: int
+    gpu_busy_ns: int
+    gpu_events: int
+    launches: int
+
+
+def _sums(
+    linked: LinkedTrace, start_ns: Int64s, end_ns: Int64s, launches: LaunchTimes, devices: Devices
+) -> list[_Sums]:
+    """Sums of each of some disjoint spans of host time, given in order."""
+    trace, work, count = linked.trace, linked.work, len(start_ns)
+    place = place_of(start_ns, end_ns, launches.called_ns)
+    begun, done = _lasting(start_ns, end_ns, place, trace.end_ns[work.row])
+    columns = (
+        start_ns,
+        end_ns - start_ns,
+        done - begun,
+        sum_by(place, trace.dur_ns[work.row], count),
+        _busy_ns(devices, begun, done),
+        sum_by(place, np.ones(len(place), np.int64), count),
+        _launches(place, work.launch, count),
+    )
+    return [_Sums(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _lasting(start: Int64s, end: Int64s, place: Int64s, work_end: Int64s) -> tuple[Int64s, Int64s]:
+    """From when to when each span lasts, the work that it left queued included.
+
+    A span is done when the host and all work it launched are; the next one lasts from then on, or from its
+    own start on the host where that is later. `work_end` has the ends of work, `place` the span of each.
+    A span that is done before the one before it (its work ran beside) lasts as long as the host was in it.
     """
-    start, end = iterations.start_ns, iterations.end_ns
-    ends = np.split(work_end, bounds)[1:-1]
-    device_end = np.array([mine.max(initial=0) for mine in ends], np.int64)
-    done = np.maximum(end, device_end)
+    device_end = np.zeros(len(start) + 1, np.int64)
+    np.maximum.at(device_end, place, work_end)
+    done = np.maximum(end, device_end[:-1])
     reached = np.append(start[:1], np.maximum.accumulate(done)[:-1])
     begun = np.maximum(start, reached)
     is_beside = begun >= done
     return np.where(is_beside, start, begun), np.where(is_beside, end, done)
 
 
-def _busy_ns(devices: Devices, begun: Int64s, done: Int64s) -> list[int]:
-    """How long a device was at work in each iteration, on average over the devices."""
+def _busy_ns(devices: Devices, begun: Int64s, done: Int64s) -> Int64s:
+    """How long a device was at work in each span, on average over the devices."""
     held = np.zeros(len(begun), np.int64)
     for busy in devices.busy:
         held += covered(busy, begun, done)
-    return (held // max(1, len(devices))).tolist()
+    return held // max(1, len(devices))
+
+
+def _launches(place: Int64s, launch: Int64s, count: int) -> Int64s:
+    """How many launch calls have work in each span."""
+    mine = (place >= 0) & (launch >= 0)
+    calls = np.unique(np.stack((place[mine], launch[mine])), axis=1)
+    return np.bincount(calls[0], minlength=count)

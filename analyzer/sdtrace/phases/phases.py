@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sdtrace.attribution.host import OP_CATEGORIES, HostEvents
+from sdtrace.attribution.host import OP_CATEGORIES
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import (
     Bools,
@@ -67,9 +67,9 @@ class Phases:
         """Which pieces of device work were launched in `phase`."""
         return np.equal(self.work_code, PHASES.index(phase))
 
-    def host_mask(self, host: HostEvents, phase: str) -> Bools:
-        """Which host events started in `phase`, on their thread."""
-        return np.equal(self.by_thread.at(host.start_ns, host.thread), PHASES.index(phase))
+    def host_mask(self, start_ns: Int64s, thread: NDArray[np.integer[Any]], phase: str) -> Bools:
+        """Which host events, by start and thread, began in `phase`."""
+        return np.equal(self.by_thread.at(start_ns, thread), PHASES.index(phase))
 
 
 def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iterations, steps: Steps) -> Phases:

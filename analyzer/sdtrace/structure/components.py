@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdtrace.attribution.event_selection import named_like, outermost
 from sdtrace.attribution.launches import LaunchTimes
@@ -46,7 +48,7 @@ class Components:
     def __len__(self) -> int:
         return len(self.code)
 
-    def at(self, points: Int64s, thread: Int64s) -> Int64s:
+    def at(self, points: Int64s, thread: NDArray[np.integer[Any]]) -> Int64s:
         """The component (a code) of each instant on each thread, -1 outside."""
         result = np.full(len(points), -1, np.int64)
         for number in np.unique(self.thread).tolist():

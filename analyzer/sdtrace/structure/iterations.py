@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from sdtrace.intervals import Bools, Int64s
+from sdtrace.intervals import Bools, Int64s, place_of
 
 Confidence = Literal["certain", "likely", "guess"]
 
@@ -39,5 +39,4 @@ class Iterations:
 
     def at(self, points: Int64s) -> Int64s:
         """The iteration of each instant, -1 between iterations."""
-        place = np.searchsorted(self.start_ns, points, side="right") - 1
-        return np.where((place >= 0) & (points < self.end_ns[np.maximum(place, 0)]), place, -1)
+        return place_of(self.start_ns, self.end_ns, points)

@@ -57,6 +57,13 @@ class Steps:
         """How many steps begin in each iteration."""
         return sum_by(iterations.at(self.start_ns), np.ones(len(self), np.int64), len(iterations))
 
+    def within(self, iterations: Iterations) -> tuple[Int64s, Int64s]:
+        """For each step the iteration it begins in, -1 for none, and its place there, counted from 0."""
+        place = iterations.at(self.start_ns)
+        opens = np.flatnonzero(np.append(True, np.diff(place) != 0)[: len(place)])
+        first = np.repeat(opens, np.diff(np.append(opens, len(place))))
+        return place, np.arange(len(place)) - first
+
 
 def find_steps(
     linked: LinkedTrace, ops: OpSequence, iterations: Iterations, marked: Components, work: Work

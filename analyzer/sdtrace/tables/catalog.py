@@ -87,6 +87,28 @@ ITERATIONS: Final = Table(
     bar=Bar("wall_us", style="phase", part="gpu_busy_us", legend="Dark: GPU busy."),
 )
 
+STEPS: Final = Table(
+    id="steps",
+    title="Denoising steps",
+    record=model.Step,
+    rows=lambda trace: trace.steps,
+    help="One row for each denoising step, in data alone.",
+    columns=tuple(
+        Column(field, header, kind, text, _DATA_ONLY)
+        for field, header, kind, text in (
+            ("iteration", "Iteration", Kind.ORDINAL, "The iteration it begins in, counted from 0."),
+            ("index", "#", Kind.ORDINAL, "Its place in the iteration, counted from 0."),
+            ("start_us", "Start", Kind.TIME, "When it begins, since the first event of the trace."),
+            ("wall_us", "Wall", Kind.TIME, "How long it takes, queued GPU work included."),
+            ("host_wall_us", "Host wall", Kind.TIME, "How long the host is in it."),
+            ("gpu_us", "GPU time", Kind.TIME, "Device work launched in it, summed."),
+            ("gpu_busy_us", "GPU busy", Kind.TIME, "How long the GPU works while it lasts."),
+            ("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills launched in it."),
+            ("launches", "Launches", Kind.COUNT, "Launch calls with device work."),
+        )
+    ),
+)
+
 IDLE: Final = Table(
     id="idle",
     title="Why the GPU was idle",
@@ -347,5 +369,17 @@ FINDINGS: Final = Table(
     ),
 )
 
-TABLES: Final = (PHASES, ITERATIONS, DEVICES, IDLE, COMPILE, CATEGORIES, COMPONENTS, KERNELS, OPS, FINDINGS)
+TABLES: Final = (
+    PHASES,
+    ITERATIONS,
+    STEPS,
+    DEVICES,
+    IDLE,
+    COMPILE,
+    CATEGORIES,
+    COMPONENTS,
+    KERNELS,
+    OPS,
+    FINDINGS,
+)
 """In the order of the report."""

@@ -30,7 +30,7 @@ What is left is
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Bools, Int64s, Intervals, contains, union
+from sdtrace.intervals import Int64s, Intervals, contains, union
 from sdtrace.phases.timeline import AUTOTUNE, CAPTURE, COMPILE, Timeline
 from sdtrace.structure.iterations import Iterations
 from sdtrace.waiting.claims import (
@@ -98,8 +98,7 @@ class Idle:
 
     `cause` indexes `CAUSES`, `device` the devices, `gap` the gaps of all devices; `blamed` is the number of
     a name, -1 for none: for what the host was doing the op that asked for it, else the call; for
-    `launch_bound` the op that launched the work which ended the gap. Parts end where phases and iterations
-    do, so that a mask over parts limits every sum to a phase.
+    `launch_bound` the op that launched the work which ended the gap.
     """
 
     linked: LinkedTrace
@@ -121,29 +120,41 @@ class Idle:
         """All idle time, summed over the devices."""
         return int(self.lengths.sum())
 
-    def causes(self, mask: Bools | None = None) -> list[Cause]:
-        """The causes that occur, longest first; they sum to the idle time (of the parts in `mask`)."""
+    def causes(self) -> list[Cause]:
+        """The causes that occur, longest first; they sum to the idle time."""
         found = []
         for code, name in enumerate(CAUSES):
-            mine = self._of(code, mask)
+            mine = self.cause == code
             if mine.any():
                 gaps = 1 + int(np.count_nonzero(np.diff(self.gap[mine])))
                 found.append(Cause(name, int(self.lengths[mine].sum()), gaps))
         return sorted(found, key=lambda cause: -cause.ns)
 
-    def blamed_for(self, cause: str, mask: Bools | None = None) -> list[tuple[str, int]]:
+    def blamed_for(self, cause: str) -> list[tuple[str, int]]:
         """Ops or calls to blame for idle time of a cause, with its nanoseconds; longest first."""
-        mine = self._of(CAUSES.index(cause), mask)
+        mine = self.cause == CAUSES.index(cause)
         return time_by_name(self.linked, self.blamed[mine], self.lengths[mine])
 
-    def launch_bound(self, mask: Bools | None = None) -> Intervals:
+    def launch_bound(self) -> Intervals:
         """When a device waited for launches."""
-        mine = self._of(_LAUNCH_BOUND, mask)
+        mine = self.cause == _LAUNCH_BOUND
         return union(self.start_ns[mine], self.end_ns[mine])
 
-    def _of(self, code: int, mask: Bools | None) -> Bools:
-        mine: Bools = self.cause == code
-        return mine if mask is None else mine & mask
+    def within(self, spans: Intervals) -> Idle:
+        """The idle time that lies in `spans`, parts cut where these begin and end."""
+        first = np.searchsorted(spans.end, self.start_ns, side="right")
+        counts = np.maximum(0, np.searchsorted(spans.start, self.end_ns, side="left") - first)
+        part = np.repeat(np.arange(len(counts)), counts)
+        span = np.arange(len(part)) - np.repeat(np.cumsum(counts) - counts, counts) + first[part]
+        return replace(
+            self,
+            start_ns=np.maximum(self.start_ns[part], spans.start[span]),
+            end_ns=np.minimum(self.end_ns[part], spans.end[span]),
+            cause=self.cause[part],
+            device=self.device[part],
+            gap=self.gap[part],
+            blamed=self.blamed[part],
+        )
 
 
 class _Parts(NamedTuple):
