@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from sdtrace.analysis import Options, analyze, op_rows
+from sdtrace import load
+from sdtrace.analysis import Options, analyze
 from sdtrace.model import Op, TraceReport
 
 TRACES = Path(__file__).parents[1] / "traces"
@@ -57,7 +58,7 @@ def analyzed(name: str) -> TraceReport:
 
 
 def test_every_row_and_column_equals_torchs_own(name: str) -> None:
-    rows, _ = op_rows(trace_path(name), Options.of(op_times="torch"))
+    rows = load(trace_path(name), Options.of(op_times="torch")).report.ops
     golden = golden_rows(name)
     # With profile_memory the golden has a row for unclaimed memory only if there was any.
     assert [key_of(row) for row in rows] == [

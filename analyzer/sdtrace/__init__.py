@@ -1,3 +1,45 @@
-"""sdtrace: where every microsecond of a PyTorch profiler trace went."""
+"""sdtrace: where every microsecond of a PyTorch profiler trace went.
 
-__version__ = "0.1.0"
+    import sdtrace
+    a = sdtrace.load("trace.json.gz")
+    a.kernels                                # a polars frame
+    a.at(phase="steady", component="unet").kernels
+
+Importing this is quick; what a name needs is imported when the name is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sdtrace.version import VERSION
+
+if TYPE_CHECKING:
+    from sdtrace.api import Analysis, Options, compare, load
+    from sdtrace.errors import DifferentWork, OutputError, SdtraceError, UnreadableTrace, UsageError
+
+__version__ = VERSION
+__all__ = [
+    "Analysis",
+    "DifferentWork",
+    "Options",
+    "OutputError",
+    "SdtraceError",
+    "UnreadableTrace",
+    "UsageError",
+    "__version__",
+    "compare",
+    "load",
+]
+_FROM_API = frozenset({"Analysis", "Options", "compare", "load"})
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'sdtrace' has no attribute {name!r}")
+    return getattr(import_module("sdtrace.api" if name in _FROM_API else "sdtrace.errors"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

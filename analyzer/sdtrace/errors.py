@@ -3,6 +3,7 @@
 SdtraceError
 ├── UsageError          2  the command line asks for something impossible
 ├── UnreadableTrace     3  a file is missing, not a trace, or damaged beyond salvage
+├── DifferentWork       4  traces to be compared did not do the same work
 └── OutputError         2  the report cannot be written where asked
 
 0 is success; 1 a result that the user asked to fail on; every other exception is a fault of
@@ -39,6 +40,12 @@ class UnreadableTrace(SdtraceError):
     """An input is missing, not a trace, or damaged beyond salvage."""
 
     exit_code = 3
+
+
+class DifferentWork(SdtraceError):
+    """Traces to be compared did not do the same work, so their speeds say nothing about one another."""
+
+    exit_code = 4
 
 
 class OutputError(SdtraceError):

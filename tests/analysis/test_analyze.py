@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdtrace.analysis import Options, analyze, events_frame, op_rows
+from sdtrace.analysis import Options, analyze
 from sdtrace.errors import UsageError
 from sdtrace.model import TraceReport
 from sdtrace.phases.timeline import PHASES
 from tests.analysis.reference import COLD, GRAPHS, OTHERS, SD, SHIPPED, STACK, WARM, reported, studied
-from tests.shared import shared_trace
 from tests.written import call, host, kernel, written
 
 SHIPPED_TRACES = tuple(path.name for path in sorted(SHIPPED.glob("*.json*")) if "keyavg" not in path.name)
@@ -127,35 +126,6 @@ def test_an_iteration_says_why_it_is_slow(tmp_path: Path) -> None:
     assert notes[:4] == [""] * 4
     assert notes[4] == "the CPU was slower; GPU work is as usual"
     assert notes[5] == "0.300 µs more GPU work than usual"
-
-
-def test_op_rows_and_frame_of_a_trace() -> None:
-    path = shared_trace("third_party/hta_mi250_rocm62_training.json.gz")
-    rows, device = op_rows(path, Options.of(op_times="torch"))
-    assert device == "CUDA"
-    assert rows
-    frame = events_frame(path)
-    assert frame["phase"].unique().to_list() == ["steady"]
-    assert {"name", "category", "thread", "start_ns", "dur_ns", "phase"} <= set(frame.columns)
-
-
-def test_device_work_has_the_phase_of_its_launch_in_the_frame(tmp_path: Path) -> None:
-    events = [
-        host("entire_frame_compile", 0, 100),
-        *[call("cudaLaunchKernel", 50, 10, 1), kernel("k", 500, 10, 1)],
-        *[host("aten::mm", 200, 400), call("cudaLaunchKernel", 300, 10, 2), kernel("k", 600, 10, 2)],
-    ]
-    written(tmp_path / "t.json", events)
-    frame = events_frame(tmp_path / "t.json")
-    phases = dict(zip(frame["start_ns"], frame["phase"], strict=True))
-    assert phases == {
-        0: "compile",
-        50: "compile",
-        500: "compile",
-        200: "steady",
-        300: "steady",
-        600: "steady",
-    }
 
 
 def test_templates_among_fused_kernels_are_told(tmp_path: Path) -> None:

@@ -27,12 +27,14 @@ COMMANDS: Final = (
     "collect",
     "variants",
 )
+ANY_WORK: Final = "--allow-different-work"
+"""The shipped traces are of different numbers of steps."""
 READING: Final = {
     "analyze": ["--format", "terminal"],
     "table": [],
     "query": ["SELECT count(*) FROM events"],
     "perfetto": [],
-    "compare": [str(EAGER)],
+    "compare": [ANY_WORK, str(EAGER)],
 }
 """Commands that read a trace, with what follows it."""
 MINIMAL: Final = (

@@ -14,7 +14,7 @@ from sdtrace.analysis.conditions import METRICS, parse_condition
 from sdtrace.analysis.regression import Difference, Regression, compare_traces
 from sdtrace.errors import UsageError
 from sdtrace.model import TraceReport
-from tests.cli.command import COLD, EAGER, GRAPHS, MINIMAL, complaint, run
+from tests.cli.command import ANY_WORK, COLD, EAGER, GRAPHS, MINIMAL, complaint, run
 
 
 @pytest.fixture(scope="module")
@@ -136,22 +136,24 @@ def test_conditions_that_cannot_be_read(text: str, said: str, tmp_path: Path) ->
 
 def test_a_condition_that_is_met_is_exit_code_1_with_the_figures(tmp_path: Path) -> None:
     conditions = ["--fail-on", "steady_ms>+5%", "--fail-on", "peak_memory_mib<200"]
-    done = run("compare", EAGER, GRAPHS, *conditions, cwd=tmp_path)
+    done = run("compare", ANY_WORK, EAGER, GRAPHS, *conditions, cwd=tmp_path)
     assert done.returncode == 1
     told = " ".join(done.stdout.split())
     assert "ok steady_ms>+5%: steady_ms of h200-bf16_sdpa_cudagraphs is 10.4536 (base 17.2729" in told
     assert "FAIL peak_memory_mib<200: peak_memory_mib of h200-bf16_sdpa_cudagraphs is 36.5259" in told
-    assert run("compare", EAGER, GRAPHS, "--fail-on", "steady_ms>+5%", cwd=tmp_path).returncode == 0
+    assert run("compare", ANY_WORK, EAGER, GRAPHS, "--fail-on", "steady_ms>+5%", cwd=tmp_path).returncode == 0
 
 
 def test_a_metric_that_a_trace_does_not_tell_is_no_pass(tmp_path: Path) -> None:
     (tmp_path / "bare.json").write_text(MINIMAL)
-    done = run("compare", EAGER, "bare.json", "--fail-on", "peak_memory_mib>+5%", cwd=tmp_path)
+    done = run("compare", ANY_WORK, EAGER, "bare.json", "--fail-on", "peak_memory_mib>+5%", cwd=tmp_path)
     assert "peak_memory_mib of bare is unknown" in complaint(done, 2)
 
 
 def test_all_formats_say_the_same(tmp_path: Path) -> None:
-    done = run("compare", EAGER, GRAPHS, COLD, "--format", "terminal,md,json", "-o", "out", cwd=tmp_path)
+    done = run(
+        "compare", ANY_WORK, EAGER, GRAPHS, COLD, "--format", "terminal,md,json", "-o", "out", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads((tmp_path / "out" / "compare.json").read_text())
     markdown = (tmp_path / "out" / "compare.md").read_text()
@@ -164,7 +166,7 @@ def test_all_formats_say_the_same(tmp_path: Path) -> None:
         assert f"{found['name']} against h200-fp32_eager" in done.stdout
         assert f"## {found['name']} against h200-fp32_eager" in markdown
         assert found["categories"][0]["name"] in markdown
-    again = run("compare", EAGER, GRAPHS, "--format", "md", "-o", "out", cwd=tmp_path)
+    again = run("compare", ANY_WORK, EAGER, GRAPHS, "--format", "md", "-o", "out", cwd=tmp_path)
     assert again.returncode == 2
     assert "pass --force" in again.stderr
 
@@ -172,7 +174,7 @@ def test_all_formats_say_the_same(tmp_path: Path) -> None:
 def test_the_base_among_the_candidates_is_passed_over(tmp_path: Path) -> None:
     for source in (EAGER, GRAPHS):
         (tmp_path / source.name).write_bytes(source.read_bytes())
-    done = run("compare", EAGER.name, "*.json", "--format", "json", cwd=tmp_path)
+    done = run("compare", ANY_WORK, EAGER.name, "*.json", "--format", "json", cwd=tmp_path)
     assert done.returncode == 0
     told = json.loads((tmp_path / "report" / "compare.json").read_text())
     assert [found["path"] for found in told["differences"]] == [GRAPHS.name]

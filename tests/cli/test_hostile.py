@@ -21,12 +21,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from sdtrace.cli import commands, sql
+from sdtrace.api import sql
+from sdtrace.cli import commands
 from sdtrace.cli.environment import Terminated
 from sdtrace.cli.failures import report
 from sdtrace.cli.inputs import read_each
 from sdtrace.errors import UsageError
-from tests.cli.command import COLD, EAGER, ENTRY_POINT, GRAPHS, MINIMAL, READING, complaint, run
+from tests.cli.command import ANY_WORK, COLD, EAGER, ENTRY_POINT, GRAPHS, MINIMAL, READING, complaint, run
 
 ESCAPE = "\x1b[31m"
 INSTANT = {"ph": "X", "cat": "cpu_op", "name": "a", "pid": 1, "tid": 1, "ts": 1.0, "dur": 5.0}
@@ -97,7 +98,7 @@ def test_sizes_that_no_table_fits_are_ignored(size: str, tmp_path: Path) -> None
 def test_a_width_of_0_is_no_width(tmp_path: Path) -> None:
     for words in (
         ["analyze", EAGER, "--format", "terminal"],
-        ["compare", EAGER, GRAPHS],
+        ["compare", ANY_WORK, EAGER, GRAPHS],
         ["query", EAGER, "SELECT name FROM events LIMIT 1"],
         ["variants"],
     ):
@@ -254,7 +255,7 @@ def test_sql_reads_only_the_trace(statement: str, tmp_path: Path, monkeypatch: p
     (tmp_path / "other.csv").write_text("secret\nword\n")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="a query reads only the trace"):
-        sql.run_sql(pl.DataFrame({"name": ["aten::add"]}), statement)
+        sql.run_sql({"events": pl.DataFrame({"name": ["aten::add"]})}, statement)
 
 
 def test_sql_over_other_files_is_a_usage_error(tmp_path: Path) -> None:
@@ -269,8 +270,8 @@ def test_a_file_in_the_plan_is_refused_by_whatever_name_it_is_read(
     monkeypatch.setattr(sql, "_READERS", re.compile("(?!)"))
     (tmp_path / "other.csv").write_text("secret\nword\n")
     with pytest.raises(UsageError, match="only the trace"):
-        sql.run_sql(pl.DataFrame({"a": [1]}), f"SELECT * FROM read_csv('{tmp_path}/other.csv')")
-    assert sql.run_sql(pl.DataFrame({"a": [1]}), "SELECT a AS read_bytes FROM events").height == 1
+        sql.run_sql({"events": pl.DataFrame({"a": [1]})}, f"SELECT * FROM read_csv('{tmp_path}/other.csv')")
+    assert sql.run_sql({"events": pl.DataFrame({"a": [1]})}, "SELECT a AS read_bytes FROM events").height == 1
 
 
 _MISTAKES: list[list[str | Path]] = [
@@ -279,7 +280,7 @@ _MISTAKES: list[list[str | Path]] = [
     ["analyze", EAGER, "--format", ESCAPE],
     ["analyze", EAGER, "--phase", ESCAPE],
     ["analyze", EAGER, "--baseline", ESCAPE, "--format", "terminal"],
-    ["compare", EAGER, GRAPHS, "--fail-on", ESCAPE],
+    ["compare", ANY_WORK, EAGER, GRAPHS, "--fail-on", ESCAPE],
     ["table", EAGER, "--sort-by", ESCAPE],
     [ESCAPE],
     ["collect", "--variant", ESCAPE],
@@ -359,7 +360,7 @@ def test_facts_that_cannot_be_encoded(facts: str, tmp_path: Path) -> None:
     formats = "html,md,json,csv,parquet,terminal"
     for words in (
         ["analyze", "t.json", "--format", formats],
-        ["compare", EAGER, "t.json", "--format", "md,json,terminal", "-o", "c"],
+        ["compare", ANY_WORK, EAGER, "t.json", "--format", "md,json,terminal", "-o", "c"],
     ):
         done = run(*words, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import COLD, EAGER, GRAPHS, MINIMAL, READING, run
+from tests.cli.command import ANY_WORK, COLD, EAGER, GRAPHS, MINIMAL, READING, run
 
 
 @pytest.mark.parametrize("command", ["table", "query", "analyze"])
@@ -58,7 +58,7 @@ def test_a_comparison_of_files_whose_names_are_no_text(tmp_path: Path) -> None:
     names = [os.fsdecode(b"caf\xe9.json"), os.fsdecode(b"\xff.json")]
     for name in names:
         (tmp_path / name).write_text(MINIMAL)
-    done = run("compare", *names, "--format", "md,json", cwd=tmp_path)
+    done = run("compare", ANY_WORK, *names, "--format", "md,json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "report" / "compare.json").read_text())
     assert told["base"] == r"caf\udce9"

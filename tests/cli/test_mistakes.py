@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import EAGER, ENTRY_POINT, GRAPHS, MINIMAL, READING, complaint, run
+from tests.cli.command import ANY_WORK, EAGER, ENTRY_POINT, GRAPHS, MINIMAL, READING, complaint, run
 
 _BAD_FILES = {
     "empty": (b"", "is empty"),
@@ -98,7 +98,7 @@ def test_what_can_be_read_is_still_done(command: str, tmp_path: Path) -> None:
         (["analyze", "x.json", "--rules", "none.toml"], "none.toml"),
         (["table", "x.json", "--phase", "stedy"], "did you mean 'steady'?"),
         (["table", EAGER, "--sort-by", "cuda"], "valid keys are"),
-        (["query", EAGER, "SELECT nme FROM events"], "columns: name, category"),
+        (["query", EAGER, "SELECT nme FROM events"], "events has trace, name, category"),
         (["query", EAGER, ""], "the query failed"),
         (["query", EAGER, "DROP TABLE events"], "write SELECT"),
         (["compare", "x.json"], "Missing argument 'CANDIDATE...'"),
@@ -177,7 +177,7 @@ def test_a_reader_that_has_enough(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("condition", "code"), [("gpu_ms>0", 1), ("gpu_ms<0", 0)])
 def test_a_reader_that_has_enough_changes_no_verdict(condition: str, code: int, tmp_path: Path) -> None:
     with subprocess.Popen(
-        [ENTRY_POINT, "compare", EAGER, GRAPHS, "--fail-on", condition],
+        [ENTRY_POINT, "compare", ANY_WORK, EAGER, GRAPHS, "--fail-on", condition],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=tmp_path,

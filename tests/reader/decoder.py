@@ -69,7 +69,10 @@ def decode(text: str) -> Plain:
         if kind == "M" and isinstance(args.get("name"), str):
             plain.metadata.append(Metadata(event["name"], event["pid"], event["tid"], args["name"]))
         if kind == "i" and event["name"] == "[memory]":
-            sizes = (args[key] for key in ("Bytes", "Total Allocated", "Device Type", "Device Id"))
+            sizes = (
+                args[key]
+                for key in ("Bytes", "Total Allocated", "Total Reserved", "Device Type", "Device Id")
+            )
             plain.memory.append(MemoryEvent(_ns(event["ts"]), event["tid"], *sizes))
     return plain
 

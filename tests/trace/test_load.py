@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from sdtrace.attribution.linked_trace import attribute
@@ -161,18 +160,3 @@ def test_a_file_of_metadata_alone_is_an_empty_trace(tmp_path: Path) -> None:
     )
     assert len(trace) == 0
     assert op_table(attribute(trace)) == []
-
-
-def test_as_a_frame_it_says_the_same(tmp_path: Path) -> None:
-    copy = event("gpu_memcpy", "Memcpy HtoD", 9, args={"External id": 3, "correlation": 4, "bytes": 64})
-    trace = load(tmp_path, event(), copy, event(pid="1", tid="2"))
-    frame = trace.frame()
-    assert frame["name"].to_list() == ["a", "Memcpy HtoD", "a"]
-    assert frame["thread"].to_list() == ["1/2"] * 3
-    assert frame.select("start_ns", "external_id", "correlation", "nbytes").rows() == [
-        (0, 0, 0, -1),
-        (9000, 3, 4, 64),
-        (0, 0, 0, -1),
-    ]
-    assert frame["dur_ns"].dtype.is_integer()
-    assert np.array_equal(frame["start_ns"].to_numpy(), trace.start_ns)

@@ -3,6 +3,5 @@
 from sdtrace.analysis.comparison import build_report
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.trace_report import analyze
-from sdtrace.analysis.views import events_frame, op_rows
 
-__all__ = ["Options", "analyze", "build_report", "events_frame", "op_rows"]
+__all__ = ["Options", "analyze", "build_report"]

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from sdtrace import __version__, model
+from sdtrace import model
 from sdtrace.errors import UsageError
 from sdtrace.findings.text import time
+from sdtrace.version import VERSION
 
 _WORKLOAD = ("model", "steps", "batch", "height", "width")
 """Facts of a run that must agree for its speed to be compared."""
@@ -32,7 +33,7 @@ def build_report(traces: Sequence[model.TraceReport], baseline: str | None = Non
     """
     named = _unique(traces)
     return model.Report(
-        schema=model.SCHEMA, version=__version__, traces=named, comparison=_comparison(named, baseline)
+        schema=model.SCHEMA, version=VERSION, traces=named, comparison=_comparison(named, baseline)
     )
 
 

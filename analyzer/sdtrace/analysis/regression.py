@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from sdtrace import __version__, model
+from sdtrace import model
 from sdtrace.analysis.comparison import build_report, differences
 from sdtrace.analysis.conditions import METRICS, Condition
 from sdtrace.errors import UsageError
+from sdtrace.version import VERSION
 
 SCHEMA = "sdtrace.compare/1"
 
@@ -90,7 +91,7 @@ def compare_traces(
     ]
     return Regression(
         schema=SCHEMA,
-        version=__version__,
+        version=VERSION,
         base=base.name,
         base_path=base.path,
         is_unprofiled=unprofiled,

@@ -50,7 +50,8 @@ def command(
 
     Prints the short answer and writes report.html, report.md and report.json.
     """
-    from sdtrace.analysis import Options, analyze, build_report  # noqa: PLC0415  # keeps --help fast
+    from sdtrace import Options, load  # noqa: PLC0415  # keeps --help fast
+    from sdtrace.analysis import build_report  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
     files = [name for name in chosen if name != "terminal"]
@@ -60,7 +61,7 @@ def command(
         from sdtrace.report.write import report_files  # noqa: PLC0415  # as above
 
         check_targets(report_files(output, files), force=force)
-    reports, failures = read_each(traces, lambda path: analyze(path, asked))
+    reports, failures = read_each(traces, lambda path: load(path, asked).report)
     if reports:
         report = build_report(reports, baseline)
         if files:

@@ -15,7 +15,6 @@ from sdtrace.safe_text import visible
 
 if TYPE_CHECKING:
     from sdtrace.analysis.regression import Regression
-    from sdtrace.model import TraceReport
 
 _FORMATS = ("terminal", "md", "json")
 _TOP = 8
@@ -41,6 +40,11 @@ _TOP = 8
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report"), show_default=True)
 @click.option("--top", type=click.IntRange(min=1), default=_TOP, show_default=True, help="Rows of movers.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option(
+    "--allow-different-work",
+    is_flag=True,
+    help="Compare also what made other images: another model, size, batch or number of steps.",
+)
 def command(
     base: str,
     candidates: tuple[str, ...],
@@ -49,6 +53,7 @@ def command(
     output: Path,
     top: int,
     force: bool,
+    allow_different_work: bool,
 ) -> int:
     """Compare each CANDIDATE with BASE by steady iteration: time, launches, memory, and which work moved.
 
@@ -63,36 +68,27 @@ def command(
                        autotune_ms, capture_ms, warmup_ms
       peak_memory_mib  most device memory in use, where the trace has it
     """
-    from sdtrace.analysis.conditions import parse_condition  # noqa: PLC0415  # keeps --help fast
-    from sdtrace.analysis.regression import compare_traces  # noqa: PLC0415  # as above
+    from sdtrace import compare, load  # noqa: PLC0415  # keeps --help fast
+    from sdtrace.analysis.conditions import parse_condition  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
     files = [name for name in chosen if name != "terminal"]
     check_targets([output / f"compare.{name}" for name in files], force=force)
-    asked = [parse_condition(text) for text in conditions]
+    for text in conditions:
+        parse_condition(text)
     first = one_file(base)
-    before = _analyzed(first)
-    reports, failures = read_each(candidates, _analyzed, skip=first)
-    if not reports and not failures:
+    before = load(first)
+    others, failures = read_each(candidates, load, skip=first)
+    if not others and not failures:
         raise UsageError("there is nothing to compare: every candidate is the base itself")
-    if not reports:
+    if not others:
         return 3
-    comparison = compare_traces(before, reports, asked)
+    comparison = compare(before, *others, fail_on=conditions, allow_different_work=allow_different_work)
     _write(comparison, files, output, top=top, force=force)
     with reader_may_leave():
         _show(comparison, top)
     met = [verdict for verdict in comparison.verdicts if verdict.is_met]
     return 1 if met else 3 if failures else 0
-
-
-def _analyzed(path: Path) -> TraceReport:
-    """A report on the steady phase; its name and path as text, which those of files need not be."""
-    from msgspec.structs import replace  # noqa: PLC0415  # as above
-
-    from sdtrace.analysis import Options, analyze  # noqa: PLC0415  # as above
-
-    report = analyze(path, Options.of(phase="steady"))
-    return replace(report, name=visible(report.name), path=visible(report.path))
 
 
 def _show(comparison: Regression, top: int) -> None:

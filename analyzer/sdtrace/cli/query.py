@@ -1,46 +1,77 @@
-"""`sdtrace query`: SQL over the events of a trace."""
+"""`sdtrace query`: SQL over traces."""
 
 from __future__ import annotations
 
 import sys
 from shutil import get_terminal_size
+from typing import TYPE_CHECKING
 
 import click
 
-from sdtrace.cli.inputs import ONE_TRACE, one_file
+from sdtrace.cli.inputs import read_each
+from sdtrace.errors import UsageError
 from sdtrace.safe_text import visible
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _ROWS = 50
 _NAME_CHARS = 80
+_FORMATS = ("table", "csv", "json", "parquet")
 
 
-@click.command("query", short_help="Ask a trace in SQL.")
-@ONE_TRACE
-@click.argument("sql")
-@click.option("--csv", "as_csv", is_flag=True, help="All rows as CSV, for pipes.")
-@click.option("--rows", type=click.IntRange(min=1), default=_ROWS, show_default=True, help="Rows to print.")
-def command(trace: str, sql: str, as_csv: bool, rows: int) -> None:
-    """Run SQL on the table `events` of TRACE.
-
-    Columns: name, category, thread, start_ns, dur_ns (integer nanoseconds since the first event),
-    external_id, correlation, nbytes, phase (of the launch, for device work).
+@click.command("query", short_help="Ask traces in SQL.")
+@click.argument("words", nargs=-1, metavar='TRACE... "SELECT ..."')
+@click.option("--tables", is_flag=True, help="List all tables and columns with their units.")
+@click.option(
+    "--format",
+    "written",
+    type=click.Choice(_FORMATS),
+    default="table",
+    show_default=True,
+    help="csv, json and parquet give all rows, for pipes and files.",
+)
+@click.option("--csv", "as_csv", is_flag=True, hidden=True, help="The same as --format csv.")
+@click.option("--rows", type=click.IntRange(min=1), default=_ROWS, show_default=True, help="Rows of a table.")
+def command(words: tuple[str, ...], tables: bool, written: str, as_csv: bool, rows: int) -> int:
+    """Run SQL on the tables of one or more traces; their first column, `trace`, names the trace.
 
     \b
-    sdtrace query X.json "SELECT name, count(*) n, sum(dur_ns) ns
-      FROM events WHERE category = 'kernel' AND phase = 'steady'
-      GROUP BY name ORDER BY ns DESC"
+    events    every event      launches  kernels, copies and fills by launch
+    ops, kernels, categories, components, phases, iterations, steps, idle,
+    compile_stages, devices, memory, findings     as in report.json
+
+    \b
+    sdtrace query X.json "SELECT category, sum(total_us) AS us
+      FROM kernels GROUP BY category ORDER BY us DESC"
+    sdtrace query A.json B.json "SELECT trace, step, sum(dur_ns) AS ns
+      FROM launches WHERE component = 'unet' GROUP BY trace, step"
     """
-    import polars as pl  # noqa: PLC0415  # keeps --help fast
+    from sdtrace.cli import query_output  # noqa: PLC0415  # keeps --help fast
 
-    from sdtrace.analysis import events_frame  # noqa: PLC0415  # as above
-    from sdtrace.cli.sql import run_sql  # noqa: PLC0415  # as above
+    if tables:
+        click.echo(query_output.tables())
+        return 0
+    if len(words) < 2:
+        raise UsageError('give a trace and a query: sdtrace query X.json "SELECT * FROM kernels"')
+    from sdtrace import load  # noqa: PLC0415  # as above
+    from sdtrace.api.sql import query  # noqa: PLC0415  # as above
 
-    result = run_sql(events_frame(one_file(trace)), sql)
-    if as_csv:
-        from sdtrace.report.data_files import inert  # noqa: PLC0415  # as above
+    *traces, sql = words
+    analyses, failures = read_each(traces, load)
+    if analyses:
+        result = query(analyses, sql)
+        if written == "table" and not as_csv:
+            _print(result, rows)
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(query_output.written(result, "csv" if as_csv else written))
+    return 3 if failures else 0
 
-        sys.stdout.write(inert(result).write_csv())
-        return
+
+def _print(result: pl.DataFrame, rows: int) -> None:
+    import polars as pl  # noqa: PLC0415  # as above
+
     with pl.Config(
         tbl_rows=-1,
         tbl_cols=-1,
@@ -51,4 +82,4 @@ def command(trace: str, sql: str, as_csv: bool, rows: int) -> None:
     ):
         click.echo("\n".join(map(visible, str(result.head(rows)).splitlines())))
     if result.height > rows:
-        click.echo(f"{result.height - rows:,} more rows: --rows N, or --csv for all", err=True)
+        click.echo(f"{result.height - rows:,} more rows: --rows N, or --format csv for all", err=True)

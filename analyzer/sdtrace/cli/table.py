@@ -29,17 +29,7 @@ def command(
     phase: str | None,
 ) -> None:
     """Print what `key_averages().table()` printed where TRACE was made: every row, to the nanosecond."""
-    from sdtrace.analysis import Options, op_rows  # noqa: PLC0415  # keeps --help fast
-    from sdtrace.report.torch_table import render_table  # noqa: PLC0415  # as above
+    from sdtrace import Options, load  # noqa: PLC0415  # keeps --help fast
 
-    options = Options.of(phase=phase, op_times=op_times)
-    rows, device = op_rows(one_file(trace), options)
-    table = render_table(
-        rows,
-        sort_by=sort_by,
-        row_limit=row_limit,
-        max_name_column_width=max_name_column_width,
-        device_name=device,
-        ranges_as_torch=op_times == "torch",
-    )
-    click.echo(table, nl=False)
+    chosen = load(one_file(trace), Options.of(phase=phase))
+    click.echo(chosen.table(sort_by, row_limit, max_name_column_width, op_times), nl=False)

@@ -57,12 +57,16 @@ class EventColumns(NamedTuple):
 
 
 class MemoryEvent(NamedTuple):
-    """One allocation or free as `profile_memory` records it; `nbytes` is negative for a free."""
+    """One allocation or free as `profile_memory` records it; `nbytes` is negative for a free.
+
+    `total_reserved` is -1 where it is not told.
+    """
 
     time_ns: int
     tid: int | str
     nbytes: int
     total_allocated: int
+    total_reserved: int
     device_type: int
     device_id: int
 

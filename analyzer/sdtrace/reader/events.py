@@ -42,6 +42,7 @@ NAMES_OF_ARGS: Final = {
     "nbytes": "bytes",
     "memory_bytes": "Bytes",
     "total_allocated": "Total Allocated",
+    "total_reserved": "Total Reserved",
     "device_type": "Device Type",
     "device_id": "Device Id",
     "metadata_name": "name",
@@ -58,6 +59,7 @@ class Args(msgspec.Struct, rename=NAMES_OF_ARGS):
     nbytes: Any = None
     memory_bytes: Any = None
     total_allocated: Any = None
+    total_reserved: Any = None
     device_type: Any = None
     device_id: Any = None
     metadata_name: Any = None
@@ -200,8 +202,17 @@ class EventTable:
         time, args, tid = nanoseconds(event.ts), args_of(event.args), thread_part(event.tid)
         if time is None or args is None or tid is None:
             return False
-        sizes = (args.memory_bytes, args.total_allocated, args.device_type, args.device_id)
-        self._memory.append(MemoryEvent(time, tid, *(_integer(size, 0) for size in sizes)))
+        self._memory.append(
+            MemoryEvent(
+                time,
+                tid,
+                nbytes=_integer(args.memory_bytes, 0),
+                total_allocated=_integer(args.total_allocated, 0),
+                total_reserved=_integer(args.total_reserved, -1),
+                device_type=_integer(args.device_type, 0),
+                device_id=_integer(args.device_id, 0),
+            )
+        )
         return True
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
@@ -48,14 +48,16 @@ class RawTrace:
     salvaged: bool
 
 
-def read_raw(path: Path, keep_args: frozenset[str] = frozenset()) -> RawTrace:
+def read_raw(path: Path, keep_args: frozenset[str] = frozenset(), file: BinaryIO | None = None) -> RawTrace:
     """Read a trace; `keep_args` names the ops whose argument text is kept.
 
+    `file` is what to read instead of the file at `path`, which then only names it.
     Raises UnreadableTrace, one line long, when the file is missing or no trace.
     """
-    with open_blocks(path) as blocks:
+    with open_blocks(path, file) as blocks:
         beginning = read_beginning(path, blocks)
-        reading = _Reading(path, beginning, keep_args)
+        size = 0 if file is not None or path == STDIN else path.stat().st_size
+        reading = _Reading(path, size, beginning, keep_args)
         reading.run(chain([beginning.events], blocks))
     return reading.result()
 
@@ -70,14 +72,14 @@ class _Waiting(NamedTuple):
 class _Reading:
     """The state of one pass."""
 
-    def __init__(self, path: Path, beginning: Beginning, keep_args: frozenset[str]) -> None:
+    def __init__(self, path: Path, size: int, beginning: Beginning, keep_args: frozenset[str]) -> None:
         self._path, self._keep_args = path, keep_args
         self._top_level, self._is_array = beginning.top_level, beginning.is_array
         self._templates = Templates(keep_args)
         self._keys: dict[EventKey, int] = {}
         self._args: dict[str, int] = {}
         self._columns = GrowingColumns()
-        self._size = 0 if path == STDIN else path.stat().st_size
+        self._size = size
         self._done = 1
         self._memory: list[MemoryEvent] = []
         self._metadata: list[Metadata] = []

@@ -28,20 +28,24 @@ _MAX_WINDOW: Final = 256 << 20
 
 
 @contextmanager
-def open_blocks(path: Path) -> Iterator[Iterator[bytes]]:
+def open_blocks(path: Path, file: BinaryIO | None = None) -> Iterator[Iterator[bytes]]:
     """The plain bytes of `path` (`-` is standard input), whatever compression its first bytes tell.
 
-    Blocks are at most 16 MiB long. A compressed file that was cut ends where it was cut.
+    With `file` its bytes instead, from where it stands; it stays open. Blocks are at most 16 MiB long. A
+    compressed file that was cut ends where it was cut.
     Raises UnreadableTrace, also while blocks are read: the file cannot be opened or read, is damaged,
     needs a package that is not installed, or grows so much that it can be no trace.
     """
+    if file is not None:
+        yield _blocks(path, file)
+        return
     try:
-        file = cast(BinaryIO, sys.stdin.buffer) if path == STDIN else path.open("rb")
+        opened = cast(BinaryIO, sys.stdin.buffer) if path == STDIN else path.open("rb")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UnreadableTrace(f"{path}: cannot be opened: {reason}") from error
-    with file:
-        yield _blocks(path, file)
+    with opened:
+        yield _blocks(path, opened)
 
 
 def _blocks(path: Path, file: BinaryIO) -> Iterator[bytes]:

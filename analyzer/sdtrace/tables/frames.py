@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -18,11 +18,18 @@ _DTYPES: dict[object, type[pl.DataType]] = {
     bool: pl.Boolean,
     str: pl.String,
 }
+_BY_ID = {table.id: table for table in TABLES}
 
 
 def frames(report: model.Report) -> dict[str, pl.DataFrame]:
     """Each table by id; the first column, `trace`, names the trace a row belongs to."""
-    return {table.id: _frame(report, table) for table in TABLES}
+    return {table.id: pl.concat([_of_trace(trace, table) for trace in report.traces]) for table in TABLES}
+
+
+def frame(table: str, records: Sequence[Any]) -> pl.DataFrame:
+    """The rows of one table, by its id."""
+    rows = [msgspec.structs.astuple(record) for record in records]
+    return pl.DataFrame(rows, schema=dtypes(_BY_ID[table]), orient="row")
 
 
 def dtypes(table: Table) -> dict[str, type[pl.DataType]]:
@@ -30,15 +37,9 @@ def dtypes(table: Table) -> dict[str, type[pl.DataType]]:
     return {name: _dtype(hint) for name, hint in get_type_hints(table.record).items()}
 
 
-def _frame(report: model.Report, table: Table) -> pl.DataFrame:
-    schema = {"trace": pl.String} | dtypes(table)
-    return pl.DataFrame(list(_rows(report, table)), schema=schema, orient="row")
-
-
-def _rows(report: model.Report, table: Table) -> Iterator[tuple[Any, ...]]:
-    for trace in report.traces:
-        for row in getattr(trace, table.id):
-            yield (trace.name, *msgspec.structs.astuple(row))
+def _of_trace(trace: model.TraceReport, table: Table) -> pl.DataFrame:
+    rows = frame(table.id, getattr(trace, table.id))
+    return rows.select(pl.lit(trace.name, pl.String).alias("trace"), pl.all())
 
 
 def _dtype(hint: object) -> type[pl.DataType]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -24,12 +24,13 @@ _SAMPLE = 1 << 16
 """Events that tell the middle of a trace well enough to know a damaged stamp."""
 
 
-def load_trace(path: Path, keep_args: frozenset[str] = frozenset()) -> Trace:
+def load_trace(path: Path, keep_args: frozenset[str] = frozenset(), file: BinaryIO | None = None) -> Trace:
     """Read one file; `keep_args` names the ops whose argument text is kept.
 
+    `file` is what to read instead of the file at `path`, which then only names it.
     Raises UnreadableTrace when it is missing or no trace.
     """
-    return from_raw(path, read_raw(path, keep_args))
+    return from_raw(path, read_raw(path, keep_args, file))
 
 
 def from_raw(path: Path, raw: RawTrace) -> Trace:
@@ -129,9 +130,13 @@ def _processes(raw: RawTrace, places: list[tuple[int | str, int | str]]) -> tupl
 
 def _memory(events: list[MemoryEvent], origin: int) -> Memory:
     ordered = sorted(events, key=lambda event: event.time_ns)
-    numbers = np.array([(e.time_ns, e.nbytes, e.total_allocated, e.device_type) for e in ordered], np.int64)
-    time_ns, nbytes, total_allocated, device_type = numbers.reshape(-1, 4).T
-    return Memory(time_ns - origin, nbytes, total_allocated, device_type, [e.tid for e in ordered])
+    fields = [
+        (e.time_ns, e.nbytes, e.total_allocated, e.total_reserved, e.device_type, e.device_id)
+        for e in ordered
+    ]
+    columns = dict(zip(Memory._fields, np.array(fields, np.int64).reshape(-1, 6).T, strict=False))
+    columns["time_ns"] = columns["time_ns"] - origin
+    return Memory(**columns, tid=[e.tid for e in ordered])
 
 
 def _top_level(keys: dict[str, Any]) -> dict[str, Any]:

@@ -7,15 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sdtrace.trace.processes import Process
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
@@ -47,13 +44,16 @@ class Thread(NamedTuple):
 class Memory(NamedTuple):
     """Allocations and frees, in the order of time; arrays of one length.
 
-    `nbytes` is negative for a free. `device_type` is torch's (0 CPU, 1 CUDA, …).
+    `nbytes` is negative for a free. `total_reserved` is -1 where it is not told. `device_type` is torch's
+    (0 CPU, 1 CUDA, …).
     """
 
     time_ns: Int64s
     nbytes: Int64s
     total_allocated: Int64s
+    total_reserved: Int64s
     device_type: Int64s
+    device_id: Int64s
     tid: list[int | str]
 
 
@@ -158,30 +158,3 @@ class Trace:
         devices = self.top_level.get("deviceProperties")
         first = devices[0] if isinstance(devices, list) and devices else {}
         return first if isinstance(first, dict) else {}
-
-    def frame(self) -> pl.DataFrame:
-        """All events as a polars frame, times in integer nanoseconds, for queries and export."""
-        import polars as pl  # noqa: PLC0415  # 0.1 s to import, and most commands do without
-
-        labels = [f"{thread.pid}/{thread.tid}" for thread in self.threads]
-        return pl.DataFrame(
-            {
-                "name": _enum(self.names, self.name),
-                "category": _enum(self.categories, self.category),
-                "thread": _enum(labels, self.thread),
-                "start_ns": self.start_ns,
-                "dur_ns": self.dur_ns,
-                "external_id": self.external_id,
-                "correlation": self.correlation,
-                "nbytes": self.nbytes,
-            }
-        )
-
-
-def _enum(values: list[str], index: Int32s) -> pl.Series:
-    import polars as pl  # noqa: PLC0415  # as above
-
-    distinct = list(dict.fromkeys(values))
-    numbers = {value: number for number, value in enumerate(distinct)}
-    mapped = np.array([numbers[value] for value in values], np.uint32)[index]
-    return pl.Series(distinct, dtype=pl.Enum(distinct)).gather(mapped)

@@ -1,0 +1,240 @@
+"""One trace, or a part of it, as an object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sdtrace import model
+from sdtrace.analysis.comparison import build_report
+from sdtrace.analysis.options import Options
+from sdtrace.analysis.part import Part
+from sdtrace.analysis.study import Study
+from sdtrace.analysis.trace_report import op_record, report_on
+from sdtrace.api import event_frames
+from sdtrace.attribution.op_table import OpTimes
+from sdtrace.units import counted
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_TOP = 25
+"""Rows of long tables in written reports."""
+
+
+class Analysis:
+    """What is known about one trace, or about a part of it (see `at`). `sdtrace.load` makes one.
+
+    Tables are polars frames with the columns of `report.json`, which docs/columns.md lists with types and
+    units: names that end in `_us` are microseconds, exact to the nanosecond; `pct` is percent of device work.
+    Each frame is made when it is first asked for, and kept.
+    """
+
+    def __init__(self, study: Study, options: Options) -> None:
+        """Not for users: `sdtrace.load` knows what to pass. Raises UsageError when there is no such part."""
+        self.study = study
+        self.options = options
+        study.select(options.part)
+
+    @property
+    def name(self) -> str:
+        """What the trace is called: its file's name without what tells the format."""
+        return self.study.trace.label
+
+    @cached_property
+    def report(self) -> model.TraceReport:
+        """The record behind `report.json`, with attributes of the names that stand there."""
+        return report_on(self.study, self.options)
+
+    @property
+    def ops(self) -> pl.DataFrame:
+        """One row per op: calls, self and total CPU and device time, FLOPs, memory."""
+        return self._frame("ops")
+
+    @property
+    def kernels(self) -> pl.DataFrame:
+        """Device work by name: category, calls, total, mean, shortest and longest time."""
+        return self._frame("kernels")
+
+    @property
+    def categories(self) -> pl.DataFrame:
+        """Device work by category: gemm, attention, conv and so on."""
+        return self._frame("categories")
+
+    @property
+    def components(self) -> pl.DataFrame:
+        """Text encoder, denoiser, VAE, scheduler and `other`, in each phase."""
+        return self._frame("components")
+
+    @property
+    def phases(self) -> pl.DataFrame:
+        """Wall time and device work of capture, autotune, compile, warmup, stall and steady state."""
+        return self._frame("phases")
+
+    @property
+    def iterations(self) -> pl.DataFrame:
+        """One row per repetition of the outermost loop: an image, a training step."""
+        return self._frame("iterations")
+
+    @property
+    def steps(self) -> pl.DataFrame:
+        """One row per denoising step: its iteration and place there, wall, device and busy time, launches."""
+        return self._frame("steps")
+
+    @property
+    def idle(self) -> pl.DataFrame:
+        """Why the device was idle, and for how long."""
+        return self._frame("idle")
+
+    @property
+    def compile_stages(self) -> pl.DataFrame:
+        """What torch.compile spent its time on, in the whole trace."""
+        return self._frame("compile")
+
+    @property
+    def devices(self) -> pl.DataFrame:
+        """Busy and idle time of each device of the whole trace."""
+        return self._frame("devices")
+
+    @property
+    def findings(self) -> pl.DataFrame:
+        """What to know and what to change, most valuable first; of the whole trace."""
+        return self._frame("findings")
+
+    @cached_property
+    def events(self) -> pl.DataFrame:
+        """Every complete event of the part, one row each; columns as in `sdtrace.api.event_frames.events`."""
+        return event_frames.events(self._selection)
+
+    @cached_property
+    def launches(self) -> pl.DataFrame:
+        """Every piece of device work of the part beside its launch and op; see `event_frames.launches`."""
+        return event_frames.launches(self._selection)
+
+    @cached_property
+    def memory(self) -> pl.DataFrame:
+        """The allocators over time, of the whole trace; empty without `profile_memory=True`.
+
+        time_us (Float64, since the first event), device (String, such as `cuda:0`), allocated_bytes and
+        reserved_bytes (Int64; null where the trace does not tell).
+        """
+        return event_frames.memory(self.study.trace)
+
+    def table(
+        self,
+        sort_by: str | None = None,
+        row_limit: int = 100,
+        max_name_column_width: int = 55,
+        op_times: str = "torch",
+    ) -> str:
+        """What `key_averages().table()` prints, rebuilt from the file; arguments as torch has them.
+
+        `op_times="true"` counts each kernel once, for the op that launched it. Raises UsageError for a key to
+        sort by that torch does not know.
+
+        >>> a = getfixture("eager")
+        >>> print(a.table("self_cuda_time_total", row_limit=1).splitlines()[1].split()[0])
+        Name
+        """
+        from sdtrace.report.torch_table import render_table  # noqa: PLC0415  # only a table needs it
+
+        rows = self.study.op_rows(OpTimes(op_times), self.options.part)
+        return render_table(
+            [op_record(row) for row in rows],
+            sort_by=sort_by,
+            row_limit=row_limit,
+            max_name_column_width=max_name_column_width,
+            device_name=event_frames.device_name(self.study.trace),
+            ranges_as_torch=op_times == "torch",
+        )
+
+    def at(
+        self,
+        *,
+        phase: str | None = None,
+        component: str | None = None,
+        iteration: int | None = None,
+        step: int | None = None,
+    ) -> Analysis:
+        """The same trace, limited to a part; what several arguments have in common.
+
+        Device work belongs to the instant and thread of its launch, host events to those of their start.
+        Iterations and steps count from 0; a step is one of each iteration, or of `iteration` alone. `ops`,
+        `kernels`, `categories`, `components`, `idle`, `events`, `launches` and the sums of `report.gpu` and
+        `report.queue` are limited; `phases`, `iterations`, `steps`, `memory`, `compile_stages`, `devices` and
+        `findings` are always those of the whole trace.
+
+        Raises UsageError when there is no such phase, component, iteration or step.
+
+        >>> a = getfixture("eager")
+        >>> unet = a.at(phase="steady", component="unet")
+        >>> bool(unet.kernels["total_us"].sum() < a.kernels["total_us"].sum())
+        True
+        """
+        asked = Part(phase, component, iteration, step)
+        given = {
+            item.name: value for item in fields(Part) if (value := getattr(asked, item.name)) is not None
+        }
+        part = replace(self.options.part, **given)
+        return Analysis(self.study, replace(self.options, part=part))
+
+    def query(self, sql: str) -> pl.DataFrame:
+        """The rows that `sql` selects from the tables that `sdtrace query --tables` lists.
+
+        Raises UsageError when the query is wrong, or reads anything but the trace.
+
+        >>> a = getfixture("eager")
+        >>> a.query("SELECT sum(dur_ns) AS ns FROM launches WHERE kind = 'kernel'")["ns"][0] > 0
+        True
+        """
+        from sdtrace.api.sql import query  # noqa: PLC0415  # only a query needs it
+
+        return query([self], sql)
+
+    def save(
+        self,
+        folder: str | Path,
+        formats: Sequence[str] = ("html", "md", "json"),
+        *,
+        top: int = _TOP,
+        force: bool = False,
+    ) -> list[Path]:
+        """Write reports into `folder`: any of html, md, json, csv and parquet; the files that were written.
+
+        Raises OutputError when one cannot be written or, without `force`, is there already; UsageError for an
+        unknown format.
+        """
+        from sdtrace.report.write import write_reports  # noqa: PLC0415  # only writing needs it
+
+        return write_reports(build_report([self.report]), Path(folder), list(formats), top=top, force=force)
+
+    def __repr__(self) -> str:
+        """Such as `<sdtrace.Analysis of x: 2 images, 9,988 events>`."""
+        report = self.report
+        what = counted(len(report.iterations), report.noun)
+        part = "" if self.options.part.is_whole else f" at {self.options.part}"
+        return f"<sdtrace.Analysis of {self.name}{part}: {what}, {counted(report.events.total, 'event')}>"
+
+    def _repr_html_(self) -> str:
+        """Headline, phases and findings, for a notebook."""
+        from sdtrace.report.notebook import render_notebook  # noqa: PLC0415  # only a notebook needs it
+
+        return render_notebook(self.report)
+
+    @cached_property
+    def _selection(self) -> Any:
+        return self.study.select(self.options.part)
+
+    @cached_property
+    def _frames(self) -> dict[str, pl.DataFrame]:
+        return {}
+
+    def _frame(self, table: str) -> pl.DataFrame:
+        from sdtrace.tables.frames import frame  # noqa: PLC0415  # polars takes 0.1 s to import
+
+        if table not in self._frames:
+            self._frames[table] = frame(table, getattr(self.report, table))
+        return self._frames[table]
