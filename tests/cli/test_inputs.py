@@ -123,11 +123,11 @@ def test_a_phase_limits_the_table(tmp_path: Path) -> None:
 
 def test_query_prints_rows_or_csv(tmp_path: Path) -> None:
     sql = "SELECT category, count(*) AS n FROM events GROUP BY category ORDER BY n DESC"
-    csv = run("query", EAGER, sql, "--csv", cwd=tmp_path).stdout.splitlines()
+    csv = run("query", EAGER, sql, "--format", "csv", cwd=tmp_path).stdout.splitlines()
     events = json.loads(EAGER.read_text())["traceEvents"]
     kernels = sum(event.get("cat") == "kernel" for event in events)
     assert csv[0] == "category,n"
     assert f"kernel,{kernels}" in csv
     shown = run("query", EAGER, sql, "--rows", "2", cwd=tmp_path)
     assert "cpu_op" in shown.stdout
-    assert shown.stderr == f"{len(csv) - 3} more rows: --rows N, or --csv for all\n"
+    assert shown.stderr == f"{len(csv) - 3} more rows: --rows N, or --format csv for all\n"

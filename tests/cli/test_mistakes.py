@@ -62,7 +62,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     assert "Permission denied" in complaint(run("analyze", path, cwd=tmp_path), 3)
 
 
-@pytest.mark.parametrize("command", ["table", "query", "perfetto", "open", "compare"])
+@pytest.mark.parametrize("command", ["table", "perfetto", "open", "compare"])
 def test_several_traces_where_one_is_meant(command: str, tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text(MINIMAL)

@@ -26,7 +26,7 @@ _COMMANDS: Final = {
     "analyze": _Command("sdtrace.cli.analyze", "Say where the time of each trace went; write reports."),
     "compare": _Command("sdtrace.cli.compare", "Compare traces with a baseline; fail on a regression."),
     "table": _Command("sdtrace.cli.table", "Print torch's own op table, rebuilt from the file."),
-    "query": _Command("sdtrace.cli.query", "Ask a trace in SQL."),
+    "query": _Command("sdtrace.cli.query", "Ask traces in SQL."),
     "perfetto": _Command("sdtrace.cli.perfetto", "Write a trace with phases, for Perfetto."),
     "open": _Command("sdtrace.cli.open", "Open a trace in Perfetto."),
     "doctor": _Command("sdtrace.cli.doctor", "Check what is installed and usable here."),

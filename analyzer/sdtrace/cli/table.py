@@ -31,5 +31,6 @@ def command(
     """Print what `key_averages().table()` printed where TRACE was made: every row, to the nanosecond."""
     from sdtrace import Options, load  # noqa: PLC0415  # keeps --help fast
 
-    chosen = load(one_file(trace), Options.of(phase=phase))
+    options = Options.of(phase=phase)
+    chosen = load(one_file(trace), options)
     click.echo(chosen.table(sort_by, row_limit, max_name_column_width, op_times), nl=False)
