@@ -450,7 +450,5 @@ def test_a_third_of_the_time_is_not_yet_bound_by_the_host() -> None:
     layout = work(LAYOUT, 20 * MS)
     waits = {"steady_kernels": layout, "steady_work_ns": 100 * MS, "steady_idle": {"launch_bound": 200 * MS}}
     assert "CPU-bound" not in found(**waits)["device.layout"].evidence
-    known = waits | {"unprofiled_wall_ns": 15 * MS}
-    assert "CPU-bound" not in found(**known)["device.layout"].evidence
-    known["unprofiled_wall_ns"] += 1000
-    assert "CPU-bound" in found(**known)["device.layout"].evidence
+    assert "CPU-bound" not in found(**waits, unprofiled_wall_ns=15 * MS)["device.layout"].evidence
+    assert "CPU-bound" in found(**waits, unprofiled_wall_ns=15 * MS + 1000)["device.layout"].evidence
