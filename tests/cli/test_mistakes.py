@@ -178,8 +178,7 @@ def test_a_reader_that_has_enough(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("condition", "code"), [("gpu_ms>0", 1), ("gpu_ms<0", 0)])
 def test_a_reader_that_has_enough_changes_no_verdict(condition: str, code: int, tmp_path: Path) -> None:
-    given = ["compare", EAGER, GRAPHS, "--fail-on", condition]
-    assert code_when_nobody_reads(*given, cwd=tmp_path) == code
+    assert code_when_nobody_reads("compare", EAGER, GRAPHS, "--fail-on", condition, cwd=tmp_path) == code
 
 
 def test_interrupted(tmp_path: Path) -> None:

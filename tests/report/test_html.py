@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from sdtrace import model
 from sdtrace.analysis import Options, analyze
 from sdtrace.report.html import render_html
+from sdtrace.report.html_tables import fitted, packed
 from sdtrace.report.names import visible
-from sdtrace.tables import MARKDOWN, TABLES, fill_all
+from sdtrace.tables import HTML, MARKDOWN, TABLES, fill_all
 from tests.report import sample, sample_rows
 from tests.shared import shared_trace
 
@@ -118,6 +119,15 @@ def test_the_page_stays_below_a_megabyte(traces: int) -> None:
     assert len(text.encode()) <= MEGABYTE
     embedded = len(_packed(text)["tables"]["t1-ops"])
     assert f"{5_000 - embedded:,} more are in" in _Page(text).words
+
+
+def test_long_tables_are_halved_until_they_fit_and_keep_a_row() -> None:
+    tables = [filled for filled in fill_all(TABLES, sample.large(8, 6), HTML) if filled.table.is_long]
+    whole = len(packed({str(place): filled for place, filled in enumerate(tables)}))
+    for room, rows in [(whole, [6, 8]), (whole - 1, [4, 4]), (0, [1, 1])]:
+        cut = fitted(tables, room)
+        assert [len(filled.records) for filled in cut] == [len(filled.cells) for filled in cut] == rows
+        assert [filled.total for filled in cut] == [6, 8]
 
 
 def test_all_rows_of_an_ordinary_trace_are_in_the_page() -> None:
