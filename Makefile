@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO := demo
+# Each file on one process: fixtures of a module are made once, and one port serves one file's tests.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test try-wheel lint clean
+.PHONY: demo test coverage try-wheel lint clean
 
 demo: $(VENV)/collect
 	$(BIN)/sdtrace collect --variant fp32_eager --variant bf16_sdpa --cold --force -o $(DEMO)/traces
@@ -14,9 +16,12 @@ demo: $(VENV)/collect
 
 test: $(VENV)/dev lint
 	$(BIN)/python tools/try_wheel.py
+	$(PYTEST)
+
+# The same tests, a quarter slower, with the lines and branches that none of them reaches.
+coverage: $(VENV)/dev
 	$(BIN)/coverage erase
-	# Each file on one process: fixtures of a module are made once, and one port serves one file's tests.
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 # Every Python found, lowest and newest dependencies: minutes, and hundreds of megabytes of downloads.
 try-wheel: $(VENV)/dev

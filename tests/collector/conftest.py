@@ -1,4 +1,4 @@
-"""Two real runs of the tiny model on the CPU, made once: an eager one and a cold compiled one."""
+"""A real run of the tiny model on the CPU, made once; and how tests make others."""
 
 from __future__ import annotations
 
@@ -34,6 +34,13 @@ class Collected:
         return sorted((e["ts"], e["ts"] + e["dur"]) for e in found)
 
 
+Span = tuple[float, float]
+
+
+def holds(outer: Span, inner: Span) -> bool:
+    return outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
 def collected(path: Path, *arguments: str) -> Collected:
     result = collect("--device", "cpu", "-o", path, *arguments)
     assert result.returncode == 0, result.stderr
@@ -46,10 +53,3 @@ def collected(path: Path, *arguments: str) -> Collected:
 def eager(tmp_path_factory: pytest.TempPathFactory) -> Collected:
     folder = tmp_path_factory.mktemp("eager")
     return collected(folder / "fp32_eager.json", "--variant", "fp32_eager", "--golden")
-
-
-@pytest.fixture(scope="session")
-def cold(tmp_path_factory: pytest.TempPathFactory) -> Collected:
-    folder = tmp_path_factory.mktemp("cold")
-    options = ("--variant", "bf16_sdpa", "--cold", "--steps", "1", "--unprofiled-images", "1")
-    return collected(folder / "bf16_sdpa.json.gz", *options)

@@ -11,14 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from sdtrace_collector.variants import VARIANTS
-from tests.collector.conftest import Collected, collected
-
-Span = tuple[float, float]
-
-
-def holds(outer: Span, inner: Span) -> bool:
-    return outer[0] <= inner[0] and inner[1] <= outer[1]
+from tests.collector.conftest import Collected, collected, holds
 
 
 def test_each_range_stands_in_the_range_it_belongs_to(eager: Collected) -> None:
@@ -114,49 +107,6 @@ def test_the_seed_decides_the_image(eager: Collected, tmp_path: Any) -> None:
     assert again.facts["image_means"][0] == eager.facts["image_means"][0]
     assert other.facts["image_means"][0] != eager.facts["image_means"][0]
     assert "ms/image profiled" in again.stdout, "without unprofiled images it says what it shows"
-
-
-def test_a_cold_trace_holds_the_compilation_in_its_first_image(cold: Collected) -> None:
-    first, second = cold.spans("model_inference")
-    compiling = [
-        (e["ts"], e["ts"] + e["dur"])
-        for e in cold.trace["traceEvents"]
-        if e.get("ph") == "X" and e["name"].startswith("_compile.compile_inner")
-    ]
-    assert compiling
-    assert all(holds(first, span) for span in compiling)
-    seconds = cold.facts["dynamo_compile_times"]["_compile.compile_inner"]
-    assert first[1] - first[0] > seconds * 1e6 > second[1] - second[0]
-    assert f"compile {seconds:6.1f} s" in cold.stdout
-
-
-def test_a_cold_run_is_timed_once_it_is_warm(cold: Collected) -> None:
-    assert cold.facts["cold"] is True
-    assert cold.facts["warmup_wall_s"] == []
-    assert len(cold.facts["unprofiled_wall_s"]) == 1
-    assert cold.facts["unprofiled_wall_s"][0] < cold.facts["profiled_wall_s"][0]
-
-
-def test_ranges_stay_outside_compiled_code(cold: Collected) -> None:
-    regions = [
-        (e["ts"], e["ts"] + e["dur"])
-        for e in cold.trace["traceEvents"]
-        if e.get("ph") == "X" and e["name"].startswith("Torch-Compiled Region")
-    ]
-    unets = cold.spans("unet")
-    assert len(regions) == len(unets), "one unbroken graph for each call"
-    assert all(holds(unet, region) for unet, region in zip(unets, sorted(regions), strict=True))
-
-
-def test_the_variant_that_ran_is_the_one_named(cold: Collected) -> None:
-    axes = VARIANTS["bf16_sdpa"].axes
-    assert cold.facts["axes"]["attention"] == axes.attention == "sdpa"
-    convolution = next(e for e in cold.trace["traceEvents"] if e.get("name") == "aten::convolution")
-    assert convolution["args"]["Input type"][0] == "c10::BFloat16"
-
-
-def test_compressed_traces_leave_nothing_plain_behind(cold: Collected) -> None:
-    assert [path.name for path in cold.path.parent.iterdir()] == ["bf16_sdpa.json.gz"]
 
 
 def test_a_variant_moved_by_hand_bears_its_moves(tmp_path: Any) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from sdtrace import __version__
 from sdtrace.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP: Final = "sdtrace.commands"
 """The entry-point group through which other packages, the collector among them, add commands."""
@@ -50,7 +52,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
-        if not name.startswith("-") and name not in self.list_commands(ctx):
+        if name not in _COMMANDS and not name.startswith("-") and name not in _entry_points():
             known = self.list_commands(ctx)
             ctx.fail(f"no command {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
         return super().resolve_command(ctx, args)
@@ -63,6 +65,8 @@ class _Commands(click.Group):
 
 
 def _entry_points() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415  # the most expensive import of a short command
+
     return {found.name: found for found in entry_points(group=GROUP)}
 
 
