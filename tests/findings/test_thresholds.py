@@ -15,6 +15,7 @@ from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.findings import (
     Collectives,
     CopyTraffic,
+    Culprit,
     Evidence,
     Finding,
     Late,
@@ -427,6 +428,12 @@ def test_only_one_time_costs_of_more_than_a_millisecond_are_listed() -> None:
     assert "62.0 ms of 1.00 s: compile 60.0 ms, capture 1.00 ms." in (
         found(paid_once=parts)["overhead.once"].evidence
     )
+
+
+def test_the_three_longest_stages_of_compilation_are_named() -> None:
+    stages = [Culprit(name, 10 * MS) for name in ("dynamo", "aot", "inductor", "triton")]
+    once = found(paid_once={"compile": 60 * MS}, compile_stages=stages)["overhead.once"]
+    assert "Most of compile is dynamo 10.0 ms, aot 10.0 ms, inductor 10.0 ms." in once.evidence
 
 
 def test_five_iterations_with_late_overhead_are_named_and_the_rest_counted() -> None:
