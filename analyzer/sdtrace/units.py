@@ -86,7 +86,7 @@ def unbroken(text: str) -> str:
 
 def _scaled(amount: float, step: float, names: tuple[str, ...]) -> str:
     power = 0
-    while abs(_rounded(amount)) >= step and power < len(names) - 1:
+    while round(abs(amount)) >= step and power < len(names) - 1:
         amount, power = amount / step, power + 1
     return f"{_figure(amount) if power else f'{amount:g}'} {names[power]}"
 

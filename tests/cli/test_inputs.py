@@ -93,7 +93,8 @@ def test_a_terminal_of_few_letters(command: str, encoding: str, tmp_path: Path) 
 @pytest.mark.parametrize("command", ["analyze", "compare"])
 def test_80_columns_and_no_colours_in_a_pipe(command: str, tmp_path: Path) -> None:
     for environment in ({}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}):
-        done = run(command, EAGER, GRAPHS, "--format", "terminal", cwd=tmp_path, environment=environment)
+        asked = [*READING[command], EAGER, GRAPHS][:4]
+        done = run(command, *asked, cwd=tmp_path, environment=environment)
         assert done.returncode == 0, done.stderr
         assert "\x1b[3" not in done.stdout
         assert max(map(len, re.sub(r"\x1b\[\d*m", "", done.stdout).splitlines())) <= 80

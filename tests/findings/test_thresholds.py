@@ -15,6 +15,7 @@ from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.findings import (
     Collectives,
     CopyTraffic,
+    Culprit,
     Evidence,
     Finding,
     Late,
@@ -107,7 +108,7 @@ FLASH, LAYOUT = "flash_fwd_kernel", "void cudnn::nchwToNhwcKernel<float>"
 EFFICIENT = "fmha_cutlassF_{}_aligned_64x64_rf_sm80"
 
 SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
-    ("overhead.once", {"paid_once": {"compile": 49 * MS}}, {"paid_once": {"compile": 51 * MS}}),
+    ("overhead.once", {"paid_once": {"compile": 50 * MS}}, {"paid_once": {"compile": 50 * MS + 1}}),
     ("overhead.autotune", autotune(MS - 1), autotune(MS)),
     ("overhead.convolution_search", {}, search(MS)),
     ("overhead.recompile", {}, {"late_overhead": [Late(3, "compile", MS)]}),
@@ -137,8 +138,8 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     (
         "device.unfused_attention",
-        {"steady_kernels": work(SOFTMAX, 9 * MS, "softmax") + work(FLASH, 10 * MS, "attention_flash")},
-        {"steady_kernels": work(SOFTMAX, 11 * MS, "softmax") + work(FLASH, 10 * MS, "attention_flash")},
+        {"steady_kernels": work(SOFTMAX, 10 * MS, "softmax") + work(FLASH, 10 * MS, "attention_flash")},
+        {"steady_kernels": work(SOFTMAX, 10 * MS + 1, "softmax") + work(FLASH, 10 * MS, "attention_flash")},
     ),
     (
         "device.slow_attention",
@@ -217,6 +218,7 @@ def test_a_finding_appears_from_its_threshold_on(
         ("device.gaps", "high", gaps(33.5, 50)),
         ("device.float32", "medium", {"steady_kernels": work(FLOAT32, 6 * MS)}),
         ("device.float32", "high", {"steady_kernels": work(FLOAT32, 67 * MS)}),
+        ("device.float32", "high", {"steady_kernels": work(FLOAT32, 6 * MS), "steady_wall_ns": None}),
         (
             "device.slow_attention",
             "high",
@@ -267,6 +269,27 @@ def exact(cause: str, percent: int, **more: Any) -> dict[str, Any]:
     return {"steady_work_ns": (100 - percent) * MS, "steady_idle": {cause: percent * MS}, **more}
 
 
+def third(cause: str, **more: Any) -> dict[str, Any]:
+    """Idle time of one cause that is exactly a third of steady time."""
+    return {"steady_work_ns": 100 * MS, "steady_idle": {cause: 50 * MS}, **more}
+
+
+def half_waiting(**more: Any) -> dict[str, Any]:
+    """An iteration of 9.8 ms of work, which waits as long for launches under the profiler."""
+    return {"steady_work_ns": 98 * MS, "steady_idle": {"launch_bound": 98 * MS}, **more}
+
+
+def one_component(waits_ns: int, *, of: int) -> dict[str, Any]:
+    """A component that waits so long of all launch-bound time, in 100 ms of steady time."""
+    given = {"steady_work_ns": 100 * MS - of, "steady_idle": {"launch_bound": of}}
+    return {**given, "launch_bound_components": [Waiting("vae", waits_ns, MS)]}
+
+
+def attention(**ns: int) -> list[KernelRow]:
+    """Memory-efficient attention by type."""
+    return [row for kind, of in ns.items() for row in work(EFFICIENT.format(kind), of, "attention_efficient")]
+
+
 CALLS = {"memory_calls": MemoryCalls(10, MS, 5)}
 
 
@@ -290,6 +313,18 @@ CALLS = {"memory_calls": MemoryCalls(10, MS, 5)}
         ("host.copies", "high", copies(15)),
         ("overhead.first_calls", "low", {"first_calls_ns": 10 * MS}),
         ("overhead.first_calls", "low", {"first_calls_ns": MS, "wall_ns": 100 * MS}),
+        ("host.launch_bound", "medium", third("launch_bound")),
+        ("host.launch_bound", "info", half_waiting(unprofiled_wall_ns=10 * MS)),
+        ("host.data", "medium", third("data_wait")),
+        ("host.component", "low", one_component(5 * MS, of=10 * MS)),
+        ("host.component", "low", one_component(2 * MS, of=4 * MS)),
+        ("host.profiler", "info", {"steady_wall_ns": 110 * MS, "unprofiled_wall_ns": 100 * MS}),
+        ("device.gaps", "medium", third("device_gap", device_gaps=10)),
+        ("device.float32", "medium", {"steady_kernels": work(FLOAT32, 5 * MS)}),
+        ("device.float32", "medium", {"steady_kernels": work(FLOAT32, 8 * MS), "steady_wall_ns": 12 * MS}),
+        ("device.unfused_attention", "high", {"steady_kernels": work(SOFTMAX, 5 * MS, "softmax")}),
+        ("device.slow_attention", "medium", {"steady_kernels": attention(bf16=5 * MS)}),
+        ("device.slow_attention", "medium", {"steady_kernels": attention(bf16=5 * MS, f32=5 * MS)}),
     ],
 )
 def test_a_threshold_itself_counts(name: str, severity: str, given: dict[str, Any]) -> None:
@@ -368,3 +403,59 @@ def test_findings_come_by_severity_and_then_by_what_they_save() -> None:
     }
     ids = list(found(**given))
     assert ids == ["device.unfused_attention", "trace.skipped", "device.float32", "device.layout"]
+
+
+def test_findings_of_every_severity_come_in_this_order() -> None:
+    given = {"late_overhead": [Late(3, "compile", MS)], "skipped": 1, "first_calls_ns": 10 * MS}
+    ordered = found(**given, **lost(foreign_events=1))
+    assert [item.severity for item in ordered.values()] == ["high", "medium", "low", "info"]
+
+
+def test_a_saving_is_a_share_of_the_idle_time_that_is_left_without_the_profiler() -> None:
+    """An iteration works for 10 ms and takes 11 ms without the profiler: 1 ms of idle time is left."""
+    idle_times = {"sync": 10 * MS, "gc": 10 * MS}
+    halves = found(steady_idle=idle_times, unprofiled_wall_ns=11 * MS)
+    assert (halves["host.sync"].saving_ns, halves["host.gc"].saving_ns) == (MS // 2, MS // 2)
+    quarter = found(steady_idle={"sync": 15 * MS, "gc": 5 * MS}, unprofiled_wall_ns=11 * MS)
+    assert (quarter["host.sync"].saving_ns, quarter["host.gc"].saving_ns) == (750_000, 250_000)
+    # With the profiler each takes 1 ms an iteration; there is no more to save, however slow a run without it.
+    slow = found(steady_idle=idle_times, unprofiled_wall_ns=20 * MS)
+    assert (slow["host.sync"].saving_ns, slow["host.gc"].saving_ns) == (MS, MS)
+
+
+def test_only_one_time_costs_of_more_than_a_millisecond_are_listed() -> None:
+    parts = {"compile": 60 * MS, "warmup": MS, "capture": MS + 1}
+    assert "62.0 ms of 1.00 s: compile 60.0 ms, capture 1.00 ms." in (
+        found(paid_once=parts)["overhead.once"].evidence
+    )
+
+
+def test_the_three_longest_stages_of_compilation_are_named() -> None:
+    stages = [Culprit(name, 10 * MS) for name in ("dynamo", "aot", "inductor", "triton")]
+    once = found(paid_once={"compile": 60 * MS}, compile_stages=stages)["overhead.once"]
+    assert "Most of compile is dynamo 10.0 ms, aot 10.0 ms, inductor 10.0 ms." in once.evidence
+
+
+def test_five_iterations_with_late_overhead_are_named_and_the_rest_counted() -> None:
+    late = [Late(place, "compile", 2 * MS) for place in range(3, 9)]
+    five = found(late_overhead=late[:5])["overhead.recompile"].evidence
+    assert five.endswith("iteration 7 (2.00 ms compile), iteration 8 (2.00 ms compile).")
+    assert "in iteration 4 (2.00 ms compile), " in five
+    six = found(late_overhead=late)["overhead.recompile"].evidence
+    assert six.endswith("iteration 8 (2.00 ms compile) and 1 more.")
+
+
+def test_embeddings_of_a_prompt_can_be_cached_and_nothing_else() -> None:
+    given = one_component(5 * MS, of=10 * MS)
+    encoder = given | {"launch_bound_components": [Waiting("text_encoder", 5 * MS, MS)]}
+    assert "Embeddings of a prompt" in found(**encoder)["host.component"].advice
+    assert "Embeddings of a prompt" not in found(**given)["host.component"].advice
+
+
+def test_a_third_of_the_time_is_not_yet_bound_by_the_host() -> None:
+    """Two thirds with the profiler alone; a third where the time without it is known."""
+    layout = work(LAYOUT, 20 * MS)
+    waits = {"steady_kernels": layout, "steady_work_ns": 100 * MS, "steady_idle": {"launch_bound": 200 * MS}}
+    assert "CPU-bound" not in found(**waits)["device.layout"].evidence
+    assert "CPU-bound" not in found(**waits, unprofiled_wall_ns=15 * MS)["device.layout"].evidence
+    assert "CPU-bound" in found(**waits, unprofiled_wall_ns=15 * MS + 1000)["device.layout"].evidence

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from sdtrace import model
 from sdtrace.analysis import Options, analyze
 from sdtrace.report.html import render_html
+from sdtrace.report.html_tables import fitted, packed
 from sdtrace.report.names import visible
-from sdtrace.tables import MARKDOWN, TABLES, fill_all
+from sdtrace.tables import HTML, MARKDOWN, TABLES, fill_all
 from tests.report import sample, sample_rows
 from tests.shared import shared_trace
 
@@ -113,11 +114,22 @@ def test_the_policy_allows_this_style_and_this_script_and_nothing_else() -> None
 
 @pytest.mark.parametrize("traces", [1, 5, 20])
 def test_the_page_stays_below_a_megabyte(traces: int) -> None:
-    report = sample.report(*[sample.large(5_000, 1_500)] * traces)
-    text = render_html(report, 100)
+    # The more traces, the fewer rows of each: always more than the page takes.
+    ops = 5_000 // traces + 250
+    text = render_html(sample.report(*[sample.large(ops, ops // 3)] * traces), 100)
     assert len(text.encode()) <= MEGABYTE
-    embedded = len(_packed(text)["tables"]["t1-ops"])
-    assert f"{5_000 - embedded:,} more are in" in _Page(text).words
+    tables = _packed(text)["tables"]
+    assert {len(rows) < ops for anchor, rows in tables.items() if anchor.endswith("-ops")} == {True}
+    assert f"{ops - len(tables['t1-ops']):,} more are in" in _Page(text).words
+
+
+def test_long_tables_are_halved_until_they_fit_and_keep_a_row() -> None:
+    tables = [filled for filled in fill_all(TABLES, sample.large(8, 6), HTML) if filled.table.is_long]
+    whole = len(packed({str(place): filled for place, filled in enumerate(tables)}))
+    for room, rows in [(whole, [6, 8]), (whole - 1, [4, 4]), (0, [1, 1])]:
+        cut = fitted(tables, room)
+        assert [len(filled.records) for filled in cut] == [len(filled.cells) for filled in cut] == rows
+        assert [filled.total for filled in cut] == [6, 8]
 
 
 def test_all_rows_of_an_ordinary_trace_are_in_the_page() -> None:
@@ -145,6 +157,15 @@ def test_many_iterations_are_cut_in_the_middle_and_counted() -> None:
     rows = [replace(first, index=index) for index in range(1_000)]
     text = _Page(render_html(sample.report(replace(sample.cold(), iterations=rows)), 25)).text
     assert "700 in the middle are left out" in text
+
+
+def test_a_fact_of_the_run_is_shown_up_to_400_characters() -> None:
+    run = {"note": "n" * 400, "script": "s" * 401, "gpu_memory": 1_024, "cpu_mem": 1_023, "pixels": 4_096}
+    words = _Page(render_html(sample.report(replace(sample.cold(), run=run)), 25)).words
+    assert "n" * 400 in words
+    assert f"{'s' * 266}…{'s' * 133}" in words
+    assert "s" * 267 not in words
+    assert re.search(r"gpu_memory\s*1.00\sKiB\s*cpu_mem\s*1023\s*pixels\s*4096", words)
 
 
 def test_every_field_of_a_trace_is_shown() -> None:

@@ -32,10 +32,18 @@ def test_what_reorders_hides_or_commands_is_spelled_out(hidden: str) -> None:
 
 
 @given(ANYTHING, st.integers(1, 100))
-def test_a_short_name_fits_and_keeps_both_ends(text: str, width: int) -> None:
+def test_a_short_name_fits_and_says_that_it_is_cut(text: str, width: int) -> None:
     short = shorten(text, width)
     assert len(short) <= width
     assert short == text or (len(text) > width and "…" in short)
+
+
+@pytest.mark.parametrize(
+    ("width", "short"),
+    [(10, "abcdefghij"), (9, "abcdef…ij"), (7, "abcd…ij"), (4, "ab…j"), (3, "ab…"), (1, "…")],
+)
+def test_two_thirds_of_what_is_left_of_a_name_are_its_start(width: int, short: str) -> None:
+    assert shorten("abcdefghij", width) == short
 
 
 @given(st.text("`ab ", max_size=20))

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from msgspec.structs import replace
+from torch.autograd import profiler_util
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdtrace.errors import UsageError
@@ -58,6 +60,84 @@ def test_the_table_is_torchs_byte_for_byte(averages: Any, sort_by: str | None, l
 def test_names_are_cut_where_torch_cuts_them(averages: Any, width: int) -> None:
     expected = averages.table(max_name_column_width=width)
     assert render_table(_ops(averages), max_name_column_width=width) == expected
+
+
+TORCH: Any = profiler_util
+KB, MB, GB = 1 << 10, 1 << 20, 1 << 30
+ADD = Op(
+    name="aten::add",
+    device_type="cpu",
+    is_user_annotation=False,
+    calls=3,
+    self_cpu_us=20.0,
+    cpu_total_us=70.0,
+    self_device_us=0.0,
+    device_total_us=0.0,
+    flops=0,
+)
+LIMITS: dict[str, list[Op]] = {
+    "memory": [
+        replace(ADD, cpu_memory_bytes=nbytes, self_cpu_memory_bytes=-nbytes)
+        for unit in (KB, MB, GB)
+        for nbytes in (unit - 1, unit, unit + 1)
+    ],
+    "no memory on the device": [
+        replace(ADD, device_memory_bytes=KB),
+        replace(ADD, self_device_memory_bytes=-KB),
+    ],
+    "memory on the device": [replace(ADD, device_memory_bytes=3 * MB, self_device_memory_bytes=1)],
+    "times": [
+        replace(ADD, self_cpu_us=us, cpu_total_us=2 * us)
+        for us in (0.0, 0.001, 999.999, 1_000.0, 999_999.0, 1e6)
+    ],
+    "no time": [replace(ADD, self_cpu_us=0.0, cpu_total_us=0.0, calls=0)],
+    "device": [
+        replace(ADD, self_device_us=30.0, device_total_us=50.0),
+        replace(ADD, name="kernel", device_type="device", self_device_us=40.0, device_total_us=40.0),
+        replace(ADD, device_type="device", self_device_us=500.0, is_user_annotation=True),
+    ],
+    "one operation": [replace(ADD, flops=1), replace(ADD, flops=0)],
+    **{f"1e{power} operations": [replace(ADD, flops=10**power)] for power in (2, 3, 5, 6, 9, 15, 18)},
+}
+
+
+def _torchs(rows: list[Op]) -> Any:
+    """The rows as torch's own, of a profile with memory where any has some."""
+    has_memory = any(op.cpu_memory_bytes or op.device_memory_bytes for op in rows)
+    return TORCH.EventList(
+        map(_torchs_row, rows), use_device="cuda", profile_memory=has_memory, with_flops=True
+    )
+
+
+def _torchs_row(op: Op) -> Any:
+    row: Any = TORCH.FunctionEventAvg()
+    row.key, row.count, row.flops, row.node_id, row.use_device = op.name, op.calls, op.flops, -1, "cuda"
+    row.is_user_annotation = op.is_user_annotation
+    row.device_type = TORCH.DeviceType.CPU if op.device_type == "cpu" else TORCH.DeviceType.CUDA
+    row.self_cpu_time_total, row.cpu_time_total = op.self_cpu_us, op.cpu_total_us
+    row.self_device_time_total, row.device_time_total = op.self_device_us, op.device_total_us
+    row.cpu_memory_usage, row.self_cpu_memory_usage = op.cpu_memory_bytes, op.self_cpu_memory_bytes
+    row.device_memory_usage = op.device_memory_bytes
+    row.self_device_memory_usage = op.self_device_memory_bytes
+    return row
+
+
+@pytest.mark.parametrize("rows", LIMITS.values(), ids=LIMITS)
+def test_rows_at_the_limits_of_a_unit_or_a_column_are_torchs_byte_for_byte(rows: list[Op]) -> None:
+    assert render_table(rows, ranges_as_torch=True) == _torchs(rows).table()
+
+
+@pytest.mark.parametrize(
+    "sort_by", ["self_cuda_time_total", "cuda_time_total", "device_time", "self_cpu_memory_usage"]
+)
+def test_rows_are_sorted_by_the_column_that_torch_sorts_by(sort_by: str) -> None:
+    rows = [
+        replace(ADD, name="a", self_device_us=1.0, device_total_us=5.0, calls=5, self_cpu_memory_bytes=3),
+        replace(ADD, name="b", self_device_us=2.0, device_total_us=4.0, calls=1, cpu_memory_bytes=1),
+        replace(ADD, name="c", self_device_us=3.0, device_total_us=3.0, calls=3, self_cpu_memory_bytes=1),
+        replace(ADD, name="kernel", device_type="device", self_device_us=6.0, device_total_us=6.0),
+    ]
+    assert render_table(rows, sort_by=sort_by, ranges_as_torch=True) == _torchs(rows).table(sort_by=sort_by)
 
 
 def test_a_device_brings_its_four_columns_under_its_own_name() -> None:

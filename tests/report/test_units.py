@@ -43,5 +43,29 @@ def test_shares(pct: float | None, written: str) -> None:
 
 def test_sizes_are_binary_and_operations_decimal() -> None:
     assert units.size(150_109_880_320) == "140 GiB"
+    assert [units.size(1024**power) for power in range(5)] == [
+        "1 B",
+        "1.00 KiB",
+        "1.00 MiB",
+        "1.00 GiB",
+        "1.00 TiB",
+    ]
+    assert [units.size(nbytes) for nbytes in (0, 1_023, -1_024)] == ["0 B", "1023 B", "-1.00 KiB"]
+    assert [units.size(round(kib * 1024)) for kib in (1_000, 1_023.4, 1_023.6)] == [
+        "1,000 KiB",
+        "1,023 KiB",
+        "1.00 MiB",
+    ]
+    assert [units.flops(1000**power) for power in (1, 2, 5, 6)] == [
+        "1.00 KFLOP",
+        "1.00 MFLOP",
+        "1.00 PFLOP",
+        "1,000 PFLOP",
+    ]
+    assert [units.flops(number) for number in (999, 999_400, 999_600)] == [
+        "999 FLOP",
+        "999 KFLOP",
+        "1.00 MFLOP",
+    ]
     assert units.flops(2_811_417_495_552) == "2.81 TFLOP"
     assert units.count(1_884_731) == "1,884,731"

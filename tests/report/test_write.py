@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sdtrace.errors import OutputError, UsageError
-from sdtrace.report.write import FORMATS, write_reports
+from sdtrace.report.write import FORMATS, report_files, write_reports
 from sdtrace.tables import TABLES
 from tests.report import sample
 
@@ -45,6 +45,13 @@ def test_every_format_makes_its_files_and_leaves_nothing_else(tmp_path: Path) ->
 
 def test_only_what_is_asked_for_is_written(tmp_path: Path) -> None:
     assert _write(tmp_path, "json") == ["report.json"]
+
+
+def test_the_files_are_known_before_they_are_written(tmp_path: Path) -> None:
+    foretold = report_files(tmp_path, list(FORMATS))
+    assert foretold == write_reports(sample.report(), tmp_path, list(FORMATS), top=10, force=False)
+    with pytest.raises(UsageError, match=r"'pdf'.*html, md, json, csv, parquet"):
+        report_files(tmp_path, ["pdf"])
 
 
 def test_an_unknown_format_names_the_known_ones(tmp_path: Path) -> None:
