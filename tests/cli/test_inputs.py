@@ -93,7 +93,8 @@ def test_a_terminal_of_few_letters(command: str, encoding: str, tmp_path: Path) 
 @pytest.mark.parametrize("command", ["analyze", "compare"])
 def test_80_columns_and_no_colours_in_a_pipe(command: str, tmp_path: Path) -> None:
     for environment in ({}, {"NO_COLOR": "1", "FORCE_COLOR": "1"}):
-        asked = [*READING[command], EAGER, GRAPHS][:4]
+        before = [ANY_WORK] if command == "compare" else []
+        asked = [*before, str(EAGER), str(GRAPHS), "--format", "terminal"]
         done = run(command, *asked, cwd=tmp_path, environment=environment)
         assert done.returncode == 0, done.stderr
         assert "\x1b[3" not in done.stdout

@@ -178,7 +178,7 @@ def test_a_reader_that_has_enough(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("condition", "code"), [("gpu_ms>0", 1), ("gpu_ms<0", 0)])
 def test_a_reader_that_has_enough_changes_no_verdict(condition: str, code: int, tmp_path: Path) -> None:
-    asked = [ANY_WORK, EAGER, GRAPHS, "--fail-on", condition]
+    asked = [ANY_WORK, str(EAGER), str(GRAPHS), "--fail-on", condition]
     assert code_when_nobody_reads("compare", *asked, cwd=tmp_path) == code
 
 
