@@ -15,7 +15,7 @@ from sdtrace.reader.split import Split, split_events
 from sdtrace.reader.templates import EXACT, Template, Templates
 
 _PIECE: Final = 1 << 21
-"""Arrays of this many bytes stay in the cache while they are worked on. Longer events are decoded alone."""
+"""Bytes worked on at once: with fewer, threads wait for each other. Longer events are decoded alone."""
 _WALK: Final = 1 << 14
 """So much text is decoded event by event where arrays find no event."""
 _MIX: Final = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
@@ -29,18 +29,16 @@ class Found(NamedTuple):
     end: Int64s
 
 
-def decode_chunk(chunk: bytes, templates: Templates, keep_args: frozenset[str], *, final: bool) -> Chunk:
-    """Decode text that begins between two events; `PADDING` must follow it. With `final` no text follows."""
+def decode_chunk(
+    chunk: bytes, templates: Templates, keep_args: frozenset[str], *, final: bool
+) -> tuple[Decoded, Walk]:
+    """The events of text that begins between two of them, and where decoding stopped.
+
+    `PADDING` must follow the text. With `final` no more text follows.
+    """
     decoding = _Decoding(chunk, templates, keep_args, final=final)
     walked = decoding.run()
-    return Chunk(decoding.decoded(), walked)
-
-
-class Chunk(NamedTuple):
-    """The events of a chunk, and where decoding stopped."""
-
-    decoded: Decoded
-    walk: Walk
+    return decoding.decoded(), walked
 
 
 class _Decoding:

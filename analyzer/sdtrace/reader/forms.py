@@ -20,7 +20,7 @@ ROW: Final = 64
 """Bytes hashed at once."""
 _WORDS: Final = ROW // 8
 _HALF: Final = np.uint64(32)
-_MOST_ROWS: Final = 1 << 16
+_MOST_ROWS: Final = (1 << 15) + 2
 """The pieces of text that are split have fewer."""
 _random: Final = np.random.default_rng()
 _KEYS: Final = _random.integers(0, 1 << 64, (_MOST_ROWS, _WORDS), np.uint64)
@@ -40,11 +40,6 @@ class Runs(NamedTuple):
     skeleton: UInt64s
     """For each form a hash of what stands between its runs."""
 
-    def of(self, form: int) -> list[int]:
-        """Where the runs of one form start."""
-        starts: list[int] = self.start[self.first[form] : self.first[form + 1]].tolist()
-        return starts
-
 
 @dataclass(frozen=True)
 class Forms:
@@ -61,18 +56,15 @@ class Forms:
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
-    def one(self, index: int) -> bytes:
-        """One of the forms."""
-        return self.text[self.bounds[index] : self.bounds[index + 1]].tobytes()
-
     def event(self, index: int) -> bytes:
         """The text of one event."""
         return self.source[self.bounds[index] : self.bounds[index + 1]].tobytes()
 
     def hashes(self) -> UInt64s:
-        """A hash of each form, with random multipliers per process.
+        """A hash of each form, with random keys per process.
 
-        Two given forms get the same hash with a probability below 2**-32, and mostly far below.
+        A key is added to each word of the text, and the sum multiplied by its own upper half, made odd.
+        Two given forms get the same hash with a probability below 2**-30, and mostly far below.
         """
         if not len(self):
             return np.zeros(0, np.uint64)
@@ -87,16 +79,14 @@ class Forms:
         short = np.flatnonzero(lengths < ROW)
         rows[firsts[short]] &= _SHORT[lengths[short]]
         rows += _KEYS.take(place, axis=0)
-        odd = rows >> _HALF
-        odd |= np.uint64(1)
-        rows *= odd
+        rows *= (rows >> _HALF) | np.uint64(1)
         hashes: UInt64s = np.add.reduceat(rows.ravel(), firsts * _WORDS)
         hashes ^= lengths.astype(np.uint64) * _OF_LENGTH
         return hashes
 
     def runs(self, events: Int64s) -> Runs:
         """The runs of digits of the given events, and what stands between them."""
-        lengths = self.bounds[events + 1] - self.bounds[events] + 1
+        lengths = np.diff(self.bounds)[events] + 1
         ends = np.cumsum(lengths)
         firsts = ends - lengths
         text = self.text[np.arange(ends[-1]) + np.repeat(self.bounds[events] - firsts, lengths)]

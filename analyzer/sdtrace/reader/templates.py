@@ -7,6 +7,7 @@ decoded, with the offsets at which the decoder finds each field: there it stands
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from sdtrace.reader.columns import Int32s
 from sdtrace.reader.events import (
+    ERRORS,
     NAMES_OF_ARGS,
     Event,
     Ids,
@@ -26,6 +28,7 @@ from sdtrace.reader.events import (
 )
 from sdtrace.reader.forms import Forms, Runs
 from sdtrace.reader.numbers import Int64s, Places, UInt64s
+from sdtrace.reader.repair import mask_strings
 
 EXACT: Final = -1
 """The event is decoded by itself."""
@@ -133,7 +136,7 @@ class Templates:
         numbers = [self._by_skeleton.get(skeleton, _NEW) for skeleton in skeletons.tolist()]
         for place, (skeleton, first, is_needed) in enumerate(each):
             if numbers[place] == _SEEN_ONCE or (numbers[place] == _NEW and is_needed):
-                numbers[place] = self._add_template(forms.event(events[first]), runs.of(first))
+                numbers[place] = self._add_template(forms.event(events[first]), runs, first)
             self._by_skeleton[skeleton] = _SEEN_ONCE if numbers[place] == _NEW else numbers[place]
         of_form = np.array(numbers, np.int32)[index]
         has_template = np.flatnonzero(of_form > EXACT)
@@ -141,13 +144,12 @@ class Templates:
             of_form[has_template] = self._add_forms(of_form[has_template], runs, has_template)
         return of_form
 
-    def _add_template(self, event: bytes, runs: list[int]) -> int:
+    def _add_template(self, event: bytes, runs: Runs, form: int) -> int:
         """The number of a new template; EXACT when the event has none."""
-        template = make_template(event, runs, self._keep_args)
-        if template is None:
-            return EXACT
-        self.templates.append(template)
-        return len(self.templates) - 1
+        starts = runs.start[runs.first[form] : runs.first[form + 1]].tolist()
+        template = make_template(event, starts, self._keep_args)
+        self.templates += [] if template is None else [template]
+        return EXACT if template is None else len(self.templates) - 1
 
     def _add_forms(self, templates: Int32s, runs: Runs, forms: Int64s) -> Int32s:
         """The numbers of new forms; EXACT where a number is too long for arrays."""
@@ -177,7 +179,11 @@ def make_template(text: bytes, runs: list[int], keep_args: frozenset[str]) -> Te
         return None
     if event.ph != "X":
         return None if event.ph == "M" or is_memory(event) else Template(kind_of(event))
-    numbers = _numbers(event, text, runs)
+    numbers = None
+    for same_length in (bytes, mask_strings):
+        with suppress(*ERRORS):
+            numbers = _numbers(event, same_length(text), runs)
+            break
     if numbers is None or not isinstance(event.name, str):
         return None
     category = category_of(event)
@@ -210,12 +216,12 @@ _decode_args = msgspec.json.Decoder(_Args).decode
 
 
 def _numbers(event: Event, text: bytes, runs: list[int]) -> tuple[Number, ...] | None:
-    """Which runs are the numbers of a complete event; None when one of them is no plain number."""
-    try:
-        fields = _decode_fields(text)
-        ids = _id_fields(event, fields)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+    """Which runs are the numbers of a complete event; None when one of them is no plain number.
+
+    Raises one of ERRORS when the text is not valid JSON.
+    """
+    fields = _decode_fields(text)
+    ids = _id_fields(event, fields)
     if ids is None or not len(fields.ts) or not len(fields.dur):
         return None
     parts = ((event.pid, fields.pid), (event.tid, fields.tid))
