@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from sdtrace.reader import chunk
+from sdtrace.reader.events import Event, decode_event
 from tests.fuzz.seeds import Seed, cut_out, shared_seeds
 from tests.reader.decoder import Row, decode, read_text, rows_of
 
@@ -109,6 +111,37 @@ def test_a_bad_name_is_kept_and_nothing_else_changes(
             raw = read_text(data, tmp_path)
             assert rows_of(raw) == expected
             assert (raw.skipped, raw.salvaged) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("dirt", "read_as"),
+    [
+        (b"C:\\Users", "C:\\Users"),
+        (b"a\\\\b", "a\\b"),
+        (b"\\ud800", "?"),
+        (b"\x02", "\x02"),
+        (b"\xff", "\ufffd"),
+    ],
+)
+def test_bad_names_throughout_are_not_decoded_one_by_one(
+    dirt: bytes, read_as: str, seeds: list[Seed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone: list[bytes] = []
+
+    def decode_alone(text: bytes) -> Event | None:
+        alone.append(text)
+        return decode_event(text)
+
+    monkeypatch.setattr(chunk, "decode_event", decode_alone)
+    for seed in seeds:
+        expected = [row._replace(name=read_as + row.name) for row in rows_in(seed.events)]
+        read_text(seed.with_events([*seed.events] * 9).data(), tmp_path)
+        usual = len(alone)
+        alone.clear()
+        events = [event.replace(b'"name": "', b'"name": "' + dirt, 1) for event in seed.events] * 9
+        assert rows_of(read_text(seed.with_events(events).data(), tmp_path)) == expected * 9
+        assert len(alone) <= usual
+        alone.clear()
 
 
 def test_what_was_not_damaged_is_read_as_before(seeds: list[Seed], tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdtrace.reader import chunk
-from sdtrace.reader.numbers import PADDING, Int64s, as_text, integers, thousandths
+from sdtrace.reader.numbers import _ROWS, PADDING, Int64s, Places, as_text, integers
 from tests.reader.decoder import decode, read_text, rows_of
 
 TRACE = Path(__file__).parents[2] / "traces" / "h200-bf16_sdpa_cudagraphs.json"
@@ -23,26 +23,40 @@ def offsets(pieces: list[str]) -> Int64s:
     return np.cumsum([0, *map(len, pieces)])[:-1]
 
 
-@given(st.lists(st.tuples(DIGITS, AFTER), min_size=1))
-def test_integers_equal_int(written: list[tuple[str, str]]) -> None:
+def read_one(text: str, starts: Int64s, digits: list[int], decimals: list[int], unit: int) -> list[int]:
+    """The number at the start of each event, all of forms of their own."""
+    n = len(starts)
+    places = Places(np.zeros(n, np.int64), np.array(digits), np.array(decimals), np.full(n, unit))
+    values = integers(as_text(text.encode("latin-1") + PADDING), starts, np.arange(n), [places])
+    numbers: list[int] = values[0].tolist()
+    return numbers
+
+
+@given(st.lists(st.tuples(DIGITS, AFTER), min_size=1), st.sampled_from([1, -1]))
+def test_integers_equal_int(written: list[tuple[str, str]], sign: int) -> None:
     pieces = [digits + after for digits, after in written]
-    text = as_text("".join(pieces).encode("latin-1") + PADDING)
-    read = integers(text, offsets(pieces), np.array([len(digits) for digits, _ in written], np.int32))
-    assert read.tolist() == [int(digits) for digits, _ in written]
+    widths = [len(digits) for digits, _ in written]
+    read = read_one("".join(pieces), offsets(pieces), widths, [0] * len(pieces), sign)
+    assert read == [sign * int(digits) for digits, _ in written]
 
 
 @given(st.lists(st.tuples(DIGITS, st.text("0123456789", max_size=3), AFTER), min_size=1))
 def test_thousandths_equal_decimal(written: list[tuple[str, str, str]]) -> None:
     pieces = [whole + ("." + decimals if decimals else "") + after for whole, decimals, after in written]
-    text = as_text("".join(pieces).encode("latin-1") + PADDING)
-    whole, decimals = (np.array([len(parts[n]) for parts in written], np.int32) for n in (0, 1))
+    whole, decimals = ([len(parts[n]) for parts in written] for n in (0, 1))
     expected = [Decimal(f"{whole}.{decimals or 0}") * 1000 for whole, decimals, _ in written]
-    assert thousandths(text, offsets(pieces), whole, decimals).tolist() == expected
+    assert read_one("".join(pieces), offsets(pieces), whole, decimals, 1000) == expected
+
+
+@pytest.mark.parametrize("events", [1, _ROWS - 1, _ROWS + 1, 3 * _ROWS])
+def test_many_events_are_read_in_stretches(events: int) -> None:
+    numbers = [10**9 + n for n in range(events)]
+    text = ",".join(map(str, numbers))
+    assert read_one(text, np.arange(events) * 11, [10] * events, [0] * events, 1) == numbers
 
 
 def test_no_digits_are_zero() -> None:
-    text = as_text(b"123" + PADDING)
-    assert integers(text, np.zeros(1, np.int64), np.zeros(1, np.int32)).tolist() == [0]
+    assert read_one("123", np.zeros(1, np.int64), [0], [0], 1) == [0]
 
 
 def test_keys_stay_apart_where_their_hashes_are_equal(

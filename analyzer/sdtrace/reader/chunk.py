@@ -9,13 +9,13 @@ import numpy as np
 
 from sdtrace.reader.columns import Decoded, EventColumns, EventKey, Int32s, concatenate
 from sdtrace.reader.events import EventTable, args_text, decode_event
-from sdtrace.reader.numbers import PADDING, Int64s, Text, as_text, integers, thousandths
+from sdtrace.reader.numbers import PADDING, Int64s, Text, as_text, integers
 from sdtrace.reader.salvage import Walk, walk
 from sdtrace.reader.split import Split, split_events
 from sdtrace.reader.templates import EXACT, Template, Templates
 
-_PIECE: Final = 1 << 19
-"""Arrays of this many bytes stay in the cache while they are worked on. Longer events are decoded alone."""
+_PIECE: Final = 1 << 21
+"""Bytes worked on at once: with fewer, threads wait for each other. Longer events are decoded alone."""
 _WALK: Final = 1 << 14
 """So much text is decoded event by event where arrays find no event."""
 _MIX: Final = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
@@ -29,18 +29,16 @@ class Found(NamedTuple):
     end: Int64s
 
 
-def decode_chunk(chunk: bytes, templates: Templates, keep_args: frozenset[str], *, final: bool) -> Chunk:
-    """Decode text that begins between two events; `PADDING` must follow it. With `final` no text follows."""
+def decode_chunk(
+    chunk: bytes, templates: Templates, keep_args: frozenset[str], *, final: bool
+) -> tuple[Decoded, Walk]:
+    """The events of text that begins between two of them, and where decoding stopped.
+
+    `PADDING` must follow the text. With `final` no more text follows.
+    """
     decoding = _Decoding(chunk, templates, keep_args, final=final)
     walked = decoding.run()
-    return Chunk(decoding.decoded(), walked)
-
-
-class Chunk(NamedTuple):
-    """The events of a chunk, and where decoding stopped."""
-
-    decoded: Decoded
-    walk: Walk
+    return decoding.decoded(), walked
 
 
 class _Decoding:
@@ -135,7 +133,7 @@ class _Rows:
         self._text, self._chunk = text, chunk
         per_form = np.bincount(found.form)
         used = np.flatnonzero(per_form)
-        local = np.zeros(len(per_form), np.int32)
+        local = np.zeros(len(per_form), np.int64)
         local[used] = np.arange(len(used))
         of_form, self._numbers = templates.of(used)
         self._templates = [templates.templates[number] for number in of_form.tolist()]
@@ -151,29 +149,12 @@ class _Rows:
         self.columns, self.keys, self.args = self._read()
 
     def _read(self) -> tuple[EventColumns, list[EventKey], list[str]]:
-        start, duration = (self._times(field) for field in (0, 1))
-        pid, tid, external, correlation = (self._integers(field) for field in range(2, 6))
-        nbytes = self._integers(6, -1)
+        numbers = integers(self._text, self.places, self._form, self._numbers)
+        start, duration, pid, tid, external, correlation, nbytes = numbers
+        nbytes -= (self._numbers[-1].digits == 0)[self._form]
         key, keys = self._event_keys(pid, tid)
         kept, args = self._kept_args()
         return EventColumns(key, start, duration, external, correlation, nbytes, kept), keys, args
-
-    def _times(self, field: int) -> Int64s:
-        """The times of a field, in nanoseconds."""
-        offset, digits, decimals, _ = (column[field] for column in self._numbers)
-        at = self.places + offset[self._form]
-        return thousandths(self._text, at, digits[self._form], decimals[self._form])
-
-    def _integers(self, field: int, default: int = 0) -> Int64s:
-        """The integers of a field; `default` where an event has none."""
-        offset, digits, _, sign = (column[field] for column in self._numbers)
-        values = np.full(len(self._form), default, np.int64)
-        rows = np.flatnonzero((digits > 0)[self._form])
-        if rows.size:
-            form = self._form[rows]
-            read = integers(self._text, self.places[rows] + offset[form], digits[form])
-            values[rows] = read * sign[form] if (sign < 0).any() else read
-        return values
 
     def _event_keys(self, pid: Int64s, tid: Int64s) -> tuple[Int32s, list[EventKey]]:
         """The index of each row's key, and the keys."""

@@ -45,15 +45,7 @@ class EventColumns(NamedTuple):
 
     def take(self, rows: Int64s) -> EventColumns:
         """The given rows, in the order given."""
-        return EventColumns(
-            self.key[rows],
-            self.start_ns[rows],
-            self.dur_ns[rows],
-            self.external_id[rows],
-            self.correlation[rows],
-            self.nbytes[rows],
-            self.args[rows],
-        )
+        return EventColumns._make(column[rows] for column in self)
 
 
 class MemoryEvent(NamedTuple):
@@ -106,10 +98,7 @@ def from_rows(rows: list[tuple[int, int, int, int, int, int, int]]) -> EventColu
 
 def concatenate(parts: list[EventColumns]) -> EventColumns:
     """Columns one after the other; at least one."""
-    key, start_ns, dur_ns, external_id, correlation, nbytes, args = (
-        np.concatenate(column) for column in zip(*parts, strict=True)
-    )
-    return EventColumns(key, start_ns, dur_ns, external_id, correlation, nbytes, args)
+    return EventColumns._make(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
 class GrowingColumns:
@@ -130,7 +119,8 @@ class GrowingColumns:
         end = self._rows + len(part.key)
         if end > len(self._columns.key):
             expected = min(_MARGIN * end / done, _MOST_AT_ONCE)
-            larger = _room_for(max(2 * end if self._rows else end, int(expected)))
+            rows = max(2 * end if self._rows else end, int(expected))
+            larger = EventColumns._make(np.empty(rows, column.dtype) for column in part)
             _fill(larger, 0, self.result())
             self._columns = larger
         _fill(self._columns, self._rows, part)
@@ -145,10 +135,3 @@ def _fill(room: EventColumns, at: int, rows: EventColumns) -> None:
     columns: Iterator[tuple[AnyInts, AnyInts]] = zip(room, rows, strict=True)
     for column, values in columns:
         column[at : at + len(values)] = values
-
-
-def _room_for(rows: int) -> EventColumns:
-    narrow = {"key", "args"}
-    return EventColumns._make(
-        np.empty(rows, np.int32 if field in narrow else np.int64) for field in EventColumns._fields
-    )

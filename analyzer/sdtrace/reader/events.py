@@ -67,7 +67,7 @@ class Args(msgspec.Struct, rename=NAMES_OF_ARGS):
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_args = msgspec.json.Decoder(Args).decode
-_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _OWN_ID: Final = rb'"(?:External id|Record function id|Ev Idx)"\s*:\s*\d+(?=\s*[,}])'
 _OWN_IDS: Final = re.compile(rb",\s*" + _OWN_ID + rb"|" + _OWN_ID + rb"\s*,?\s*")
 _NO_ARGS: Final = Args()
@@ -77,11 +77,11 @@ def decode_event(text: bytes) -> Event | None:
     """The event that `text` is, its strings repaired where that makes it valid JSON; else None."""
     try:
         return _decode_event(text)
-    except _ERRORS:
+    except ERRORS:
         pass
     try:
         return _decode_event(repair_strings(text))
-    except _ERRORS:
+    except ERRORS:
         return None
 
 
@@ -91,7 +91,7 @@ def args_of(raw: msgspec.Raw) -> Args | None:
         return _NO_ARGS
     try:
         return _decode_args(raw)
-    except _ERRORS:
+    except ERRORS:
         pass
     try:  # Numbers too large for msgspec, such as 1e400, and lists, which say nothing when they are empty.
         return msgspec.convert(json.loads(bytes(raw)) or {}, Args) if bytes(raw)[:1] in b"[{" else None
@@ -157,15 +157,8 @@ class EventTable:
 
     def decoded(self) -> Decoded:
         """Everything collected."""
-        return Decoded(
-            from_rows(self._rows),
-            list(self._keys),
-            list(self._args),
-            self._memory,
-            self._metadata,
-            self._counts,
-            self._skipped,
-        )
+        columns, keys, args = from_rows(self._rows), list(self._keys), list(self._args)
+        return Decoded(columns, keys, args, self._memory, self._metadata, self._counts, self._skipped)
 
     def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:
         start, duration = nanoseconds(event.ts), nanoseconds(event.dur)
@@ -180,15 +173,8 @@ class EventTable:
         kept = -1
         if category == "cpu_op" and name in self._keep_args and len(event.args):
             kept = self._args.setdefault(args_text(event), len(self._args))
-        return (
-            key,
-            start,
-            duration,
-            _integer(ids.external, 0),
-            _integer(ids.correlation, 0),
-            _integer(ids.nbytes, -1),
-            kept,
-        )
+        numbers = _integer(ids.external, 0), _integer(ids.correlation, 0), _integer(ids.nbytes, -1)
+        return key, start, duration, *numbers, kept
 
     def _add_metadata(self, event: Event) -> None:
         args = args_of(event.args)

@@ -7,25 +7,38 @@ text but for the values of their numbers, which stand at the same offsets.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
 
-DIGIT: Final = 1
+DIGIT: Final = 0
 """A byte that JSON has nowhere, not even in a string."""
+_NO_DIGIT: Final = ord(",")
 ROW: Final = 64
 """Bytes hashed at once."""
 _WORDS: Final = ROW // 8
 _HALF: Final = np.uint64(32)
-_MOST_ROWS: Final = 1 << 13
+_MOST_ROWS: Final = (1 << 15) + 2
 """The pieces of text that are split have fewer."""
 _random: Final = np.random.default_rng()
-_LOW, _HIGH = (_random.integers(0, 1 << 64, _WORDS, np.uint64) for _ in range(2))
-_PER_ROW: Final = _random.integers(0, 1 << 64, _MOST_ROWS, np.uint64) | np.uint64(1)
+_KEYS: Final = _random.integers(0, 1 << 64, (_MOST_ROWS, _WORDS), np.uint64)
+_OF_LENGTH: Final = _KEYS[-1, 0] | np.uint64(1)
 _SHORT: Final = np.tril(np.full((ROW + 1, ROW), 0xFF, np.uint8), -1).view(np.uint64)
 """For each length below a row, the bits of a row to keep."""
+
+
+class Runs(NamedTuple):
+    """The runs of digits of some forms, one form after the other."""
+
+    first: Int64s
+    """The index of each form's first run, one more than there are forms."""
+    start: Int64s
+    """Its offset in the event."""
+    width: Int64s
+    skeleton: UInt64s
+    """For each form a hash of what stands between its runs."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +56,15 @@ class Forms:
     def __len__(self) -> int:
         return len(self.bounds) - 1
 
-    def one(self, index: int) -> bytes:
-        """One of the forms."""
-        return self.text[self.bounds[index] : self.bounds[index + 1]].tobytes()
-
     def event(self, index: int) -> bytes:
         """The text of one event."""
         return self.source[self.bounds[index] : self.bounds[index + 1]].tobytes()
 
     def hashes(self) -> UInt64s:
-        """A hash of each form, with random multipliers per process.
+        """A hash of each form, with random keys per process.
 
-        Two given forms get the same hash with a probability below 2**-32, and mostly far below.
+        A key is added to each word of the text, and the sum multiplied by its own upper half, made odd.
+        Two given forms get the same hash with a probability below 2**-30, and mostly far below.
         """
         if not len(self):
             return np.zeros(0, np.uint64)
@@ -68,14 +78,29 @@ class Forms:
         rows = self._rows(at)
         short = np.flatnonzero(lengths < ROW)
         rows[firsts[short]] &= _SHORT[lengths[short]]
-        mixed = rows @ _LOW
-        rows >>= _HALF
-        mixed += rows @ _HIGH
-        mixed ^= mixed >> _HALF
-        mixed *= _PER_ROW[place]
-        hashes: UInt64s = np.add.reduceat(mixed, firsts)
-        hashes ^= lengths.astype(np.uint64) * _PER_ROW[-1]
+        rows += _KEYS.take(place, axis=0)
+        rows *= (rows >> _HALF) | np.uint64(1)
+        hashes: UInt64s = np.add.reduceat(rows.ravel(), firsts * _WORDS)
+        hashes ^= lengths.astype(np.uint64) * _OF_LENGTH
         return hashes
+
+    def runs(self, events: Int64s) -> Runs:
+        """The runs of digits of the given events, and what stands between them."""
+        lengths = np.diff(self.bounds)[events] + 1
+        ends = np.cumsum(lengths)
+        firsts = ends - lengths
+        text = self.text[np.arange(ends[-1]) + np.repeat(self.bounds[events] - firsts, lengths)]
+        text[ends - 1] = _NO_DIGIT
+        is_digit = text == DIGIT
+        edges = np.flatnonzero(np.diff(is_digit, prepend=False))
+        begins, widths = edges[::2], np.diff(edges)[::2]
+        kept = ~is_digit
+        kept[begins] = True
+        bounds = np.concatenate(([0], np.cumsum(kept)[ends - 1]))
+        between = np.concatenate((text[kept], np.full(ROW, _NO_DIGIT, np.uint8)))
+        index = np.searchsorted(begins, np.append(firsts, ends[-1]))
+        starts = begins - np.repeat(firsts, np.diff(index))
+        return Runs(index, starts, widths, Forms(between, between, bounds).hashes())
 
     def _rows(self, at: Int64s) -> UInt64s:
         """The row of text at each offset, as words."""

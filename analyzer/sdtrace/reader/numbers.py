@@ -6,6 +6,7 @@ of one length; nothing loops over rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 UInt64s = NDArray[np.uint64]
 Int64s = NDArray[np.int64]
-Int32s = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 
@@ -22,6 +22,8 @@ PADDING: Final = b"\0" * 32
 
 _ZEROS = np.uint64(0x3030303030303030)
 _WORD = 8
+_ROWS: Final = 1 << 14
+"""Events read at once: their text stays in the cache, and threads seldom wait for each other."""
 _POWERS = np.array([10**k for k in range(_WORD + 1)], np.int64)
 
 
@@ -39,31 +41,55 @@ def as_text(data: bytes) -> Text:
     return Text(octets, words)
 
 
-def integers(text: Text, at: Int64s, digits: Int32s) -> Int64s:
-    """The integers of 0 to 16 `digits` that start at byte offsets `at`; no digits are 0."""
-    values = _up_to_eight(text.words[at], np.minimum(digits, _WORD))
-    wide = np.flatnonzero(digits > _WORD)
-    if wide.size:
-        rest = digits[wide] - _WORD
-        values[wide] *= _POWERS[rest]
-        values[wide] += _up_to_eight(text.words[at[wide] + _WORD], rest)
+class Places(NamedTuple):
+    """How a number stands in the events of each form: arrays (int64), one entry a form."""
+
+    offset: Int64s
+    """From the start of the event."""
+    digits: Int64s
+    """Before the point, at most 16; 0 where such events have no number."""
+    decimals: Int64s
+    """At most 3."""
+    unit: Int64s
+    """What the number is multiplied by: 1, or 1000, or -1 for a minus before it."""
+
+
+def integers(text: Text, starts: Int64s, form: Int64s, fields: list[Places]) -> Int64s:
+    """For each of `fields` the numbers of all events, one row a field; 0 where an event has none.
+
+    Events of the given `form` start at the byte offsets `starts`.
+    """
+    values = np.zeros((len(fields), len(starts)), np.int64)
+    parts = [(field, *part) for field, places in enumerate(fields) for part in _parts(places)]
+    owners, offsets, widths, units = zip(*parts, strict=True)
+    offset, width, unit = (np.stack(column, axis=1) for column in (offsets, widths, units))
+    for first in range(0, len(starts), _ROWS):
+        rows = slice(first, first + _ROWS)
+        at = offset.take(form[rows], axis=0)
+        at += starts[rows, np.newaxis]
+        numbers = _up_to_eight(text.words[at], width.take(form[rows], axis=0))
+        numbers *= unit.take(form[rows], axis=0)
+        for field, part in zip(owners, numbers.T, strict=True):
+            values[field, rows] += part
     return values
 
 
-def thousandths(text: Text, at: Int64s, digits: Int32s, decimals: Int32s) -> Int64s:
-    """Numbers with 0 to 3 `decimals`, times 1000: microseconds in, exact nanoseconds out."""
-    values = integers(text, at, digits)
-    values *= 1000
-    fraction = _up_to_eight(text.words[at + digits + 1], decimals)
-    values += fraction * _POWERS[3 - decimals]
-    return values
+def _parts(places: Places) -> Iterator[tuple[Int64s, Int64s, Int64s]]:
+    """Up to eight digits of a number at a time: their offset, how many they are, and their unit."""
+    offset, digits, decimals, unit = places
+    high = np.minimum(digits, _WORD)
+    yield offset, high, unit * _POWERS[digits - high]
+    if (digits > _WORD).any():
+        yield offset + _WORD, digits - high, unit
+    if decimals.any():
+        yield offset + digits + 1, decimals, unit // _POWERS[decimals]
 
 
-def _up_to_eight(words: UInt64s, digits: Int32s) -> Int64s:
+def _up_to_eight(words: UInt64s, digits: Int64s) -> Int64s:
     """The number that the first `digits` of each word make."""
     # Shift the digits to the end of the word, so that zeros stand before them. A shift by 64 is
     # undefined: it is two shifts.
-    half = ((_WORD - digits) << 2).astype(np.uint64)
+    half = ((_WORD - digits) << 2).view(np.uint64)
     value = words ^ _ZEROS
     value <<= half
     value <<= half

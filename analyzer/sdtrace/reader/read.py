@@ -8,17 +8,17 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
 from sdtrace.errors import UnreadableTrace
-from sdtrace.reader.chunk import Chunk, decode_chunk
+from sdtrace.reader.chunk import decode_chunk
 from sdtrace.reader.columns import Decoded, EventColumns, EventKey, GrowingColumns, MemoryEvent, Metadata
 from sdtrace.reader.envelope import Beginning, parse_object, read_beginning
 from sdtrace.reader.foreign import recognise
 from sdtrace.reader.numbers import PADDING
-from sdtrace.reader.salvage import last_boundary
+from sdtrace.reader.salvage import Walk, last_boundary
 from sdtrace.reader.sources import STDIN
 from sdtrace.reader.streams import open_blocks
 from sdtrace.reader.templates import Templates
@@ -62,13 +62,6 @@ def read_raw(path: Path, keep_args: frozenset[str] = frozenset(), file: BinaryIO
     return reading.result()
 
 
-class _Waiting(NamedTuple):
-    """A chunk being decoded."""
-
-    text: bytes
-    result: Future[Chunk]
-
-
 class _Reading:
     """The state of one pass."""
 
@@ -85,7 +78,7 @@ class _Reading:
         self._metadata: list[Metadata] = []
         self._counts: Counter[str] = Counter()
         self._skipped = 0
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[tuple[bytes, Future[tuple[Decoded, Walk]]]] = deque()
         self._carry = b""
         """Text between two events on, not yet given to a worker."""
         self._ended = self._stopped = False
@@ -114,7 +107,7 @@ class _Reading:
         """Let a worker decode what was carried and `text`; `carry` is what follows."""
         chunk = b"".join((self._carry, text, PADDING))
         work = pool.submit(decode_chunk, chunk, self._templates, self._keep_args, final=final)
-        self._waiting.append(_Waiting(chunk, work))
+        self._waiting.append((chunk, work))
         self._carry = carry
 
     def _collect(self, most: int) -> None:
@@ -125,7 +118,7 @@ class _Reading:
             self._gather(decoded, walked.end)
             if walked.end < len(text) - len(PADDING) or walked.is_over:
                 # The chunk was not cut between two events, so those after it were not either.
-                following = [waiting.text[: -len(PADDING)] for waiting in self._waiting]
+                following = [waiting[: -len(PADDING)] for waiting, _ in self._waiting]
                 left = text[walked.end : -len(PADDING)]
                 self._carry = b"".join((left, *following, self._carry))
                 self._waiting.clear()
@@ -176,14 +169,5 @@ class _Reading:
         if not sum(self._counts.values()):
             detail = f"; {self._skipped} could not be read" if self._skipped else ""
             raise UnreadableTrace(f"{self._path}: holds no events{detail}")
-        return RawTrace(
-            columns,
-            keys,
-            list(self._args),
-            self._memory,
-            self._metadata,
-            self._top_level,
-            self._counts,
-            self._skipped,
-            salvaged=self._cut or not self._ended,
-        )
+        rest = self._memory, self._metadata, self._top_level, self._counts, self._skipped
+        return RawTrace(columns, keys, list(self._args), *rest, salvaged=self._cut or not self._ended)

@@ -20,9 +20,6 @@ _OPEN, _CLOSE = b"{}"
 _SPACE: Final = 32
 _POINT_TO_NINE: Final = 12
 """The point, the slash and the ten digits, in the order of ASCII. JSON has no slash outside strings."""
-_BRACE_BITS: Final = np.uint8(0x06)
-"""With these bits set both braces are DEL: `y` is too, which JSON has outside strings nowhere."""
-_DELETE: Final = 0x7F
 _DOUBLINGS: Final = tuple(np.uint64(1 << k) for k in range(6))
 
 
@@ -43,7 +40,7 @@ def split_events(text: Bytes, *, is_all: bool) -> Split:
 
     The last event is left out, unless the text `is_all` there is and the event is closed.
     """
-    outside = ~_inside_strings(text)
+    outside = _outside_strings(text)
     digit = (text - np.uint8(_ZERO)) < 10
     digit &= outside
     opens, closed = _event_starts(text, outside)
@@ -52,15 +49,20 @@ def split_events(text: Bytes, *, is_all: bool) -> Split:
         starts = starts[:-1]
     invalid = np.concatenate((_zeros_in_front(text, digit), _offsets(text == DIGIT)))
     odd = np.searchsorted(starts, invalid, side="right") - 1
-    change = text - np.uint8(DIGIT)
-    change &= np.negative(digit.view(np.uint8))
-    form = np.zeros(len(text) + ROW, np.uint8)
-    np.subtract(text, change, out=form[: len(text)])
-    return Split(Forms(text, form, starts), odd)
+    return Split(Forms(text, _form(text, digit), starts), odd)
 
 
-def _inside_strings(text: Bytes) -> Bools:
-    """Whether each byte belongs to a string: its opening quote does, its closing quote does not."""
+def _form(text: Bytes, digit: Bools) -> Bytes:
+    """The text with `DIGIT` for every digit, and a row more."""
+    form = np.empty(len(text) + ROW, np.uint8)
+    form[len(text) :] = DIGIT
+    kept = np.subtract(digit.view(np.uint8), 1, out=form[: len(text)])
+    np.bitwise_and(text, kept, out=kept)
+    return form
+
+
+def _outside_strings(text: Bytes) -> Bools:
+    """Whether each byte belongs to no string: an opening quote belongs to one, a closing quote does not."""
     quotes = text == _QUOTE
     quotes[_escaped(text)] = False
     bits = np.packbits(quotes, bitorder="little")
@@ -70,6 +72,7 @@ def _inside_strings(text: Bytes) -> Bools:
         words ^= words << doubling
     odd = np.bitwise_xor.accumulate((words >> np.uint64(63)).astype(np.uint8))
     words[1:] ^= np.uint64(0) - odd[:-1].astype(np.uint64)
+    np.invert(words, out=words)
     return np.unpackbits(words.view(np.uint8), bitorder="little", count=len(text)).view(np.bool_)
 
 
@@ -90,7 +93,7 @@ def _event_starts(text: Bytes, outside: Bools) -> tuple[Int64s, bool]:
 
     A brace that neither a comma nor a blank stands before starts no event: it remains with the one before it.
     """
-    brace = (text | _BRACE_BITS) == _DELETE
+    brace = text >= _OPEN
     brace &= outside
     braces = np.flatnonzero(brace)
     kinds = text[braces]

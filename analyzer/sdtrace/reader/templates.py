@@ -7,7 +7,7 @@ decoded, with the offsets at which the decoder finds each field: there it stands
 from __future__ import annotations
 
 import re
-from itertools import accumulate
+from contextlib import suppress
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from sdtrace.reader.columns import Int32s
 from sdtrace.reader.events import (
+    ERRORS,
     NAMES_OF_ARGS,
     Event,
     Ids,
@@ -25,8 +26,9 @@ from sdtrace.reader.events import (
     is_memory,
     kind_of,
 )
-from sdtrace.reader.forms import DIGIT, Forms
-from sdtrace.reader.numbers import Int64s, UInt64s
+from sdtrace.reader.forms import Forms, Runs
+from sdtrace.reader.numbers import Int64s, Places, UInt64s
+from sdtrace.reader.repair import mask_strings
 
 EXACT: Final = -1
 """The event is decoded by itself."""
@@ -35,8 +37,6 @@ _MAX_FORMS: Final = 1 << 18
 """More are not remembered."""
 _CACHE_BITS: Final = 17
 _CACHE_SHIFT: Final = np.uint64(64 - _CACHE_BITS)
-_RUN: Final = re.compile(rb"%c+" % DIGIT)
-_RUNS: Final = re.compile(rb"(%c+)" % DIGIT)
 _TIME: Final = re.compile(rb"()\d+(\.\d+)?")
 _INTEGER: Final = re.compile(rb"(-?)\d+()")
 _MOST_DIGITS, _MOST_DECIMALS = 15, 3
@@ -50,12 +50,13 @@ class Number(NamedTuple):
     run: int = -1
     has_decimals: bool = False
     """The next run then is what stands behind the point."""
-    sign: int = 1
+    unit: int = 1
 
 
 _ABSENT: Final = Number()
 FIELDS: Final = ("ts", "dur", "pid", "tid", "External id", "correlation", "bytes")
 """The numbers of a template, in their order."""
+_NO_NUMBERS: Final = (_ABSENT,) * len(FIELDS)
 
 
 class Template(NamedTuple):
@@ -70,17 +71,6 @@ class Template(NamedTuple):
     numbers: tuple[Number, ...] | None = None
     """One for each of FIELDS; None when the event makes no row."""
     keeps_args: bool = False
-
-
-class Places(NamedTuple):
-    """Where the numbers of forms are: arrays (int32), one row for each of FIELDS, one column a form."""
-
-    offset: Int32s
-    """In the event's text."""
-    digits: Int32s
-    """Before the point; 0 where the event has no such number."""
-    decimals: Int32s
-    sign: Int32s
 
 
 class Templates:
@@ -100,10 +90,11 @@ class Templates:
         self._of_form: list[int] = []
         self.templates: list[Template] = []
 
-    def of(self, forms: Int64s) -> tuple[Int32s, Places]:
-        """The number of each form's template, and where the form has its numbers."""
+    def of(self, forms: Int64s) -> tuple[Int32s, list[Places]]:
+        """The number of each form's template, and the places of each of FIELDS in the forms."""
         of_form = np.array([self._of_form[form] for form in forms.tolist()], np.int32)
-        return of_form, Places(*self._places[forms].transpose(2, 1, 0).copy())
+        fields = self._places[forms].transpose(1, 2, 0).astype(np.int64)
+        return of_form, [Places(*field) for field in fields]
 
     def find(self, forms: Forms) -> Int32s:
         """The number of each form; EXACT where it has no template."""
@@ -114,82 +105,85 @@ class Templates:
             numbers[self._cached[places] != hashes] = _NEW
             missing = np.flatnonzero(numbers == _NEW)
             if missing.size:
-                self._find_missing(forms, hashes, missing, numbers)
+                numbers[missing] = self._find_missing(forms, hashes[missing], missing)
         return numbers
 
-    def _find_missing(self, forms: Forms, hashes: UInt64s, missing: Int64s, numbers: Int32s) -> None:
-        """Put the numbers of forms that are not in the cache."""
+    def _find_missing(self, forms: Forms, hashes: UInt64s, events: Int64s) -> Int32s:
+        """The numbers of forms that are not in the cache."""
         found, firsts, index, times = np.unique(
-            hashes[missing], return_index=True, return_inverse=True, return_counts=True
+            hashes, return_index=True, return_inverse=True, return_counts=True
         )
-        each = zip(found.tolist(), missing[firsts].tolist(), times.tolist(), strict=True)
-        learnt = np.array([self._form(value, forms, first, count) for value, first, count in each], np.int32)
-        numbers[missing] = np.maximum(learnt, EXACT)[index]
-        known = np.flatnonzero(learnt >= EXACT)
+        numbers = np.array([self._numbers.get(value, _NEW) for value in found.tolist()], np.int32)
+        new = np.flatnonzero(numbers == _NEW)
+        if new.size and len(self._numbers) < _MAX_FORMS:
+            numbers[new] = self._learn(forms, events[firsts[new]], times[new])
+            learnt = new[numbers[new] != _NEW]
+            self._numbers.update(zip(found[learnt].tolist(), numbers[learnt].tolist(), strict=True))
+        known = np.flatnonzero(numbers != _NEW)
         places = found[known] >> _CACHE_SHIFT
-        self._cached[places], self._cached_numbers[places] = found[known], learnt[known]
+        self._cached[places], self._cached_numbers[places] = found[known], numbers[known]
+        return np.maximum(numbers, EXACT)[index]
 
-    def _form(self, value: int, forms: Forms, index: int, times: int) -> int:
-        """The number of a form by its hash; _NEW when it gets none yet."""
-        number = self._numbers.get(value, _NEW)
-        if number != _NEW or len(self._numbers) >= _MAX_FORMS:
-            return max(number, EXACT)
-        parts = _RUNS.split(forms.one(index))
-        template = self._template(hash(tuple(parts[::2])), forms, index, times)
-        if template == _NEW:
-            return _NEW
-        number = EXACT if template == EXACT else self._add_form(template, parts)
-        self._numbers[value] = number
-        return number
+    def _learn(self, forms: Forms, events: Int64s, times: Int64s) -> Int32s:
+        """Numbers for the forms of `events`, which so many events have; _NEW for those that get none yet.
 
-    def _template(self, skeleton: int, forms: Forms, index: int, times: int) -> int:
-        """The number of a template; it gets one when it is needed for the second time: many are unique."""
-        number = self._by_skeleton.get(skeleton, _NEW)
-        if number == _NEW:
-            self._by_skeleton[skeleton] = _SEEN_ONCE
-        if number == _SEEN_ONCE or (number == _NEW and times > 1):
-            template = make_template(forms.event(index), forms.one(index), self._keep_args)
-            number = EXACT if template is None else len(self.templates)
-            self.templates += [template] if template is not None else []
-            self._by_skeleton[skeleton] = number
-        return number
+        A template is made when it is needed for the second time: many are unique.
+        """
+        runs = forms.runs(events)
+        skeletons, firsts, index = np.unique(runs.skeleton, return_index=True, return_inverse=True)
+        needed = np.bincount(index, times) > 1
+        each = zip(skeletons.tolist(), firsts.tolist(), needed.tolist(), strict=True)
+        numbers = [self._by_skeleton.get(skeleton, _NEW) for skeleton in skeletons.tolist()]
+        for place, (skeleton, first, is_needed) in enumerate(each):
+            if numbers[place] == _SEEN_ONCE or (numbers[place] == _NEW and is_needed):
+                numbers[place] = self._add_template(forms.event(events[first]), runs, first)
+            self._by_skeleton[skeleton] = _SEEN_ONCE if numbers[place] == _NEW else numbers[place]
+        of_form = np.array(numbers, np.int32)[index]
+        has_template = np.flatnonzero(of_form > EXACT)
+        if has_template.size:
+            of_form[has_template] = self._add_forms(of_form[has_template], runs, has_template)
+        return of_form
 
-    def _add_form(self, template: int, parts: list[bytes]) -> int:
-        """The number of a new form, cut into texts and runs; EXACT when a number is too long for arrays."""
-        numbers = self.templates[template].numbers
-        places = [] if numbers is None else _places(numbers, parts)
-        if any(digits > _MOST_DIGITS or decimals > _MOST_DECIMALS for _, digits, decimals, _ in places):
-            return EXACT
-        number = len(self._of_form)
-        if number == len(self._places):
+    def _add_template(self, event: bytes, runs: Runs, form: int) -> int:
+        """The number of a new template; EXACT when the event has none."""
+        starts = runs.start[runs.first[form] : runs.first[form + 1]].tolist()
+        template = make_template(event, starts, self._keep_args)
+        self.templates += [] if template is None else [template]
+        return EXACT if template is None else len(self.templates) - 1
+
+    def _add_forms(self, templates: Int32s, runs: Runs, forms: Int64s) -> Int32s:
+        """The numbers of new forms; EXACT where a number is too long for arrays."""
+        fields = [self.templates[template].numbers or _NO_NUMBERS for template in templates.tolist()]
+        run, has_decimals, unit = np.array(fields).transpose(2, 0, 1)
+        no_run = len(runs.start)
+        run = np.where(run < 0, no_run, runs.first[forms, np.newaxis] + run)
+        starts, widths = np.append(runs.start, 0), np.append(runs.width, 0)
+        decimals = np.where(has_decimals, widths[np.minimum(run + 1, no_run)], 0)
+        is_short = ((widths[run] <= _MOST_DIGITS) & (decimals <= _MOST_DECIMALS)).all(axis=1)
+        places = np.stack((starts[run], widths[run], decimals, unit), axis=2)[is_short]
+        first = len(self._of_form)
+        self._of_form += templates[is_short].tolist()
+        while len(self._of_form) > len(self._places):
             self._places = np.concatenate((self._places, np.zeros_like(self._places)))
-        if places:
-            self._places[number] = places
-        self._of_form.append(template)
-        return number
+        self._places[first : len(self._of_form)] = places
+        numbers = np.full(len(forms), EXACT, np.int32)
+        numbers[is_short] = np.arange(first, len(self._of_form))
+        return numbers
 
 
-def _places(numbers: tuple[Number, ...], parts: list[bytes]) -> list[tuple[int, int, int, int]]:
-    """For each number its offset, digits, decimals and sign."""
-    widths = list(map(len, parts))
-    ends = list(accumulate(widths))
-    return [
-        (ends[2 * run], widths[2 * run + 1], widths[2 * run + 3] if has_decimals else 0, sign)
-        if run >= 0
-        else (0, 0, 0, 1)
-        for run, has_decimals, sign in numbers
-    ]
-
-
-def make_template(text: bytes, form: bytes, keep_args: frozenset[str]) -> Template | None:
-    """The template of an event; None when such events must be decoded one by one."""
+def make_template(text: bytes, runs: list[int], keep_args: frozenset[str]) -> Template | None:
+    """The template of an event with digits at `runs`; None when such events must be decoded one by one."""
     text = text.rstrip(b", \t\r\n")
     event = decode_event(text)
     if event is None:
         return None
     if event.ph != "X":
         return None if event.ph == "M" or is_memory(event) else Template(kind_of(event))
-    numbers = _numbers(event, text, form)
+    numbers = None
+    for same_length in (bytes, mask_strings):
+        with suppress(*ERRORS):
+            numbers = _numbers(event, same_length(text), runs)
+            break
     if numbers is None or not isinstance(event.name, str):
         return None
     category = category_of(event)
@@ -221,20 +215,20 @@ _decode_fields = msgspec.json.Decoder(_Fields).decode
 _decode_args = msgspec.json.Decoder(_Args).decode
 
 
-def _numbers(event: Event, text: bytes, form: bytes) -> tuple[Number, ...] | None:
-    """Which runs are the numbers of a complete event; None when one of them is no plain number."""
-    try:
-        fields = _decode_fields(text)
-        ids = _id_fields(event, fields)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+def _numbers(event: Event, text: bytes, runs: list[int]) -> tuple[Number, ...] | None:
+    """Which runs are the numbers of a complete event; None when one of them is no plain number.
+
+    Raises one of ERRORS when the text is not valid JSON.
+    """
+    fields = _decode_fields(text)
+    ids = _id_fields(event, fields)
     if ids is None or not len(fields.ts) or not len(fields.dur):
         return None
     parts = ((event.pid, fields.pid), (event.tid, fields.tid))
     threads = [_NOTHING if isinstance(value, str) else raw for value, raw in parts]
-    runs, begin = [run.start() for run in _RUN.finditer(form)], _address(text)
-    times = [_number(raw, _TIME, begin, runs) for raw in (fields.ts, fields.dur)]
-    rest = [_number(raw, _INTEGER, begin, runs) for raw in (*threads, *ids)]
+    begin = _address(text)
+    times = [_number(raw, _TIME, begin, runs, 1000) for raw in (fields.ts, fields.dur)]
+    rest = [_number(raw, _INTEGER, begin, runs, 1) for raw in (*threads, *ids)]
     found = tuple(number for number in (*times, *rest) if number is not None)
     return found if len(found) == len(FIELDS) else None
 
@@ -250,7 +244,9 @@ def _id_fields(event: Event, fields: _Fields) -> list[msgspec.Raw] | None:
     return [_NOTHING if value is None else view for value, view in zip(ids, views, strict=True)]
 
 
-def _number(raw: msgspec.Raw, kind: re.Pattern[bytes], begin: int, runs: list[int]) -> Number | None:
+def _number(
+    raw: msgspec.Raw, kind: re.Pattern[bytes], begin: int, runs: list[int], unit: int
+) -> Number | None:
     """Which run a field of the text at address `begin` is; None when arrays cannot read it."""
     if not len(raw):
         return _ABSENT
@@ -258,7 +254,7 @@ def _number(raw: msgspec.Raw, kind: re.Pattern[bytes], begin: int, runs: list[in
     if found is None:
         return None
     sign, decimals = found.groups()
-    return Number(runs.index(_address(raw) - begin + len(sign)), bool(decimals), -1 if sign else 1)
+    return Number(runs.index(_address(raw) - begin + len(sign)), bool(decimals), -unit if sign else unit)
 
 
 def _address(view: bytes | msgspec.Raw) -> int:
