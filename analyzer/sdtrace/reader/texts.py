@@ -48,26 +48,21 @@ class Texts(NamedTuple):
         return self.chunk[self.start[index] : self.end[index]].rstrip(BETWEEN) if found is None else found
 
 
-class Around(NamedTuple):
-    """What stands around the events: the text up to them and after them, as it is in the file."""
+def each_text(path: Path, begin: Callable[[bytes], None], take: Callable[[Texts], None]) -> bytes:
+    """Call `begin` with the text before the first event of the file at `path`, then `take` with all events.
 
-    head: bytes
-    tail: bytes
-
-
-def each_text(path: Path, take: Callable[[Texts], None]) -> Around:
-    """Call `take` with all events of the file at `path` (not standard input), chunk by chunk.
-
+    They come chunk by chunk. Returns the text behind the array of events, b"" where the file was cut before.
     What is damaged beyond repair is left out. Raises UnreadableTrace as `read_raw` does.
     """
     with open_blocks(path) as blocks:
         seen: list[bytes] = []
         beginning = read_beginning(path, _kept(blocks, seen))
         text = b"".join(seen)
+        begin(text[: len(text) - len(beginning.events)])
         work = partial(_texts, templates=Templates(frozenset()), validity=_Validity())
         events = ChunkPass(beginning, work, lambda texts, _: take(texts))
         events.run(blocks)
-    return Around(text[: len(text) - len(beginning.events)], events.tail or b"")
+    return events.tail or b""
 
 
 def _kept(blocks: Iterator[bytes], seen: list[bytes]) -> Iterator[bytes]:
