@@ -14,7 +14,9 @@ from sdtrace.reader.categories import canonical
 from sdtrace.trace import Trace
 
 _BY_TORCH: Final = re.compile(
-    r"^ProfilerStep#\d+$|\(dynamo_timed\)$|_data: \w+=|^enumerate\(DataLoader\)#\w+\.__next__$"
+    r"^ProfilerStep#\d+$|\(dynamo_timed\)$"
+    r"|^[\w.<>]+_data: (?:(?:compile_id|kernel_name|is_backward|fn_name)=[^\s,]+(?:, |$))+$"
+    r"|^enumerate\(DataLoader\)#\w+\.__next__$"
     r"|^(?:nccl|gloo|mpi|ucc|xccl|hccl):\w+$|^Optimizer\.\w+#\w+\.\w+$|^DistributedDataParallel\.\w+$"
     r"|^FullyShardedDataParallel\.\w+|^FSDP::|^CUDAGraphNode\.\w+$|^PyTorch Profiler"
     r"|^## Call CompiledFxGraph \w+ ##$"
@@ -106,14 +108,19 @@ class Anonymizer:
     def __init__(self, trace: Trace) -> None:
         self._names = Pseudonyms(_people(trace), _secrets(trace))
         self._known: dict[tuple[str, bytes], bytes] = {}
+        self._keys = {key: key for key in _KNOWN_ARGS}
 
     def event(self, text: bytes) -> bytes:
         """The event with this text, anonymous."""
         values = fields(text)
         if values is None:
             return b"{}"
-        category = bytes(values.get("cat", b'""')).decode().strip('"')
-        return joined({key: self._field(key, raw, canonical(category)) for key, raw in values.items()})
+        name = _NAME + canonical(bytes(values.get("cat", b'""')).decode().strip('"'))
+        changed = {}
+        for key, raw in values.items():
+            kind = name if key == "name" else "code" if key in _CODE_FIELDS else "words"
+            changed[key] = self._args(raw) if key == "args" else self._raw(kind, raw)
+        return joined(changed)
 
     def top_level(self, keys: Fields) -> dict[str, bytes]:
         """The keys beside the events, without those that no analysis needs."""
@@ -123,21 +130,19 @@ class Anonymizer:
             found = {"sdtrace": msgspec.json.encode(facts), **found}
         return found | dict.fromkeys(keys.keys() & HIDDEN_KEYS, b'"hidden"')
 
-    def _field(self, key: str, raw: msgspec.Raw, category: str) -> bytes:
-        if key == "args":
-            return self._args(raw)
-        kind = f"{_NAME}{category}" if key == "name" else "code" if key in _CODE_FIELDS else "words"
-        return self._raw(kind, raw)
-
     def _args(self, raw: bytes | msgspec.Raw) -> bytes:
         args = fields(raw)
         if args is None:
             return self._raw("words", raw)
         changed = {}
         for key, value in args.items():
-            name = key if key in _KNOWN_ARGS else self._names.words(key)
-            changed[name] = self._raw(_KINDS.get(key, "words"), value)
+            changed[self._key(key)] = self._raw(_KINDS.get(key, "words"), value)
         return joined(changed)
+
+    def _key(self, key: str) -> str:
+        if key not in self._keys:
+            self._keys[key] = self._names.words(key)
+        return self._keys[key]
 
     def _raw(self, kind: str, raw: bytes | msgspec.Raw) -> bytes:
         """A value of JSON with its texts changed as their kind asks; numbers keep their digits."""
@@ -158,8 +163,7 @@ class Anonymizer:
             items = msgspec.json.decode(text, type=list[msgspec.Raw])
             return b"[" + b", ".join(self._raw(kind, item) for item in items) + b"]"
         values = fields(text) or {}
-        names = {key: key if kind == "code" else self._names.words(key) for key in values}
-        return joined({names[key]: self._raw(kind, raw) for key, raw in values.items()})
+        return joined({self._key(key): self._raw(kind, raw) for key, raw in values.items()})
 
     def _string(self, kind: str, text: str) -> str:
         if kind.startswith(_NAME):
@@ -181,7 +185,7 @@ def _kind_of_name(category: str, name: str) -> str:
 
 def _people(trace: Trace) -> set[str]:
     """Names of users and hosts, as the trace has them outside its ops and kernels."""
-    told = [value for key, value in trace.top_level.items() if _PEOPLE.search(key)]
+    told = [value for key, value in (*trace.top_level.items(), *trace.run.items()) if _PEOPLE.search(key)]
     named = {part for text in strings_in(told) for part in (text, *words_in(text))}
     return named | users_in([*trace.names, *strings_in(list(trace.top_level.values()))])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -13,7 +14,6 @@ Fields = dict[str, msgspec.Raw]
 STACK: Final = b'"Call stack"'
 """The argument in which torch writes where in Python an op was called."""
 _decode = msgspec.json.Decoder(Fields).decode
-_encode = msgspec.json.Encoder().encode
 
 
 def fields(text: bytes | msgspec.Raw) -> Fields | None:
@@ -26,7 +26,12 @@ def fields(text: bytes | msgspec.Raw) -> Fields | None:
 
 def joined(values: Mapping[str, bytes | msgspec.Raw]) -> bytes:
     """A JSON object of values as they are written."""
-    return b"{" + b", ".join(b"%b: %b" % (_encode(key), bytes(raw)) for key, raw in values.items()) + b"}"
+    return b"{" + b", ".join([_key(key) + bytes(raw) for key, raw in values.items()]) + b"}"
+
+
+@lru_cache(1 << 12)
+def _key(name: str) -> bytes:
+    return msgspec.json.encode(name) + b": "
 
 
 def with_times(text: bytes, start_ns: int, dur_ns: int) -> bytes:

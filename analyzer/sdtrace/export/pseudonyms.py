@@ -90,7 +90,7 @@ class Pseudonyms:
 
     def _word(self, word: str) -> str:
         humps = _HUMP.findall(word)
-        is_known = all(len(hump) < _SHORTEST or hump.lower() in _PUBLIC["words"] for hump in humps)
+        is_known = not any(map(_is_telling, humps))
         is_class = len(humps) > 1 and humps[-1] in _PUBLIC["class_endings"]
         return word if is_known or is_class else self._named("anon", word)
 
@@ -105,17 +105,17 @@ class Pseudonyms:
 
 
 def _any_of(texts: Iterable[str]) -> re.Pattern[str]:
-    """What finds the texts as whole words; common words and short ones are not looked for."""
+    """What finds the texts as whole words; those that are made of common words are not looked for."""
     wanted = {text.strip().lower() for text in texts}
-    telling = [
-        text
-        for text in wanted
-        if len(text) >= _SHORTEST and text.rstrip("0123456789") not in _PUBLIC["words"]
-    ]
+    telling = [text for text in wanted if any(map(_is_telling, _WORD.findall(text)))]
     ordered = sorted(telling, key=lambda text: (-len(text), text))
     return re.compile(
         rf"(?<![^\W_])(?:{'|'.join(map(re.escape, ordered)) or '(?!)'})(?![^\W_])", re.IGNORECASE
     )
+
+
+def _is_telling(word: str) -> bool:
+    return len(word) >= _SHORTEST and word.lower() not in _PUBLIC["words"]
 
 
 def users_in(texts: Iterable[str]) -> set[str]:

@@ -55,7 +55,7 @@ def write_slim(
     >>> write_slim(Path("trace.json"), Path("second.json.gz"), Selection(iteration=1))  # doctest: +SKIP
     Slimmed(kept=5721, events=11488, bytes_before=3002310, bytes_after=182204)
     """
-    with staged(target, force=force) as write:
+    with staged(target, force=force, small=True) as write:
         trace = load_trace(source)
         part = None
         if selection != _EVERYTHING:
