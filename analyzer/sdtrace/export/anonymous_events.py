@@ -163,7 +163,8 @@ class Anonymizer:
             items = msgspec.json.decode(text, type=list[msgspec.Raw])
             return b"[" + b", ".join(self._raw(kind, item) for item in items) + b"]"
         values = fields(text) or {}
-        return joined({self._key(key): self._raw(kind, raw) for key, raw in values.items()})
+        names = {key: key if kind == "code" else self._key(key) for key in values}
+        return joined({names[key]: self._raw(kind, raw) for key, raw in values.items()})
 
     def _string(self, kind: str, text: str) -> str:
         if kind.startswith(_NAME):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,7 +18,7 @@ from sdtrace.export.other_events import OtherEvents
 from sdtrace.export.part import Part, Selection, find_part
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.reader.repair import repair_strings
-from sdtrace.reader.texts import BETWEEN, Texts, each_text
+from sdtrace.reader.texts import Texts, each_text
 from sdtrace.trace import Trace, load_trace
 
 _EVERYTHING: Final = Selection()
@@ -47,8 +47,10 @@ def write_slim(
     """Write what `selection` leaves of the trace at `source` (a file, not standard input) to `target`.
 
     Events keep their text, and so every digit, but for annotations that are cut to the part (see
-    `find_part`). `drop_python` leaves out Python functions and stacks; `anonymize` replaces what tells who
-    ran what where (see `Anonymizer`). `.gz` compresses. The file appears whole or not at all.
+    `find_part`). `drop_python` leaves out Python functions and stacks: the trace then begins with its first
+    op, and what only the name of a Python function told is no longer known, such as the category of some
+    kernels. `anonymize` replaces what tells who ran what where (see `Anonymizer`). `.gz` compresses. The
+    file appears whole or not at all.
 
     Raises UnreadableTrace, OutputError; UsageError when nothing would be left.
 
@@ -122,8 +124,10 @@ class _Writer:
     def take(self, texts: Texts) -> None:
         """Write the events that are kept."""
         kept = self._choice.kept(texts)
-        pieces = list(_runs(texts, kept) if self._anonymizer is None else self._anonymous(texts, kept))
-        if pieces:
+        pieces = map(texts.one, np.flatnonzero(kept).tolist())
+        if self._anonymizer is not None:
+            pieces = map(self._anonymizer.event, pieces)
+        if kept.any():
             self._write((b",\n" if self.kept else b"\n") + b",\n".join(pieces))
         self.kept += int(kept.sum())
 
@@ -132,11 +136,6 @@ class _Writer:
         keys = self._keys(b"{" + tail.lstrip(b","))
         self._write(b"\n]" + (b", " if keys else b"") + joined(keys)[1:] + b"\n")
 
-    def _anonymous(self, texts: Texts, kept: Bools) -> Iterator[bytes]:
-        assert self._anonymizer is not None
-        for place in np.flatnonzero(kept).tolist():
-            yield self._anonymizer.event(texts.one(place))
-
     def _keys(self, text: bytes) -> Mapping[str, bytes | msgspec.Raw]:
         """The keys beside the events; none where the file is an array or damaged there."""
         text = text.removeprefix(_MARK)
@@ -144,22 +143,3 @@ class _Writer:
         keys = (fields(repair_strings(text)) if found is None else found) or {}
         keys.pop("traceEvents", None)
         return keys if self._anonymizer is None else self._anonymizer.top_level(keys)
-
-
-def _runs(texts: Texts, kept: Bools) -> Iterator[bytes]:
-    """The kept events; those that stand side by side as one text."""
-    places = np.flatnonzero(kept)
-    if not places.size:
-        return
-    is_alone = np.zeros(len(texts), np.bool_)
-    is_alone[list(texts.own)] = True
-    before, after = places[:-1], places[1:]
-    apart = (after != before + 1) | (texts.end[before] != texts.start[after])
-    apart |= is_alone[before] | is_alone[after]
-    first = np.append(0, np.flatnonzero(apart) + 1)
-    last = np.append(first[1:] - 1, len(places) - 1)
-    for begin, stop in zip(places[first].tolist(), places[last].tolist(), strict=True):
-        if begin == stop:
-            yield texts.one(begin)
-        else:
-            yield texts.chunk[texts.start[begin] : texts.end[stop]].strip(BETWEEN)

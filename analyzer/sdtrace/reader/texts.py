@@ -21,8 +21,7 @@ from sdtrace.reader.salvage import Walk
 from sdtrace.reader.streams import open_blocks
 from sdtrace.reader.templates import Templates
 
-BETWEEN: Final = b", \t\r\n"
-"""What may stand between two events."""
+_BETWEEN: Final = b", \t\r\n"
 
 
 class Texts(NamedTuple):
@@ -45,7 +44,7 @@ class Texts(NamedTuple):
     def one(self, index: int) -> bytes:
         """The text of one event."""
         found = self.own.get(index)
-        return self.chunk[self.start[index] : self.end[index]].rstrip(BETWEEN) if found is None else found
+        return self.chunk[self.start[index] : self.end[index]].strip(_BETWEEN) if found is None else found
 
 
 def each_text(path: Path, begin: Callable[[bytes], None], take: Callable[[Texts], None]) -> bytes:
