@@ -27,6 +27,7 @@ from sdtrace.export.part import Selection
 from sdtrace.export.slim import Slimmed, write_slim
 from sdtrace.trace import load_trace
 from tests.export.perfetto_page import ask, browser, import_errors, page_folder, serving, wait_until_loaded
+from tests.fields import FIELD
 from tests.shared import shared_trace
 
 TRACES = Path(__file__).parents[2] / "traces"
@@ -113,6 +114,17 @@ def test_a_phase_has_the_sums_that_the_report_gives_it(tmp_path: Path) -> None:
     assert sums(part)[:2] == (facts.gpu_ns, facts.gpu_events)
     assert without_ranges(part.op_rows(OpTimes.TRUE)) == without_ranges(whole.op_rows(OpTimes.TRUE, "steady"))
     assert part.labels == ["steady", "steady"]
+
+
+def test_work_that_runs_on_after_the_end_goes_with_its_launch(tmp_path: Path) -> None:
+    source = FIELD / "host_ahead_of_device.json"
+    whole, target = studied(source), tmp_path / "part.json"
+    late = whole.trace.start_ns[whole.linked.work.row] >= whole.structure.iterations.end_ns[1]
+    number = whole.structure.iterations.at(whole.structure.launches.called_ns)
+    assert (late & (number == 1)).any()
+    write_slim(source, target, SECOND)
+    facts = whole.iterations[1]
+    assert sums(studied(target)) == (facts.gpu_ns, facts.gpu_events, facts.launches)
 
 
 def test_options_combine(tmp_path: Path) -> None:
