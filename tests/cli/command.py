@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "table",
     "query",
     "perfetto",
+    "slim",
     "open",
     "doctor",
     "collect",
@@ -34,6 +35,7 @@ READING: Final = {
     "table": [],
     "query": ["SELECT count(*) FROM events"],
     "perfetto": [],
+    "slim": ["-o", "part.json"],
     "compare": [ANY_WORK, str(EAGER)],
 }
 """Commands that read a trace, with what follows it."""

@@ -62,7 +62,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     assert "Permission denied" in complaint(run("analyze", path, cwd=tmp_path), 3)
 
 
-@pytest.mark.parametrize("command", ["table", "perfetto", "open", "compare"])
+@pytest.mark.parametrize("command", ["table", "perfetto", "slim", "open", "compare"])
 def test_several_traces_where_one_is_meant(command: str, tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text(MINIMAL)
@@ -104,6 +104,16 @@ def test_what_can_be_read_is_still_done(command: str, tmp_path: Path) -> None:
         (["compare", "x.json"], "Missing argument 'CANDIDATE...'"),
         (["compare", "x.json", "y.json", "--format", "html"], "is none of terminal, md, json"),
         (["perfetto", "-"], "only once"),
+        (["slim", "-", "-o", "o.json"], "only once"),
+        (["slim", EAGER], "Missing option '-o' / '--output'"),
+        (["slim", EAGER, "-o", "o.json", "--iteration", "2"], "iterations are 0 to 1"),
+        (["slim", EAGER, "-o", "o.json", "--iteration", "-1"], "--iteration"),
+        (["slim", EAGER, "-o", "o.json", "--phase", "stedy"], "did you mean 'steady'?"),
+        (["slim", EAGER, "-o", "o.json", "--phase", "compile"], "its phases are steady"),
+        (["slim", EAGER, "-o", "o.json", "--from", "3x"], "'3x' is no time; write seconds"),
+        (["slim", EAGER, "-o", "o.json", "--from", "nan"], "'nan' is no time"),
+        (["slim", EAGER, "-o", "o.json", "--from", "2ms", "--to", "2ms"], "--from must be before --to"),
+        (["slim", EAGER, "-o", "o.json", "--from", "1.5s"], "the trace lasts 60.5 ms"),
         (["open", "-"], "give a file"),
     ],
 )

@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "table": _Command("sdtrace.cli.table", "Print torch's own op table, rebuilt from the file."),
     "query": _Command("sdtrace.cli.query", "Ask traces in SQL."),
     "perfetto": _Command("sdtrace.cli.perfetto", "Write a trace with phases, for Perfetto."),
+    "slim": _Command("sdtrace.cli.slim", "Write a part of a trace, to keep or share."),
     "open": _Command("sdtrace.cli.open", "Open a trace in Perfetto."),
     "doctor": _Command("sdtrace.cli.doctor", "Check what is installed and usable here."),
 }

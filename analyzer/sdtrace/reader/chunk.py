@@ -36,22 +36,26 @@ def decode_chunk(
 
     `PADDING` must follow the text. With `final` no more text follows.
     """
-    decoding = _Decoding(chunk, templates, keep_args, final=final)
+    decoding = Decoding(chunk, templates, EventTable(keep_args), final=final)
     walked = decoding.run()
     return decoding.decoded(), walked
 
 
-class _Decoding:
-    def __init__(self, chunk: bytes, templates: Templates, keep_args: frozenset[str], *, final: bool) -> None:
+class Decoding:
+    """Finds the events of a chunk; those without a template go to `table`, in the order of the file."""
+
+    def __init__(self, chunk: bytes, templates: Templates, table: EventTable, *, final: bool) -> None:
         self._chunk, self._final = chunk, final
         self._text = as_text(chunk)
         self._size = len(chunk) - len(PADDING)
         self._body = memoryview(chunk)[: self._size]
         self._templates = templates
         self._found: list[Found] = []
-        self._table = EventTable(keep_args)
+        self._table = table
         self._places: list[int] = []
         """Where each row of the table stands in the chunk."""
+        self.text_places: list[int] = []
+        """The same for its texts, where it keeps them."""
 
     def run(self) -> Walk:
         """Find all events, and decode those without a template."""
@@ -101,25 +105,32 @@ class _Decoding:
     def _add_alone(self, start: int, end: int) -> Walk | None:
         """Add the event that is the text from `start` to `end`; where decoding stopped if it is no event."""
         text = bytes(self._body[start:end]).strip(b", \t\r\n")
-        event = decode_event(text) if text.startswith(b"{") else None
-        if event is None:
+        if not text.startswith(b"{") or not self._table.add(text):
             return self._walk(start, end)
-        before = self._table.rows
-        self._table.add(event)
-        self._places += [start] * (self._table.rows - before)
+        self._note_place(start)
         return None
 
     def _walk(self, start: int, until: int) -> Walk:
-        before = self._table.rows
         walked = walk(self._body, start, until, self._table, final=self._final)
-        self._places += [start] * (self._table.rows - before)
+        self._note_place(start)
         return walked
+
+    def _note_place(self, start: int) -> None:
+        """What the table got since the last time stands at `start` or after it."""
+        self._places += [start] * (self._table.rows - len(self._places))
+        self.text_places += [start] * (len(self._table.texts or ()) - len(self.text_places))
+
+    def found(self) -> Found | None:
+        """Events with a template, in the order of the file."""
+        if not self._found:
+            return None
+        return Found(*(np.concatenate(column) for column in zip(*self._found, strict=True)))
 
     def decoded(self) -> Decoded:
         """All events found, in the order of the file."""
-        if not self._found:
+        found = self.found()
+        if found is None:
             return self._table.decoded()
-        found = Found(*(np.concatenate(column) for column in zip(*self._found, strict=True)))
         rows = _Rows(self._text, self._chunk, found, self._templates)
         rest = self._table.decoded()
         rest.counts += rows.counts

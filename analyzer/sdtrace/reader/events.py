@@ -112,11 +112,20 @@ class Ids(NamedTuple):
     nbytes: object
 
 
+class EventText(NamedTuple):
+    """One event as it stands in the file; whether it makes a row."""
+
+    text: bytes
+    is_row: bool
+
+
 class EventTable:
     """Collects events one by one; `decoded` gives them as columns."""
 
     def __init__(self, keep_args: frozenset[str]) -> None:
         self._keep_args = keep_args
+        self.texts: list[EventText] | None = None
+        """Where it is a list, the text of each event is added to it."""
         self._rows: list[tuple[int, int, int, int, int, int, int]] = []
         self._keys: dict[EventKey, int] = {}
         self._args: dict[str, int] = {}
@@ -131,10 +140,21 @@ class EventTable:
         self._skipped += 1
         self.damaged += 1
 
-    def add(self, event: Event | None) -> None:
-        """Add one event; None, and one that cannot be used, is counted as skipped."""
-        if event is None or not self._add(event):
+    def add(self, text: bytes) -> bool:
+        """Add the event that `text` is; False when it is none. One that cannot be used counts as skipped."""
+        event = decode_event(text)
+        if event is None:
+            return False
+        rows = self.rows
+        if not self._add(event):
             self._skipped += 1
+        if self.texts is not None:
+            self.texts.append(EventText(text, self.rows > rows))
+        return True
+
+    def skip(self) -> None:
+        """Count something that is no event."""
+        self._skipped += 1
 
     def _add(self, event: Event) -> bool:
         """Add one event; False when it cannot be used."""

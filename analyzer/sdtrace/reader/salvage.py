@@ -6,7 +6,7 @@ import json
 import re
 from typing import Final, NamedTuple
 
-from sdtrace.reader.events import EventTable, decode_event
+from sdtrace.reader.events import EventTable
 from sdtrace.reader.repair import repair_names, repair_strings
 
 _KEYS: Final = r'"(?:ph|cat|name|pid|tid|ts|dur|args|id|bp|s)"\s*:'
@@ -103,7 +103,8 @@ def _add_value(text: str, at: int, table: EventTable, *, final: bool) -> int | N
         return _add_damaged(text, at, table, final=final)
     if end is None:
         return _add_damaged(text, at, table, final=True) if final else None
-    table.add(decode_event(text[at:end].encode("utf-8", "surrogateescape")))
+    if not table.add(text[at:end].encode("utf-8", "surrogateescape")):
+        table.skip()
     return end
 
 
@@ -142,7 +143,8 @@ def _add_repaired(segment: str, table: EventTable) -> bool:
             _, end = _scan(repaired)
         except (ValueError, RecursionError):
             continue
-        table.add(decode_event(repaired[:end].encode()))
+        if not table.add(repaired[:end].encode()):
+            table.skip()
         if repaired[end:].strip(", \r\n\t"):
             table.skip_damaged()
         return True

@@ -92,6 +92,8 @@ class Trace:
     skipped: int
     quarantined: int = 0
     """Events left out of every sum because their times are impossible."""
+    quarantined_rows: Int64s = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Where they stand among the complete events of the file."""
     quarantined_examples: list[str] = field(default_factory=list)
     """One line for each of the first few of them."""
     salvaged: bool = False
@@ -111,6 +113,11 @@ class Trace:
     def end_ns(self) -> Int64s:
         """Where each event ends."""
         return self.start_ns + self.dur_ns
+
+    @cached_property
+    def file_rows(self) -> Int64s:
+        """Where each event stands among the complete events of the file, in which the impossible ones are."""
+        return np.delete(np.arange(len(self) + len(self.quarantined_rows)), self.quarantined_rows)
 
     def in_categories(self, categories: Collection[str]) -> Bools:
         """Which events have one of `categories`; kept, and therefore not to be written to."""

@@ -37,7 +37,8 @@ def find_impossible(trace: Trace) -> Trace:
         for row in rows[:_MAX_EXAMPLES].tolist()
     ]
     good = np.flatnonzero(~bad)
-    return replace(trace.take(good), quarantined=len(rows), quarantined_examples=examples)
+    left = trace.take(good)
+    return replace(left, quarantined=len(rows), quarantined_rows=rows, quarantined_examples=examples)
 
 
 def _dwarfing(trace: Trace, sane: Bools) -> Bools:

@@ -1,0 +1,145 @@
+"""A trace to keep or to share: a part of it, without Python, without names that are nobody's business."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from sdtrace.analysis.study import study_trace
+from sdtrace.atomic_files import Write, staged
+from sdtrace.breakdowns.rules import load_rules
+from sdtrace.export.anonymous_events import Anonymizer
+from sdtrace.export.event_text import STACK, fields, joined, with_times, without_stack
+from sdtrace.export.other_events import OtherEvents
+from sdtrace.export.part import Part, Selection, find_part
+from sdtrace.intervals import Bools, Int64s
+from sdtrace.reader.repair import repair_strings
+from sdtrace.reader.texts import Texts, each_text
+from sdtrace.trace import Trace, load_trace
+
+_EVERYTHING: Final = Selection()
+_PYTHON: Final = frozenset({"python_function"})
+_MARK: Final = b"\xef\xbb\xbf"
+
+
+class Slimmed(NamedTuple):
+    """How many events were kept of how many, and the bytes of both files."""
+
+    kept: int
+    events: int
+    bytes_before: int
+    bytes_after: int
+
+
+def write_slim(
+    source: Path,
+    target: Path,
+    selection: Selection = _EVERYTHING,
+    *,
+    drop_python: bool = False,
+    anonymize: bool = False,
+    force: bool = False,
+) -> Slimmed:
+    """Write what `selection` leaves of the trace at `source` (a file, not standard input) to `target`.
+
+    Events keep their text, and so every digit, but for annotations that are cut to the part (see
+    `find_part`). `drop_python` leaves out Python functions and stacks: the trace then begins with its first
+    op, and what only the name of a Python function told is no longer known, such as the category of some
+    kernels. `anonymize` replaces what tells who ran what where (see `Anonymizer`). `.gz` compresses. The
+    file appears whole or not at all.
+
+    Raises UnreadableTrace, OutputError; UsageError when nothing would be left.
+
+    >>> write_slim(Path("trace.json"), Path("second.json.gz"), Selection(iteration=1))  # doctest: +SKIP
+    Slimmed(kept=5721, events=11488, bytes_before=3002310, bytes_after=182204)
+    """
+    with staged(target, force=force, small=True) as write:
+        trace = load_trace(source)
+        part = None
+        if selection != _EVERYTHING:
+            part = find_part(trace, study_trace(trace, load_rules(None)), selection)
+        anonymizer = Anonymizer(trace) if anonymize else None
+        writer = _Writer(write, _Choice(trace, part, drop_python=drop_python), anonymizer)
+        before = source.stat().st_size
+        writer.end(each_text(source, writer.begin, writer.take))
+    return Slimmed(writer.kept, sum(trace.counts.values()) + trace.skipped, before, target.stat().st_size)
+
+
+class _Choice:
+    """Which events are kept and how they change, asked chunk by chunk in the order of the file."""
+
+    def __init__(self, trace: Trace, part: Part | None, *, drop_python: bool) -> None:
+        self._rows = _every_row(trace) if part is None else part.rows
+        self._cuts = {} if part is None else part.cuts
+        self._others = None if part is None else OtherEvents(trace, part)
+        self._drop_python = drop_python
+        if drop_python:
+            self._rows[trace.file_rows[trace.in_categories(_PYTHON)]] = False
+        self._at = 0
+
+    def kept(self, texts: Texts) -> Bools:
+        """Which events are kept; rows count on from the last call."""
+        kept = np.ones(len(texts), np.bool_)
+        rows, others = np.flatnonzero(texts.is_row), np.flatnonzero(~texts.is_row)
+        kept[rows] = self._rows[self._at : self._at + len(rows)]
+        if self._others is not None:
+            kept[others] = self._others.keep([texts.one(place) for place in others.tolist()])
+        self._change(texts, rows, kept)
+        self._at += len(rows)
+        return kept
+
+    def _change(self, texts: Texts, rows: Int64s, kept: Bools) -> None:
+        """Give the events that are cut, and those with a Python stack, a text of their own."""
+        for row, times in self._cuts.items():
+            if self._at <= row < self._at + len(rows):
+                place = int(rows[row - self._at])
+                texts.own[place] = with_times(texts.one(place), *times)
+        if self._drop_python and STACK in texts.chunk:
+            for place in np.flatnonzero(kept).tolist():
+                text = texts.one(place)
+                if STACK in text:
+                    texts.own[place] = without_stack(text)
+
+
+def _every_row(trace: Trace) -> Bools:
+    return np.ones(len(trace) + len(trace.quarantined_rows), np.bool_)
+
+
+class _Writer:
+    """Writes the copy, given the pieces of the original."""
+
+    def __init__(self, write: Write, choice: _Choice, anonymizer: Anonymizer | None) -> None:
+        self._write, self._choice, self._anonymizer = write, choice, anonymizer
+        self.kept = 0
+
+    def begin(self, head: bytes) -> None:
+        """Write what stands before the events."""
+        keys = self._keys(head + b"]}")
+        self._write(joined({**keys, "traceEvents": b"["})[:-1])
+
+    def take(self, texts: Texts) -> None:
+        """Write the events that are kept."""
+        kept = self._choice.kept(texts)
+        pieces = map(texts.one, np.flatnonzero(kept).tolist())
+        if self._anonymizer is not None:
+            pieces = map(self._anonymizer.event, pieces)
+        if kept.any():
+            self._write((b",\n" if self.kept else b"\n") + b",\n".join(pieces))
+        self.kept += int(kept.sum())
+
+    def end(self, tail: bytes) -> None:
+        """Write what stands behind the events."""
+        keys = self._keys(b"{" + tail.lstrip(b","))
+        self._write(b"\n]" + (b", " if keys else b"") + joined(keys)[1:] + b"\n")
+
+    def _keys(self, text: bytes) -> Mapping[str, bytes | msgspec.Raw]:
+        """The keys beside the events; none where the file is an array or damaged there."""
+        text = text.removeprefix(_MARK)
+        found = fields(text)
+        keys = (fields(repair_strings(text)) if found is None else found) or {}
+        keys.pop("traceEvents", None)
+        return keys if self._anonymizer is None else self._anonymizer.top_level(keys)
