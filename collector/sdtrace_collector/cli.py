@@ -79,7 +79,9 @@ def collect(
 ) -> None:
     """Run Stable Diffusion variants, each in its own process, and write one Chrome trace for each.
 
-    sdtrace collect --variant bf16_sdpa, then sdtrace analyze traces/*.json
+    \b
+    sdtrace collect --variant bf16_sdpa
+    sdtrace collect --variant fastest --cold --model sdxl -o sdxl.json.gz
     """
     from sdtrace_collector import session, targets  # noqa: PLC0415 - `sdtrace --help` imports this module
 
@@ -95,7 +97,12 @@ def collect(
 @click.command(short_help="List the variants and the axes they move on.")
 @click.option("--variants-file", type=_PATH, metavar="X.toml", help="Variants of your own, listed too.")
 def variants(variants_file: Path | None) -> None:
-    """List every variant with what it changes relative to fp32_eager, then the axes and their values."""
+    """List every variant with what it changes relative to fp32_eager, then the axes and their values.
+
+    \b
+    sdtrace variants
+    sdtrace variants --variants-file mine.toml
+    """
     known = _known(variants_file)
     changes = {name: " ".join(f"{a}={v}" for a, v in known[name].changes().items()) for name in known}
     page = click.HelpFormatter(width=get_terminal_size().columns)

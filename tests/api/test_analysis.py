@@ -66,6 +66,13 @@ def test_a_profile_in_memory_is_read() -> None:
     assert "aten::mm" in one.ops["name"].to_list()
     shapes = one.events.filter(pl.col("name") == "aten::mm")["shapes"].to_list()
     assert shapes == ["[[8,8],[8,8]]"]
+    with pytest.raises(sdtrace.UnreadableTrace, match="cannot write the trace of this profile"):
+        sdtrace.load(p)
+
+
+def test_a_profile_that_never_ran_is_refused() -> None:
+    with pytest.raises(sdtrace.UnreadableTrace, match="cannot write the trace of this profile"):
+        sdtrace.load(torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]))
 
 
 @pytest.mark.parametrize("source", [None, 3, ["x.json"]])

@@ -21,6 +21,24 @@ def test_every_command_explains_itself_within_80_columns(command: str, tmp_path:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_two_examples(command: str, tmp_path: Path) -> None:
+    lines = run(command, "--help", cwd=tmp_path).stdout.splitlines()
+    assert sum(line.startswith(f"  sdtrace {command}") for line in lines) == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands_and_options(shell: str, tmp_path: Path) -> None:
+    def asked(**environment: str) -> str:
+        return run(cwd=tmp_path, environment=environment).stdout
+
+    assert "sdtrace" in asked(_SDTRACE_COMPLETE=f"{shell}_source")
+    words = {"COMP_WORDS": "sdtrace ana", "COMP_CWORD": "ana" if shell == "fish" else "1"}
+    assert "analyze" in asked(_SDTRACE_COMPLETE=f"{shell}_complete", **words)
+    words = {"COMP_WORDS": "sdtrace slim --dr", "COMP_CWORD": "--dr" if shell == "fish" else "2"}
+    assert "--drop-python" in asked(_SDTRACE_COMPLETE=f"{shell}_complete", **words)
+
+
 def test_the_group_lists_every_command_with_its_summary(tmp_path: Path) -> None:
     done = run("--help", cwd=tmp_path)
     assert done.returncode == 0

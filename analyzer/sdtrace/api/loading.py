@@ -12,7 +12,7 @@ from sdtrace.analysis.options import Options
 from sdtrace.analysis.study import study_trace
 from sdtrace.api.analysis import Analysis
 from sdtrace.attribution.flops import FLOP_OPS
-from sdtrace.errors import UsageError
+from sdtrace.errors import UnreadableTrace, UsageError
 from sdtrace.trace import load_trace
 
 
@@ -36,8 +36,8 @@ def load(source: Source, options: Options | None = None) -> Analysis:
     `torch.profiler.profile` that has ended: torch writes the trace of such a one only once, so keep what this
     returns. `options` says how to count; see `Options`.
 
-    Raises UnreadableTrace when the file is missing, no trace, or damaged beyond salvage; UsageError when
-    `source` is none of these things.
+    Raises UnreadableTrace when the file is missing, no trace, or damaged beyond salvage, and when torch cannot
+    write it; UsageError when `source` is none of these things.
 
     >>> import sdtrace
     >>> a = sdtrace.load(getfixture("eager_trace"))
@@ -64,7 +64,11 @@ def load(source: Source, options: Options | None = None) -> Analysis:
 def _of_profile(profile: Profile, options: Options) -> Analysis:
     with tempfile.TemporaryDirectory(prefix="sdtrace-") as folder:
         path = Path(folder, "profile.json")
-        profile.export_chrome_trace(str(path))
+        try:
+            profile.export_chrome_trace(str(path))
+        except (RuntimeError, AssertionError) as error:
+            why = str(error) or "it has not run"
+            raise UnreadableTrace(f"torch cannot write the trace of this profile: {why}") from error
         return load(path, options)
 
 

@@ -49,6 +49,10 @@ def command(
     """Read traces (files, folders, patterns, - for stdin) and say where the time went.
 
     Prints the short answer and writes report.html, report.md and report.json.
+
+    \b
+    sdtrace analyze traces/*.json
+    sdtrace analyze run.json.gz --phase steady --format terminal
     """
     from sdtrace import Options, load  # noqa: PLC0415  # keeps --help fast
     from sdtrace.analysis import build_report  # noqa: PLC0415  # as above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,6 +14,8 @@ from sdtrace.suggestions import did_you_mean
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+_COMPLETE: Final = "_SDTRACE_COMPLETE"
+"""What a shell sets that asks for completions."""
 GROUP: Final = "sdtrace.commands"
 """The entry-point group through which other packages, the collector among them, add commands."""
 
@@ -95,7 +98,12 @@ def sdtrace(debug: bool) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """The exit code of a command line. Not click's own `main`: its answer to a closed pipe is 1."""
+    """The exit code of a command line. Not click's own `main`: its answer to a closed pipe is 1.
+
+    A shell that asks for completions gets click's answer instead.
+    """
+    if _COMPLETE in os.environ:
+        sdtrace.main(prog_name="sdtrace", complete_var=_COMPLETE)
     try:
         with sdtrace.make_context("sdtrace", arguments) as context:
             code = sdtrace.invoke(context)

@@ -67,6 +67,10 @@ def command(
       overhead_ms      paid once in the trace; in parts: compile_ms,
                        autotune_ms, capture_ms, warmup_ms
       peak_memory_mib  most device memory in use, where the trace has it
+
+    \b
+    sdtrace compare eager.json compiled.json
+    sdtrace compare main.json branch.json --fail-on 'steady_ms>+5%'
     """
     from sdtrace import compare, load  # noqa: PLC0415  # keeps --help fast
     from sdtrace.analysis.conditions import parse_condition  # noqa: PLC0415  # as above

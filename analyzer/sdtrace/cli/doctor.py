@@ -18,6 +18,10 @@ def command() -> int:
 
     A line that is not ok ends with what to do. `warn` concerns only collecting. Exits with 1 when
     analyzing does not work.
+
+    \b
+    sdtrace doctor
+    sdtrace doctor > machine.txt
     """
     from sdtrace.cli.doctor_checks import analysis_checks, collect_checks  # noqa: PLC0415  # keeps --help fast
     from sdtrace.cli.doctor_device import probe_torch  # noqa: PLC0415  # as above

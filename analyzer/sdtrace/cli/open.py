@@ -35,6 +35,10 @@ def command(trace: str, no_browser: bool) -> None:
     """Open TRACE in Perfetto's page, which fetches it from this machine and uploads nothing.
 
     Ends once the page has the trace, or with Ctrl-C.
+
+    \b
+    sdtrace open run.json.gz
+    sdtrace open run.json.gz --no-browser
     """
     path = one_file(trace)
     if trace == "-":

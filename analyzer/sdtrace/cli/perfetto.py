@@ -27,6 +27,10 @@ def command(trace: str, output: Path | None, force: bool) -> None:
     They show phases, iterations, denoising steps, components, why the GPU was idle and how busy it was.
     Every event of TRACE is kept; those that overlap others on their track move beside it, because
     Perfetto would drop them.
+
+    \b
+    sdtrace perfetto run.json
+    sdtrace perfetto run.json.gz -o seen.json.gz --force
     """
     from sdtrace.export import write_perfetto  # noqa: PLC0415  # keeps --help fast
 

@@ -28,7 +28,12 @@ def command(
     op_times: str,
     phase: str | None,
 ) -> None:
-    """Print what `key_averages().table()` printed where TRACE was made: every row, to the nanosecond."""
+    """Print what `key_averages().table()` printed where TRACE was made: every row, to the nanosecond.
+
+    \b
+    sdtrace table run.json --sort-by self_cuda_time_total --row-limit 20
+    sdtrace table run.json --phase steady --op-times true
+    """
     from sdtrace import Options, load  # noqa: PLC0415  # keeps --help fast
 
     options = Options.of(phase=phase)
