@@ -36,7 +36,7 @@ def load(source: Source, options: Options | None = None) -> Analysis:
     `torch.profiler.profile` that has ended: torch writes the trace of such a one only once, so keep what this
     returns. `options` says how to count; see `Options`.
 
-    Raises UnreadableTrace when the file is missing, no trace, or damaged beyond salvage, and when torch cannot
+    Raises UnreadableTrace when the file is missing, no trace, or damaged beyond salvage, or torch cannot
     write it; UsageError when `source` is none of these things.
 
     >>> import sdtrace
