@@ -43,12 +43,24 @@ def test_images_profiled_and_device_do_not_matter(
     assert sdtrace.compare(eager, other, fail_on=["gpu_ms>+1%"]).verdicts[0].is_met is False
 
 
-def test_without_facts_steps_and_calls_tell_it() -> None:
-    flux = sdtrace.load(shared_trace("wild/flux_recompile.json.gz"))
-    pairs = sdtrace.load(shared_trace("wild/pairs_sd.json.gz"))
-    with pytest.raises(sdtrace.DifferentWork):
-        sdtrace.compare(pairs, flux)
-    assert sdtrace.compare(pairs, pairs).differences
+@pytest.mark.parametrize(
+    ("base", "other", "said"),
+    [
+        ("wild/pairs_sd", "wild/flux_recompile", "steps 2, not 9; .*denoiser transformer, not unet"),
+        ("wild/pairs_sd", "wild/sd_offload", "steps 5, not 9"),
+        ("wild/pairs_sd", "wild/pairs_fp32", "68.0 TFLOP an iteration, not 17.0 TFLOP"),
+        ("reference/fp32_eager", "reference/bf16_sdpa.warm", ""),
+        ("reference/bf16_sdpa.warm", "reference/bf16_sdpa_graphs.warm", ""),
+    ],
+)
+def test_without_facts_the_trace_tells_it(base: str, other: str, said: str) -> None:
+    """The two last pairs made the same images in other ways: eager, compiled, with CUDA graphs."""
+    pair = [sdtrace.load(shared_trace(f"{name}.json.gz")) for name in (base, other)]
+    if not said:
+        assert sdtrace.compare(*pair).differences
+        return
+    with pytest.raises(sdtrace.DifferentWork, match=said):
+        sdtrace.compare(*pair)
 
 
 def test_a_condition_that_is_none_is_refused_before_anything_is_read() -> None:

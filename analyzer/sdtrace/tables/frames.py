@@ -23,7 +23,7 @@ _BY_ID = {table.id: table for table in TABLES}
 
 def frames(report: model.Report) -> dict[str, pl.DataFrame]:
     """Each table by id; the first column, `trace`, names the trace a row belongs to."""
-    return {table.id: pl.concat([_of_trace(trace, table) for trace in report.traces]) for table in TABLES}
+    return {table.id: _of_all(report, table) for table in TABLES}
 
 
 def frame(table: str, records: Sequence[Any]) -> pl.DataFrame:
@@ -35,6 +35,11 @@ def frame(table: str, records: Sequence[Any]) -> pl.DataFrame:
 def dtypes(table: Table) -> dict[str, type[pl.DataType]]:
     """The columns of a table's frame with their types, in the order of the record."""
     return {name: _dtype(hint) for name, hint in get_type_hints(table.record).items()}
+
+
+def _of_all(report: model.Report, table: Table) -> pl.DataFrame:
+    none = pl.DataFrame(schema={"trace": pl.String} | dtypes(table))
+    return pl.concat([none, *(_of_trace(trace, table) for trace in report.traces)])
 
 
 def _of_trace(trace: model.TraceReport, table: Table) -> pl.DataFrame:
