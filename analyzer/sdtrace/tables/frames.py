@@ -38,7 +38,7 @@ def dtypes(table: Table) -> dict[str, type[pl.DataType]]:
 
 
 def _of_all(report: model.Report, table: Table) -> pl.DataFrame:
-    none = pl.DataFrame(schema={"trace": pl.String} | dtypes(table))
+    none = pl.DataFrame(schema={"trace": pl.String, **dtypes(table)})
     return pl.concat([none, *(_of_trace(trace, table) for trace in report.traces)])
 
 
