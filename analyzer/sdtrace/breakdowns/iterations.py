@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,20 +15,17 @@ from sdtrace.structure.steps import Steps
 from sdtrace.waiting.devices import Devices
 
 
-@dataclass(frozen=True)
-class IterationRow:
-    """One iteration; times in integer nanoseconds.
+@dataclass(frozen=True, kw_only=True)
+class SpanSums:
+    """What ran in a span of host time; times in integer nanoseconds.
 
-    Device work belongs to the iteration in which it was launched, also where it runs on after the end.
-    `gpu_ns` sums its durations. `host_wall_ns` is how long the host was in the iteration. `wall_ns` is
-    how long the iteration took: from when the one before was done until its own work was done. The two
-    differ where the host runs ahead of the device. `gpu_busy_ns` is how long the device was at work in
-    that time, on whatever: never more than `wall_ns`. Of several devices it is the average.
+    Device work belongs to the span in which it was launched, also where it runs on after the end. `gpu_ns`
+    sums its durations. `host_wall_ns` is how long the host was in the span. `wall_ns` is how long the span
+    took: from when the one before was done until its own work was done. The two differ where the host runs
+    ahead of the device. `gpu_busy_ns` is how long the device was at work in that time, on whatever: never
+    more than `wall_ns`. Of several devices it is the average.
     """
 
-    name: str
-    index: int
-    """Counted from 0."""
     start_ns: int
     host_wall_ns: int
     wall_ns: int
@@ -37,25 +33,28 @@ class IterationRow:
     gpu_busy_ns: int
     gpu_events: int
     launches: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class IterationRow(SpanSums):
+    """One iteration."""
+
+    name: str
+    index: int
+    """Counted from 0."""
     steps: int
     is_whole: bool
     """False where the start or the end of the profile cut it off."""
 
 
-@dataclass(frozen=True)
-class StepRow:
-    """One denoising step; fields as in `IterationRow`. `iteration` is None outside all iterations."""
+@dataclass(frozen=True, kw_only=True)
+class StepRow(SpanSums):
+    """One denoising step."""
 
     iteration: int | None
+    """None outside all iterations."""
     index: int
     """Its place in the iteration, counted from 0."""
-    start_ns: int
-    host_wall_ns: int
-    wall_ns: int
-    gpu_ns: int
-    gpu_busy_ns: int
-    gpu_events: int
-    launches: int
 
 
 def iteration_rows(
@@ -66,7 +65,7 @@ def iteration_rows(
     step_counts = steps.counts(iterations).tolist()
     rows = zip(iterations.name, sums, step_counts, iterations.is_whole.tolist(), strict=True)
     return [
-        IterationRow(name=name, index=index, steps=held, is_whole=is_whole, **row._asdict())
+        IterationRow(name=name, index=index, steps=held, is_whole=is_whole, **row)
         for index, (name, row, held, is_whole) in enumerate(rows)
     ]
 
@@ -78,40 +77,29 @@ def step_rows(
     sums = _sums(linked, steps.start_ns, steps.end_ns, launches, devices)
     place, index = (column.tolist() for column in steps.within(iterations))
     return [
-        StepRow(None if iteration < 0 else iteration, number, *row)
+        StepRow(iteration=None if iteration < 0 else iteration, index=number, **row)
         for iteration, number, row in zip(place, index, sums, strict=True)
     ]
 
 
-class _Sums(NamedTuple):
-    """Of one span; fields as in `IterationRow`."""
-
-    start_ns: int
-    host_wall_ns: int
-    wall_ns: int
-    gpu_ns: int
-    gpu_busy_ns: int
-    gpu_events: int
-    launches: int
-
-
 def _sums(
     linked: LinkedTrace, start_ns: Int64s, end_ns: Int64s, launches: LaunchTimes, devices: Devices
-) -> list[_Sums]:
-    """Sums of each of some disjoint spans of host time, given in order."""
+) -> list[dict[str, int]]:
+    """The fields of `SpanSums` for each of some disjoint spans of host time, given in order."""
     trace, work, count = linked.trace, linked.work, len(start_ns)
     place = place_of(start_ns, end_ns, launches.called_ns)
     begun, done = _lasting(start_ns, end_ns, place, trace.end_ns[work.row])
-    columns = (
-        start_ns,
-        end_ns - start_ns,
-        done - begun,
-        sum_by(place, trace.dur_ns[work.row], count),
-        _busy_ns(devices, begun, done),
-        sum_by(place, np.ones(len(place), np.int64), count),
-        _launches(place, work.launch, count),
-    )
-    return [_Sums(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    columns = {
+        "start_ns": start_ns,
+        "host_wall_ns": end_ns - start_ns,
+        "wall_ns": done - begun,
+        "gpu_ns": sum_by(place, trace.dur_ns[work.row], count),
+        "gpu_busy_ns": _busy_ns(devices, begun, done),
+        "gpu_events": sum_by(place, np.ones(len(place), np.int64), count),
+        "launches": _launches(place, work.launch, count),
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _lasting(start: Int64s, end: Int64s, place: Int64s, work_end: Int64s) -> tuple[Int64s, Int64s]:
