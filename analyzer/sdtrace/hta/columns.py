@@ -16,6 +16,7 @@ from sdtrace.trace import Trace
 from sdtrace.trace.model import Thread
 
 WAIT: Final = "cuda_sync"
+PYTHON: Final = "python_function"
 FIRST_INDEX: Final = 1
 """The index of the first event: to HTA a link to index 0 is no link."""
 _NOT_IN_FRAME: Final = frozenset({"Trace", ""})
@@ -85,9 +86,11 @@ def _numbers(ids: Int64s) -> Int64s:
 
 
 def _of_threads(values: list[int | str], thread: _Column) -> _Column:
-    """A value of each event's thread: int64 where all are integers, else objects."""
-    whole = all(isinstance(value, int) and abs(value) < 2**63 for value in values)
-    return np.array(values, np.int64 if whole else object)[thread]
+    """A value of each event's thread: int64 where those of all events are integers, else objects."""
+    used, place = np.unique(thread, return_inverse=True)
+    held = [values[number] for number in used.tolist()]
+    whole = all(isinstance(value, int) and abs(value) < 2**63 for value in held)
+    return np.array(held, np.int64 if whole else object)[place]
 
 
 def _streams(trace: Trace) -> Int64s:

@@ -13,7 +13,7 @@ from hta.trace_analysis import TraceAnalysis
 
 from sdtrace.analysis.study import Study
 from sdtrace.errors import UsageError
-from sdtrace.hta.columns import WAIT, columns, frame_rows, symbols
+from sdtrace.hta.columns import PYTHON, WAIT, columns, frame_rows, symbols
 from sdtrace.hta.loaded import RANK, LoadedTrace, Raw, nothing_to_overlay, raw_trace
 from sdtrace.intervals import Bools
 
@@ -36,6 +36,7 @@ class ExactAnalysis(TraceAnalysis):
 
     def __init__(self, study: Study, chosen: Bools | None = None) -> None:
         """Raises UsageError when no event is left."""
+        self.study = study
         trace = study.trace
         rows = frame_rows(trace, chosen)
         if not rows.size:
@@ -160,11 +161,17 @@ class ExactAnalysis(TraceAnalysis):
         return _microseconds(found, [name for name in found if name.endswith("(us)")])
 
     def _for_call_graph(self, raw: Any) -> LoadedTrace:
-        """A copy, for HTA's call graph adds columns; streams count from 1, for it leaves out work of stream 0."""
-        frame = self.nanoseconds.get_trace(RANK)
+        """A copy for HTA's call graph, which adds columns.
+
+        Streams count from 1, for it leaves out work of stream 0. Python functions, most events where there are
+        any, launch nothing themselves.
+        """
+        held = self.nanoseconds
+        frame = held.get_trace(RANK)
+        frame = frame[frame["cat"] != held.symbol_table.get_sym_index().get(PYTHON, -1)]
         streams = frame["stream"]
         copied = frame.assign(stream=streams.where(streams < 0, streams + 1))
-        return self.nanoseconds.with_frame(copied, raw)
+        return held.with_frame(copied, raw)
 
 
 def _microseconds(frame: Any, names: Iterable[str]) -> Any:
