@@ -25,7 +25,9 @@ _NAMES: Final = (
 @click.command("hta", short_help="Run HolisticTraceAnalysis on a trace, exactly.")
 @ONE_TRACE
 @click.option("--only", metavar="NAMES", default=",".join(_NAMES), help="Some of these, with commas.")
-@click.option("--operator", metavar="OP", help="Whose kernel sequences; by default the op with most GPU time.")
+@click.option(
+    "--operator", metavar="OP", help="Whose kernel sequences; by default the op with most GPU time."
+)
 @click.option("--annotation", metavar="NAME", help="Whose critical path; '' is the whole trace.")
 @click.option("--instance", metavar="N", type=click.IntRange(min=0), help="Which one of these, from 0.")
 @click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Rows of a table.")

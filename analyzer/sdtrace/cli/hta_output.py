@@ -81,6 +81,5 @@ def _widths(columns: list[list[str]], numeric: list[bool]) -> list[int]:
             break
         room -= width
     return [
-        width if is_number else min(width, limit)
-        for width, is_number in zip(wanted, numeric, strict=True)
+        width if is_number else min(width, limit) for width, is_number in zip(wanted, numeric, strict=True)
     ]

@@ -15,6 +15,7 @@ import polars as pl
 from sdtrace.hta.choices import default_annotation, default_operator
 from sdtrace.hta.exact import ExactAnalysis
 from sdtrace.hta.loaded import RANK
+from sdtrace.units import count
 
 _FAILURES: Final = (
     ArithmeticError,
@@ -28,6 +29,8 @@ _FAILURES: Final = (
 )
 """What HTA raises for traces that it does not expect."""
 _MIN_SEQUENCE: Final = 3
+_ALL_KERNELS: Final = 10**9
+"""Where HTA sums kernels up as others, its mean, min and max of the rest are those of sums."""
 
 
 class Asked(NamedTuple):
@@ -109,7 +112,7 @@ def _idle(hta: ExactAnalysis, _: Asked) -> list[Table]:
 
 def _kernels(hta: ExactAnalysis, _: Asked) -> list[Table]:
     _need_work(hta)
-    kinds, kernels = hta.get_gpu_kernel_breakdown(visualize=False)
+    kinds, kernels = hta.get_gpu_kernel_breakdown(visualize=False, num_kernels=_ALL_KERNELS)
     times = {f"{key} (us)": f"{key}_us" for key in ("sum", "mean", "min", "max")}
     kind = {"kernel_type": "kind", "sum": "total_us", "percentage": "pct"}
     ordered = kernels.sort_values("sum (us)", ascending=False)
@@ -133,9 +136,13 @@ def _launches(hta: ExactAnalysis, _: Asked) -> list[Table]:
     if found.empty:
         raise _Lacking("no launch has a name that HTA knows (cudaLaunchKernel, cudaMemcpyAsync and so on)")
     names = {"cpu_duration": "cpu_us", "gpu_duration": "gpu_us", "launch_delay": "delay_us"}
-    summary = found[list(names)].describe().reset_index()
+    summary = found[list(names)].describe().drop("count").reset_index()
     return [
-        Table("launch_summary", "Launches: call, GPU work, delay", _rows(summary, {"index": "of", **names})),
+        Table(
+            "launch_summary",
+            f"Call, GPU work and delay of {count(len(found))} launches",
+            _rows(summary, {"index": "of", **names}),
+        ),
         Table("launches", "Each launch", _rows(found, {"correlation": "correlation", **names})),
     ]
 
@@ -147,7 +154,7 @@ def _queue(hta: ExactAnalysis, _: Asked) -> list[Table]:
         raise _Lacking("no launch that HTA knows has GPU work")
     flat = found.droplevel(0, axis=1).reset_index()
     names = {name: name for name in ("stream", "count", "mean", "std", "min", "50%", "75%", "max")}
-    return [Table("queue", "Kernels in the launch queue", _rows(flat, names))]
+    return [Table("queue", "Kernels in the launch queue", _whole(_rows(flat, names)))]
 
 
 def _sequences(hta: ExactAnalysis, asked: Asked) -> list[Table]:
@@ -169,6 +176,7 @@ def _sequences(hta: ExactAnalysis, asked: Asked) -> list[Table]:
 
 
 def _critical_path(hta: ExactAnalysis, asked: Asked) -> list[Table]:
+    _need_work(hta)
     annotation, instance = default_annotation(hta, asked.annotation, asked.instance)
     found = hta.critical_path_analysis(RANK, annotation, instance)
     if found is None:
@@ -218,3 +226,8 @@ def _value(item: object) -> object:
     if not isinstance(item, float):
         return item
     return None if math.isnan(item) else round(item, 3)
+
+
+def _whole(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with its column `count` as integers."""
+    return frame.with_columns(pl.col("count").cast(pl.Int64))
