@@ -21,6 +21,7 @@ COMMANDS: Final = (
     "compare",
     "table",
     "query",
+    "hta",
     "perfetto",
     "slim",
     "open",

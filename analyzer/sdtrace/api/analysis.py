@@ -21,6 +21,8 @@ from sdtrace.units import counted
 if TYPE_CHECKING:
     import polars as pl
 
+    from sdtrace.hta.exact import ExactAnalysis
+
 _TOP = 25
 """Rows of long tables in written reports."""
 
@@ -193,6 +195,19 @@ class Analysis:
         from sdtrace.api.sql import query  # noqa: PLC0415  # only a query needs it
 
         return query([self], sql)
+
+    def hta(self) -> ExactAnalysis:
+        """The part as a `hta.trace_analysis.TraceAnalysis` (HolisticTraceAnalysis) of one rank, 0.
+
+        Its frame comes from the events that are already read; HTA's loader does not run. Times are exact to
+        the nanosecond; `sdtrace.hta.exact.ExactAnalysis` says how, and what the frame lacks.
+
+        Raises UsageError when HTA is not installed (`pip install 'sdtrace[hta]'`), or the part is empty.
+        """
+        from sdtrace.hta import trace_analysis  # noqa: PLC0415  # only HTA needs it
+
+        whole = self.options.part.is_whole
+        return trace_analysis(self.study, None if whole else event_frames.chosen(self._selection))
 
     def save(
         self,

@@ -71,7 +71,7 @@ def events(selection: Selection) -> pl.DataFrame:
             "shapes": _texts(*_shapes(trace)),
         }
     )
-    return frame if selection.part.is_whole else frame.filter(pl.Series(_chosen(selection)))
+    return frame if selection.part.is_whole else frame.filter(pl.Series(chosen(selection)))
 
 
 def launches(selection: Selection) -> pl.DataFrame:
@@ -141,7 +141,7 @@ def _device(kind: int, number: int) -> str:
     return name if kind == _CPU or number < 0 else f"{name}:{number}"
 
 
-def _chosen(selection: Selection) -> Bools:
+def chosen(selection: Selection) -> Bools:
     """Which events are of the part: device work by its launch, everything else by its start and thread."""
     study = selection.study
     trace, work = study.trace, study.linked.work

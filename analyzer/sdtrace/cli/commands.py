@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "compare": _Command("sdtrace.cli.compare", "Compare traces with a baseline; fail on a regression."),
     "table": _Command("sdtrace.cli.table", "Print torch's own op table, rebuilt from the file."),
     "query": _Command("sdtrace.cli.query", "Ask traces in SQL."),
+    "hta": _Command("sdtrace.cli.hta", "Run HolisticTraceAnalysis on a trace, exactly."),
     "perfetto": _Command("sdtrace.cli.perfetto", "Write a trace with phases, for Perfetto."),
     "slim": _Command("sdtrace.cli.slim", "Write a part of a trace, to keep or share."),
     "open": _Command("sdtrace.cli.open", "Open a trace in Perfetto."),

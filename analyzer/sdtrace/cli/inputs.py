@@ -40,14 +40,14 @@ def stem(path: Path) -> str:
     return path.name.partition(".json")[0] or path.name
 
 
-def chosen_formats(typed: str, valid: Sequence[str]) -> list[str]:
-    """The formats that `--format` names. Raises click.BadParameter for one that is not in `valid`."""
+def chosen_formats(typed: str, valid: Sequence[str], option: str = "--format") -> list[str]:
+    """The formats, or other names, that `option` lists. Raises click.BadParameter for one not in `valid`."""
     names = [name.strip() for name in typed.split(",") if name.strip()]
     unknown = [name for name in names if name not in valid]
     if unknown or not names:
         wrong = unknown[0] if unknown else typed
         raise click.BadParameter(
-            f"{wrong!r} is none of {', '.join(valid)}{did_you_mean(wrong, valid)}", param_hint="--format"
+            f"{wrong!r} is none of {', '.join(valid)}{did_you_mean(wrong, valid)}", param_hint=option
         )
     return names
 

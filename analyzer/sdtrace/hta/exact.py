@@ -1,0 +1,179 @@
+"""HTA's analyses, exact to the nanosecond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+from hta.analyzers.breakdown_analysis import BreakdownAnalysis
+from hta.analyzers.communication_analysis import CommunicationAnalysis
+from hta.analyzers.cuda_kernel_analysis import CudaKernelAnalysis
+from hta.trace_analysis import TraceAnalysis
+
+from sdtrace.analysis.study import Study
+from sdtrace.errors import UsageError
+from sdtrace.hta.columns import PYTHON, WAIT, columns, frame_rows, symbols
+from sdtrace.hta.loaded import RANK, LoadedTrace, Raw, nothing_to_overlay, raw_trace
+from sdtrace.intervals import Bools
+
+_TIMES = ("ts", "dur", "end")
+_STATISTICS = ("mean", "std", "min", "25%", "50%", "75%", "max")
+
+
+class ExactAnalysis(TraceAnalysis):
+    """`hta.trace_analysis.TraceAnalysis` of one trace. Rank 0 holds it, whatever its rank was.
+
+    `t.traces[0]` is the frame as HTA has it. Its ts, dur and end are float64 microseconds since the trace's
+    first event; each has all its nanoseconds. Sums of floats would not, and HTA rounds some to whole
+    microseconds. So the analyses that sum times work on `nanoseconds`, the same frame in int64 nanoseconds,
+    without the waits (`cuda_sync`), which are no work. Their results are in microseconds again.
+
+    Unlike after HTA's own loader, no event is cut to whole microseconds and the last profiler step stays. The
+    frame lacks `input_dims`, `input_type`, `input_strides`, the links from forward to backward, and what a
+    wait waits for (`wait_on_stream` is -1): the critical path does not follow waits for other streams.
+    """
+
+    def __init__(self, study: Study, chosen: Bools | None = None) -> None:
+        """Raises UsageError when no event is left."""
+        self.study = study
+        trace = study.trace
+        rows = frame_rows(trace, chosen)
+        if not rows.size:
+            raise UsageError(f"{trace.label}: there is no event for HTA")
+        texts, names, categories = symbols(trace)
+        exact = pd.DataFrame(dict(columns(study, rows, names, categories)), copy=False)
+        exact.index = pd.Index(exact["index"].to_numpy())
+
+        def raw() -> Raw:
+            # A closure: HTA copies its trace deeply, and must not copy ours.
+            return raw_trace(trace)
+
+        def load(frame: Any) -> LoadedTrace:
+            return LoadedTrace(trace, frame, texts, raw)
+
+        self.t = load(exact.assign(**{name: exact[name] / 1000 for name in _TIMES}))
+        waits = exact["cat"] == texts.index(WAIT) if WAIT in trace.categories else None
+        self.nanoseconds = load(exact if waits is None else exact[~waits])
+
+    def get_temporal_breakdown(self, visualize: bool = True) -> Any:
+        """As HTA's, in microseconds; exact."""
+        found = BreakdownAnalysis.get_temporal_breakdown(self.nanoseconds, visualize)
+        return _microseconds(found, [name for name in found if name.endswith("(us)")])
+
+    def get_gpu_kernel_breakdown(
+        self,
+        visualize: bool = True,
+        duration_ratio: float = 0.8,
+        num_kernels: int = 10,
+        include_memory_kernels: bool = True,
+        image_renderer: str = "",
+    ) -> tuple[Any, Any]:
+        """As HTA's, in microseconds; exact."""
+        if visualize:
+            super().get_gpu_kernel_breakdown(
+                True, duration_ratio, num_kernels, include_memory_kernels, image_renderer
+            )
+        kinds, kernels = BreakdownAnalysis.get_gpu_kernel_breakdown(
+            self.nanoseconds, False, duration_ratio, num_kernels, include_memory_kernels, image_renderer
+        )
+        times = [name for name in kernels if name.endswith("(us)")]
+        return _microseconds(kinds, ["sum"]), _microseconds(kernels, [*times, "stddev"])
+
+    def get_idle_time_breakdown(
+        self,
+        ranks: Sequence[int] | None = None,
+        streams: Sequence[int] | None = None,
+        visualize: bool = True,
+        visualize_pctg: bool = True,
+        show_idle_interval_stats: bool = False,
+        consecutive_kernel_delay: int = 30,
+    ) -> tuple[Any, Any]:
+        """As HTA's, in microseconds, `consecutive_kernel_delay` too; exact."""
+        asked = (list(streams) if streams else None, visualize, visualize_pctg, show_idle_interval_stats)
+        delay = consecutive_kernel_delay * 1000
+        found = [
+            BreakdownAnalysis.get_idle_time_breakdown(self.nanoseconds, delay, rank, *asked)
+            for rank in ranks or [RANK]
+        ]
+        times = _microseconds(pd.concat([times for times, _ in found]), ["idle_time"])
+        if not show_idle_interval_stats:
+            return times, None
+        return times, _microseconds(pd.concat([stats for _, stats in found]), _STATISTICS)
+
+    def get_comm_comp_overlap(self, visualize: bool = True) -> Any:
+        """As HTA's; of exact times."""
+        return CommunicationAnalysis.get_comm_comp_overlap(self.nanoseconds, visualize)
+
+    def get_cuda_kernel_launch_stats(
+        self,
+        ranks: Sequence[int] | None = None,
+        runtime_cutoff: int = 50,
+        launch_delay_cutoff: int = 100,
+        include_memory_events: bool = True,
+        visualize: bool = True,
+    ) -> dict[int, Any]:
+        """As HTA's, in microseconds; exact."""
+        if visualize:
+            super().get_cuda_kernel_launch_stats(
+                ranks, runtime_cutoff, launch_delay_cutoff, include_memory_events, True
+            )
+        found = CudaKernelAnalysis.cuda_kernel_launch_stats(
+            self.nanoseconds,
+            list(ranks or [RANK]),
+            include_memory_events=include_memory_events,
+            visualize=False,
+        )
+        times = ["cpu_duration", "gpu_duration", "launch_delay"]
+        return {rank: _microseconds(frame, times) for rank, frame in found.items()}
+
+    def get_frequent_cuda_kernel_sequences(
+        self,
+        operator_name: str,
+        output_dir: str | None,
+        min_pattern_len: int = 3,
+        rank: int = RANK,
+        top_k: int = 5,
+        visualize: bool = False,
+        compress_other_kernels: bool = True,
+    ) -> Any:
+        """As HTA's, in microseconds; exact. The trace with the sequences goes to the folder `output_dir`."""
+        return self._sequences(
+            self.nanoseconds.raw,
+            operator_name,
+            output_dir,
+            min_pattern_len,
+            rank,
+            top_k,
+            visualize,
+            compress_other_kernels,
+        )
+
+    def kernel_sequences(self, operator_name: str, scratch_dir: str, min_pattern_len: int = 3) -> Any:
+        """What `get_frequent_cuda_kernel_sequences` returns, without a trace that shows the sequences.
+
+        HTA writes a file without events to `scratch_dir`.
+        """
+        return self._sequences(nothing_to_overlay, operator_name, scratch_dir, min_pattern_len)
+
+    def _sequences(self, raw: Any, *asked: Any) -> Any:
+        found = CudaKernelAnalysis.get_frequent_cuda_kernel_sequences(self._for_call_graph(raw), *asked)
+        return _microseconds(found, [name for name in found if name.endswith("(us)")])
+
+    def _for_call_graph(self, raw: Any) -> LoadedTrace:
+        """A copy for HTA's call graph, which adds columns.
+
+        Streams count from 1, for it leaves out work of stream 0. Python functions, most events where there are
+        any, launch nothing themselves.
+        """
+        held = self.nanoseconds
+        frame = held.get_trace(RANK)
+        frame = frame[frame["cat"] != held.symbol_table.get_sym_index().get(PYTHON, -1)]
+        streams = frame["stream"]
+        copied = frame.assign(stream=streams.where(streams < 0, streams + 1))
+        return held.with_frame(copied, raw)
+
+
+def _microseconds(frame: Any, names: Iterable[str]) -> Any:
+    """The frame with the columns `names` in microseconds instead of nanoseconds."""
+    return frame.assign(**{name: frame[name] / 1000 for name in names})

@@ -1,0 +1,69 @@
+"""What a file says, counted from its JSON alone, in integer nanoseconds."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+TRACES: Final = Path(__file__).parents[2] / "traces"
+SHIPPED: Final = (
+    "h200-bf16_sdpa_cudagraphs.json",
+    "h200-bf16_sdpa_eager.cudnn_benchmark.json.xz",
+    "h200-bf16_sdpa_eager.stack.json.gz",
+    "h200-bf16_sdpa_regional.cold.json.gz",
+    "h200-fp32_eager.json",
+)
+THIRD_PARTY: Final = (
+    "hta_cpu_only",
+    "hta_cudagraph_training_a100",
+    "hta_mi250_rocm62_training",
+    "hta_ns_resolution_v100",
+    "tracelens_torch_compile_triton_mi300x",
+    "tracelens_vllm_decode_graph_rocm",
+    "tracelens_xdit_sd35_mi300x",
+)
+_OPEN: Final = {".gz": gzip.open, ".xz": lzma.open}
+_WORK: Final = {"kernel", "gpu_memcpy", "gpu_memset"}
+
+
+class Work(NamedTuple):
+    """A kernel, copy or fill."""
+
+    start_ns: int
+    end_ns: int
+    name: str
+
+
+class Busy(NamedTuple):
+    span_ns: int
+    busy_ns: int
+
+
+def work_of(path: Path) -> list[Work]:
+    """All device work of a file, in the order of its start."""
+    opened: Any = _OPEN.get(path.suffix, open)(path)
+    with opened as file:
+        events = json.loads(file.read(), parse_float=Decimal)["traceEvents"]
+    found = [
+        Work(_ns(event["ts"]), _ns(event["ts"]) + _ns(event["dur"]), event["name"])
+        for event in events
+        if event.get("cat") in _WORK and event["ph"] == "X"
+    ]
+    return sorted(found)
+
+
+def busy(work: list[Work]) -> Busy:
+    """From the first start to the last end, and the time in it in which anything runs."""
+    total, end = 0, work[0].start_ns
+    for item in work:
+        total += max(0, item.end_ns - max(item.start_ns, end))
+        end = max(end, item.end_ns)
+    return Busy(end - work[0].start_ns, total)
+
+
+def _ns(microseconds: Decimal | int) -> int:
+    return round(Decimal(microseconds) * 1000)
