@@ -45,8 +45,8 @@ class Busy(NamedTuple):
 
 def work_of(path: Path) -> list[Work]:
     """All device work of a file, in the order of its start."""
-    opened: Any = _OPEN.get(path.suffix, open)(path)
-    with opened as file:
+    open_it: Any = _OPEN.get(path.suffix, open)
+    with open_it(path) as file:
         events = json.loads(file.read(), parse_float=Decimal)["traceEvents"]
     found = [
         Work(_ns(event["ts"]), _ns(event["ts"]) + _ns(event["dur"]), event["name"])

@@ -93,8 +93,8 @@ def test_the_kernels_are_those_of_htas_loader(v100: tuple[Any, Any]) -> None:
     same = ours.loc[theirs.index]
     assert (same["text"] == theirs["text"]).all()
     assert (same["stream"] == theirs["stream"]).all()
-    # HTA rounds starts up and ends down to whole microseconds.
-    assert (same["dur"] - theirs["dur"]).between(0, 2).all()
+    # HTA rounds starts up and ends down to whole microseconds, after floats that hold eighths of one.
+    assert (same["dur"] - theirs["dur"]).between(-0.25, 2.25).all()
 
 
 def test_the_steps_are_those_of_htas_loader(v100: tuple[Any, Any]) -> None:

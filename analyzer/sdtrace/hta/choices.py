@@ -13,7 +13,7 @@ _STEP: Final = "ProfilerStep"
 
 
 def default_operator(study: Study, least: int) -> str | None:
-    """The op with most device time among those that launch `least` kernels or more at once; None without one."""
+    """The op with most device time of those that launch `least` kernels or more at once; None without one."""
     host, work, trace = study.linked.host, study.linked.work, study.trace
     kernels, time = np.zeros(len(host), np.int64), np.zeros(len(host), np.int64)
     op, dur = work.op, trace.dur_ns[work.row]

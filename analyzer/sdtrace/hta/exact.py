@@ -163,8 +163,8 @@ class ExactAnalysis(TraceAnalysis):
     def _for_call_graph(self, raw: Any) -> LoadedTrace:
         """A copy for HTA's call graph, which adds columns.
 
-        Streams count from 1, for it leaves out work of stream 0. Python functions, most events where there are
-        any, launch nothing themselves.
+        Streams count from 1, for it leaves out work of stream 0. Python functions are left out: they are
+        most events where there are any, and launch nothing themselves.
         """
         held = self.nanoseconds
         frame = held.get_trace(RANK)
