@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import sdtrace
-from sdtrace.errors import UsageError
 from tests.hta import raw
 from tests.shared import shared_trace
 
@@ -69,13 +68,6 @@ def test_a_part_of_a_trace() -> None:
     part = analysis.at(iteration=1)
     frame = part.hta().t.traces[0]
     assert (frame["stream"] >= 0).sum() == part.launches.height < analysis.launches.height
-
-
-def test_without_hta_one_line_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "sdtrace.hta.exact", None)
-    analysis = sdtrace.load(raw.TRACES / raw.SHIPPED[-1])
-    with pytest.raises(UsageError, match=r"pip install 'sdtrace\[hta\]'"):
-        analysis.hta()
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ Raw = dict[str, Any]
 
 
 class LoadedTrace(HtaTrace):
-    """One rank, 0, with a frame that is there already; `raw` gives what HTA would read from the file again."""
+    """One rank, 0, with a frame that is there already; `raw` gives what HTA would read again."""
 
     def __init__(self, trace: Trace, frame: Any, symbols: Sequence[str], raw: Callable[[], Raw]) -> None:
         super().__init__(trace_files={}, trace_dir=str(trace.path.parent))
