@@ -33,7 +33,7 @@ def default_annotation(hta: Any, annotation: str | None, instance: int | None) -
     """An annotation and which of its instances, as HTA counts them.
 
     Profiler steps, else the annotation with most time, else `""`, which is the whole trace; the last on the
-    CPU, which is most likely a steady one.
+    CPU that is no shorter than half the usual one: most likely steady, and whole.
     """
     frame, numbers = hta.t.get_trace(RANK), hta.t.symbol_table.get_sym_index()
     on_cpu = frame["cat"] == numbers.get("user_annotation", -1)
@@ -42,7 +42,8 @@ def default_annotation(hta: Any, annotation: str | None, instance: int | None) -
     if instance is not None or not annotation:
         return annotation, instance or 0
     matching = frame["name"].isin([number for name, number in numbers.items() if annotation in name])
-    places = np.flatnonzero(on_cpu[matching].to_numpy())
+    durations = frame["dur"][matching & on_cpu]
+    places = np.flatnonzero((on_cpu & (frame["dur"] >= durations.median() / 2))[matching].to_numpy())
     return annotation, int(places[-1]) if places.size else 0
 
 

@@ -178,14 +178,18 @@ def _sequences(hta: ExactAnalysis, asked: Asked) -> list[Table]:
 def _critical_path(hta: ExactAnalysis, asked: Asked) -> list[Table]:
     _need_work(hta)
     annotation, instance = default_annotation(hta, asked.annotation, asked.instance)
-    found = hta.critical_path_analysis(RANK, annotation, instance)
+    where = f"of {annotation}, instance {instance}" if annotation else "of the whole trace"
+    try:
+        found = hta.critical_path_analysis(RANK, annotation, instance)
+    except AssertionError as error:
+        what = f"HTA finds no critical path {where}"
+        raise _Lacking(f"{what}; choose another with --annotation and --instance") from error
     if found is None:
         raise _Lacking(f"no annotation has a name with {annotation}; choose with --annotation")
     graph, has_path = found
     if not has_path:
         raise _Lacking("HTA finds no path: the order of its events contradicts itself")
     path = graph.get_critical_path_breakdown()
-    where = f"of {annotation}, instance {instance}" if annotation else "of the whole trace"
     return [
         Table(f"critical_path_{name}", f"Critical path {where}, by {name}", _grouped(path, column, name))
         for column, name in (("bound_by", "bound"), ("s_name", "event"))
