@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
+import pandas
 import polars as pl
 
 from sdtrace.hta.choices import default_annotation, default_operator
@@ -29,6 +30,8 @@ _FAILURES: Final = (
 )
 """What HTA raises for traces that it does not expect."""
 _MIN_SEQUENCE: Final = 3
+_NEWEST_PANDAS: Final = 2
+"""The newest that HTA 0.5 builds call graphs with."""
 _ALL_KERNELS: Final = 10**9
 """Where HTA sums kernels up as others, its mean, min and max of the rest are those of sums."""
 
@@ -72,8 +75,15 @@ def run(hta: ExactAnalysis, name: str, asked: Asked) -> Result:
     except _Lacking as error:
         return Result(name, [], str(error))
     except _FAILURES as error:
-        first = (str(error).splitlines() or [""])[0]
-        return Result(name, [], f"HTA fails on this trace: {f'{type(error).__name__}: {first}'.rstrip(': ')}")
+        return Result(name, [], _failure(error))
+
+
+def _failure(error: BaseException) -> str:
+    """One line on what HTA raised; where a pandas that it does not know is the likely cause, that."""
+    if int(pandas.__version__.partition(".")[0]) > _NEWEST_PANDAS:
+        return f"HTA fails with pandas {pandas.__version__}; run: pip install 'pandas<{_NEWEST_PANDAS + 1}'"
+    first = (str(error).splitlines() or [""])[0]
+    return f"HTA fails on this trace: {f'{type(error).__name__}: {first}'.rstrip(': ')}"
 
 
 @contextmanager
