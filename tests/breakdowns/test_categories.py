@@ -3,6 +3,7 @@ import torch
 
 from sdtrace.breakdowns.categories import FusedTriton, categorize, fused_kind
 from sdtrace.breakdowns.rules import KernelKey, load_rules
+from sdtrace.breakdowns.short_names import MAX_LENGTH, short_name
 from tests.breakdowns.device_events import OTHER_TRACES, SD_TRACES, WILD_TRACES, device_time, kernel_names
 
 GEMM = "sm80_xmma_gemm_f32f32_f32f32_f32_tn_n_tilesize128x128x8_stage3_execute_kernel__5x_cublas"
@@ -27,6 +28,15 @@ def test_nothing_of_a_diffusion_trace_is_other(trace: str) -> None:
 @pytest.mark.parametrize("trace", OTHER_TRACES)
 def test_at_most_three_percent_of_any_other_trace_is_other(trace: str) -> None:
     assert shares(trace).get("other", 0.0) <= 3
+
+
+@pytest.mark.parametrize("trace", SD_TRACES + OTHER_TRACES + WILD_TRACES)
+def test_short_names_fit_and_tell_the_kernels_of_a_trace_apart(trace: str) -> None:
+    names = kernel_names(trace)
+    shorts = [short_name(name) for name in names]
+    assert max(map(len, shorts)) <= MAX_LENGTH
+    assert len(set(shorts)) == len(names)
+    assert not [short for short in shorts if "::" in short or short.startswith("void ")]
 
 
 def test_what_the_variants_of_stable_diffusion_spend_their_time_on() -> None:

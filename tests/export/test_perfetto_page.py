@@ -45,7 +45,6 @@ def _source(name: str) -> Path:
     params=[
         "h200-fp32_eager.json",
         "h200-bf16_sdpa_regional.cold.json.gz",
-        "reference/fp32_eager.json.gz",
         "third_party/hta_ns_resolution_v100.json.gz",
         "third_party/tracelens_xdit_sd35_mi300x.json.gz",
         "third_party/hta_cpu_only.json.gz",
