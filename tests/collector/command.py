@@ -25,14 +25,17 @@ except SdtraceError as error:
 
 
 def start(*arguments: str | Path, memory: int | None = None, **environment: str) -> subprocess.Popen[str]:
-    """The running command; stdout and stderr are pipes. `memory`: bytes it and its workers may address."""
+    """The running command; stdout and stderr are pipes. `memory`: bytes it and its workers may address.
+
+    One thread each: tests run side by side, and threads that wait for one another would spin.
+    """
     limit = f"import resource\nresource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory}))" if memory else ""
     return subprocess.Popen(
         [sys.executable, "-c", limit + _PROGRAM, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environment},
+        env={"OMP_NUM_THREADS": "1", **os.environ, **environment},
     )
 
 

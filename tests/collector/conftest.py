@@ -41,8 +41,8 @@ def holds(outer: Span, inner: Span) -> bool:
     return outer[0] <= inner[0] and inner[1] <= outer[1]
 
 
-def collected(path: Path, *arguments: str) -> Collected:
-    result = collect("--device", "cpu", "-o", path, *arguments)
+def collected(path: Path, *arguments: str, **environment: str) -> Collected:
+    result = collect("--device", "cpu", "-o", path, *arguments, **environment)
     assert result.returncode == 0, result.stderr
     raw = path.read_bytes()
     trace = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)

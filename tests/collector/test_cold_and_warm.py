@@ -12,16 +12,27 @@ from sdtrace_collector.variants import VARIANTS
 from tests.collector.conftest import Collected, collected, holds
 
 _RUN = ("--variant", "bf16_sdpa", "--steps", "2", "--unprofiled-images", "1")
+_UNOPTIMIZED = '#!/bin/sh\nexec g++ "$@" -O0\n'
 
 
 @pytest.fixture(scope="module")
-def cold(tmp_path_factory: pytest.TempPathFactory) -> Collected:
-    return collected(tmp_path_factory.mktemp("cold") / "bf16_sdpa.json.gz", *_RUN, "--cold")
+def compiler(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A compiler that makes slow code quickly: what is tested is the trace, and not how fast it ran."""
+    path = tmp_path_factory.mktemp("compiler") / "g++"
+    path.write_text(_UNOPTIMIZED)
+    path.chmod(0o755)
+    return str(path)
 
 
 @pytest.fixture(scope="module")
-def paths(cold: Collected, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return cold.path, collected(tmp_path_factory.mktemp("warm") / "warm.json", *_RUN, "--warm").path
+def cold(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Collected:
+    return collected(tmp_path_factory.mktemp("cold") / "bf16_sdpa.json.gz", *_RUN, "--cold", CXX=compiler)
+
+
+@pytest.fixture(scope="module")
+def paths(cold: Collected, compiler: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    warm = collected(tmp_path_factory.mktemp("warm") / "warm.json", *_RUN, "--warm", CXX=compiler)
+    return cold.path, warm.path
 
 
 def test_a_cold_trace_holds_the_compilation_in_its_first_image(cold: Collected) -> None:
