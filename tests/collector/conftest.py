@@ -42,7 +42,7 @@ def holds(outer: Span, inner: Span) -> bool:
 
 
 def collected(path: Path, *arguments: str, **environment: str) -> Collected:
-    result = collect("--device", "cpu", "-o", path, *arguments, **environment)
+    result = collect("--device", "cpu", "-o", path, *arguments, memory=None, **environment)
     assert result.returncode == 0, result.stderr
     raw = path.read_bytes()
     trace = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
