@@ -19,8 +19,8 @@ from sdtrace.units import flops
 _FACTS: Final = ("model", "height", "width", "steps", "batch")
 _SAME_FLOPS: Final = 0.01
 """Part of the FLOPs of an iteration in which two runs of one model may differ: padding, a cached prompt."""
-VAE: Final = "vae"
-_COUNTED: Final = frozenset({*DENOISERS, VAE})
+_VAE: Final = "vae"
+_COUNTED: Final = frozenset({*DENOISERS, _VAE})
 _COMPILED: Final = re.compile(r"^(?:Torch-Compiled Region|## Call CompiledFxGraph|triton_)")
 
 
@@ -56,7 +56,7 @@ def _counts(study: Study) -> Mapping[str, object]:
     for code, name in enumerate(components.names):
         calls = np.bincount(place[(components.code == code) & (place >= 0)], minlength=len(iterations))
         if name in _COUNTED and (usual := int(np.median(calls[whole]))):
-            counts["vae calls" if name == VAE else "denoiser calls"] = usual
+            counts["vae calls" if name == _VAE else "denoiser calls"] = usual
             if name in DENOISERS:
                 counts["denoiser"] = name
     return counts
