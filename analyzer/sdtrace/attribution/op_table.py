@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from itertools import chain
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
@@ -112,9 +113,11 @@ def op_table(
     shown = ~host.is_duplicate & (began | (own > 0 if op_times is OpTimes.TRUE else False))
     flops = _counted_flops(linked, op_times)
     memory = memory_use(trace, host) if len(trace.memory.time_ns) else None
-    of_host = (began.astype(np.int64), host.self_ns, host.dur_ns), (flops, *(memory or ()))
-    before, after = ([np.where(began, column, 0) for column in columns] for columns in of_host)
-    columns = (*before, own, total, *after)
+    columns = chain(
+        (_counted(column, host_mask) for column in (began.astype(np.int64), host.self_ns, host.dur_ns)),
+        (own, total),
+        (_counted(column, host_mask) for column in (flops, *(memory or ()))),
+    )
     annotation = trace.in_categories({"user_annotation"})[host.row]
     bounds = _Bounds(host.row, host.start_ns, host.dur_ns)
     groups = _grouped(len(trace.names), bounds, _code(host.name, annotation, shown), columns)
@@ -153,6 +156,11 @@ def _counted_flops(linked: LinkedTrace, op_times: OpTimes) -> Int64s:
     return np.where(counted[linked.host.name], linked.flops, 0)
 
 
+def _counted(column: Int64s, began: Bools | None) -> Int64s:
+    """The column with 0 for what did not begin in the part; whole without a part."""
+    return column if began is None else np.where(began, column, 0)
+
+
 def _code(name: Int32s, annotation: Bools, shown: Bools) -> Int64s:
     """One number for what makes a row of its own, -1 for what is not shown."""
     return np.where(shown, name.astype(np.int64) * 2 + annotation, -1)
@@ -167,9 +175,12 @@ class _Bounds(NamedTuple):
 
 
 def _grouped(
-    names: int, events: _Bounds, code: Int64s, columns: Sequence[Int64s]
+    names: int, events: _Bounds, code: Int64s, columns: Iterable[Int64s]
 ) -> Iterator[tuple[_Place, tuple[int, bool], list[int]]]:
-    """Sums of `columns` per code, with the place of each group's first event. `names`: how many there are."""
+    """Sums of `columns` per code, with the place of each group's first event. `names`: how many there are.
+
+    Columns are taken one by one, so that one at a time need be in memory.
+    """
     size = 2 * names
     first = np.full(size + 1, -1, np.int64)
     first[code[::-1]] = np.arange(len(code))[::-1]
