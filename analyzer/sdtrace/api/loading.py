@@ -29,15 +29,16 @@ _IN_MEMORY = Path("memory")
 """What a trace without a file is called."""
 
 
-def load(source: Source, options: Options | None = None) -> Analysis:
+def load(source: Source, options: Options | None = None, *, cache: bool = False) -> Analysis:
     """Read a trace and study it.
 
     `source` is a path (plain, gzip, xz or zstd), an open binary file, the bytes of a trace, or a
     `torch.profiler.profile` that has ended: torch writes the trace of such a one only once, so keep what this
-    returns. `options` says how to count; see `Options`.
+    returns. `options` says how to count; see `Options`. With `cache` what was read of a path is kept in
+    `~/.cache/sdtrace` (or `$XDG_CACHE_HOME/sdtrace`), and the next look at the same bytes is quicker.
 
     Raises UnreadableTrace when the file is missing, no trace, or damaged beyond salvage, or torch cannot
-    write it; UsageError when `source` is none of these things.
+    write it; UsageError when `source` is none of these things; OutputError when the cache cannot be written.
 
     >>> import sdtrace
     >>> a = sdtrace.load(getfixture("eager_trace"))
@@ -48,7 +49,7 @@ def load(source: Source, options: Options | None = None) -> Analysis:
     """
     asked = Options.of() if options is None else options
     if isinstance(source, str | os.PathLike):
-        trace = load_trace(Path(source), FLOP_OPS)
+        trace = load_trace(Path(source), FLOP_OPS, cache=cache)
     elif isinstance(source, bytes | bytearray | memoryview):
         trace = load_trace(_IN_MEMORY, FLOP_OPS, io.BytesIO(source))
     elif isinstance(source, Profile):

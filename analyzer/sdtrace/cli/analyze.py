@@ -9,7 +9,7 @@ import click
 
 from sdtrace.atomic_files import check_targets
 from sdtrace.cli.environment import reader_may_leave
-from sdtrace.cli.inputs import TRACES, chosen_formats, read_each
+from sdtrace.cli.inputs import CACHE, TRACES, chosen_formats, load, read_each
 from sdtrace.safe_text import visible
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ _TOP_FILE, _TOP_TERMINAL = 25, 8
 )
 @click.option("--rules", type=click.Path(path_type=Path), help="A TOML file with categories of your own.")
 @click.option("--baseline", help="The trace that others are compared with, by name. [the slowest]")
+@CACHE
 @click.option("--force", is_flag=True, help="Replace reports that exist.")
 def command(
     traces: tuple[str, ...], output: Path, formats: str, force: bool, top: int | None, **options: Any
@@ -54,7 +55,7 @@ def command(
     sdtrace analyze traces/*.json
     sdtrace analyze run.json.gz --phase steady --format terminal
     """
-    from sdtrace import Options, load  # noqa: PLC0415  # keeps --help fast
+    from sdtrace import Options  # noqa: PLC0415  # keeps --help fast
     from sdtrace.analysis import build_report  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)

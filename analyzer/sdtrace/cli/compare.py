@@ -9,7 +9,7 @@ import click
 
 from sdtrace.atomic_files import check_targets, write_all
 from sdtrace.cli.environment import reader_may_leave
-from sdtrace.cli.inputs import chosen_formats, one_file, read_each
+from sdtrace.cli.inputs import CACHE, chosen_formats, load, one_file, read_each
 from sdtrace.errors import UsageError
 from sdtrace.safe_text import visible
 
@@ -39,6 +39,7 @@ _TOP = 8
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report"), show_default=True)
 @click.option("--top", type=click.IntRange(min=1), default=_TOP, show_default=True, help="Rows of movers.")
+@CACHE
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option(
     "--allow-different-work",
@@ -72,7 +73,7 @@ def command(
     sdtrace compare eager.json compiled.json
     sdtrace compare main.json branch.json --fail-on 'steady_ms>+5%'
     """
-    from sdtrace import compare, load  # noqa: PLC0415  # keeps --help fast
+    from sdtrace import compare  # noqa: PLC0415  # keeps --help fast
     from sdtrace.analysis.conditions import parse_condition  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)

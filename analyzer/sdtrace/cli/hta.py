@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from sdtrace.cli.inputs import ONE_TRACE, chosen_formats, one_file
+from sdtrace.cli.inputs import CACHE, ONE_TRACE, chosen_formats, load, one_file
 
 _NAMES: Final = (
     "temporal",
@@ -34,6 +34,7 @@ _NAMES: Final = (
 @click.option(
     "-o", "--output", metavar="FOLDER", type=click.Path(path_type=Path), help="Write CSV and JSON there too."
 )
+@CACHE
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 def command(
     trace: str,
@@ -65,8 +66,6 @@ def command(
     sdtrace hta run.json.gz --only temporal,idle -o hta
     """
     names = chosen_formats(only, _NAMES, "--only")
-    from sdtrace import load  # noqa: PLC0415  # keeps --help fast
-
     hta = load(one_file(trace)).hta()
     from sdtrace.cli import hta_output  # noqa: PLC0415  # as above, and needs HTA
     from sdtrace.hta.results import Asked, run  # noqa: PLC0415  # as above

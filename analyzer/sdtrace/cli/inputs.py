@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -15,10 +15,35 @@ from sdtrace.errors import UnreadableTrace
 from sdtrace.safe_text import visible
 from sdtrace.suggestions import did_you_mean
 
+if TYPE_CHECKING:
+    from sdtrace import Analysis, Options
+
 Result = TypeVar("Result")
 
 TRACES = click.argument("traces", nargs=-1, required=True, metavar="TRACE...")
 ONE_TRACE = click.argument("trace", metavar="TRACE")
+_CACHE_KEY = "sdtrace.cache"
+
+
+def _note_cache(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.meta[_CACHE_KEY] = value
+
+
+CACHE = click.option(
+    "--cache",
+    is_flag=True,
+    expose_value=False,
+    callback=_note_cache,
+    help="Keep what was read in ~/.cache/sdtrace; the next look at it is quicker.",
+)
+"""Commands with this option read traces by `load` of this module."""
+
+
+def load(path: Path, options: Options | None = None) -> Analysis:
+    """As `sdtrace.load`, with the cache where the command line asks for it."""
+    import sdtrace  # noqa: PLC0415  # polars and numpy, which `--help` does without
+
+    return sdtrace.load(path, options, cache=click.get_current_context().meta[_CACHE_KEY])
 
 
 def one_file(text: str) -> Path:

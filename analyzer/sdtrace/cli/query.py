@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sdtrace.cli.inputs import read_each
+from sdtrace.cli.inputs import CACHE, load, read_each
 from sdtrace.errors import UsageError
 from sdtrace.safe_text import visible
 
@@ -33,6 +33,7 @@ _FORMATS = ("table", "csv", "json", "parquet")
 )
 @click.option("--csv", "as_csv", is_flag=True, hidden=True, help="The same as --format csv.")
 @click.option("--rows", type=click.IntRange(min=1), default=_ROWS, show_default=True, help="Rows of a table.")
+@CACHE
 def command(words: tuple[str, ...], tables: bool, written: str, as_csv: bool, rows: int) -> int:
     """Run SQL on the tables of one or more traces; their first column, `trace`, names the trace.
 
@@ -54,7 +55,6 @@ def command(words: tuple[str, ...], tables: bool, written: str, as_csv: bool, ro
         return 0
     if len(words) < 2:
         raise UsageError('give a trace and a query: sdtrace query X.json "SELECT * FROM kernels"')
-    from sdtrace import load  # noqa: PLC0415  # as above
     from sdtrace.api.sql import query  # noqa: PLC0415  # as above
 
     *traces, sql = words

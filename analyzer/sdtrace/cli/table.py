@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from sdtrace.cli.inputs import ONE_TRACE, one_file
+from sdtrace.cli.inputs import CACHE, ONE_TRACE, load, one_file
 
 
 @click.command("table", short_help="Print torch's own op table, rebuilt from the file.")
@@ -20,6 +20,7 @@ from sdtrace.cli.inputs import ONE_TRACE, one_file
     help="As torch counts, double counting included; or each kernel once.",
 )
 @click.option("--phase", help="Only what ran or was launched in one phase, such as steady.")
+@CACHE
 def command(
     trace: str,
     sort_by: str | None,
@@ -34,7 +35,7 @@ def command(
     sdtrace table run.json --sort-by self_cuda_time_total --row-limit 20
     sdtrace table run.json --phase steady --op-times true
     """
-    from sdtrace import Options, load  # noqa: PLC0415  # keeps --help fast
+    from sdtrace import Options  # noqa: PLC0415  # keeps --help fast
 
     options = Options.of(phase=phase)
     chosen = load(one_file(trace), options)
