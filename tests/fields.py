@@ -8,7 +8,6 @@ from pathlib import Path
 from sdtrace.analysis import Options
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.analysis.trace_report import report_on
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.breakdowns.rules import load_rules
 from sdtrace.model import Finding, TraceReport
 from sdtrace.trace import load_trace
@@ -19,7 +18,7 @@ FIELD = Path(__file__).parent / "field"
 @lru_cache(maxsize=8)
 def study_of(name: str) -> Study:
     """The input of this name (`busy_idle.json`), studied."""
-    return study_trace(load_trace(FIELD / name, FLOP_OPS), load_rules(None))
+    return study_trace(load_trace(FIELD / name), load_rules(None))
 
 
 def report_of(name: str, phase: str | None = None) -> TraceReport:

@@ -11,7 +11,6 @@ import numpy as np
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.analysis.trace_report import report_on
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.breakdowns.rules import load_rules
 from sdtrace.model import Finding, TraceReport
 from sdtrace.phases.timeline import AUTOTUNE
@@ -41,7 +40,7 @@ _COLUMNS += ["external_id", "correlation", "nbytes", "args"]
 @cache
 def cold() -> Study:
     """The 543 MB cold trace, read from its 30 MB of gzip: 5 s and 0.5 GB, once a session."""
-    return study_trace(load_trace(shared_trace(f"{COLD}.json.gz"), FLOP_OPS), load_rules(None))
+    return study_trace(load_trace(shared_trace(f"{COLD}.json.gz")), load_rules(None))
 
 
 @lru_cache(maxsize=2)
@@ -50,7 +49,7 @@ def studied(name: str) -> Study:
     if name == COLD:
         return cold()
     path = shared_trace(f"{name}.json.gz") if "/" in name else SHIPPED / name
-    return study_trace(load_trace(path, FLOP_OPS), load_rules(None))
+    return study_trace(load_trace(path), load_rules(None))
 
 
 @lru_cache(maxsize=32)

@@ -11,7 +11,6 @@ from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Part
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.analysis.trace_report import report_on
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.breakdowns.rules import load_rules
 from sdtrace.errors import UsageError
 from sdtrace.model import TraceReport
@@ -25,7 +24,7 @@ BOTH = pytest.mark.parametrize("name", [EAGER, REGIONAL])
 
 @lru_cache(maxsize=2)
 def study(name: str) -> Study:
-    return study_trace(load_trace(TRACES / name, FLOP_OPS), load_rules(None))
+    return study_trace(load_trace(TRACES / name), load_rules(None))
 
 
 def report(name: str, part: Part) -> TraceReport:

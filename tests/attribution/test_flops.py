@@ -238,7 +238,7 @@ def test_what_a_capture_only_records_is_not_counted(tmp_path: Path) -> None:
     """2 * 4 * 5 * 6 for the product that ran; torch's own table counts the recorded one as well."""
     path = tmp_path / "t.json"
     path.write_text(json.dumps({"with_flops": 1, "traceEvents": captured_and_replayed()}))
-    linked = attribute(load_trace(path, FLOP_OPS))
+    linked = attribute(load_trace(path))
     true = {row.name: row.flops for row in op_table(linked)}
     assert (true["aten::mm"], true["cudaGraphLaunch"]) == (240, 0)
     as_torch = {row.name: row.flops for row in op_table(linked, OpTimes.TORCH)}
@@ -249,4 +249,4 @@ def test_a_capture_of_which_the_file_has_no_end_takes_nothing_away(tmp_path: Pat
     path = tmp_path / "t.json"
     events = [event for event in captured_and_replayed() if event["name"] != "cudaStreamEndCapture"]
     path.write_text(json.dumps(events))
-    assert sum(row.flops for row in op_table(attribute(load_trace(path, FLOP_OPS)))) == 480
+    assert sum(row.flops for row in op_table(attribute(load_trace(path)))) == 480

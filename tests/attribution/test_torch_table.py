@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.linked_trace import attribute
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
 from sdtrace.trace import load_trace
@@ -22,7 +21,7 @@ MEMORY = ("cpu_memory_usage", "self_cpu_memory_usage", "device_memory_usage", "s
 
 
 def table(path: Path) -> list[OpRow]:
-    linked = for_table(attribute(load_trace(path, FLOP_OPS)), OpTimes.TORCH)
+    linked = for_table(attribute(load_trace(path)), OpTimes.TORCH)
     return op_table(linked, OpTimes.TORCH)
 
 

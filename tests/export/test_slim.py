@@ -20,7 +20,6 @@ from msgspec.structs import replace
 from sdtrace.analysis import Options, analyze
 from sdtrace.analysis.part import Part
 from sdtrace.analysis.study import Study, study_trace
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
 from sdtrace.breakdowns.rules import load_rules
 from sdtrace.errors import OutputError, UnreadableTrace, UsageError
@@ -42,7 +41,7 @@ Event = dict[str, Any]
 
 @cache
 def studied(path: Path) -> Study:
-    return study_trace(load_trace(path, FLOP_OPS), load_rules(None))
+    return study_trace(load_trace(path), load_rules(None))
 
 
 def content(path: Path) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from rich.console import Console
 from sdtrace.analysis import Options, build_report
 from sdtrace.analysis.study import study_trace
 from sdtrace.analysis.trace_report import report_on
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.linked_trace import attribute
 from sdtrace.attribution.op_table import OpTimes, for_table, op_table
 from sdtrace.errors import SdtraceError
@@ -33,7 +32,7 @@ TIME_LIMIT_S = 60
 
 def read_and_attribute(path: Path) -> Trace:
     """Read, attribute, and make both op tables."""
-    trace = load_trace(path, FLOP_OPS)
+    trace = load_trace(path)
     told = attribute(trace)
     op_table(for_table(told, OpTimes.TORCH), OpTimes.TORCH)
     rows = op_table(told, OpTimes.TRUE)
@@ -48,7 +47,7 @@ def read_and_attribute(path: Path) -> Trace:
 
 def analyze_and_render(path: Path) -> Trace:
     """Read, analyze, and render in every format, as `sdtrace analyze` does."""
-    trace = load_trace(path, FLOP_OPS)
+    trace = load_trace(path)
     options = Options.of(phase=None, op_times="true", rules=None)
     told = report_on(study_trace(trace, options.rules), options)
     assert abs(sum(phase.wall_us for phase in told.phases) - told.wall_us) < ROUNDED_US

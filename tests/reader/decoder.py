@@ -23,6 +23,7 @@ HAVE_IDS = {
     "cpu_op", "user_annotation", "overhead", "cuda_runtime", "cuda_driver",
     "kernel", "gpu_memcpy", "gpu_memset", "gpu_user_annotation", "cuda_sync",
 }  # fmt: skip
+OWN_IDS = {"External id", "Record function id", "Ev Idx"}
 LAUNCHED = {"cuda_runtime", "cuda_driver", "kernel", "gpu_memcpy", "gpu_memset", "cuda_sync"}
 
 
@@ -38,6 +39,8 @@ class Row(NamedTuple):
     external_id: int
     correlation: int
     nbytes: int
+    args: str
+    """Of an op, without what no other event has; empty where nothing remains."""
 
 
 class Plain(NamedTuple):
@@ -82,7 +85,13 @@ def _row(category: str, event: dict[str, Any], args: dict[str, Any]) -> Row:
     correlation = args.get("correlation", 0) if category in LAUNCHED else 0
     nbytes = args.get("bytes", -1) if category in ("gpu_memcpy", "gpu_memset") else -1
     place = (category, event["name"], event["pid"], event["tid"])
-    return Row(*place, _ns(event["ts"]), _ns(event["dur"]), int(external), int(correlation), nbytes)
+    kept = {key: value for key, value in args.items() if key not in OWN_IDS or not isinstance(value, int)}
+    text = canonical(kept) if category == "cpu_op" and kept else ""
+    return Row(*place, _ns(event["ts"]), _ns(event["dur"]), int(external), int(correlation), nbytes, text)
+
+
+def canonical(args: dict[str, Any]) -> str:
+    return json.dumps(args, sort_keys=True, default=str)
 
 
 def _ns(microseconds: Decimal | int) -> int:
@@ -91,8 +100,10 @@ def _ns(microseconds: Decimal | int) -> int:
 
 def rows_of(raw: RawTrace) -> list[Row]:
     """What the reader found, in the same form."""
-    key, *numbers, _ = (column.tolist() for column in raw.columns)
-    return [Row(*raw.keys[k], *rest) for k, *rest in zip(key, *numbers, strict=True)]
+    key, *numbers, args = (column.tolist() for column in raw.columns)
+    texts = [*(canonical(load(text)) for text in raw.args), ""]
+    columns = zip(key, *numbers, args, strict=True)
+    return [Row._make((*raw.keys[k], *rest, texts[a])) for k, *rest, a in columns]
 
 
 def read_text(text: str | bytes, folder: Path, name: str = "trace.json") -> RawTrace:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sdtrace.reader import chunk
+from sdtrace.reader import kept_args
 from sdtrace.reader.events import Event, decode_event
 from tests.fuzz.seeds import Seed, cut_out, shared_seeds
 from tests.reader.decoder import Row, decode, read_text, rows_of
@@ -132,7 +132,8 @@ def test_bad_names_throughout_are_not_decoded_one_by_one(
         alone.append(text)
         return decode_event(text)
 
-    monkeypatch.setattr(chunk, "decode_event", decode_alone)
+    monkeypatch.setattr(kept_args, "decode_event", decode_alone)
+    monkeypatch.setattr("sdtrace.reader.events.decode_event", decode_alone)
     for seed in seeds:
         expected = [row._replace(name=read_as + row.name) for row in rows_in(seed.events)]
         read_text(seed.with_events([*seed.events] * 9).data(), tmp_path)

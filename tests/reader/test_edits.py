@@ -151,7 +151,7 @@ def expected_row(fields: dict[str, Any], category: str) -> Row | None:
     correlation = ids.get("correlation") if category in LAUNCHED else None
     nbytes = ids.get("bytes") if category in ("gpu_memcpy", "gpu_memset") else None
     numbers = (identity(external, 0), identity(correlation, 0), identity(nbytes, -1))
-    return Row(category, name, pid, tid, start, duration, *numbers)
+    return Row(category, name, pid, tid, start, duration, *numbers, args="")
 
 
 def nanoseconds(value: Any) -> int | None:
@@ -206,6 +206,6 @@ def test_an_edited_event_means_what_json_says(
     expected = expect(repeated)
     body = LAYOUTS[layout].after_event.join(write(event, LAYOUTS[layout]) for event in repeated)
     raw = read_text('{"traceEvents": [' + body + "]}", tmp_path)
-    assert rows_of(raw) == expected.rows
+    assert [row._replace(args="") for row in rows_of(raw)] == expected.rows
     assert raw.counts == expected.counts
     assert (raw.skipped, raw.salvaged) == (expected.skipped, False)

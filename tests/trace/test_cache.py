@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner
 
 import sdtrace
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.cli.analyze import command
 from sdtrace.errors import OutputError, UnreadableTrace
 from sdtrace.reader import RawTrace, read_raw, resolve
@@ -63,31 +62,30 @@ def assert_equal(one: RawTrace, other: RawTrace) -> None:
 def test_the_second_read_decodes_nothing_and_gives_the_same(
     path: Path, folder: Path, decoded: list[RawTrace]
 ) -> None:
-    read_cached(path, FLOP_OPS, folder)
-    again = read_cached(path, FLOP_OPS, folder)
+    read_cached(path, folder)
+    again = read_cached(path, folder)
     (once,) = decoded
     assert again is not once
     assert_equal(again, once)
     assert folder.stat().st_mode & 0o077 == 0
 
 
-def test_other_bytes_other_arguments_and_another_reader_are_read_anew(
+def test_other_bytes_and_another_reader_are_read_anew(
     tmp_path: Path, folder: Path, decoded: list[RawTrace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Path(shutil.copy(EAGER, tmp_path / "trace.json"))
     status = path.stat()
-    read_cached(path, FLOP_OPS, folder)
+    read_cached(path, folder)
     changed = path.read_bytes().replace(b"aten::addmm", b"aten::addmn")
     assert len(changed) == status.st_size
     path.write_bytes(changed)
-    assert "aten::addmn" in {key.name for key in read_cached(path, FLOP_OPS, folder).keys}
-    read_cached(path, frozenset(), folder)
+    assert "aten::addmn" in {key.name for key in read_cached(path, folder).keys}
     monkeypatch.setattr(cache, "_reader_version", lambda: "another")
-    read_cached(path, FLOP_OPS, folder)
-    assert len(decoded) == 4
+    read_cached(path, folder)
+    assert len(decoded) == 3
     renamed = path.rename(tmp_path / "renamed.json")
-    read_cached(renamed, FLOP_OPS, folder)
-    assert len(decoded) == 4
+    read_cached(renamed, folder)
+    assert len(decoded) == 3
 
 
 def _cut(content: bytes) -> bytes:
@@ -103,11 +101,11 @@ def _flip(content: bytes) -> bytes:
 def test_a_damaged_entry_is_made_again(
     damage: Callable[[bytes], bytes], folder: Path, decoded: list[RawTrace]
 ) -> None:
-    whole = read_cached(EAGER, FLOP_OPS, folder)
+    whole = read_cached(EAGER, folder)
     (entry,) = entries(folder)
     content = entry.read_bytes()
     entry.write_bytes(damage(content))
-    assert_equal(read_cached(EAGER, FLOP_OPS, folder), whole)
+    assert_equal(read_cached(EAGER, folder), whole)
     assert len(decoded) == 2
     assert entry.read_bytes() == content
 
@@ -124,7 +122,7 @@ def test_a_file_that_changes_while_it_is_read_makes_no_entry(
         return raw
 
     monkeypatch.setattr(cache, "read_raw", growing)
-    read_cached(path, FLOP_OPS, folder)
+    read_cached(path, folder)
     assert not folder.exists()
 
 
@@ -132,15 +130,15 @@ def test_the_entry_not_used_for_longest_makes_room(
     folder: Path, decoded: list[RawTrace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, third = SHIPPED[:3]
-    read_cached(first, FLOP_OPS, folder)
+    read_cached(first, folder)
     (of_first,) = entries(folder)
-    read_cached(second, FLOP_OPS, folder)
+    read_cached(second, folder)
     (of_second,) = set(entries(folder)) - {of_first}
-    read_cached(first, FLOP_OPS, folder)
+    read_cached(first, folder)
     monkeypatch.setattr(cache, "_MOST_BYTES", of_first.stat().st_size + 1)
-    read_cached(third, FLOP_OPS, folder)
+    read_cached(third, folder)
     assert of_second not in entries(folder)
-    read_cached(third, FLOP_OPS, folder)
+    read_cached(third, folder)
     assert len(decoded) == 3
 
 

@@ -14,7 +14,6 @@ from sdtrace.analysis.microseconds import in_microseconds, us
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Selection
 from sdtrace.analysis.study import Study, study_trace
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import Chosen, block_rows, component_rows
@@ -34,7 +33,7 @@ _SOME_NS = 1_000_000
 
 def analyze(path: Path, options: Options) -> model.TraceReport:
     """Read a trace and report on it. Raises UnreadableTrace when it cannot be read."""
-    return report_on(study_trace(load_trace(path, FLOP_OPS), options.rules), options)
+    return report_on(study_trace(load_trace(path), options.rules), options)
 
 
 def report_on(study: Study, options: Options) -> model.TraceReport:

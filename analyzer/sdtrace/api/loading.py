@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, Protocol, TypeAlias, runtime_checkable
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.study import study_trace
 from sdtrace.api.analysis import Analysis
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.errors import UnreadableTrace, UsageError
 from sdtrace.trace import load_trace
 
@@ -49,13 +48,13 @@ def load(source: Source, options: Options | None = None, *, cache: bool = False)
     """
     asked = Options.of() if options is None else options
     if isinstance(source, str | os.PathLike):
-        trace = load_trace(Path(source), FLOP_OPS, cache=cache)
+        trace = load_trace(Path(source), cache=cache)
     elif isinstance(source, bytes | bytearray | memoryview):
-        trace = load_trace(_IN_MEMORY, FLOP_OPS, io.BytesIO(source))
+        trace = load_trace(_IN_MEMORY, io.BytesIO(source))
     elif isinstance(source, Profile):
         return _of_profile(source, asked)
     elif hasattr(source, "read"):
-        trace = load_trace(_name_of(source), FLOP_OPS, source)
+        trace = load_trace(_name_of(source), source)
     else:
         wanted = "a path, an open file, bytes or a torch.profiler.profile"
         raise UsageError(f"cannot load a {type(source).__name__}; give {wanted}")

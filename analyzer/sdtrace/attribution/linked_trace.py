@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from sdtrace.attribution.flops import flops_of
+from sdtrace.attribution.flops import FLOP_OPS, flops_of
 from sdtrace.attribution.host import HostEvents, host_events
 from sdtrace.attribution.links import DeviceWork, link_device_work
 from sdtrace.attribution.nesting import Int64s
@@ -38,7 +38,8 @@ def _flops(trace: Trace, host: HostEvents) -> Int64s:
     """Operations of each host event; equal ops on equal shapes are computed once."""
     flops = np.zeros(len(host), np.int64)
     args = trace.args[host.row]
-    rows = np.flatnonzero(args >= 0)
+    is_counted = np.array([name in FLOP_OPS for name in trace.names], np.bool_)
+    rows = np.flatnonzero((args >= 0) & is_counted[host.name])
     pairs, which = np.unique(
         host.name[rows].astype(np.int64) * len(trace.args_texts) + args[rows], return_inverse=True
     )

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.reader.columns import Decoded, EventColumns, EventKey, Int32s, concatenate
-from sdtrace.reader.events import EventTable, args_text, decode_event
+from sdtrace.reader.events import EventTable
 from sdtrace.reader.numbers import PADDING, Int64s, Text, as_text, integers
 from sdtrace.reader.salvage import Walk, walk
 from sdtrace.reader.split import Split, split_events
@@ -29,14 +29,12 @@ class Found(NamedTuple):
     end: Int64s
 
 
-def decode_chunk(
-    chunk: bytes, templates: Templates, keep_args: frozenset[str], *, final: bool
-) -> tuple[Decoded, Walk]:
+def decode_chunk(chunk: bytes, templates: Templates, *, final: bool) -> tuple[Decoded, Walk]:
     """The events of text that begins between two of them, and where decoding stopped.
 
     `PADDING` must follow the text. With `final` no more text follows.
     """
-    decoding = Decoding(chunk, templates, EventTable(keep_args), final=final)
+    decoding = Decoding(chunk, templates, EventTable(), final=final)
     walked = decoding.run()
     return decoding.decoded(), walked
 
@@ -131,7 +129,7 @@ class Decoding:
         found = self.found()
         if found is None:
             return self._table.decoded()
-        rows = _Rows(self._text, self._chunk, found, self._templates)
+        rows = _Rows(self._text, found, self._templates)
         rest = self._table.decoded()
         rest.counts += rows.counts
         return _merged(rows, rest, self._places)
@@ -140,13 +138,14 @@ class Decoding:
 class _Rows:
     """The rows of events that have a template."""
 
-    def __init__(self, text: Text, chunk: bytes, found: Found, templates: Templates) -> None:
-        self._text, self._chunk = text, chunk
+    def __init__(self, text: Text, found: Found, templates: Templates) -> None:
+        self._text, self._kept_args = text, templates.args
         per_form = np.bincount(found.form)
         used = np.flatnonzero(per_form)
         local = np.zeros(len(per_form), np.int64)
         local[used] = np.arange(len(used))
         of_form, self._numbers = templates.of(used)
+        self._edges = templates.edges(used)
         self._templates = [templates.templates[number] for number in of_form.tolist()]
         self.counts = Counter[str]()
         for template, events in zip(self._templates, per_form[used].tolist(), strict=True):
@@ -164,7 +163,7 @@ class _Rows:
         start, duration, pid, tid, external, correlation, nbytes = numbers
         nbytes -= (self._numbers[-1].digits == 0)[self._form]
         key, keys = self._event_keys(pid, tid)
-        kept, args = self._kept_args()
+        kept, args = self._kept_args.of(self._text.bytes, self.places, self._ends, self._edges[self._form])
         return EventColumns(key, start, duration, external, correlation, nbytes, kept), keys, args
 
     def _event_keys(self, pid: Int64s, tid: Int64s) -> tuple[Int32s, list[EventKey]]:
@@ -181,16 +180,6 @@ class _Rows:
             for form, first in zip(self._form[firsts].tolist(), firsts.tolist(), strict=True)
         ]
         return index.astype(np.int32), keys
-
-    def _kept_args(self) -> tuple[Int32s, list[str]]:
-        index = np.full(len(self._form), -1, np.int32)
-        table: dict[str, int] = {}
-        keeps = np.array([template.keeps_args for template in self._templates], np.bool_)[self._form]
-        for row in np.flatnonzero(keeps).tolist():
-            event = decode_event(self._chunk[self.places[row] : self._ends[row]].strip(b", \t\r\n"))
-            if event is not None and len(event.args):
-                index[row] = table.setdefault(args_text(event), len(table))
-        return index, list(table)
 
 
 def _event_key(template: Template, pid: int, tid: int) -> EventKey:

@@ -67,9 +67,14 @@ class Args(msgspec.Struct, rename=NAMES_OF_ARGS):
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_args = msgspec.json.Decoder(Args).decode
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_OWN_ID: Final = rb'"(?:External id|Record function id|Ev Idx)"\s*:\s*\d+(?=\s*[,}])'
-_OWN_IDS: Final = re.compile(rb",\s*" + _OWN_ID + rb"|" + _OWN_ID + rb"\s*,?\s*")
+OWN_IDS: Final = {
+    "external_id": "External id",
+    "record_function": "Record function id",
+    "number": "Ev Idx",
+}
+"""Integers in the arguments that every event has its own of."""
 _NO_ARGS: Final = Args()
 
 
@@ -99,9 +104,18 @@ def args_of(raw: msgspec.Raw) -> Args | None:
         return None
 
 
-def args_text(event: Event) -> str:
-    """The arguments as JSON, without the ids that differ from event to event."""
-    return _OWN_IDS.sub(b"", bytes(event.args)).decode("utf-8", "replace")
+def kept_args(event: Event) -> str | None:
+    """The arguments of an op as compact JSON, without the ids of the event itself; None if none remain."""
+    if category_of(event) != "cpu_op" or not len(event.args):
+        return None
+    try:
+        args = _decode_object(event.args)
+    except ERRORS:
+        return None
+    own = (name for name in OWN_IDS.values() if type(args.get(name)) is int)
+    for name in [*own]:
+        del args[name]
+    return msgspec.json.encode(args).decode() if args else None
 
 
 class Ids(NamedTuple):
@@ -122,8 +136,7 @@ class EventText(NamedTuple):
 class EventTable:
     """Collects events one by one; `decoded` gives them as columns."""
 
-    def __init__(self, keep_args: frozenset[str]) -> None:
-        self._keep_args = keep_args
+    def __init__(self) -> None:
         self.texts: list[EventText] | None = None
         """Where it is a list, the text of each event is added to it."""
         self._rows: list[tuple[int, int, int, int, int, int, int]] = []
@@ -188,11 +201,9 @@ class EventTable:
         ids = ids_of(event)
         if ids is None:
             return None
-        category = category_of(event)
-        key = self._keys.setdefault(EventKey(category, name, pid, tid), len(self._keys))
-        kept = -1
-        if category == "cpu_op" and name in self._keep_args and len(event.args):
-            kept = self._args.setdefault(args_text(event), len(self._args))
+        key = self._keys.setdefault(EventKey(category_of(event), name, pid, tid), len(self._keys))
+        args = kept_args(event)
+        kept = -1 if args is None else self._args.setdefault(args, len(self._args))
         numbers = _integer(ids.external, 0), _integer(ids.correlation, 0), _integer(ids.nbytes, -1)
         return key, start, duration, *numbers, kept
 

@@ -61,28 +61,8 @@ class Forms:
         return self.source[self.bounds[index] : self.bounds[index + 1]].tobytes()
 
     def hashes(self) -> UInt64s:
-        """A hash of each form, with random keys per process.
-
-        A key is added to each word of the text, and the sum multiplied by its own upper half, made odd.
-        Two given forms get the same hash with a probability below 2**-30, and mostly far below.
-        """
-        if not len(self):
-            return np.zeros(0, np.uint64)
-        starts, lengths = self.bounds[:-1], np.diff(self.bounds)
-        counts = (lengths + (ROW - 1)) // ROW
-        ends = np.cumsum(counts)
-        firsts = ends - counts
-        place = np.arange(ends[-1]) - np.repeat(firsts, counts)
-        at = np.repeat(starts, counts) + place * ROW
-        at[ends - 1] = np.maximum(self.bounds[1:] - ROW, starts)
-        rows = self._rows(at)
-        short = np.flatnonzero(lengths < ROW)
-        rows[firsts[short]] &= _SHORT[lengths[short]]
-        rows += _KEYS.take(place, axis=0)
-        rows *= (rows >> _HALF) | np.uint64(1)
-        hashes: UInt64s = np.add.reduceat(rows.ravel(), firsts * _WORDS)
-        hashes ^= lengths.astype(np.uint64) * _OF_LENGTH
-        return hashes
+        """A hash of each form, as `hash_spans` gives it."""
+        return hash_spans(self.text, self.bounds[:-1], self.bounds[1:])
 
     def runs(self, events: Int64s) -> Runs:
         """The runs of digits of the given events, and what stands between them."""
@@ -102,7 +82,34 @@ class Forms:
         starts = begins - np.repeat(firsts, np.diff(index))
         return Runs(index, starts, widths, Forms(between, between, bounds).hashes())
 
-    def _rows(self, at: Int64s) -> UInt64s:
-        """The row of text at each offset, as words."""
-        places = np.ndarray(len(self.text) - ROW + 1, f"V{ROW}", self.text, strides=(1,))
-        return places[at].view(np.uint64).reshape(-1, _WORDS)
+
+def hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
+    """A hash of the text from each of `starts` to its end, with random keys per process; no span is empty.
+
+    A key is added to each word of the text, and the sum multiplied by its own upper half, made odd. Two given
+    texts get the same hash with a probability below 2**-30, and mostly far below. At least `ROW` bytes must
+    follow the last span.
+    """
+    if not len(starts):
+        return np.zeros(0, np.uint64)
+    lengths = ends - starts
+    counts = (lengths + (ROW - 1)) // ROW
+    stops = np.cumsum(counts)
+    firsts = stops - counts
+    place = np.arange(stops[-1]) - np.repeat(firsts, counts)
+    at = np.repeat(starts, counts) + place * ROW
+    at[stops - 1] = np.maximum(ends - ROW, starts)
+    rows = _rows(text, at)
+    short = np.flatnonzero(lengths < ROW)
+    rows[firsts[short]] &= _SHORT[lengths[short]]
+    rows += _KEYS.take(place, axis=0)
+    rows *= (rows >> _HALF) | np.uint64(1)
+    hashes: UInt64s = np.add.reduceat(rows.ravel(), firsts * _WORDS)
+    hashes ^= lengths.astype(np.uint64) * _OF_LENGTH
+    return hashes
+
+
+def _rows(text: Bytes, at: Int64s) -> UInt64s:
+    """The row of text at each offset, as words."""
+    places = np.ndarray(len(text) - ROW + 1, f"V{ROW}", text, strides=(1,))
+    return places[at].view(np.uint64).reshape(-1, _WORDS)

@@ -17,8 +17,8 @@ Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 
-PADDING: Final = b"\0" * 32
-"""What must follow a text, so that words may be read past its end."""
+PADDING: Final = b"\0" * 64
+"""What must follow a text, so that words and rows of them may be read past its end."""
 
 _ZEROS = np.uint64(0x3030303030303030)
 _WORD = 8

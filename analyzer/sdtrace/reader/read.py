@@ -40,8 +40,8 @@ class RawTrace:
     salvaged: bool
 
 
-def read_raw(path: Path, keep_args: frozenset[str] = frozenset(), file: BinaryIO | None = None) -> RawTrace:
-    """Read a trace; `keep_args` names the ops whose argument text is kept.
+def read_raw(path: Path, file: BinaryIO | None = None) -> RawTrace:
+    """Read a trace.
 
     `file` is what to read instead of the file at `path`, which then only names it.
     Raises UnreadableTrace, one line long, when the file is missing or no trace.
@@ -50,7 +50,7 @@ def read_raw(path: Path, keep_args: frozenset[str] = frozenset(), file: BinaryIO
         beginning = read_beginning(path, blocks)
         size = 0 if file is not None or path == STDIN else path.stat().st_size
         gathered = _Gathered(path, size, beginning)
-        work = partial(decode_chunk, templates=Templates(keep_args), keep_args=keep_args)
+        work = partial(decode_chunk, templates=Templates())
         events = ChunkPass(beginning, work, gathered.add)
         events.run(blocks)
     return gathered.result(is_whole=gathered.add_tail(events.tail) and events.is_whole)

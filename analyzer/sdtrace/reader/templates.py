@@ -18,15 +18,18 @@ from sdtrace.reader.columns import Int32s
 from sdtrace.reader.events import (
     ERRORS,
     NAMES_OF_ARGS,
+    OWN_IDS,
     Event,
     Ids,
     category_of,
     decode_event,
     ids_of,
     is_memory,
+    kept_args,
     kind_of,
 )
 from sdtrace.reader.forms import Forms, Runs
+from sdtrace.reader.kept_args import EDGES, NO_ARGS, Edge, KeptArgs, edges_of
 from sdtrace.reader.numbers import Int64s, Places, UInt64s
 from sdtrace.reader.repair import mask_strings
 
@@ -70,14 +73,14 @@ class Template(NamedTuple):
     """Thread and process where they are text; None where they are numbers."""
     numbers: tuple[Number, ...] | None = None
     """One for each of FIELDS; None when the event makes no row."""
-    keeps_args: bool = False
+    args: tuple[Edge, ...] = NO_ARGS
+    """Where the arguments are that are kept."""
 
 
 class Templates:
     """The templates of a file and the forms that have them, by number. Threads may share it."""
 
-    def __init__(self, keep_args: frozenset[str]) -> None:
-        self._keep_args = keep_args
+    def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
         """Of forms, by their hash."""
         self._cached = np.zeros(1 << _CACHE_BITS, np.uint64)
@@ -87,6 +90,8 @@ class Templates:
         """Numbers of templates, by a hash of what stands between the runs of digits."""
         self._lock = Lock()
         self._places = np.zeros((1 << 10, len(FIELDS), len(Places._fields)), np.int32)
+        self._edges = np.zeros((1 << 10, EDGES), np.int32)
+        self.args = KeptArgs()
         self._of_form: list[int] = []
         self.templates: list[Template] = []
 
@@ -95,6 +100,10 @@ class Templates:
         of_form = np.array([self._of_form[form] for form in forms.tolist()], np.int32)
         fields = self._places[forms].transpose(1, 2, 0).astype(np.int64)
         return of_form, [Places(*field) for field in fields]
+
+    def edges(self, forms: Int64s) -> Int64s:
+        """Where the arguments of each form's events are, (forms, EDGES); all 0 where none are kept."""
+        return self._edges[forms].astype(np.int64)
 
     def find(self, forms: Forms) -> Int32s:
         """The number of each form; EXACT where it has no template."""
@@ -146,8 +155,9 @@ class Templates:
 
     def _add_template(self, event: bytes, runs: Runs, form: int) -> int:
         """The number of a new template; EXACT when the event has none."""
-        starts = runs.start[runs.first[form] : runs.first[form + 1]].tolist()
-        template = make_template(event, starts, self._keep_args)
+        own = slice(runs.first[form], runs.first[form + 1])
+        starts, ends = runs.start[own].tolist(), (runs.start + runs.width)[own].tolist()
+        template = make_template(event, starts, ends)
         self.templates += [] if template is None else [template]
         return EXACT if template is None else len(self.templates) - 1
 
@@ -165,31 +175,51 @@ class Templates:
         self._of_form += templates[is_short].tolist()
         while len(self._of_form) > len(self._places):
             self._places = np.concatenate((self._places, np.zeros_like(self._places)))
+            self._edges = np.concatenate((self._edges, np.zeros_like(self._edges)))
         self._places[first : len(self._of_form)] = places
+        self._edges[first : len(self._of_form)] = self._form_edges(templates, runs, forms)[is_short]
         numbers = np.full(len(forms), EXACT, np.int32)
         numbers[is_short] = np.arange(first, len(self._of_form))
         return numbers
 
+    def _form_edges(self, templates: Int32s, runs: Runs, forms: Int64s) -> Int64s:
+        edges = [self.templates[number].args for number in templates.tolist()]
+        run, past = np.array(edges).transpose(2, 0, 1)
+        run = np.where(run < 0, len(runs.start), runs.first[forms, np.newaxis] + run)
+        offsets: Int64s = np.append(runs.start + runs.width, 0)[run] + past
+        return offsets
 
-def make_template(text: bytes, runs: list[int], keep_args: frozenset[str]) -> Template | None:
-    """The template of an event with digits at `runs`; None when such events must be decoded one by one."""
+
+def make_template(text: bytes, starts: list[int], ends: list[int]) -> Template | None:
+    """The template of an event with runs of digits from `starts` to `ends`.
+
+    None when such events must be decoded one by one.
+    """
     text = text.rstrip(b", \t\r\n")
     event = decode_event(text)
     if event is None:
         return None
     if event.ph != "X":
         return None if event.ph == "M" or is_memory(event) else Template(kind_of(event))
-    numbers = None
+    numbers, valid = None, text
     for same_length in (bytes, mask_strings):
         with suppress(*ERRORS):
-            numbers = _numbers(event, same_length(text), runs)
+            valid = same_length(text)
+            numbers = _numbers(event, valid, starts)
             break
     if numbers is None or not isinstance(event.name, str):
         return None
     category = category_of(event)
     pid, tid = (part if isinstance(part, str) else None for part in (event.pid, event.tid))
-    keeps_args = category == "cpu_op" and event.name in keep_args
-    return Template(category, event.name, pid, tid, numbers, keeps_args)
+    args = NO_ARGS if kept_args(event) is None else _args_edges(valid, starts, ends)
+    return Template(category, event.name, pid, tid, numbers, args)
+
+
+def _args_edges(text: bytes, starts: list[int], ends: list[int]) -> tuple[Edge, ...]:
+    args = _decode_fields(text).args
+    own = [raw for raw in msgspec.structs.astuple(_decode_own_ids(args)) if len(raw)]
+    begin, *places = (_address(view) - _address(text) for view in (args, *own))
+    return edges_of(begin, begin + len(args), places, dict(zip(starts, ends, strict=True)))
 
 
 class _Fields(msgspec.Struct):
@@ -211,7 +241,16 @@ class _Args(msgspec.Struct, rename=NAMES_OF_ARGS):
     nbytes: msgspec.Raw = _NOTHING
 
 
+class _OwnIds(msgspec.Struct, rename=OWN_IDS):
+    """The ids that each event has of its own, each a view of its text."""
+
+    external_id: msgspec.Raw = _NOTHING
+    record_function: msgspec.Raw = _NOTHING
+    number: msgspec.Raw = _NOTHING
+
+
 _decode_fields = msgspec.json.Decoder(_Fields).decode
+_decode_own_ids = msgspec.json.Decoder(_OwnIds).decode
 _decode_args = msgspec.json.Decoder(_Args).decode
 
 

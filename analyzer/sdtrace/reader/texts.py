@@ -58,7 +58,7 @@ def each_text(path: Path, begin: Callable[[bytes], None], take: Callable[[Texts]
         beginning = read_beginning(path, _kept(blocks, seen))
         text = b"".join(seen)
         begin(text[: len(text) - len(beginning.events)])
-        work = partial(_texts, templates=Templates(frozenset()), validity=_Validity())
+        work = partial(_texts, templates=Templates(), validity=_Validity())
         events = ChunkPass(beginning, work, lambda texts, _: take(texts))
         events.run(blocks)
     return events.tail or b""
@@ -84,7 +84,7 @@ class _Validity:
 
 
 def _texts(chunk: bytes, *, templates: Templates, validity: _Validity, final: bool) -> tuple[Texts, Walk]:
-    table = EventTable(frozenset())
+    table = EventTable()
     table.texts = []
     decoding = Decoding(chunk, templates, table, final=final)
     walked = decoding.run()

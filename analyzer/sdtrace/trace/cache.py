@@ -1,8 +1,8 @@
 """What was read of traces, kept in a folder: a second look at a file need not decode it again.
 
-An entry is a zip archive of arrays. Its name is a hash of the file's bytes, of what was asked of the reader
-and of the reader's own source, so an entry never answers for another file or another version. It is renamed
-to its name once it is whole; one that is damaged later fails its checksums and is made again.
+An entry is a zip archive of arrays. Its name is a hash of the file's bytes and of the reader's own source, so
+an entry never answers for another file or another version. It is renamed to its name once it is whole; one
+that is damaged later fails its checksums and is made again.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "sdtrace"
 
 
-def read_cached(path: Path, keep_args: frozenset[str], folder: Path) -> RawTrace:
+def read_cached(path: Path, folder: Path) -> RawTrace:
     """As `read_raw`, from the entry in `folder` where the same bytes were read before; else it makes one.
 
     Standard input is read without it. Entries not used for longest are removed beyond 4 GiB in all.
     Raises UnreadableTrace as `read_raw` does, OutputError when the folder cannot be written.
     """
     if path == STDIN:
-        return read_raw(path, keep_args)
+        return read_raw(path)
     before = _state(path)
-    entry = folder / (_key(path, keep_args) + _SUFFIX)
+    entry = folder / (_key(path) + _SUFFIX)
     found = _load(entry)
     if found is not None:
         return found
-    raw = read_raw(path, keep_args)
+    raw = read_raw(path)
     if _state(path) == before:
         _store(entry, raw)
     return raw
@@ -83,7 +83,7 @@ def _state(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _key(path: Path, keep_args: frozenset[str]) -> str:
+def _key(path: Path) -> str:
     """A hash of the file's blocks, two at a time, and of what else the columns depend on."""
     try:
         with path.open("rb") as file, ThreadPoolExecutor(_THREADS) as pool:
@@ -92,8 +92,7 @@ def _key(path: Path, keep_args: frozenset[str]) -> str:
             digests = list(pool.map(lambda start: hashlib.sha256(place(start)).digest(), starts))
     except OSError as error:
         raise UnreadableTrace(f"{path}: cannot be read: {error.strerror}") from error
-    asked = "\0".join((_reader_version(), *sorted(keep_args)))
-    return hashlib.sha256(b"".join(digests) + asked.encode()).hexdigest()
+    return hashlib.sha256(b"".join(digests) + _reader_version().encode()).hexdigest()
 
 
 @cache

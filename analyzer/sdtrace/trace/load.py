@@ -24,24 +24,18 @@ _SAMPLE = 1 << 16
 """Events that tell the middle of a trace well enough to know a damaged stamp."""
 
 
-def load_trace(
-    path: Path,
-    keep_args: frozenset[str] = frozenset(),
-    file: BinaryIO | None = None,
-    *,
-    cache: bool = False,
-) -> Trace:
-    """Read one file; `keep_args` names the ops whose argument text is kept.
+def load_trace(path: Path, file: BinaryIO | None = None, *, cache: bool = False) -> Trace:
+    """Read one file.
 
     `file` is what to read instead of the file at `path`, which then only names it. With `cache` what was
     read before need not be read again (see `sdtrace.trace.cache`).
     Raises UnreadableTrace when the file is missing or no trace, OutputError when the cache cannot be written.
     """
     if not cache:
-        return from_raw(path, read_raw(path, keep_args, file))
+        return from_raw(path, read_raw(path, file))
     from sdtrace.trace.cache import cache_folder, read_cached  # noqa: PLC0415  # most runs need none of it
 
-    return from_raw(path, read_cached(path, keep_args, cache_folder()))
+    return from_raw(path, read_cached(path, cache_folder()))
 
 
 def from_raw(path: Path, raw: RawTrace) -> Trace:
