@@ -18,6 +18,7 @@ is a file (`.json`, `.json.gz`, `.json.xz`, `.json.zst`), a folder, a pattern, o
 """
 _NEEDS: Final = {
     "collect": "some minutes",
+    "doctor": "some seconds",
     "hta": "the extra hta",
     "open": "a browser",
 }
@@ -34,7 +35,8 @@ def text() -> str:
 
 
 def _anywhere(group: click.Context) -> str:
-    return f"## Anywhere\n\n{_options(sdtrace.get_params(group), group)}\n"
+    help_row = f"| `{', '.join(group.help_option_names)}` | Show what a command does and its options. |"
+    return f"## Anywhere\n\n{_options(sdtrace.get_params(group), group)}\n{help_row}\n"
 
 
 def _section(command: click.Command, group: click.Context) -> str:
@@ -61,7 +63,8 @@ def _prose(command: click.Command) -> Iterator[str]:
 
 
 def _options(params: list[click.Parameter], context: click.Context) -> str:
-    options = [param for param in params if isinstance(param, click.Option)]
+    # Every command has --help; what it is called hangs on who asked first, for click keeps it.
+    options = [param for param in params if isinstance(param, click.Option) and "--help" not in param.opts]
     records = [record for option in options if (record := option.get_help_record(context))]
     rows = [f"| `{_in_cell(names)}` | {_in_cell(' '.join(said.split()))} |" for names, said in records]
     return "\n".join(["| option | meaning |", "|---|---|", *rows])

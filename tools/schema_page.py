@@ -18,9 +18,10 @@ from sdtrace.tables import TABLES
 _HEAD: Final = """# `report.json` and `compare.json`
 
 Made from the records in `sdtrace.model` by `python -m tools.pages`. [report.schema.json](report.schema.json)
-says the same of `report.json` for programs. [Its changes](schema-changes.md) are listed, and so are [the rules
-for them](compatibility.md#what-may-change-and-how). Times that end in `_us` are microseconds with three decimals:
-exact nanoseconds. `pct` is percent of all device work. Readers must ignore fields that they do not know.
+says the same of `report.json` for programs. [Its changes](schema-changes.md) are listed, and so are
+[the rules for them](compatibility.md#what-may-change-and-how). Times that end in `_us` are microseconds with
+three decimals: exact nanoseconds. `pct` is percent of all device work. Readers must ignore fields
+that they do not know.
 """
 _COMPARE: Final = (
     "`sdtrace compare --format json` writes it. A value is in the unit that its metric's name ends in.\n"

@@ -62,15 +62,16 @@ def _block(match: re.Match[str]) -> Block:
 def commands(block: Block) -> Iterator[Command]:
     """The commands of a block of the language `sh` or `console`."""
     if block.language == "sh":
-        for words in _scripts(block.text):
-            yield Command(words, None)
+        yield from (Command(words, None) for words in _scripts(block.text))
         return
-    for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
-        lines = part.splitlines(keepends=True)
-        for end in range(1, len(lines) + 1):
-            if (words := _split("".join(lines[:end]))) is not None:
-                yield Command(words, "".join(lines[end:]))
-                break
+    before, *typed = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+    assert typed, "a block of the language console begins with `$ `"
+    assert not before, f"this stands before the first command: {before}"
+    for lines in (each.splitlines(keepends=True) for each in typed):
+        ends = (end for end in range(1, len(lines) + 1) if _split("".join(lines[:end])) is not None)
+        end = next(ends, 0)
+        assert end, f"a quote is never closed: {lines[0]}"
+        yield Command(_split("".join(lines[:end])) or [], "".join(lines[end:]))
 
 
 def _scripts(text: str) -> Iterator[list[str]]:

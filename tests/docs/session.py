@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 from contextlib import redirect_stderr, redirect_stdout
@@ -18,10 +19,8 @@ from tests.docs.blocks import ROOT, Block, commands
 WIDTH: Final = "100"
 """Columns of the terminal whose output the pages show."""
 _EAGER, _GRAPHS = "h200-fp32_eager.json", "h200-bf16_sdpa_cudagraphs.json"
-_COLD: Final = "h200-bf16_sdpa_regional.cold.json.gz"
 _NAMED_IN_HELP: Final = {
     "run.json": _EAGER,
-    "run.json.gz": _COLD,
     "X.json": _EAGER,
     **dict.fromkeys(("A.json", "B.json", "eager.json", "compiled.json", "main.json", "branch.json"), _GRAPHS),
 }
@@ -35,6 +34,8 @@ class Session:
         (folder / "traces").symlink_to(ROOT / "traces")
         for name, trace in _NAMED_IN_HELP.items():
             (folder / name).symlink_to(ROOT / "traces" / trace)
+        with gzip.open(folder / "run.json.gz", "wb", compresslevel=1) as file:
+            file.write((ROOT / "traces" / _EAGER).read_bytes())
         (folder / "mine.toml").write_text('[mine]\nbase = "fastest"\ndtype = "fp16"\n', encoding="utf-8")
         monkeypatch.chdir(folder)
         monkeypatch.setenv("COLUMNS", WIDTH)
@@ -58,19 +59,18 @@ class Session:
 
 def _parse(words: list[str]) -> None:
     """Fail where `sdtrace` has no such command or option."""
-    program, *rest = words
+    (program, name, *arguments), _ = _redirected(words)
     if program == "sdtrace":
-        command = cli.sdtrace.get_command(click.Context(cli.sdtrace), rest[0])
-        assert command, f"there is no sdtrace {rest[0]}"
-        command.make_context(rest[0], rest[1:])
+        group = click.Context(cli.sdtrace)
+        command = cli.sdtrace.get_command(group, name)
+        assert command, f"there is no sdtrace {name}"
+        command.make_context(name, arguments, parent=group)
 
 
 def _run(words: list[str], shown: str | None, code: int) -> None:
-    program, *rest = words
+    (program, *arguments), target = _redirected(words)
     assert program == "sdtrace", f"only sdtrace runs here; say what {program} needs"
-    *rest, target = rest if ">" in rest else [*rest, None]
-    arguments = [word for word in rest if word != ">"]
-    ended, printed = _invoke([str(word) for word in arguments])
+    ended, printed = _invoke(arguments)
     assert ended == code, f"{' '.join(words)}\nended with {ended}:\n{printed}"
     if target:
         Path(target).write_text(printed, encoding="utf-8")
@@ -78,13 +78,18 @@ def _run(words: list[str], shown: str | None, code: int) -> None:
         assert re.fullmatch(_pattern(shown), _tidy(printed)), f"{' '.join(words)}\nprinted:\n{printed}"
 
 
+def _redirected(words: list[str]) -> tuple[list[str], str]:
+    """A command without `> FILE` at its end, and the file."""
+    return (words[:-2], words[-1]) if words[-2:-1] == [">"] else (words, "")
+
+
 def _invoke(arguments: list[str]) -> tuple[int, str]:
-    """The exit code of a command line run in this process, and what it printed: on stderr, if nothing else."""
+    """The exit code of a command line run in this process, and what it printed: on stdout, else on stderr."""
     out, err = _stream(), _stream()
     with redirect_stdout(out), redirect_stderr(err):
         try:
             code = cli.run(arguments)
-        except (Exception, SystemExit) as error:  # as the entry point does
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # as the entry point does
             code = report(error, debug=False)
     return code, _held(out) or _held(err)
 
@@ -104,9 +109,7 @@ def _tidy(printed: str) -> str:
 
 def _pattern(shown: str) -> str:
     """What is shown as a regular expression: `...` alone is any lines, within a line any text."""
-    pieces = []
-    for line in _tidy(shown).splitlines():
-        pieces.append(
-            r"(?:[^\n]*\n)*?" if line == "..." else re.escape(line).replace(r"\.\.\.", "[^\n]*") + r"\n"
-        )
-    return "".join(pieces)
+    return "".join(
+        r"(?:[^\n]*\n)*?" if line == "..." else re.escape(line).replace(r"\.\.\.", "[^\n]*") + r"\n"
+        for line in _tidy(shown).splitlines()
+    )
