@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -17,7 +18,12 @@ def stored() -> Any:
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def test_a_run_of_now_gives_the_stored_outputs(stored: Any) -> None:
+def test_a_run_of_now_gives_the_stored_outputs(
+    stored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        # Neither the settings of whoever runs this nor files for them.
+        monkeypatch.setenv(place, str(tmp_path / place))
     with warnings.catch_warnings():
         # The kernel's client warns of its own sockets and event loops.
         warnings.simplefilter("ignore")
