@@ -7,7 +7,7 @@ DEMO := demo
 # Each file on one process: fixtures of a module are made once, and one port serves one file's tests.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test coverage try-wheel lint clean
+.PHONY: demo test coverage try-wheel lint docs pages clean
 
 demo: $(VENV)/collect
 	$(BIN)/sdtrace collect --variant fp32_eager --variant bf16_sdpa --cold --force -o $(DEMO)/traces
@@ -33,6 +33,16 @@ lint: $(VENV)/dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The site, in site/. A link or an anchor that leads nowhere is an error.
+docs: $(VENV)/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Open $(CURDIR)/site/index.html in a browser."
+
+# What is generated in docs/: the reference, and the outputs of the notebook.
+pages: $(VENV)/dev
+	$(BIN)/python -m tools.pages
+	$(BIN)/python -m tools.notebook
+
 $(VENV)/python:
 	$(PYTHON) -c 'import sys; sys.exit("sdtrace needs Python 3.11 or later, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
@@ -47,4 +57,4 @@ $(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) report dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(DEMO) report site dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import get_type_hints
 
@@ -15,7 +16,8 @@ _HEAD = """# Every table and column
 Made from the declaration of the tables (`sdtrace.tables`) by `python -m sdtrace.tables.reference`. `data` is
 `report.json`, CSV, Parquet and frames: exact values under the field's name, times in microseconds with three
 decimals (exact nanoseconds). Terminal (T), Markdown (M) and HTML (H) show three significant digits. A column
-whose every value is 0 or empty is left out there.
+whose every value is 0 or empty is left out there. Tables with a row for each event (`events`, `launches`,
+`memory`) are on the [page of the Python names](api.md#events).
 """
 
 
@@ -29,7 +31,12 @@ def _section(table: Table) -> str:
     fields = get_type_hints(table.record)
     rows = [_row(column, types.get(column.field, ""), column.field in fields) for column in table.columns]
     head = "| field | header | type | unit | shown in | meaning |\n|---|---|---|---|---|---|"
-    return f"## `{table.id}`\n\n{table.help}\n\n{head}\n" + "\n".join(rows) + "\n"
+    return _linked(f"## `{table.id}`\n\n{table.help}\n\n{head}\n" + "\n".join(rows) + "\n")
+
+
+def _linked(text: str) -> str:
+    """Text with the pages of docs/ that it names as links, seen from there."""
+    return re.sub(r"\bdocs/([\w-]+\.md)", r"[\1](\1)", text)
 
 
 def _row(column: Column, dtype: str, is_field: bool) -> str:
