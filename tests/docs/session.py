@@ -13,7 +13,6 @@ from typing import Any, Final
 import click
 import pytest
 
-from sdtrace.attribution.flops import FLOP_OPS
 from sdtrace.cli import commands as cli
 from sdtrace.cli.failures import report
 from sdtrace.trace import Trace, load_trace
@@ -69,7 +68,7 @@ def _read(path: Path, *how: Any, **named: Any) -> Trace:
 
 @cache
 def _read_once(path: Path) -> Trace:
-    return load_trace(path, FLOP_OPS)
+    return load_trace(path)
 
 
 def _parse(words: list[str]) -> None:
