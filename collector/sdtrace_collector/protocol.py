@@ -40,6 +40,19 @@ class Spec(msgspec.Struct, frozen=True):
     profiler: ProfilerOptions = ProfilerOptions()
 
 
+class GraphWork(msgspec.Struct, frozen=True):
+    """The kernels of CUDA graphs, from an image that ran them one by one; distinct things are written once.
+
+    `kernels` are names of device work as the profiler writes them. `ops` are (op, its arguments as JSON text,
+    component), empty texts where there are none. `work` has a pair for each piece of device work in its
+    order: indices into `kernels` and `ops`.
+    """
+
+    kernels: list[str]
+    ops: list[tuple[str, str, str]]
+    work: list[tuple[int, int]]
+
+
 class RunFacts(msgspec.Struct, frozen=True):
     """What the trace says of its own run, under its top-level key `sdtrace`.
 
@@ -47,7 +60,8 @@ class RunFacts(msgspec.Struct, frozen=True):
     device memory torch allocated once warm (from the start when cold), or the process's resident peak on a
     CPU. `dynamo_compile_times` is torch's own accounting, stage to seconds, where stages contain one another;
     empty when nothing was compiled. `image_means` are the mean pixels, in [0, 1], of the profiled images;
-    None where one is not finite.
+    None where one is not finite. `triton_arguments` tell which pointers of Inductor's kernels are read and
+    written, by `kernel_hash` (see `compiled_kernels`); `graph_work` is what kernels inside CUDA graphs are.
     """
 
     variant: str
@@ -74,6 +88,8 @@ class RunFacts(msgspec.Struct, frozen=True):
     peak_memory_bytes: int | None
     image_means: list[float | None]
     dynamo_compile_times: dict[str, float]
+    triton_arguments: dict[str, str] = {}
+    graph_work: GraphWork | None = None
     schema: str = "sdtrace.run/1"
 
     @property

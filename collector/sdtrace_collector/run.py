@@ -15,12 +15,14 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdtrace_collector.annotate import annotated
+from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
 from sdtrace_collector.errors import SetupFailed
 from sdtrace_collector.golden import write_golden
+from sdtrace_collector.graph_work import record_graph_work
 from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.models import image_size, load, modules_of
 from sdtrace_collector.prepare import DTYPES, caller, prepare, set_backends
-from sdtrace_collector.protocol import Done, Event, Exporting, Golden, RunFacts, Spec, Stage
+from sdtrace_collector.protocol import Done, Event, Exporting, Golden, GraphWork, RunFacts, Spec, Stage
 from sdtrace_collector.timed import Timed
 from sdtrace_collector.variants import Axes
 
@@ -79,6 +81,9 @@ def run(spec: Spec, send: Send) -> None:
     if spec.cold:
         unprofiled = _seconds(timed, spec.unprofiled_images, send, "unprofiled")
 
+    peak = peak_memory_bytes(plan.device)
+    compile_times = dynamo_compile_times()
+    roles, graph_work = _compiled_work(spec, plan, pipe, timed, send)
     facts = RunFacts(
         variant=spec.variant,
         axes=spec.axes,
@@ -101,9 +106,11 @@ def run(spec: Spec, send: Send) -> None:
         warmup_wall_s=warmup,
         profiled_wall_s=profiled,
         unprofiled_wall_s=unprofiled,
-        peak_memory_bytes=peak_memory_bytes(plan.device),
+        peak_memory_bytes=peak,
         image_means=means,
-        dynamo_compile_times=dynamo_compile_times(),
+        dynamo_compile_times=compile_times,
+        triton_arguments=roles,
+        graph_work=graph_work,
     )
     _export(profiler, spec, facts, send)
     if spec.golden:
@@ -112,6 +119,19 @@ def run(spec: Spec, send: Send) -> None:
         write_golden(profiler, path)
         send(Golden(str(path)))
     send(Done())
+
+
+def _compiled_work(
+    spec: Spec, plan: Plan, pipe: Any, timed: Timed, send: Send
+) -> tuple[dict[str, str], GraphWork | None]:
+    """What compiled kernels do, after everything is timed: roles of their arguments, work inside graphs."""
+    if not spec.axes.compiled or plan.device.type != "cuda":
+        return {}, None
+    send(Stage("work inside compiled code"))
+    roles = argument_roles(kernel_sources())
+    if not spec.axes.cudagraphs:
+        return roles, None
+    return roles, record_graph_work(pipe, timed, Path(spec.scratch))
 
 
 def _seconds(timed: Timed, count: int, send: Send, text: str) -> list[float]:

@@ -22,7 +22,8 @@ class Timed:
         generator = torch.Generator("cpu").manual_seed(self._seed + index)
         self._synchronize()
         start = time.perf_counter()
-        images = self._call(generator=generator, output_type="pt", **self._arguments, **more).images
+        arguments = {**self._arguments, **more}
+        images = self._call(generator=generator, output_type="pt", **arguments).images
         self._synchronize()
         return time.perf_counter() - start, images
 
