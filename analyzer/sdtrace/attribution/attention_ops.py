@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 from sdtrace.attribution.op_arguments import Args, Shape, is_tensor, shape_at, text_at, type_at
 
+NEVER = -2
+"""Of `Attention.saves`: the sums are not kept."""
+
 
 class Attention(NamedTuple):
     """Which input of the op is what; keys and values follow the queries. -1 for what it does not take."""
@@ -30,17 +33,18 @@ class Attention(NamedTuple):
     layout: int = -1
     """The first input that may be the number saying whether heads are last (0) or not (1)."""
     saves: int = -1
-    """The truth value that asks for the logarithm of the sums as well."""
+    """The truth value that asks for the logarithms of the sums too; without one they are always kept."""
     filled: tuple[int, ...] = ()
     """Inputs that the op only writes."""
 
 
+_PLAIN = Attention(saves=NEVER)
 _FIRST, _LAST = Attention(), Attention(heads_last=True)
 _FIRST_BACK = Attention(query=1, backward=True)
 _LAST_BACK = Attention(query=1, heads_last=True, backward=True)
 _PACKED = Attention(heads_last=True, ends=3)
 _FILLS_GRADIENTS = _LAST_BACK._replace(filled=(6, 7, 8))
-_SAGE = Attention(result=3, layout=4, filled=(3,))
+_SAGE = Attention(result=3, layout=4, saves=NEVER, filled=(3,))
 _SAGE_KERNELS = (
     "qk_int8_sv_f16_accum_f16_attn",
     "qk_int8_sv_f16_accum_f32_attn",
@@ -60,8 +64,8 @@ _SAGE_NAMESPACES = (
 )
 
 ATTENTION: dict[str, Attention] = {
-    "aten::scaled_dot_product_attention": _FIRST,
-    "aten::_scaled_dot_product_attention_math": _FIRST,
+    "aten::scaled_dot_product_attention": _PLAIN,
+    "aten::_scaled_dot_product_attention_math": _PLAIN,
     "aten::_scaled_dot_product_flash_attention": _FIRST,
     "aten::_scaled_dot_product_flash_attention_for_cpu": _FIRST,
     "aten::_scaled_dot_product_efficient_attention": Attention(saves=4),
@@ -115,7 +119,7 @@ ATTENTION: dict[str, Attention] = {
     "xformers::efficient_attention_forward_cutlass": Attention(heads_last=True, ends=4),
     "xformers::efficient_attention_backward_cutlass": _LAST_BACK._replace(ends=5),
     "xformers_flash::flash_bwd": Attention(query=2, heads_last=True, ends=7, backward=True),
-    "sageattention::sageattn": _FIRST,
+    "sageattention::sageattn": _PLAIN,
     **{f"{space}::{kernel}": _SAGE for space in _SAGE_NAMESPACES for kernel in _SAGE_KERNELS},
 }
 """By op name: torch's own, flash-attn 2 and 3, diffusers, AITER, xformers, SageAttention (int8 kernels)."""
