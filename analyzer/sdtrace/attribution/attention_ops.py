@@ -174,7 +174,7 @@ def _packed(op: Attention, args: Args) -> int:
     if op.ends < 0 or not is_tensor(args, op.ends):
         return 0
     ends: Shape | None = shape_at(args, op.ends)
-    return max(1, ends[0] - 1) if ends else 0
+    return max(1, ends[0] - 1) if ends is not None and len(ends) == 1 else 0
 
 
 def attention_flops(name: str, args: Args) -> int:
