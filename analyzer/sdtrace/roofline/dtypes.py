@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from typing import Final
 
@@ -54,6 +54,7 @@ _CODES: Final = (
 _FLOATS: Final = (*(name for name in SPELLINGS.values() if name.startswith("float8")), "float4_e2m1fn_x2")
 _NARROW: Final = {"bool", "int8", "uint8", "qint8", "quint8", *_FLOATS}
 _RANK: Final = {"bool": 0, "uint": 1, "int": 1, "float": 2, "bfloat": 2, "complex": 3}
+_OF_PYTHON: Final = ("float64", "complex128")
 _DEFAULT: Final = {2: "float32", 3: "complex64"}
 
 
@@ -101,24 +102,22 @@ def promote(first: str, second: str) -> str:
     return high
 
 
-def result_type(tensors: Iterable[tuple[str, bool]], numbers: Iterable[str] = ()) -> str | None:
+def result_type(tensors: Sequence[tuple[str, bool]], numbers: Iterable[str] = ()) -> str | None:
     """The type of what an elementwise op gives (torch.result_type); None of nothing.
 
     `tensors` are (type, whether it has no dimensions), `numbers` the texts of plain numbers. What has no
-    dimensions counts only for its kind. A float64 without dimensions is taken for a Python number, which
-    is what it nearly always is.
+    dimensions counts only for its kind beside what has some. A float64 without dimensions is then taken
+    for a Python number, which is what it nearly always is.
 
     >>> result_type([("bfloat16", False), ("float64", True)])
     'bfloat16'
     """
-    shaped: list[str] = []
-    single: list[str] = []
+    shaped = [dtype for dtype, is_single in tensors if not is_single]
+    single = [dtype for dtype, is_single in tensors if is_single]
     plain = [_of_number(text) for text in numbers]
-    for dtype, is_single in tensors:
-        if is_single and dtype in ("float64", "complex128"):
-            plain.append(_DEFAULT[kind(dtype)])
-        else:
-            (single if is_single else shaped).append(dtype)
+    if shaped:
+        plain += [_DEFAULT[kind(dtype)] for dtype in single if dtype in _OF_PYTHON]
+        single = [dtype for dtype in single if dtype not in _OF_PYTHON]
     found = [reduce(promote, group) for group in (plain, single, shaped) if group]
     return reduce(_outranked, found) if found else None
 
