@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-
 _NOTHING = msgspec.Raw(b"null")
 
 

@@ -14,7 +14,8 @@ from typing import Final, TypeAlias
 
 from sdtrace.roofline.dtypes import SPELLINGS, by_code, item_size
 
-_LIMIT: Final = 1 << 62
+MAX_ELEMENTS: Final = 1 << 56
+"""More than any machine holds: shapes beyond are damaged."""
 _LISTS: Final = ("TensorList", "GenericList")
 
 
@@ -182,7 +183,7 @@ def _tensors(entry: object, strides: object, dtype: str | None) -> tuple[Tensor,
 
 def _tensor(shape: tuple[int, ...], dtype: str | None, strides: object) -> Tensor | None:
     steps = _integers(strides)
-    if any(size < 0 for size in shape) or prod(shape) >= _LIMIT:
+    if any(size < 0 for size in shape) or prod(shape) >= MAX_ELEMENTS:
         return None
     return Tensor(shape, dtype, steps if steps is not None and len(steps) == len(shape) else None)
 

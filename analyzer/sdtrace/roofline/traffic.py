@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sdtrace.roofline.arguments import Arguments, Tensor, parse_arguments
+from sdtrace.roofline.arguments import MAX_ELEMENTS, Arguments, Tensor, parse_arguments
 from sdtrace.roofline.dtypes import SPELLINGS
 from sdtrace.roofline.moved import Moved, Rule, result
 from sdtrace.roofline.rules import elementwise, lists, movement, norms, products, reductions
@@ -72,7 +72,12 @@ def moved_by(name: str, arguments: Arguments) -> Moved | None:
         return None
     rule = RULES.get(name)
     moved = rule(arguments) if rule is not None else None
-    return moved if moved is not None else _unknown_op(arguments)
+    return moved if moved is not None and _is_possible(moved) else _unknown_op(arguments)
+
+
+def _is_possible(moved: Moved) -> bool:
+    """Damaged arguments may ask for results of a size below zero, or beyond any memory."""
+    return all(min(t.shape, default=0) >= 0 and t.elements < MAX_ELEMENTS for t in moved.writes)
 
 
 def _unknown_op(arguments: Arguments) -> Moved | None:

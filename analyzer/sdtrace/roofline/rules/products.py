@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from math import prod
 from typing import Any, Final
 
 from sdtrace.attribution.attention_ops import ATTENTION, NEVER, Attention, attention_sizes
@@ -117,7 +116,7 @@ def _as_recorded(arguments: Arguments) -> dict[str, Any]:
 def attention(op: Attention, arguments: Arguments) -> Moved | None:
     """Queries, keys, values and what goes with them are read; the result, or three gradients, are written.
 
-    The result is (batch, heads, queries, size of a value) in the type of the queries; with it go the
+    The result has the shape of the queries with the size of a value, and their type; with it go the
     logarithms of the sums, one float32 for each head of each query, where they are asked for.
     """
     sizes = attention_sizes(op, _as_recorded(arguments))
@@ -129,7 +128,7 @@ def attention(op: Attention, arguments: Arguments) -> Moved | None:
         inputs = arguments.at(*range(op.query, op.query + 3))
         return Moved(reads, tuple(result(t.shape, t.dtype) for t in inputs), compute=q.dtype)
     rows = (sizes.batch, sizes.heads, sizes.queries)
-    written = [result((prod(rows) * sizes.value_size,), q.dtype, arguments.tensor(op.result))]
+    written = [result((*q.shape[:-1], sizes.value_size), q.dtype, arguments.tensor(op.result))]
     if op.saves != NEVER and (op.saves < 0 or arguments.flag(op.saves)):
         written.append(Tensor(rows, accumulated(q.dtype or "")))
     return Moved(reads, tuple(written), compute=q.dtype)
