@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import Any
 
 import pytest
@@ -61,7 +63,7 @@ def test_no_rule_fails_on_arguments_of_another_op(args: dict[str, Any]) -> None:
 @settings(max_examples=100, deadline=None)
 def test_shapes_expand_as_torch_expands_them(shapes: list[list[int]]) -> None:
     try:
-        expected = tuple(torch.broadcast_shapes(*shapes))
+        expected = tuple(reduce(add, (torch.empty(shape) for shape in shapes)).shape)
     except RuntimeError:
         assert broadcast(shapes) is None
     else:
@@ -109,7 +111,7 @@ def test_distinct_elements_are_never_fewer_than_the_memory_that_they_take(
 ) -> None:
     """Equal for what `expand` makes; for windows that overlap in another way, at least as many."""
     shape, strides = tuple(n for n, _ in dimensions), tuple(s for _, s in dimensions)
-    places = torch.arange(100).as_strided(shape, strides).unique().numel()
+    places = len(set(torch.arange(100).as_strided(shape, strides).flatten().tolist()))
     assert Tensor(shape, "float32", strides).distinct >= places
     expanded = torch.ones(3, 1, 4).expand(3, 7, 4)
     assert Tensor((3, 7, 4), "float32", tuple(expanded.stride())).distinct == 12
