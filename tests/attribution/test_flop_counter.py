@@ -207,6 +207,20 @@ def test_attention_of_other_libraries_costs_what_torchs_own_does(
     assert flops_of(name, args) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("triton_tem_fused_flex_attention_0", EXPECTED),
+        ("triton_tem_fused__to_copy_flex_attention_mul_12", EXPECTED),
+        ("triton_tem_fused_flex_attention_backward_3", EXPECTED_BACKWARD),
+        ("triton_tem_fused_mm_3", 0),
+    ],
+)
+def test_flex_attention_is_known_by_the_name_of_its_template(name: str, expected: int) -> None:
+    dims = [[s[0], s[2], s[1], s[3]] for s in (Q, K, V)]
+    assert flops_of(name, {"Input Dims": [*dims, [2, 8, 9]], "Input type": ["c10::Half"] * 4}) == expected
+
+
 @pytest.mark.parametrize("heads_first", [False, True])
 def test_sageattention_says_by_a_number_where_its_heads_are(heads_first: bool) -> None:
     """Values in 8 bit lie transposed and padded: the size of the result is theirs."""

@@ -117,6 +117,7 @@ def test_a_list_of_unknown_type_is_none_and_one_kernels_name_tells_it() -> None:
             "bfloat16",
         ),
         ("FusedOptimizerTensorListMetadata<4>, FusedAdamMathFunctor<c10::complex<float>, 4>", "complex64"),
+        ("CatArrayBatchedCopy<long, unsigned int, 2, 128, 1>", "int64"),
         ("Memcpy DtoD (Device -> Device)", None),
     ],
 )

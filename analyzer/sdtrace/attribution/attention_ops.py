@@ -11,6 +11,7 @@ where queries and keys are of one sequence.
 
 from __future__ import annotations
 
+import re
 from math import prod
 from typing import NamedTuple
 
@@ -125,6 +126,21 @@ ATTENTION: dict[str, Attention] = {
 """By op name: torch's own, flash-attn 2 and 3, diffusers, AITER, xformers, SageAttention (int8 kernels)."""
 
 
+_FLEX = re.compile(r"triton_tem_fused\w*?flex_attention(_backward)?(?![a-z])")
+
+
+def attention_of(name: str) -> Attention | None:
+    """How the op takes its arguments; None for what is no attention.
+
+    Inductor's flex attention templates are known by name: theirs are queries, keys, values, heads first, in
+    both directions. What their masks leave out is not recorded and counts, as it does in torch's counter.
+    """
+    if name in ATTENTION:
+        return ATTENTION[name]
+    flex = _FLEX.match(name)
+    return None if flex is None else Attention(backward=flex[1] is not None)
+
+
 class Sizes(NamedTuple):
     """What an attention is computed on; lengths are of all packed sequences together."""
 
@@ -184,9 +200,9 @@ def attention_flops(name: str, args: Args) -> int:
     >>> attention_flops("aten::_cudnn_attention_forward", {"Input Dims": [shape, shape, shape]})
     42949672960
     """
-    op = ATTENTION[name]
-    sizes = attention_sizes(op, args)
-    if sizes is None:
+    op = attention_of(name)
+    sizes = attention_sizes(op, args) if op is not None else None
+    if op is None or sizes is None:
         return 0
     products = 3 * sizes.size + 2 * sizes.value_size if op.backward else sizes.size + sizes.value_size
     pairs = sizes.batch * sizes.heads * sizes.queries * sizes.keys

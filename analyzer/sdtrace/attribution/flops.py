@@ -47,7 +47,7 @@ def flops_of(op_name: str, args: Mapping[str, object]) -> int:
     240
     """
     counter = _COUNTERS.get(op_name)
-    flops = counter(args) if counter is not None else 0
+    flops = counter(args) if counter is not None else attention_flops(op_name, args)
     return flops if 0 <= flops < _LIMIT else 0
 
 
@@ -156,4 +156,4 @@ _COUNTERS: dict[str, _Counter] = {
 }
 
 FLOP_OPS = frozenset(_COUNTERS)
-"""All ops that are counted, enclosing and enclosed ones alike: see `outermost`."""
+"""All ops that are counted by a name of their own, enclosing and enclosed ones alike: see `outermost`."""

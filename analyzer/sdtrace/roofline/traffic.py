@@ -100,13 +100,14 @@ def _first_dtype(moved: Moved) -> str | None:
 
 
 _OPAQUE: Final = re.compile(r"OpaqueType<(\d+)u?l?>")
+_JOINED: Final = re.compile(r"CatArrayBatchedCopy\w*<([\w: ]+),")
 _FUNCTOR: Final = re.compile(r"Functor<([A-Za-z0-9_: ]+?(?:<[a-z]+>)?)\s*[,>]")
 
 
 def list_dtype_of(kernel_name: str) -> str | None:
     """The type of a list's tensors by the kernel that the op launched; None where its name does not tell.
 
-    Concatenation copies bits: its kernel knows only how many an element has.
+    Concatenation copies bits: in newer versions its kernel knows only how many an element has.
 
     >>> list_dtype_of("void CatArrayBatchedCopy<at::native::OpaqueType<2u>, unsigned int, 4, 64, 64>")
     'bits16'
@@ -114,5 +115,5 @@ def list_dtype_of(kernel_name: str) -> str | None:
     opaque = _OPAQUE.search(kernel_name)
     if opaque:
         return f"bits{8 * int(opaque[1])}"
-    functor = _FUNCTOR.search(kernel_name)
-    return SPELLINGS.get(functor[1].strip()) if functor else None
+    typed = _JOINED.search(kernel_name) or _FUNCTOR.search(kernel_name)
+    return SPELLINGS.get(typed[1].strip()) if typed else None
