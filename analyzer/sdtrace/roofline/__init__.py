@@ -1,0 +1,1 @@
+"""What each piece of work is, what it must move, and what the card could do with it."""

@@ -1,0 +1,1 @@
+"""What each op of torch reads and writes, by name: one module per family of ops."""
