@@ -13,7 +13,6 @@ import torch
 from sdtrace.attribution.linked_trace import attribute
 from sdtrace.roofline.traffic import RULES, Traffic, list_dtype_of, traffic_of
 from sdtrace.trace import load_trace
-from tests.recorded_ops import recorded_ops, trace_bytes
 from tests.roofline.spelling import spelled
 
 F16 = torch.float16
@@ -172,8 +171,7 @@ def test_gradients_that_flash_attn_fills_are_not_read() -> None:
 def test_rules_know_nearly_all_device_time_of_an_eager_trace() -> None:
     """98 % of it exactly."""
     path = Path(__file__).parents[2] / "traces" / "h200-bf16_sdpa_eager.stack.json.gz"
-    names = frozenset(op for op, _, _ in recorded_ops(trace_bytes(path)))
-    trace = load_trace(path, names)
+    trace = load_trace(path)
     linked = attribute(trace, with_python=False)
     work = linked.work
     row = linked.host.row[work.op]

@@ -1,0 +1,154 @@
+"""Which op, with which arguments, each piece of device work is of; inside CUDA graphs too.
+
+A replay shows its kernels by name, in order. The same function ran kernel by kernel before its graph was
+recorded: in this trace, where it compiled in it, or in the image that the collector made for it (its facts,
+`graph_work`). Where the names of a replay stand in that order, each kernel is what stood there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.attribution.nesting import Int64s
+from sdtrace.reader.categories import GRAPH_LAUNCH
+from sdtrace.trace.model import Bools
+
+_LEAST: Final = 3
+"""Fewer kernels in a row may be anybody's."""
+_ABSENT: Final = -2
+"""The number of a name that this trace does not hold."""
+_ANCHORS: Final = 8
+"""So many starts are tried for one replay."""
+
+
+class Kind(NamedTuple):
+    """An op with its arguments, as JSON text; empty where they were not recorded."""
+
+    op: str
+    args: str
+
+
+@dataclass(frozen=True)
+class NamedWork:
+    """Arrays of one length, one entry per piece of device work, in the order of `LinkedTrace.work`.
+
+    `kind` (int64) indexes `kinds`, -1 where no op is known. `call` (int64) numbers the calls: pieces of one
+    call of an op have one number, -1 where there is none. `unnamed` counts pieces inside graphs for which no
+    op was found, of `in_graphs`.
+    """
+
+    kind: Int64s
+    call: Int64s
+    kinds: list[Kind]
+    in_graphs: int
+    unnamed: int
+
+
+class _Sequence(NamedTuple):
+    """Work in the order in which it ran one by one: its names and what each piece is (`Kind` numbers)."""
+
+    names: Int64s
+    kind: Int64s
+
+
+def name_work(linked: LinkedTrace) -> NamedWork:
+    """Find the op of every piece of device work."""
+    trace, host, work = linked.trace, linked.host, linked.work
+    table: dict[Kind, int] = {}
+    event = np.append(host.row, -1)[work.op]
+    is_graph = np.append(trace.named(GRAPH_LAUNCH), False)[work.launch]
+    kind = _direct(linked, np.where(is_graph, -1, event), table)
+    call = np.where(is_graph, -1, work.op)
+    order = np.lexsort((trace.start_ns[work.row], work.launch))
+    in_graphs = order[is_graph[order]]
+    sequences = [_in_this_trace(linked, kind, is_graph), _recorded(trace.run, linked, table)]
+    bounds = np.flatnonzero(np.diff(work.launch[in_graphs], prepend=-2, append=-2))
+    known: dict[bytes, Int64s] = {}
+    for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        replay = in_graphs[first:last]
+        names = trace.name[work.row[replay]].astype(np.int64)
+        found = known.get(names.tobytes())
+        if found is None:
+            found = known[names.tobytes()] = _aligned(names, sequences)
+        kind[replay] = found
+    named = in_graphs[kind[in_graphs] >= 0]
+    call[named] = len(host) + np.arange(len(named))
+    return NamedWork(kind, call, list(table), len(in_graphs), len(in_graphs) - len(named))
+
+
+def _direct(linked: LinkedTrace, event: Int64s, table: dict[Kind, int]) -> Int64s:
+    """The kind of each piece by the op that launched it; `event` is its trace row, -1 for none."""
+    trace = linked.trace
+    is_op = trace.in_categories({"cpu_op"})
+    known = np.flatnonzero((event >= 0) & is_op[event])
+    code = (
+        trace.name[event[known]].astype(np.int64) * (len(trace.args_texts) + 1) + trace.args[event[known]] + 1
+    )
+    codes, which = np.unique(code, return_inverse=True)
+    texts = ["", *trace.args_texts]
+    name, args = np.divmod(codes, len(texts))
+    kinds = [Kind(trace.names[n], texts[a]) for n, a in zip(name.tolist(), args.tolist(), strict=True)]
+    numbers = np.array([table.setdefault(kind, len(table)) for kind in kinds], np.int64)
+    result = np.full(len(event), -1, np.int64)
+    result[known] = numbers[which]
+    return result
+
+
+def _in_this_trace(linked: LinkedTrace, kind: Int64s, is_graph: Bools) -> _Sequence:
+    trace, work = linked.trace, linked.work
+    alone = np.flatnonzero(~is_graph & (kind >= 0))
+    alone = alone[np.argsort(trace.start_ns[work.row[alone]], kind="stable")]
+    return _Sequence(trace.name[work.row[alone]].astype(np.int64), kind[alone])
+
+
+def _recorded(run: dict[str, Any], linked: LinkedTrace, table: dict[Kind, int]) -> _Sequence:
+    """What the collector recorded; empty when it did not, or in another form."""
+    facts: Any = run.get("graph_work")
+    numbers = {name: number for number, name in enumerate(linked.trace.names)}
+    try:
+        kernels = [numbers.get(str(name), _ABSENT) for name in facts["kernels"]]
+        kinds = [table.setdefault(Kind(str(op), str(args)), len(table)) for op, args, *_ in facts["ops"]]
+        kernel, op = np.array(facts["work"], np.int64).reshape(-1, 2).T
+        return _Sequence(np.array(kernels, np.int64)[kernel], np.array(kinds, np.int64)[op])
+    except (TypeError, KeyError, ValueError, IndexError):
+        return _Sequence(np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+def _aligned(names: Int64s, sequences: Sequence[_Sequence]) -> Int64s:
+    """What each piece of a replay is, by the sequence in which most of its names stand in order; -1 unknown."""
+    best = np.full(len(names), -1, np.int64)
+    for sequence in sequences:
+        for start in _starts(names, sequence.names):
+            found = _followed(names, sequence, start)
+            if np.count_nonzero(found >= 0) > np.count_nonzero(best >= 0):
+                best = found
+            if (best >= 0).all():
+                return best
+    return best
+
+
+def _starts(names: Int64s, known: Int64s) -> list[int]:
+    """Where the replay may begin in a known order: where its rarest run of names begins there."""
+    if len(names) < _LEAST or len(known) < _LEAST:
+        return []
+    windows = np.lib.stride_tricks.sliding_window_view(known, _LEAST)
+    places = []
+    for at in range(0, len(names) - _LEAST + 1, max(1, (len(names) - _LEAST) // _ANCHORS)):
+        hits = np.flatnonzero((windows == names[at : at + _LEAST]).all(axis=1)) - at
+        places.append(hits[hits >= 0])
+    candidates, votes = np.unique(np.concatenate(places), return_counts=True)
+    return [int(place) for place in candidates[np.argsort(-votes, kind="stable")][:_ANCHORS]]
+
+
+def _followed(names: Int64s, sequence: _Sequence, start: int) -> Int64s:
+    """The kinds from `start` on, as far as the names agree."""
+    known = sequence.names[start : start + len(names)]
+    agrees = names[: len(known)] == known
+    found = np.full(len(names), -1, np.int64)
+    found[: len(known)][agrees] = sequence.kind[start : start + len(names)][agrees]
+    return found
