@@ -50,9 +50,9 @@ float16 = 312e12
 
 How each is measured: **products** of square matrices of normal values with 1,024 to 8,192 rows, the fastest
 of 40; float8 through `torch._scaled_mm`, int8 through `torch._int_mm`. **Memory** by copies, sums,
-additions and fills of 1 GiB, the fastest of 24. **Cache** by kernels on an eighth and on half of it, in
-CUDA graphs: the difference, so that what a kernel takes to start and end does not count. **Copies** of 128
-MiB, pinned.
+additions and fills of 1 GiB, the fastest of 24. **Cache** by additions and negations on a quarter and on
+half of it, in CUDA graphs: the difference, so that what a kernel takes to start and end does not count.
+**Copies** of 128 MiB, pinned.
 
 Measured rates are below those of the table: a card lowers its clock under load, and no kernel is perfect. A
 card that boosts above the clock of its datasheet, as GeForce cards do, can exceed the table by some

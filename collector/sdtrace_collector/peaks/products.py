@@ -20,6 +20,8 @@ _PLAIN: Final = {
 }
 TYPES: Final = {"cpu": ("float32", "bfloat16"), "cuda": (*_PLAIN, "float8", "int8")}
 """What is measured, by type of device."""
+_TRANSPOSED_ONLY: Final = ("float8", "int8")
+"""Products that cuBLAS has for a transposed second matrix only, on some cards."""
 
 
 class _Sizes(NamedTuple):
@@ -40,7 +42,7 @@ def product_rate(name: str, device: torch.device, free_bytes: int) -> float:
     """Floating-point (integer) operations per second of the fastest product found.
 
     Of the sizes that are short enough the two largest are tried, with the second matrix as it is and
-    transposed: no one of them is the fastest on every card.
+    transposed: none of them is the fastest on every card.
 
     Raises:
         RuntimeError, AttributeError, TypeError, ValueError: this card or this torch has no such product.
@@ -57,7 +59,7 @@ def product_rate(name: str, device: torch.device, free_bytes: int) -> float:
         best = 2 * smallest**3 / probe_s
         for n in rows[-2:]:
             for transposed in (True, False):
-                if transposed or name != "float8":
+                if transposed or name not in _TRANSPOSED_ONLY:
                     work = _product(name, n, device, transposed)
                     best = max(best, 2 * n**3 / fastest_s(work, device, sizes.calls))
         return best
@@ -76,13 +78,17 @@ def _product(name: str, n: int, device: torch.device, transposed: bool) -> Work:
     """A product of two matrices of `n` rows; the values are normal: predictable ones draw less power."""
     left, right = (torch.randn(n, n, device=device) for _ in range(2))
     if name == "int8":
-        left, right = (_second(each.mul_(50).to(torch.int8), False) for each in (left, right))
-        return lambda: torch._int_mm(left, _second(right, transposed))
+        return _int8_product(left, right)
     if name == "float8":
         return _float8_product(left, right)
     left, right = (each.to(_PLAIN[name]) for each in (left, right))
     out = torch.empty_like(left)
     return lambda: torch.mm(left, _second(right, transposed), out=out)
+
+
+def _int8_product(left: torch.Tensor, right: torch.Tensor) -> Work:
+    left8, right8 = left.mul_(50).to(torch.int8), right.mul_(50).to(torch.int8).t()
+    return lambda: torch._int_mm(left8, right8)
 
 
 def _float8_product(left: torch.Tensor, right: torch.Tensor) -> Work:
