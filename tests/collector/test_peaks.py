@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,15 @@ from click.testing import CliRunner, Result
 
 from sdtrace.errors import OutputError, SdtraceError, UsageError
 from sdtrace.roofline.peaks import find_peaks
+from sdtrace_collector import run
 from sdtrace_collector.cli import collect
 from sdtrace_collector.errors import SetupFailed
 from sdtrace_collector.peaks import measure
 from sdtrace_collector.peaks.command import peaks
 from sdtrace_collector.peaks.page import page_of
 from sdtrace_collector.peaks.record import MeasuredPeaks
+from sdtrace_collector.protocol import RunFacts, Spec, Stage
+from sdtrace_collector.variants import find_variant
 from tests.collector.conftest import Collected, collected
 
 CPU = torch.device("cpu")
@@ -121,6 +125,52 @@ def test_a_run_on_a_cpu_is_not_followed_by_measuring_unless_asked(eager: Collect
     read = find_peaks(None, asked.facts["peaks"])
     assert read is not None
     assert read.memory_bytes_per_s == asked.facts["peaks"]["memory_bytes_per_s"]
+
+
+def test_measuring_comes_after_all_that_is_timed_or_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    facts: list[RunFacts] = []
+
+    def noted(name: str, result: object) -> Callable[..., object]:
+        return lambda *_, **__: (done.append(name), result)[1]
+
+    monkeypatch.setattr(run, "measure_peaks", noted("peaks", H100))
+    monkeypatch.setattr(run, "peak_memory_bytes", noted("memory", 1))
+    monkeypatch.setattr(run, "dynamo_compile_times", noted("compile times", {}))
+    monkeypatch.setattr(run, "_export", lambda _profiler, _spec, found, _send: facts.append(found))
+    spec = Spec(
+        variant="fp32_eager",
+        axes=find_variant("fp32_eager").axes,
+        scratch=str(tmp_path),
+        steps=1,
+        images=1,
+        unprofiled_images=1,
+        cold=True,
+        device="cpu",
+        peaks=True,
+    )
+    run.run(spec, lambda event: done.append(event.text) if isinstance(event, Stage) else None)
+    assert done == [
+        "loading tiny",
+        "profiling",
+        "unprofiled",
+        "memory",
+        "compile times",
+        "measuring the card's peaks",
+        "peaks",
+    ]
+    assert facts[0].peaks is H100
+
+
+def test_a_failure_to_measure_costs_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error")
+
+    monkeypatch.setattr(run, "measure_peaks", fails)
+    spec = Spec(variant="x", axes=find_variant("fp32_eager").axes, scratch="", device="cpu", peaks=True)
+    assert run._peaks(spec, run.plan_of(spec), lambda _: None) is None
 
 
 def test_collect_has_the_option() -> None:
