@@ -106,7 +106,10 @@ def test_figures_of_a_gpu_fit_80_columns_beside_their_share_of_the_datasheet() -
     assert "H100 SXM" in lines[-1]
 
 
-def test_mistakes_are_told_before_anything_is_measured(tmp_path: Path) -> None:
+def test_mistakes_are_told_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "measure_peaks", lambda _: pytest.fail("it measured"))
     taken = tmp_path / "card.toml"
     taken.touch()
     assert isinstance(refused("-o", taken), OutputError)
@@ -134,7 +137,11 @@ def test_measuring_comes_after_all_that_is_timed_or_counted(
     facts: list[RunFacts] = []
 
     def noted(name: str, result: object) -> Callable[..., object]:
-        return lambda *_, **__: (done.append(name), result)[1]
+        def note(*_: object, **__: object) -> object:
+            done.append(name)
+            return result
+
+        return note
 
     monkeypatch.setattr(run, "measure_peaks", noted("peaks", H100))
     monkeypatch.setattr(run, "peak_memory_bytes", noted("memory", 1))
