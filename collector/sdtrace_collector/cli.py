@@ -66,6 +66,9 @@ _PATH = click.Path(path_type=Path)
 @click.option("--with-stack", is_flag=True, help="Python stacks.")
 @click.option("--profile-memory", is_flag=True, help="Every allocation.")
 @click.option("--golden", is_flag=True, help="Also write torch's own key_averages: VARIANT.keyavg.json.gz.")
+@click.option(
+    "--peaks/--no-peaks", default=None, help="Then measure what the card can do. [GPU: yes; CPU: no]"
+)
 @click.option("--force", is_flag=True, help="Replace traces that exist.")
 def collect(
     names: tuple[str, ...],

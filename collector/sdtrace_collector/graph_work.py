@@ -1,8 +1,9 @@
 """What the kernels inside CUDA graphs are: a replay shows their names alone.
 
-So one more image is made and profiled after everything that is timed, with every graph's function run kernel
-by kernel, as Inductor runs it before it records a graph. There each kernel has the op that launched it, its
-shapes and its component, in the order in which a replay has them.
+So one more image is made and profiled, with every graph's function run kernel by kernel, as Inductor runs it
+before it records a graph. There each kernel has the op that launched it, its shapes and its component, in the
+order in which a replay has them. A profile is void once another one began, so this comes before the one asked
+for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from torch.profiler import ProfilerActivity, profile
 
 from sdtrace_collector.annotate import annotated
@@ -23,7 +23,10 @@ _FORCE_WARMUP: Final = "triton.force_cudagraphs_warmup"
 
 
 def record_graph_work(pipe: Any, timed: Timed, scratch: Path) -> GraphWork:
-    """Make an image without replays and say what each kernel of it was. Device memory may grow meanwhile."""
+    """Make an image without replays and say what each kernel of it was; then one with them, to be warm again.
+
+    Device memory may grow meanwhile.
+    """
     import torch._inductor.config as inductor  # noqa: PLC0415 - takes a second to load, which others save
 
     path = scratch / "graph_work.json"
@@ -33,7 +36,7 @@ def record_graph_work(pipe: Any, timed: Timed, scratch: Path) -> GraphWork:
         with profile(activities=activities, record_shapes=True) as profiler:
             timed.image(0, num_inference_steps=_STEPS, callback_on_step_end=callback)
     profiler.export_chrome_trace(str(path))
-    torch.cuda.empty_cache()
+    timed.image(0)
     return graph_work_of(path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from sdtrace_collector.peaks.record import MeasuredPeaks
 from sdtrace_collector.variants import Axes
 
 
@@ -17,7 +18,7 @@ class ProfilerOptions(msgspec.Struct, frozen=True):
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """One variant's run. None means: as the model or the device has it by default.
+    """One variant's run. None means: as the model or the device has it by default; `peaks`: on a GPU only.
 
     `scratch` is a folder of the run's own, removed by the parent: pipes, compile caches, torch's own table.
     """
@@ -37,6 +38,7 @@ class Spec(msgspec.Struct, frozen=True):
     cold: bool = False
     unprofiled_images: int = 3
     golden: bool = False
+    peaks: bool | None = None
     profiler: ProfilerOptions = ProfilerOptions()
 
 
@@ -62,6 +64,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     empty when nothing was compiled. `image_means` are the mean pixels, in [0, 1], of the profiled images;
     None where one is not finite. `triton_arguments` tell which pointers of Inductor's kernels are read and
     written, by `kernel_hash` (see `compiled_kernels`); `graph_work` is what kernels inside CUDA graphs are.
+    `peaks` is what the card was measured to do after all else, or None.
     """
 
     variant: str
@@ -90,6 +93,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     dynamo_compile_times: dict[str, float]
     triton_arguments: dict[str, str] = {}
     graph_work: GraphWork | None = None
+    peaks: MeasuredPeaks | None = None
     schema: str = "sdtrace.run/1"
 
     @property

@@ -16,11 +16,13 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdtrace_collector.annotate import annotated
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
-from sdtrace_collector.errors import SetupFailed
+from sdtrace_collector.devices import device_of
 from sdtrace_collector.golden import write_golden
 from sdtrace_collector.graph_work import record_graph_work
 from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.models import image_size, load, modules_of
+from sdtrace_collector.peaks.measure import measure_peaks
+from sdtrace_collector.peaks.record import MeasuredPeaks
 from sdtrace_collector.prepare import DTYPES, caller, prepare, set_backends
 from sdtrace_collector.protocol import Done, Event, Exporting, Golden, GraphWork, RunFacts, Spec, Stage
 from sdtrace_collector.timed import Timed
@@ -29,6 +31,7 @@ from sdtrace_collector.variants import Axes
 Send = Callable[[Event], None]
 _GPU_SIZE = {"steps": 10, "images": 3}
 _SMALL_SIZE = {"steps": 4, "images": 2}
+_PEAKS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def plan_of(spec: Spec) -> Plan:
     Raises:
         SetupFailed: the device does not exist here.
     """
-    device = _device(spec.device)
+    device = device_of(spec.device)
     model = spec.model or ("sd15" if device.type == "cuda" else "tiny")
     size = _SMALL_SIZE if model == "tiny" or device.type == "cpu" else _GPU_SIZE
     return Plan(device, model, spec.steps or size["steps"], spec.images or size["images"])
@@ -77,13 +80,15 @@ def run(spec: Spec, send: Send) -> None:
     if plan.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(plan.device)
     unprofiled = [] if spec.cold else _seconds(timed, spec.unprofiled_images, send, "unprofiled")
+    graph_work, peak_before = _graph_work(spec, plan, pipe, timed, send)
     profiler, profiled, means = _profile(spec, plan, pipe, timed, send)
     if spec.cold:
         unprofiled = _seconds(timed, spec.unprofiled_images, send, "unprofiled")
+    # All that is timed or counted is over: measuring the card takes memory and changes its clocks.
+    memory, compile_times = peak_memory_bytes(plan.device), dynamo_compile_times()
+    memory = memory and max(memory, peak_before)
+    peaks = _peaks(spec, plan, send)
 
-    peak = peak_memory_bytes(plan.device)
-    compile_times = dynamo_compile_times()
-    roles, graph_work = _compiled_work(spec, plan, pipe, timed, send)
     facts = RunFacts(
         variant=spec.variant,
         axes=spec.axes,
@@ -106,11 +111,12 @@ def run(spec: Spec, send: Send) -> None:
         warmup_wall_s=warmup,
         profiled_wall_s=profiled,
         unprofiled_wall_s=unprofiled,
-        peak_memory_bytes=peak,
+        peak_memory_bytes=memory,
         image_means=means,
         dynamo_compile_times=compile_times,
-        triton_arguments=roles,
+        triton_arguments=argument_roles(kernel_sources()),
         graph_work=graph_work,
+        peaks=peaks,
     )
     _export(profiler, spec, facts, send)
     if spec.golden:
@@ -121,17 +127,32 @@ def run(spec: Spec, send: Send) -> None:
     send(Done())
 
 
-def _compiled_work(
-    spec: Spec, plan: Plan, pipe: Any, timed: Timed, send: Send
-) -> tuple[dict[str, str], GraphWork | None]:
-    """What compiled kernels do, after everything is timed: roles of their arguments, work inside graphs."""
-    if not spec.axes.compiled or plan.device.type != "cuda":
-        return {}, None
-    send(Stage("work inside compiled code"))
-    roles = argument_roles(kernel_sources())
-    if not spec.axes.cudagraphs:
-        return roles, None
-    return roles, record_graph_work(pipe, timed, Path(spec.scratch))
+def _peaks(spec: Spec, plan: Plan, send: Send) -> MeasuredPeaks | None:
+    """What the card can do; None where nobody asks, or where it fails: that must not cost the trace."""
+    wanted = plan.device.type == "cuda" if spec.peaks is None else spec.peaks
+    if not wanted:
+        return None
+    send(Stage("measuring the card's peaks"))
+    try:
+        return measure_peaks(plan.device, peers=False, budget_s=_PEAKS_S)
+    except RuntimeError:
+        return None
+
+
+def _graph_work(spec: Spec, plan: Plan, pipe: Any, timed: Timed, send: Send) -> tuple[GraphWork | None, int]:
+    """What kernels inside CUDA graphs are, and the peak of device memory before it was recorded, in bytes.
+
+    None where there are no graphs; and when cold, for then the trace itself holds the work before its capture.
+    Between what is timed without the profiler and what is profiled: both find a warm pipeline, and no
+    profiler ran before the first.
+    """
+    if spec.cold or not spec.axes.cudagraphs or plan.device.type != "cuda":
+        return None, 0
+    send(Stage("work inside graphs"))
+    peak = peak_memory_bytes(plan.device) or 0
+    found = record_graph_work(pipe, timed, Path(spec.scratch))
+    torch.cuda.reset_peak_memory_stats(plan.device)
+    return found, peak
 
 
 def _seconds(timed: Timed, count: int, send: Send, text: str) -> list[float]:
@@ -148,33 +169,6 @@ def _warmup_images(axes: Axes) -> int:
     if axes.cudagraphs:
         return 3
     return 2 if axes.compiled else 1
-
-
-def _device(wanted: str | None) -> torch.device:
-    if wanted is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-    except RuntimeError as error:
-        raise SetupFailed(f"--device {wanted}: not a device; choose cpu, cuda or cuda:N") from error
-    if device.type not in ("cpu", "cuda"):
-        raise SetupFailed(f"--device {wanted}: only cpu and cuda can be profiled; choose cpu, cuda or cuda:N")
-    if device.type == "cuda":
-        _check_cuda(wanted, device)
-    return device
-
-
-def _check_cuda(wanted: str, device: torch.device) -> None:
-    if not torch.cuda.is_available():
-        why = (
-            "this torch was built without CUDA" if torch.version.cuda is None else "torch finds no usable GPU"
-        )
-        raise SetupFailed(f"--device {wanted}: {why}; run `sdtrace doctor`, or use --device cpu")
-    if (device.index or 0) >= torch.cuda.device_count():
-        raise SetupFailed(
-            f"--device {wanted}: there are {torch.cuda.device_count()} GPUs, counted from cuda:0"
-        )
-    torch.cuda.set_device(device)
 
 
 def _profile(

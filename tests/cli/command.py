@@ -27,6 +27,7 @@ COMMANDS: Final = (
     "open",
     "doctor",
     "collect",
+    "peaks",
     "variants",
 )
 ANY_WORK: Final = "--allow-different-work"

@@ -19,6 +19,11 @@ EAGER = TRACES / "h200-fp32_eager.json"
 COLD = TRACES / "h200-bf16_sdpa_regional.cold.json.gz"
 SECRETS = ("mallory", "quux-host7", "zebra", "acme", "hunter2", "10.20.30.40", "projectx")
 PROMPT = "a zebra painted by mallory for acme"
+PEAKS = {
+    "card": "NVIDIA H200",
+    "flops_per_s": {"float16": 7.2e14, "tf32": 4e14},
+    "memory_bytes_per_s": 4.1e12,
+}
 
 
 def planted(path: Path) -> Path:
@@ -33,6 +38,7 @@ def planted(path: Path) -> Path:
         "distributedInfo": {"backend": "nccl", "rank": 0, "pg_config": [{"pg_desc": "acme group"}]},
     }
     trace["sdtrace"] |= {"prompt": PROMPT, "model": "/home/mallory/acme", "command_line": f"python {script}"}
+    trace["sdtrace"]["peaks"] = PEAKS
     events = trace["traceEvents"]
     for number, event in enumerate(e for e in events if e.get("cat") == "cpu_op"):
         event["args"] |= {
@@ -106,6 +112,7 @@ def test_what_an_analysis_needs_stays(tmp_path: Path) -> None:
         ]
     assert trace["deviceProperties"] == original["deviceProperties"]
     facts = {key: value for key, value in original["sdtrace"].items() if key not in ("prompt", "model")}
+    facts["peaks"] = PEAKS
     assert {key: value for key, value in trace["sdtrace"].items() if key != "model"} == facts
     assert trace["host_name"] == "hidden"
     assert {"username", "env", "traceName"}.isdisjoint(trace)

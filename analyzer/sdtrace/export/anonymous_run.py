@@ -30,7 +30,7 @@ PUBLIC_KEYS: Final = {
 HIDDEN_KEYS: Final = frozenset({"host_name"})
 """Keys whose being there tells the version of torch; their values are hidden."""
 _CODE_FACTS: Final = frozenset(
-    {"scheduler", "device", "device_name", "versions", "schema", "dynamo_compile_times"}
+    {"scheduler", "device", "device_name", "versions", "schema", "dynamo_compile_times", "peaks"}
 )
 _FREE_FACTS: Final = frozenset(
     {

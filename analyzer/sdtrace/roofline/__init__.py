@@ -1,1 +1,1 @@
-"""What each piece of work is, what it must move, and what the card could do with it."""
+"""What each piece of work could take: what it must compute and move, and what the card can do at most."""

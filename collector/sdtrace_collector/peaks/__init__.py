@@ -1,0 +1,1 @@
+"""What the card at hand can do at most, measured in seconds."""
