@@ -142,7 +142,7 @@ def _peaks(spec: Spec, plan: Plan, send: Send) -> MeasuredPeaks | None:
 def _graph_work(spec: Spec, plan: Plan, pipe: Any, timed: Timed, send: Send) -> tuple[GraphWork | None, int]:
     """What kernels inside CUDA graphs are, and the peak of device memory before it was recorded, in bytes.
 
-    None where there are no graphs; and when cold, for then the trace itself holds the work before its capture.
+    None where there are no graphs; and when cold, for then the trace holds the work before its capture.
     Between what is timed without the profiler and what is profiled: both find a warm pipeline, and no
     profiler ran before the first.
     """

@@ -120,7 +120,7 @@ def _recorded(run: dict[str, Any], linked: LinkedTrace, table: dict[Kind, int]) 
 
 
 def _aligned(names: Int64s, sequences: Sequence[_Sequence]) -> Int64s:
-    """What each piece of a replay is, by the sequence in which most of its names stand in order; -1 unknown."""
+    """What each piece of a replay is, by the sequence that most of its names stand in; -1 for unknown."""
     best = np.full(len(names), -1, np.int64)
     for sequence in sequences:
         for start in _starts(names, sequence.names):
