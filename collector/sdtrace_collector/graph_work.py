@@ -58,7 +58,8 @@ def graph_work_of(path: Path) -> GraphWork:
     pairs = zip(trace.name[event].tolist(), trace.args[event].tolist(), part.tolist(), strict=True)
     names = [*components.names, ""]
     ops, op = _numbered([(trace.names[name], texts[args], names[where]) for name, args, where in pairs])
-    return GraphWork(kernels=kernels, ops=ops, work=list(zip(kernel, op, strict=True)))
+    _, call = _numbered(work.op[order].tolist())
+    return GraphWork(kernels=kernels, ops=ops, work=list(zip(kernel, op, call, strict=True)))
 
 
 def _numbered(values: list[Any]) -> tuple[list[Any], list[int]]:

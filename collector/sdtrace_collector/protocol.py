@@ -46,13 +46,13 @@ class GraphWork(msgspec.Struct, frozen=True):
     """The kernels of CUDA graphs, from an image that ran them one by one; distinct things are written once.
 
     `kernels` are names of device work as the profiler writes them. `ops` are (op, its arguments as JSON text,
-    component), empty texts where there are none. `work` has a pair for each piece of device work in its
-    order: indices into `kernels` and `ops`.
+    component), empty texts where there are none. `work` has three numbers for each piece of device work in
+    its order: indices into `kernels` and `ops`, and the number of the call, which pieces of one call share.
     """
 
     kernels: list[str]
     ops: list[tuple[str, str, str]]
-    work: list[tuple[int, int]]
+    work: list[tuple[int, int, int]]
 
 
 class RunFacts(msgspec.Struct, frozen=True):

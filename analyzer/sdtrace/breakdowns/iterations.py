@@ -23,11 +23,12 @@ class SpanSums:
     sums its durations. `host_wall_ns` is how long the host was in the span. `wall_ns` is how long the span
     took: from when the one before was done until its own work was done. The two differ where the host runs
     ahead of the device. `gpu_busy_ns` is how long the device was at work in that time, on whatever: never
-    more than `wall_ns`. Of several devices it is the average.
+    more than `wall_ns`. Of several devices it is the average. `begun_ns` is when `wall_ns` begins.
     """
 
     start_ns: int
     host_wall_ns: int
+    begun_ns: int
     wall_ns: int
     gpu_ns: int
     gpu_busy_ns: int
@@ -92,6 +93,7 @@ def _sums(
     columns = {
         "start_ns": start_ns,
         "host_wall_ns": end_ns - start_ns,
+        "begun_ns": begun,
         "wall_ns": done - begun,
         "gpu_ns": sum_by(place, trace.dur_ns[work.row], count),
         "gpu_busy_ns": _busy_ns(devices, begun, done),

@@ -7,7 +7,7 @@ recorded: in this trace, where it compiled in it, or in the image that the colle
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -50,35 +50,46 @@ class NamedWork:
 
 
 class _Sequence(NamedTuple):
-    """Work in the order in which it ran one by one: its names and what each piece is (`Kind` numbers)."""
+    """Work in the order in which it ran one by one, arrays of one length.
+
+    Names by number; what each piece is (a `Kind` by number); which call of an op it is of, by any number.
+    """
 
     names: Int64s
     kind: Int64s
+    call: Int64s
 
 
-def name_work(linked: LinkedTrace) -> NamedWork:
-    """Find the op of every piece of device work."""
+def name_work(linked: LinkedTrace, is_trial: Bools) -> NamedWork:
+    """Find the op of every piece of device work. `is_trial` (one per piece) marks what autotune tried."""
     trace, host, work = linked.trace, linked.host, linked.work
     table: dict[Kind, int] = {}
     event = np.append(host.row, -1)[work.op]
     is_graph = np.append(trace.named(GRAPH_LAUNCH), False)[work.launch]
     kind = _direct(linked, np.where(is_graph, -1, event), table)
     call = np.where(is_graph, -1, work.op)
-    order = np.lexsort((trace.start_ns[work.row], work.launch))
-    in_graphs = order[is_graph[order]]
-    sequences = [_in_this_trace(linked, kind, is_graph), _recorded(trace.run, linked, table)]
-    bounds = np.flatnonzero(np.diff(work.launch[in_graphs], prepend=-2, append=-2))
-    known: dict[bytes, Int64s] = {}
-    for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        replay = in_graphs[first:last]
+    sequences = [_in_this_trace(linked, kind, is_graph | is_trial), _recorded(trace.run, linked, table)]
+    apart = len(host) + max((int(sequence.call.max(initial=0)) for sequence in sequences), default=0) + 1
+    known: dict[bytes, tuple[Int64s, Int64s]] = {}
+    for number, replay in enumerate(_replays(linked, is_graph), start=1):
         names = trace.name[work.row[replay]].astype(np.int64)
-        found = known.get(names.tobytes())
-        if found is None:
-            found = known[names.tobytes()] = _aligned(names, sequences)
-        kind[replay] = found
-    named = in_graphs[kind[in_graphs] >= 0]
-    call[named] = len(host) + np.arange(len(named))
-    return NamedWork(kind, call, list(table), len(in_graphs), len(in_graphs) - len(named))
+        key = names.tobytes()
+        if key not in known:
+            known[key] = _aligned(names, sequences)
+        kind[replay], of_call = known[key]
+        call[replay] = np.where(of_call >= 0, number * apart + of_call, -1)
+    unnamed = int(np.count_nonzero(is_graph & (kind < 0)))
+    return NamedWork(kind, call, list(table), int(np.count_nonzero(is_graph)), unnamed)
+
+
+def _replays(linked: LinkedTrace, is_graph: Bools) -> Iterator[Int64s]:
+    """The pieces of each launch of a graph, in the order in which they ran."""
+    trace, work = linked.trace, linked.work
+    order = np.lexsort((trace.start_ns[work.row], work.launch))
+    inside = order[is_graph[order]]
+    bounds = np.flatnonzero(np.diff(work.launch[inside], prepend=-2, append=-2))
+    for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        yield inside[first:last]
 
 
 def _direct(linked: LinkedTrace, event: Int64s, table: dict[Kind, int]) -> Int64s:
@@ -99,11 +110,11 @@ def _direct(linked: LinkedTrace, event: Int64s, table: dict[Kind, int]) -> Int64
     return result
 
 
-def _in_this_trace(linked: LinkedTrace, kind: Int64s, is_graph: Bools) -> _Sequence:
+def _in_this_trace(linked: LinkedTrace, kind: Int64s, is_left_out: Bools) -> _Sequence:
     trace, work = linked.trace, linked.work
-    alone = np.flatnonzero(~is_graph & (kind >= 0))
+    alone = np.flatnonzero(~is_left_out & (kind >= 0))
     alone = alone[np.argsort(trace.start_ns[work.row[alone]], kind="stable")]
-    return _Sequence(trace.name[work.row[alone]].astype(np.int64), kind[alone])
+    return _Sequence(trace.name[work.row[alone]].astype(np.int64), kind[alone], work.op[alone])
 
 
 def _recorded(run: dict[str, Any], linked: LinkedTrace, table: dict[Kind, int]) -> _Sequence:
@@ -113,21 +124,26 @@ def _recorded(run: dict[str, Any], linked: LinkedTrace, table: dict[Kind, int]) 
     try:
         kernels = [numbers.get(str(name), _ABSENT) for name in facts["kernels"]]
         kinds = [table.setdefault(Kind(str(op), str(args)), len(table)) for op, args, *_ in facts["ops"]]
-        kernel, op = np.array(facts["work"], np.int64).reshape(-1, 2).T
-        return _Sequence(np.array(kernels, np.int64)[kernel], np.array(kinds, np.int64)[op])
+        kernel, op, call = np.array(facts["work"], np.int64).reshape(-1, 3).T
+        return _Sequence(np.array(kernels, np.int64)[kernel], np.array(kinds, np.int64)[op], call)
     except (TypeError, KeyError, ValueError, IndexError):
-        return _Sequence(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        nothing = np.zeros(0, np.int64)
+        return _Sequence(nothing, nothing, nothing)
 
 
-def _aligned(names: Int64s, sequences: Sequence[_Sequence]) -> Int64s:
-    """What each piece of a replay is, by the sequence that most of its names stand in; -1 for unknown."""
-    best = np.full(len(names), -1, np.int64)
+def _aligned(names: Int64s, sequences: Sequence[_Sequence]) -> tuple[Int64s, Int64s]:
+    """What each piece of a replay is and of which call, by the sequence that most of its names stand in.
+
+    Both are -1 where that is unknown.
+    """
+    unknown = np.full(len(names), -1, np.int64)
+    best = unknown, unknown
     for sequence in sequences:
         for start in _starts(names, sequence.names):
             found = _followed(names, sequence, start)
-            if np.count_nonzero(found >= 0) > np.count_nonzero(best >= 0):
+            if np.count_nonzero(found[0] >= 0) > np.count_nonzero(best[0] >= 0):
                 best = found
-            if (best >= 0).all():
+            if (best[0] >= 0).all():
                 return best
     return best
 
@@ -145,10 +161,11 @@ def _starts(names: Int64s, known: Int64s) -> list[int]:
     return [int(place) for place in candidates[np.argsort(-votes, kind="stable")][:_ANCHORS]]
 
 
-def _followed(names: Int64s, sequence: _Sequence, start: int) -> Int64s:
-    """The kinds from `start` on, as far as the names agree."""
-    known = sequence.names[start : start + len(names)]
-    agrees = names[: len(known)] == known
-    found = np.full(len(names), -1, np.int64)
-    found[: len(known)][agrees] = sequence.kind[start : start + len(names)][agrees]
-    return found
+def _followed(names: Int64s, sequence: _Sequence, start: int) -> tuple[Int64s, Int64s]:
+    """Kinds and calls from `start` on, as far as the names agree."""
+    stretch = slice(start, start + len(names))
+    known = sequence.names[stretch]
+    agrees = np.flatnonzero(names[: len(known)] == known)
+    kind, call = np.full((2, len(names)), -1, np.int64)
+    kind[agrees], call[agrees] = sequence.kind[stretch][agrees], sequence.call[stretch][agrees]
+    return kind, call

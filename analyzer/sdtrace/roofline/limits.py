@@ -1,0 +1,55 @@
+"""The least time that one call of an op could take on a card, and what it is bound by."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from sdtrace.roofline.peaks import Peaks
+from sdtrace.roofline.traffic import Traffic
+
+Bound = Literal["compute", "memory", "latency"]
+SHORTEST_S: Final = 0.6e-6
+"""No kernel takes less: the shortest of some 400,000 on H100, H200 and MI300X took 0.67 us."""
+
+
+class Roof(NamedTuple):
+    """The least time of a call in seconds, and what bounds it: `latency` where a kernel itself takes longer."""
+
+    seconds: float
+    bound: Bound
+
+
+def roof_of(flops: int, traffic: Traffic | None, peaks: Peaks, dtype: str | None) -> Roof | None:
+    """The roof of a call that computes in `dtype` ("tf32" where float32 is multiplied so).
+
+    What it moves goes through memory, or where all of it fits into the last cache through that. None where
+    the card's rates for it are not known.
+
+    >>> rates = {"flops_per_s": {"float16": 1e15}, "memory_bytes_per_s": 1e12}
+    >>> card = Peaks(card="X", source="given", origin="", **rates)
+    >>> roof_of(0, Traffic(3_000_000, 1_000_000, True, "float16"), card, "float16")
+    Roof(seconds=4e-06, bound='memory')
+    """
+    computing = _computing_s(flops, peaks, dtype)
+    moving = _moving_s(traffic, peaks)
+    if computing is None or moving is None:
+        return None
+    if max(computing, moving) < SHORTEST_S:
+        return Roof(SHORTEST_S, "latency")
+    return Roof(computing, "compute") if computing >= moving else Roof(moving, "memory")
+
+
+def _computing_s(flops: int, peaks: Peaks, dtype: str | None) -> float | None:
+    if not flops:
+        return 0.0
+    rate = peaks.flops_per_s.get(dtype or "")
+    return flops / rate if rate else None
+
+
+def _moving_s(traffic: Traffic | None, peaks: Peaks) -> float | None:
+    if traffic is None:
+        return None
+    size = traffic.bytes_read + traffic.bytes_written
+    fits = peaks.l2_bytes is not None and size <= peaks.l2_bytes
+    rate = peaks.l2_bytes_per_s if fits else peaks.memory_bytes_per_s
+    return size / rate if rate else None
