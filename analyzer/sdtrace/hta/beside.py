@@ -59,7 +59,7 @@ def _time(measure: str, ours_us: float, hta_us: float, reason: str) -> HtaMeasur
         measure=measure,
         ours_us=ours_us,
         hta_us=hta_us,
-        difference_us=round(hta_us - ours_us, 3),
+        difference_us=round(hta_us - ours_us, 3) + 0.0,  # no minus before nothing
         ours_count=None,
         hta_count=None,
         reason=reason,
@@ -94,11 +94,7 @@ def _busy_and_idle(ours: Ours, tables: Tables) -> Iterator[HtaMeasure]:
     yield _time("GPU idle", gpu.idle_us, idle_us, _idle_reason(ours, idle_us))
     if "idle" in tables:
         streams_us = float(tables["idle"]["idle_us"].sum())
-        one = tables["idle"]["stream"].n_unique() == 1
-        each = (
-            "There is one stream." if one else "HTA adds up the streams: one is idle while another one works."
-        )
-        yield _time("Idle time of streams", gpu.idle_us, streams_us, each)
+        yield _time("Idle time of streams", gpu.idle_us, streams_us, _streams_reason(ours, tables["idle"]))
 
 
 def _idle_reason(ours: Ours, idle_us: float) -> str:
@@ -109,6 +105,16 @@ def _idle_reason(ours: Ours, idle_us: float) -> str:
     if ours.has_several:
         return "sdtrace adds up the GPUs, each from the first to the last work of its process."
     return UNEXPLAINED
+
+
+def _streams_reason(ours: Ours, idle: pl.DataFrame) -> str:
+    reason = "HTA adds up the streams: one is idle while another one works."
+    if idle["stream"].n_unique() == 1:
+        reason = "There is one stream."
+    lost = ours.report.lost
+    if lost is not None and lost.overlapping_work:
+        reason += " Where work of one stream overlaps, HTA counts negative idle time."
+    return reason
 
 
 def _work(ours: Ours, tables: Tables) -> Iterator[HtaMeasure]:
@@ -146,6 +152,8 @@ def _launches(ours: Ours, tables: Tables) -> Iterator[HtaMeasure]:
         yield _number("Launches", gpu.launches, found.height, _launch_reason(ours, found.height))
         if queue is not None:
             reason = "HTA counts from the end of the call, sdtrace from its start."
+            if found.height != gpu.launches:
+                reason += " They do not count the same launches."
             yield _time("Launch delay, median", queue.delay_median_us, _median(found["delay_us"]), reason)
     if queue is not None and "queue" in tables:
         reason = (

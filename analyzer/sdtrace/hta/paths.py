@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from sdtrace.errors import UsageError
 from sdtrace.hta.answers import Asked, Lacking, Table, need_work, rows
 from sdtrace.hta.choices import default_annotation
 from sdtrace.hta.exact import ExactAnalysis
 from sdtrace.hta.loaded import RANK
 from sdtrace.intervals import total, union
+from sdtrace.units import count
 
 _MOST_EVENTS = 500_000
 """HTA takes about half a minute for a path through as many."""
@@ -44,19 +46,35 @@ def critical_path(hta: ExactAnalysis, asked: Asked) -> list[Table]:
 
 
 def find(hta: ExactAnalysis, asked: Asked) -> CriticalPath:
-    """The critical path of an annotation. Raises Lacking where there is none, or it takes too long."""
+    """The critical path of an annotation, by default else of the whole trace.
+
+    Raises Lacking where there is none, or it takes too long.
+    """
     need_work(hta)
     annotation, instance = default_annotation(hta, asked.annotation, asked.instance)
+    try:
+        return _path(hta, annotation, instance, is_asked=asked.annotation is not None)
+    except Lacking:
+        if asked.annotation is not None or not annotation:
+            raise
+        return _path(hta, "", 0, is_asked=False)
+
+
+def _path(hta: ExactAnalysis, annotation: str, instance: int, *, is_asked: bool) -> CriticalPath:
     where = f"of {annotation}, instance {instance}" if annotation else "of the whole trace"
     number = events_of(hta, annotation, instance)
-    if asked.annotation is None and number > _MOST_EVENTS:
-        raise Lacking(f"{where[3:]} has {number:,} events, too many for HTA; choose less with --annotation")
-    found = hta.critical_path_analysis(RANK, annotation, instance)
+    if number > _MOST_EVENTS and not is_asked:
+        raise Lacking(f"{count(number)} events {where} are too many for HTA; choose with --annotation")
+    no_path = f"HTA finds no critical path {where}; choose another with --annotation and --instance"
+    try:
+        found = hta.critical_path_analysis(RANK, annotation, instance)
+    except UsageError as error:
+        raise Lacking(no_path) from error
     if found is None:
         raise Lacking(f"no annotation has a name with {annotation}; choose with --annotation")
     graph, has_path = found
     if not has_path or not graph.critical_path_nodes:
-        raise Lacking(f"HTA finds no critical path {where}; choose another with --annotation and --instance")
+        raise Lacking(no_path)
     return CriticalPath(graph, where)
 
 
