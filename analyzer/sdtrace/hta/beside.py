@@ -111,10 +111,18 @@ def _streams_reason(ours: Ours, idle: pl.DataFrame) -> str:
     reason = "HTA adds up the streams: one is idle while another one works."
     if idle["stream"].n_unique() == 1:
         reason = "There is one stream."
-    lost = ours.report.lost
-    if lost is not None and lost.overlapping_work:
+    if _overlaps_within_a_stream(ours.part):
         reason += " Where work of one stream overlaps, HTA counts negative idle time."
     return reason
+
+
+def _overlaps_within_a_stream(part: Selection) -> bool:
+    """Whether any work begins while earlier work of its stream runs, as launches that wait for none may."""
+    work, trace = part.study.linked.work, part.study.trace
+    row = work.row if part.work is None else work.row[part.work]
+    row = row[np.lexsort((trace.start_ns[row], trace.thread[row]))]
+    same = np.diff(trace.thread[row]) == 0
+    return bool((same & (trace.start_ns[row[1:]] < trace.end_ns[row[:-1]])).any())
 
 
 def _work(ours: Ours, tables: Tables) -> Iterator[HtaMeasure]:
