@@ -56,7 +56,7 @@ def work_of(path: Path) -> list[Work]:
     """All device work of a file, in the order of its start."""
     open_it: Any = _OPEN.get(path.suffix, open)
     with open_it(path) as file:
-        events = json.loads(file.read(), parse_float=Decimal)["traceEvents"]
+        events = json.loads(file.read(), parse_float=str)["traceEvents"]
     found = [
         Work(_ns(event["ts"]), _ns(event["ts"]) + _ns(event["dur"]), event["name"])
         for event in events
@@ -74,5 +74,6 @@ def busy(work: list[Work]) -> Busy:
     return Busy(end - work[0].start_ns, total)
 
 
-def _ns(microseconds: Decimal | int) -> int:
+def _ns(microseconds: str | int) -> int:
+    """Nanoseconds of a number as the file has it: all its digits."""
     return round(Decimal(microseconds) * 1000)

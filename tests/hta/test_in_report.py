@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import sdtrace
 from sdtrace.units import NARROW_SPACE
 from tests.cli.command import run
 from tests.hta import raw
@@ -52,14 +53,18 @@ def test_data_have_them_exactly(reported: Path) -> None:
     assert pl.read_csv(reported / "out" / "hta_results.csv").height == len(trace["hta_results"])
 
 
-def test_without_the_option_nothing_of_it_is_shown(tmp_path: Path) -> None:
-    done = run("analyze", raw.path_of(raw.GRAPHS), "--format", "html,json,csv", "-o", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+def test_without_the_option_nothing_of_it_is_shown_and_the_rest_is_the_same(
+    reported: Path, tmp_path: Path
+) -> None:
+    sdtrace.load(raw.path_of(raw.GRAPHS)).save(tmp_path, ["html", "json", "csv"])
+    page = read(tmp_path / "report.html")
     assert not any(title in page for title in TITLES)
-    (trace,) = json.loads((tmp_path / "out" / "report.json").read_bytes())["traces"]
+    (trace,) = json.loads((tmp_path / "report.json").read_bytes())["traces"]
     assert trace["hta"] == trace["hta_results"] == []
-    assert pl.read_csv(tmp_path / "out" / "hta.csv").is_empty()
+    assert pl.read_csv(tmp_path / "hta.csv").is_empty()
+    (asked,) = json.loads((reported / "out" / "report.json").read_bytes())["traces"]
+    assert {row["analysis"] for row in asked["hta_results"]} > {"idle", "critical-path", "stragglers"}
+    assert asked | {"hta": [], "hta_results": []} == trace
 
 
 WITHOUT_PANDAS = """

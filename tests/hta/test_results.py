@@ -18,9 +18,11 @@ SLOW = {
     "h200-bf16_sdpa_regional.cold.json.gz",
     "h200-bf16_sdpa_eager.cudnn_benchmark.json.xz",
     "h200-bf16_sdpa_eager.stack.json.gz",
+    raw.EAGER,
+    raw.GRAPHS,
     "tracelens_xdit_sd35_mi300x",
 }
-"""HTA itself takes ten seconds and more for the call graph of these, or its traces are large."""
+"""HTA takes long for the call graph of these, or the command below runs all analyses on them."""
 TAKES_LONG = {"sequences", "critical-path", "tracks"}
 LACKING = {"overlap", "full-queue", "steps", "stragglers", "counters"}
 """What the shipped traces have nothing for."""
@@ -56,6 +58,8 @@ def test_the_command_prints_80_columns(tmp_path: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "overlap: the trace has no communication kernels (NCCL)" in done.stdout
     assert "43,216.644" in done.stdout
+    assert "Frequent kernel sequences of Torch-Compiled Region: 0/0" in done.stdout
+    assert "Critical path of model_inference, instance 1, by bound" in done.stdout
     assert not done.stderr
     assert not list(tmp_path.iterdir())
 
