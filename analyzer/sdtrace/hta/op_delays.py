@@ -21,10 +21,12 @@ _COLUMNS: Final = (
 def op_delays(study: Study, inside: Bools, sort_by: Sequence[str]) -> Any:
     """The frame that HTA's `get_aten_op_kernels_and_delay` defines, of the events `inside` (bool, one each).
 
-    HTA itself looks through all ops for each launch, takes those of other threads too, and fails where a
-    launch has no work, or a CUDA graph. Columns: aten_op_name (str); kernel_sequence (str, names joined by
-    " -> "); occurrence_count (int); avg_aten_op_launch_delay, from the start of the op to that of its first
-    launch, and avg_runtime_delay, from there to its first kernel (float, microseconds, three decimals).
+    HTA itself looks through all ops for each launch, takes those of other threads too, leaves out copies and
+    fills, and fails where a launch has no work or several pieces of it.
+
+    Columns: aten_op_name (str); kernel_sequence (str, names joined by " -> "); occurrence_count (int);
+    avg_aten_op_launch_delay, from the start of the op to that of its first launch, and avg_runtime_delay,
+    from there to its first kernel (float, microseconds, three decimals).
     """
     trace, work = study.trace, study.linked.work
     op = _aten_ops(study)
