@@ -54,6 +54,7 @@ $(VENV)/collect: $(VENV)/python pyproject.toml constraints.txt
 
 $(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
 	$(PIP) install -q -c constraints.txt -e '.[dev]'
+	$(PIP) install -q -c constraints.txt --no-deps HolisticTraceAnalysis
 	@touch $@
 
 clean:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections import Counter
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -116,3 +118,15 @@ def test_a_variant_moved_by_hand_bears_its_moves(tmp_path: Any) -> None:
     assert run.facts["variant"] == "fp32_eager+grad_mode=grad+memory_format=channels_last"
     assert run.facts["options"]["with_flops"] is False
     assert "Input Dims" not in run.path.read_text(encoding="utf-8")
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::RuntimeWarning")
+def test_plain_hta_loads_the_folder(eager: Collected, tmp_path: Path) -> None:
+    analysis = pytest.importorskip("hta.trace_analysis", reason="HolisticTraceAnalysis is not installed here")
+    shutil.copy(eager.path, tmp_path)
+    trace = analysis.TraceAnalysis(trace_dir=str(tmp_path)).t
+    frame, names = trace.get_trace(0), trace.symbol_table.get_sym_table()
+    annotations = frame[frame["cat"] == names.index("user_annotation")]
+    found = Counter(names[number] for number in annotations["name"])
+    for name in ("model_inference", "denoise_step", "unet", "vae"):
+        assert found[name] == len(eager.spans(name))

@@ -9,6 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from tests.shared import shared_trace
+
 TRACES: Final = Path(__file__).parents[2] / "traces"
 SHIPPED: Final = (
     "h200-bf16_sdpa_cudagraphs.json",
@@ -26,8 +28,15 @@ THIRD_PARTY: Final = (
     "tracelens_vllm_decode_graph_rocm",
     "tracelens_xdit_sd35_mi300x",
 )
+GRAPHS: Final = SHIPPED[0]
+EAGER: Final = SHIPPED[-1]
 _OPEN: Final = {".gz": gzip.open, ".xz": lzma.open}
 _WORK: Final = {"kernel", "gpu_memcpy", "gpu_memset"}
+
+
+def path_of(name: str) -> Path:
+    """The file of a shipped or a third-party trace; skips the test where the latter is not here."""
+    return TRACES / name if name in SHIPPED else shared_trace(f"third_party/{name}.json.gz")
 
 
 class Work(NamedTuple):
@@ -47,7 +56,7 @@ def work_of(path: Path) -> list[Work]:
     """All device work of a file, in the order of its start."""
     open_it: Any = _OPEN.get(path.suffix, open)
     with open_it(path) as file:
-        events = json.loads(file.read(), parse_float=Decimal)["traceEvents"]
+        events = json.loads(file.read(), parse_float=str)["traceEvents"]
     found = [
         Work(_ns(event["ts"]), _ns(event["ts"]) + _ns(event["dur"]), event["name"])
         for event in events
@@ -65,5 +74,6 @@ def busy(work: list[Work]) -> Busy:
     return Busy(end - work[0].start_ns, total)
 
 
-def _ns(microseconds: Decimal | int) -> int:
+def _ns(microseconds: str | int) -> int:
+    """Nanoseconds of a number as the file has it: all its digits."""
     return round(Decimal(microseconds) * 1000)

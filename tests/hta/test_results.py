@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-import sdtrace
 from sdtrace.cli.hta import _NAMES
 from tests.cli.command import complaint, run
 from tests.hta import raw
-from tests.shared import shared_trace
+from tests.hta.conftest import Loaded
 
-GRAPHS = raw.TRACES / raw.SHIPPED[0]
-SLOW = {"h200-bf16_sdpa_regional.cold.json.gz", "tracelens_xdit_sd35_mi300x"}
-"""HTA itself takes ten seconds and more for the call graph of these."""
+GRAPHS = raw.path_of(raw.GRAPHS)
+SLOW = {
+    "h200-bf16_sdpa_regional.cold.json.gz",
+    "h200-bf16_sdpa_eager.cudnn_benchmark.json.xz",
+    "h200-bf16_sdpa_eager.stack.json.gz",
+    raw.EAGER,
+    raw.GRAPHS,
+    "tracelens_xdit_sd35_mi300x",
+}
+"""HTA takes long for the call graph of these, or the command below runs all analyses on them."""
+TAKES_LONG = {"sequences", "critical-path", "tracks"}
+LACKING = {"overlap", "full-queue", "steps", "stragglers", "counters"}
+"""What the shipped traces have nothing for."""
+
+
+def answers(hta: Any, names: set[str]) -> dict[str, Any]:
+    from sdtrace.hta.results import Asked, run  # noqa: PLC0415  # needs HTA
+
+    return {name: run(hta, name, Asked()) for name in _NAMES if name in names}
 
 
 @pytest.mark.parametrize("name", [*raw.SHIPPED, *raw.THIRD_PARTY])
-def test_every_analysis_answers(name: str) -> None:
-    from sdtrace.hta.results import Asked  # noqa: PLC0415  # needs HTA
-    from sdtrace.hta.results import run as run_analysis  # noqa: PLC0415  # as above
-
-    path = raw.TRACES / name if name in raw.SHIPPED else shared_trace(f"third_party/{name}.json.gz")
-    hta = sdtrace.load(path).hta()
-    for analysis in _NAMES[:-2] if name in SLOW else _NAMES:
-        result = run_analysis(hta, analysis, Asked())
-        assert bool(result.tables) != bool(result.lacks), analysis
+def test_every_analysis_answers(loaded: Loaded, name: str) -> None:
+    asked = set(_NAMES) - (TAKES_LONG if name in SLOW else set())
+    for analysis, result in answers(loaded(name)[1], asked).items():
+        assert bool(result.tables or result.files) != bool(result.lacks), analysis
         assert "\n" not in result.lacks
+        assert "fails" not in result.lacks
         assert all(table.rows.height and table.title for table in result.tables)
-        if name in raw.SHIPPED and analysis != "overlap":
-            assert result.tables, (analysis, result.lacks)
+        if name in raw.SHIPPED:
+            assert (not result.lacks) == (analysis not in LACKING), (analysis, result.lacks)
 
 
 def test_the_names_are_those_of_the_analyses() -> None:
@@ -46,24 +58,35 @@ def test_the_command_prints_80_columns(tmp_path: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "overlap: the trace has no communication kernels (NCCL)" in done.stdout
     assert "43,216.644" in done.stdout
+    assert "Frequent kernel sequences of Torch-Compiled Region: 0/0" in done.stdout
+    assert "Critical path of model_inference, instance 1, by bound" in done.stdout
     assert not done.stderr
+    assert not list(tmp_path.iterdir())
 
 
-def test_the_command_writes_all_rows(tmp_path: Path) -> None:
-    done = run("hta", GRAPHS, "--only", "temporal,launches", "-o", "out", cwd=tmp_path)
+def test_the_command_writes_all_rows_and_traces(tmp_path: Path) -> None:
+    done = run("hta", GRAPHS, "--only", "temporal,launches,tracks", "-o", "out", cwd=tmp_path)
     assert "wrote" in done.stdout, done.stderr
     names = ("temporal", "launch_summary", "launches")
+    stem = GRAPHS.name.removesuffix(".json")
     expected = {f"hta_{name}.{suffix}" for name in names for suffix in ("csv", "json")}
+    expected |= {f"{stem}_with_counters.json.gz", f"overlaid_critical_path_{stem}.json.gz"}
     assert {path.name for path in (tmp_path / "out").iterdir()} == expected
     csv = pl.read_csv(tmp_path / "out" / "hta_launches.csv")
     assert csv.height == 554
     assert csv.equals(pl.read_json(tmp_path / "out" / "hta_launches.json"))
 
 
-def test_an_unknown_analysis_is_a_mistake_of_usage(tmp_path: Path) -> None:
-    assert "temporal" in complaint(run("hta", GRAPHS, "--only", "tempral", cwd=tmp_path), 2)
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--only", "tempral"], "temporal"), (["--only", "tracks"], "-o FOLDER")],
+)
+def test_a_mistake_of_usage_is_said(tmp_path: Path, arguments: list[str], said: str) -> None:
+    assert said in complaint(run("hta", GRAPHS, *arguments, cwd=tmp_path), 2)
 
 
-def test_an_unknown_annotation_is_said(tmp_path: Path) -> None:
-    done = run("hta", GRAPHS, "--only", "critical-path", "--annotation", "nowhere", cwd=tmp_path)
-    assert "no annotation has a name with nowhere" in done.stdout
+def test_an_unknown_annotation_is_said(loaded: Loaded) -> None:
+    from sdtrace.hta.results import Asked, run  # noqa: PLC0415  # needs HTA
+
+    result = run(loaded(raw.GRAPHS)[1], "critical-path", Asked(annotation="nowhere"))
+    assert result.lacks == "no annotation has a name with nowhere; choose with --annotation"

@@ -15,16 +15,26 @@ from sdtrace.suggestions import did_you_mean
 
 @dataclass(frozen=True)
 class Options:
-    """`part` limits ops, kernels, categories, components, idle time and queue to a part of the run."""
+    """`part` limits ops, kernels, categories, components, idle time and queue to a part of the run.
+
+    `hta` adds the analyses of HolisticTraceAnalysis to the report.
+    """
 
     rules: Rules
     part: Part = WHOLE
     op_times: OpTimes = OpTimes.TRUE
+    hta: bool = False
 
     @classmethod
-    def of(cls, phase: str | None = None, op_times: str = "true", rules: Path | None = None) -> Options:
+    def of(
+        cls,
+        phase: str | None = None,
+        op_times: str = "true",
+        rules: Path | None = None,
+        hta: bool = False,
+    ) -> Options:
         """Options as typed. Raises UsageError when a phase is none or the rules cannot be used."""
         if phase is not None and phase not in PHASES:
             hint = did_you_mean(phase, PHASES)
             raise UsageError(f"no phase {phase!r}{hint}; phases are {', '.join(PHASES)}")
-        return cls(load_rules(rules), Part(phase), OpTimes(op_times))
+        return cls(load_rules(rules), Part(phase), OpTimes(op_times), hta)

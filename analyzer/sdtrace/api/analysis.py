@@ -48,8 +48,17 @@ class Analysis:
 
     @cached_property
     def report(self) -> model.TraceReport:
-        """The record behind `report.json`, with attributes of the names that stand there."""
-        return report_on(self.study, self.options)
+        """The record behind `report.json`, with attributes of the names that stand there.
+
+        Raises UsageError when the options ask for HTA and it is not installed.
+        """
+        report = report_on(self.study, self.options)
+        if not self.options.hta:
+            return report
+        hta = self.hta()
+        from sdtrace.hta.in_report import with_hta  # noqa: PLC0415  # only HTA needs it
+
+        return with_hta(report, self._selection, hta)
 
     @property
     def ops(self) -> pl.DataFrame:
@@ -105,6 +114,16 @@ class Analysis:
     def findings(self) -> pl.DataFrame:
         """What to know and what to change, most valuable first; of the whole trace."""
         return self._frame("findings")
+
+    @property
+    def hta_measures(self) -> pl.DataFrame:
+        """What HTA and sdtrace both measure, and why they differ; empty unless `Options.of(hta=True)`."""
+        return self._frame("hta")
+
+    @property
+    def hta_results(self) -> pl.DataFrame:
+        """The first rows of each of HTA's analyses; empty unless `Options.of(hta=True)`."""
+        return self._frame("hta_results")
 
     @cached_property
     def events(self) -> pl.DataFrame:

@@ -43,6 +43,7 @@ _TOP_FILE, _TOP_TERMINAL = 25, 8
 @click.option("--rules", type=click.Path(path_type=Path), help="A TOML file with categories of your own.")
 @click.option("--baseline", help="The trace that others are compared with, by name. [the slowest]")
 @CACHE
+@click.option("--hta", is_flag=True, help="Add HTA's analyses beside ours (needs 'sdtrace[hta]').")
 @click.option("--force", is_flag=True, help="Replace reports that exist.")
 def command(
     traces: tuple[str, ...], output: Path, formats: str, force: bool, top: int | None, **options: Any
@@ -59,6 +60,10 @@ def command(
     from sdtrace.analysis import build_report  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
+    if options["hta"]:
+        from sdtrace.hta import need_hta  # noqa: PLC0415  # as above
+
+        need_hta()
     files = [name for name in chosen if name != "terminal"]
     baseline = options.pop("baseline")
     asked = Options.of(**options)

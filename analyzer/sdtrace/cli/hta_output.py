@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -29,8 +30,8 @@ def as_text(result: Result, top: int) -> str:
 
 
 def write(results: Sequence[Result], folder: Path, *, force: bool) -> list[Path]:
-    """Write every table as CSV and JSON, all rows. Raises OutputError as `write_all` does."""
-    contents = {}
+    """Write tables as CSV and JSON, all rows, and traces. Raises OutputError as `write_all` does."""
+    contents = {folder / name: content for result in results for name, content in result.files.items()}
     for table in (table for result in results for table in result.tables):
         contents[folder / f"hta_{table.name}.csv"] = inert(table.rows).write_csv().encode()
         contents[folder / f"hta_{table.name}.json"] = table.rows.write_json().encode() + b"\n"
@@ -51,6 +52,7 @@ def _table(table: Table, top: int) -> str:
         lines.append((" " * _GAP).join(cells).rstrip())
     if table.rows.height > top:
         lines.append(f"{count(table.rows.height - top)} more rows: --top N, or -o FOLDER for all")
+    lines += textwrap.wrap(visible(table.note), _WIDTH)
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sdtrace.errors import UsageError
@@ -18,9 +19,16 @@ def trace_analysis(study: Study, chosen: Bools | None = None) -> ExactAnalysis:
     `chosen` (bool, one per event) limits it to a part of the events. Raises UsageError when HTA is not
     installed, or no event is left.
     """
+    need_hta()
+    from sdtrace.hta.exact import ExactAnalysis  # noqa: PLC0415  # HTA and pandas take a second to import
+
+    return ExactAnalysis(study, chosen)
+
+
+def need_hta() -> None:
+    """Import HTA. Raises UsageError, which says how to install it, when it is not there."""
     try:
-        from sdtrace.hta.exact import ExactAnalysis  # noqa: PLC0415  # HTA and pandas take a second to import
+        import_module("sdtrace.hta.exact")
     except ImportError as error:
         missing = error.name or "HTA"
         raise UsageError(f"{missing} is not installed; run: pip install 'sdtrace[hta]'") from error
-    return ExactAnalysis(study, chosen)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from hta.analyzers.breakdown_analysis import BreakdownAnalysis
 from hta.analyzers.communication_analysis import CommunicationAnalysis
@@ -13,14 +16,17 @@ from hta.trace_analysis import TraceAnalysis
 
 from sdtrace.analysis.study import Study
 from sdtrace.errors import UsageError
-from sdtrace.hta.columns import PYTHON, WAIT, columns, frame_rows, symbols
+from sdtrace.hta.columns import FIRST_INDEX, PYTHON, WAIT, columns, frame_rows, symbols
+from sdtrace.hta.failures import say_what_is_lacking
 from sdtrace.hta.loaded import RANK, LoadedTrace, Raw, nothing_to_overlay, raw_trace
+from sdtrace.hta.op_delays import op_delays
 from sdtrace.intervals import Bools
 
 _TIMES = ("ts", "dur", "end")
 _STATISTICS = ("mean", "std", "min", "25%", "50%", "75%", "max")
 
 
+@say_what_is_lacking(of=TraceAnalysis)
 class ExactAnalysis(TraceAnalysis):
     """`hta.trace_analysis.TraceAnalysis` of one trace. Rank 0 holds it, whatever its rank was.
 
@@ -32,6 +38,11 @@ class ExactAnalysis(TraceAnalysis):
     Unlike after HTA's own loader, no event is cut to whole microseconds and the last profiler step stays. The
     frame lacks `input_dims`, `input_type`, `input_strides`, the links from forward to backward, and what a
     wait waits for (`wait_on_stream` is -1): the critical path does not follow waits for other streams.
+
+    Methods that lay results over the trace write gzipped JSON. Where HTA raises, a method raises UsageError,
+    whose one line says what the trace lacks.
+
+    For example, `sdtrace.load("run.json").hta().get_temporal_breakdown(visualize=False)`.
     """
 
     def __init__(self, study: Study, chosen: Bools | None = None) -> None:
@@ -56,6 +67,17 @@ class ExactAnalysis(TraceAnalysis):
         waits = exact["cat"] == texts.index(WAIT) if WAIT in trace.categories else None
         self.nanoseconds = load(exact if waits is None else exact[~waits])
 
+    @property
+    def has_work(self) -> bool:
+        """Whether there is any kernel, copy or fill."""
+        return bool((self.nanoseconds.get_trace(RANK)["stream"] >= 0).any())
+
+    def writing_to(self, folder: Path) -> ExactAnalysis:
+        """The same analysis, whose traces with counters go to `folder` instead of beside the trace."""
+        other = copy(self)
+        other.t = self.t.in_folder(folder)
+        return other
+
     def get_temporal_breakdown(self, visualize: bool = True) -> Any:
         """As HTA's, in microseconds; exact."""
         found = BreakdownAnalysis.get_temporal_breakdown(self.nanoseconds, visualize)
@@ -79,6 +101,35 @@ class ExactAnalysis(TraceAnalysis):
         )
         times = [name for name in kernels if name.endswith("(us)")]
         return _microseconds(kinds, ["sum"]), _microseconds(kernels, [*times, "stddev"])
+
+    def get_gpu_user_annotation_breakdown(
+        self,
+        use_gpu_annotation: bool = True,
+        visualize: bool = True,
+        duration_ratio: float = 0.8,
+        num_kernels: int = 1000,
+        allowlist_patterns: list[str] | None = None,
+        image_renderer: str | None = None,
+    ) -> Any:
+        """As HTA's, in microseconds; exact."""
+        limits = (duration_ratio, num_kernels, allowlist_patterns, image_renderer)
+        if visualize:
+            super().get_gpu_user_annotation_breakdown(use_gpu_annotation, True, *limits)
+        found = BreakdownAnalysis.get_gpu_user_annotation_breakdown(
+            self.nanoseconds, use_gpu_annotation, False, *limits
+        )
+        if found is None:
+            return None
+        return _microseconds(found, [*(name for name in found if name.endswith("(us)")), "stddev"])
+
+    def get_aten_op_kernels_and_delay(
+        self, ranks: Sequence[int] | None = None, sort_by: Sequence[str] | None = None
+    ) -> dict[int, Any]:
+        """The frame that HTA defines, computed by `op_delays`; nothing is drawn."""
+        inside = np.zeros(len(self.study.trace), np.bool_)
+        inside[self.t.get_trace(RANK)["index"].to_numpy() - FIRST_INDEX] = True
+        found = op_delays(self.study, inside, sort_by or ["occurrence_count"])
+        return dict.fromkeys(ranks or [RANK], found)
 
     def get_idle_time_breakdown(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 from hta.common.trace import Trace as HtaTrace
@@ -21,7 +22,7 @@ class LoadedTrace(HtaTrace):
 
     def __init__(self, trace: Trace, frame: Any, symbols: Sequence[str], raw: Callable[[], Raw]) -> None:
         super().__init__(trace_files={}, trace_dir=str(trace.path.parent))
-        self.trace_files = {RANK: str(trace.path)}
+        self.trace_files = {RANK: str(trace.path.with_name(_gzipped(trace.path.name)))}
         self.symbol_table = symbol_table(symbols)
         self.traces = {RANK: frame}
         self.meta_data = {RANK: dict(trace.top_level)}
@@ -35,11 +36,22 @@ class LoadedTrace(HtaTrace):
         other.traces, other.raw = {RANK: frame}, raw
         return other
 
+    def in_folder(self, folder: Path) -> LoadedTrace:
+        """The same trace; what HTA writes beside it goes to `folder`."""
+        other = copy(self)
+        other.trace_files = {RANK: str(folder / Path(self.trace_files[RANK]).name)}
+        return other
+
     def get_raw_trace_for_one_rank(self, rank: int = RANK) -> Raw:
         """The trace as JSON holds it, to lay results over. Raises ValueError for a rank other than 0."""
         if rank != RANK:
             raise ValueError(f"there is only rank {RANK}, not {rank}")
         return self.raw()
+
+
+def _gzipped(name: str) -> str:
+    """The name under which HTA writes, which always compresses: it puts words before `.json`."""
+    return f"{name.partition('.json')[0]}.json.gz"
 
 
 def symbol_table(symbols: Sequence[str]) -> Any:

@@ -13,7 +13,7 @@ SHORTEST_S: Final = 0.6e-6
 
 
 class Roof(NamedTuple):
-    """The least time of a call in seconds, and what bounds it: `latency` where a kernel itself takes longer."""
+    """The least time of a call in seconds, and what bounds it: `latency` where a kernel takes longer."""
 
     seconds: float
     bound: Bound

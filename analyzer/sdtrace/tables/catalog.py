@@ -7,6 +7,7 @@ from typing import Any, Final
 from sdtrace import model
 from sdtrace.tables import rows
 from sdtrace.tables.columns import DATA, HTML, PAGES, READ, Column, Kind
+from sdtrace.tables.hta_tables import HTA, HTA_RESULTS
 from sdtrace.tables.labels import CAUSES
 from sdtrace.tables.notes import idle_note, op_note
 from sdtrace.tables.table import Bar, Table
@@ -381,5 +382,7 @@ TABLES: Final = (
     KERNELS,
     OPS,
     FINDINGS,
+    HTA,
+    HTA_RESULTS,
 )
 """In the order of the report."""

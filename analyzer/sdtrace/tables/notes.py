@@ -10,6 +10,15 @@ _ONCE = (
 )
 _TORCH = "Figures are torch's own, including work it counts twice."
 _RANGE = " A range spans the work under an annotation, idle time included: it is no work and has no share."
+_HTA = (
+    "HTA's analyses ran on the events that sdtrace read. HTA's own loader would cut times to whole "
+    "microseconds and leave out the last profiler step."
+)
+
+
+def hta_note(trace: TraceReport) -> str:
+    """What HTA's figures are of; empty where it did not run."""
+    return _HTA if trace.hta else ""
 
 
 def idle_note(trace: TraceReport) -> str:

@@ -32,7 +32,8 @@ class Table:
 
     `id` is also the field of `TraceReport`, the name of the CSV file, of the SQL table and of the frame.
     `rows` gives the records in the order in which people read them; data has all, in report.json's
-    order. `is_long` tables are cut at a number of rows, and can be sorted and searched in HTML.
+    order. `is_long` tables are cut at a number of rows, and can be sorted and searched in HTML. `is_wide`
+    ones take the whole width there, and are cut too unless they are `is_complete`.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Table:
     bar: Bar | None = None
     is_long: bool = False
     is_wide: bool = False
+    is_complete: bool = False
     sorted_by: str = ""
     note: Callable[[Any], str] = lambda _: ""
 
@@ -84,7 +86,8 @@ def fill(table: Table, source: Any, medium: str, most: int = ALL_ROWS) -> Filled
         if medium in column.media
         and not (column.optional and not any(readers[column.field](record) for record in records))
     ]
-    shown = records[:most] if table.is_long or table.is_wide else records
+    is_cut = (table.is_long or table.is_wide) and not table.is_complete
+    shown = records[:most] if is_cut else records
     cells = [[column.cell(readers[column.field](record)) for column in columns] for record in shown]
     return Filled(
         table, table.title_of(source), table.note(source), columns, shown, cells, len(records) - len(shown)
