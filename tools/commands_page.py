@@ -21,6 +21,7 @@ _NEEDS: Final = {
     "doctor": "some seconds",
     "hta": "the extra hta",
     "open": "a browser",
+    "peaks": "a GPU",
 }
 """Why the examples of a command do not run in the tests of the documentation."""
 

@@ -15,7 +15,7 @@ ELSEWHERE = {"docs/python.md", "docs/sql.md"}
 """Run by `tests/api/test_docs.py`, on traces that are read once."""
 RUN = [page for page in PAGES if page not in ELSEWHERE and any(block.is_run for block in blocks(page))]
 NOT_RUN = {
-    "a GPU": 1,
+    "a GPU": 3,
     "a browser": 2,
     "some minutes": 3,
     "some seconds": 1,

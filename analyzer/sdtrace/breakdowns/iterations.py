@@ -23,12 +23,11 @@ class SpanSums:
     sums its durations. `host_wall_ns` is how long the host was in the span. `wall_ns` is how long the span
     took: from when the one before was done until its own work was done. The two differ where the host runs
     ahead of the device. `gpu_busy_ns` is how long the device was at work in that time, on whatever: never
-    more than `wall_ns`. Of several devices it is the average. `begun_ns` is when `wall_ns` begins.
+    more than `wall_ns`. Of several devices it is the average.
     """
 
     start_ns: int
     host_wall_ns: int
-    begun_ns: int
     wall_ns: int
     gpu_ns: int
     gpu_busy_ns: int
@@ -89,11 +88,10 @@ def _sums(
     """The fields of `SpanSums` for each of some disjoint spans of host time, given in order."""
     trace, work, count = linked.trace, linked.work, len(start_ns)
     place = place_of(start_ns, end_ns, launches.called_ns)
-    begun, done = _lasting(start_ns, end_ns, place, trace.end_ns[work.row])
+    begun, done = lasting(linked, start_ns, end_ns, launches)
     columns = {
         "start_ns": start_ns,
         "host_wall_ns": end_ns - start_ns,
-        "begun_ns": begun,
         "wall_ns": done - begun,
         "gpu_ns": sum_by(place, trace.dur_ns[work.row], count),
         "gpu_busy_ns": _busy_ns(devices, begun, done),
@@ -104,15 +102,16 @@ def _sums(
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
-def _lasting(start: Int64s, end: Int64s, place: Int64s, work_end: Int64s) -> tuple[Int64s, Int64s]:
-    """From when to when each span lasts, the work that it left queued included.
+def lasting(linked: LinkedTrace, start: Int64s, end: Int64s, launches: LaunchTimes) -> tuple[Int64s, Int64s]:
+    """From when to when each span lasts, the work that it left queued included, in nanoseconds.
 
     A span is done when the host and all work it launched are; the next one lasts from then on, or from its
-    own start on the host where that is later. `work_end` has the ends of work, `place` the span of each.
-    A span that is done before the one before it (its work ran beside) lasts as long as the host was in it.
+    own start on the host where that is later. A span that is done before the one before it (its work ran
+    beside) lasts as long as the host was in it.
     """
     device_end = np.zeros(len(start) + 1, np.int64)
-    np.maximum.at(device_end, place, work_end)
+    place = place_of(start, end, launches.called_ns)
+    np.maximum.at(device_end, place, linked.trace.end_ns[linked.work.row])
     done = np.maximum(end, device_end[:-1])
     reached = np.append(start[:1], np.maximum.accumulate(done)[:-1])
     begun = np.maximum(start, reached)

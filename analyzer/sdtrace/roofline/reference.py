@@ -24,7 +24,8 @@ first of these that there is:
 
 ## Measure a card
 
-```
+<!-- needs: a GPU -->
+```sh
 sdtrace peaks                 # some 5 seconds; prints each figure, and its share of the table's
 sdtrace peaks -o card.toml    # the same, as a file for --peaks
 sdtrace peaks --json
