@@ -79,6 +79,13 @@ def factor(ratio: float | None) -> str:
     return MISSING if ratio is None else f"{ratio:.2f}\u00d7"
 
 
+def rate(value: float | None) -> str:
+    """A rate to three digits, its unit in the header: `0.09`, `3.28`, `788`."""
+    if value is None:
+        return MISSING
+    return f"{value:.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
 def unbroken(text: str) -> str:
     """`text` with narrow no-break spaces between figures and their units."""
     return _FIGURE_AND_UNIT.sub(NARROW_SPACE, text)

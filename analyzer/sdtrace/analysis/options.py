@@ -24,6 +24,8 @@ class Options:
     part: Part = WHOLE
     op_times: OpTimes = OpTimes.TRUE
     hta: bool = False
+    peaks: Path | None = None
+    """A TOML file with what the card can do (docs/peaks.md), where it is to win over what else is known."""
 
     @classmethod
     def of(
@@ -32,9 +34,10 @@ class Options:
         op_times: str = "true",
         rules: Path | None = None,
         hta: bool = False,
+        peaks: Path | None = None,
     ) -> Options:
         """Options as typed. Raises UsageError when a phase is none or the rules cannot be used."""
         if phase is not None and phase not in PHASES:
             hint = did_you_mean(phase, PHASES)
             raise UsageError(f"no phase {phase!r}{hint}; phases are {', '.join(PHASES)}")
-        return cls(load_rules(rules), Part(phase), OpTimes(op_times), hta)
+        return cls(load_rules(rules), Part(phase), OpTimes(op_times), hta, peaks)

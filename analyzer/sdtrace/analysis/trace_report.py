@@ -13,6 +13,7 @@ from sdtrace.analysis.conclusions import draw_conclusions
 from sdtrace.analysis.microseconds import in_microseconds, us
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Selection
+from sdtrace.analysis.speed_of_light import WorkStudy, work_fields
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
@@ -22,6 +23,7 @@ from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings.text import time
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
+from sdtrace.roofline.by_shape import KernelWork
 from sdtrace.trace import load_trace
 from sdtrace.waiting.devices import busy_ns, device_rows
 from sdtrace.waiting.idle import Idle
@@ -42,7 +44,8 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
     start, end = wall(trace)
     unprofiled = study.run.unprofiled_wall_ns
     part = study.select(options.part)
-    kernels = _kernels(part)
+    work = WorkStudy(study, options.peaks)
+    kernels = _kernels(part, work)
     return model.TraceReport(
         path=str(trace.path),
         name=trace.label,
@@ -75,6 +78,8 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
         devices=_devices(study),
         lost=_lost(study),
         structure=_structure(study),
+        ops_by_shape=work.by_shape(part.work),
+        speed_of_light=work.speed_of_light(),
     )
 
 
@@ -215,13 +220,14 @@ def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual |
     return "the CPU was slower; GPU work is as usual"
 
 
-def _kernels(part: Selection) -> list[model.Kernel]:
+def _kernels(part: Selection, work: WorkStudy) -> list[model.Kernel]:
     rows = kernel_rows(part.study.linked, part.study.categorized, part.work)
     whole = sum(row.total_ns for row in rows)
-    return [_kernel(row, whole) for row in rows]
+    known = work.kernels(part.work)
+    return [_kernel(row, whole, known.get(row.name)) for row in rows]
 
 
-def _kernel(row: KernelRow, whole_ns: int) -> model.Kernel:
+def _kernel(row: KernelRow, whole_ns: int, work: KernelWork | None) -> model.Kernel:
     fused = fused_kind(row.name)
     return in_microseconds(
         row,
@@ -230,6 +236,7 @@ def _kernel(row: KernelRow, whole_ns: int) -> model.Kernel:
         pct=_percent(row.total_ns, whole_ns),
         fused_kind=fused.kind if fused else None,
         fused_ops=", ".join(fused.ops) if fused else None,
+        **({} if work is None else work_fields(work, row.total_ns)),
     )
 
 

@@ -71,6 +71,16 @@ class Analysis:
         return self._frame("kernels")
 
     @property
+    def ops_by_shape(self) -> pl.DataFrame:
+        """Device work by op, shapes and types: FLOPs, bytes, rates, and what is lost to the card's peaks."""
+        return self._frame("ops_by_shape")
+
+    @property
+    def waterfall(self) -> pl.DataFrame:
+        """Where the wall of a steady iteration goes, held against the card: parts that sum to it."""
+        return self._frame("waterfall")
+
+    @property
     def categories(self) -> pl.DataFrame:
         """Device work by category: gemm, attention, conv and so on."""
         return self._frame("categories")
@@ -184,9 +194,9 @@ class Analysis:
 
         Device work belongs to the instant and thread of its launch, host events to those of their start.
         Iterations and steps count from 0; a step is one of each iteration, or of `iteration` alone. `ops`,
-        `kernels`, `categories`, `components`, `idle`, `events`, `launches` and the sums of `report.gpu` and
-        `report.queue` are limited; `phases`, `iterations`, `steps`, `memory`, `compile_stages`, `devices` and
-        `findings` are always those of the whole trace.
+        `ops_by_shape`, `kernels`, `categories`, `components`, `idle`, `events`, `launches` and the sums of
+        `report.gpu` and `report.queue` are limited; `waterfall`, `phases`, `iterations`, `steps`, `memory`,
+        `compile_stages`, `devices` and `findings` are always those of the whole trace.
 
         Raises UsageError when there is no such phase, component, iteration or step.
 

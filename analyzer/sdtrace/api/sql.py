@@ -17,6 +17,7 @@ TABLES: Final[dict[str, Callable[[Analysis], pl.DataFrame]]] = {
     "events": lambda one: one.events,
     "launches": lambda one: one.launches,
     "ops": lambda one: one.ops,
+    "ops_by_shape": lambda one: one.ops_by_shape,
     "kernels": lambda one: one.kernels,
     "categories": lambda one: one.categories,
     "components": lambda one: one.components,

@@ -41,6 +41,7 @@ _TOP_FILE, _TOP_TERMINAL = 25, 8
     "--top", type=click.IntRange(min=1), help=f"Rows of long tables. [{_TOP_FILE}; terminal {_TOP_TERMINAL}]"
 )
 @click.option("--rules", type=click.Path(path_type=Path), help="A TOML file with categories of your own.")
+@click.option("--peaks", type=click.Path(path_type=Path), help="A TOML file with what the card can do.")
 @click.option("--baseline", help="The trace that others are compared with, by name. [the slowest]")
 @CACHE
 @click.option("--hta", is_flag=True, help="Add HTA's analyses beside ours (needs 'sdtrace[hta]').")

@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "analyze": _Command("sdtrace.cli.analyze", "Say where the time of each trace went; write reports."),
     "compare": _Command("sdtrace.cli.compare", "Compare traces with a baseline; fail on a regression."),
     "table": _Command("sdtrace.cli.table", "Print torch's own op table, rebuilt from the file."),
+    "roofline": _Command("sdtrace.cli.roofline", "Hold GPU work against what the card could do."),
     "query": _Command("sdtrace.cli.query", "Ask traces in SQL."),
     "hta": _Command("sdtrace.cli.hta", "Run HolisticTraceAnalysis on a trace, exactly."),
     "perfetto": _Command("sdtrace.cli.perfetto", "Write a trace with phases, for Perfetto."),

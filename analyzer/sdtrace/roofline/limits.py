@@ -53,3 +53,20 @@ def _moving_s(traffic: Traffic | None, peaks: Peaks) -> float | None:
     fits = peaks.l2_bytes is not None and size <= peaks.l2_bytes
     rate = peaks.l2_bytes_per_s if fits else peaks.memory_bytes_per_s
     return size / rate if rate else None
+
+
+_ITEM_BITS: Final = {"float64": 64, "float32": 32, "tf32": 32, "bfloat16": 16, "float16": 16, "float8": 8}
+
+
+def at_best_dtype(roof: Roof | None, dtype: str | None, peaks: Peaks, best: str | None) -> float:
+    """The factor by which a call's least time changes if it computes in the type `best` instead of `dtype`.
+
+    Products go by the card's rates, bytes by the size of an element. 1 where it is already as fast, or either
+    type is not known.
+    """
+    if roof is None or roof.bound == "latency" or dtype not in _ITEM_BITS or best not in _ITEM_BITS:
+        return 1.0
+    if roof.bound == "memory":
+        return min(1.0, _ITEM_BITS[best] / _ITEM_BITS[dtype])
+    rates = peaks.flops_per_s
+    return min(1.0, rates[dtype] / rates[best]) if dtype in rates and best in rates else 1.0

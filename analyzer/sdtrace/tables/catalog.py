@@ -11,6 +11,7 @@ from sdtrace.tables.hta_tables import HTA, HTA_RESULTS
 from sdtrace.tables.labels import CAUSES
 from sdtrace.tables.notes import idle_note, op_note
 from sdtrace.tables.table import Bar, Table
+from sdtrace.tables.work_tables import OPS_BY_SHAPE, WATERFALL
 
 _DATA_ONLY: Final = frozenset({DATA})
 _PAGES_AND_DATA: Final = PAGES | {DATA}
@@ -212,6 +213,12 @@ KERNELS: Final = Table(
             optional=True,
         ),
         Column("fused_ops", "Fused ops", Kind.TEXT, "The ATen ops in its name.", _DATA_ONLY),
+        Column("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", _DATA_ONLY),
+        Column("bytes_read", "Read", Kind.BYTES, "Bytes that must be read.", _DATA_ONLY),
+        Column("bytes_written", "Written", Kind.BYTES, "Bytes that must be written.", _DATA_ONLY),
+        Column("tbps", "TB/s", Kind.RATE, "Terabytes moved per second.", _PAGES_AND_DATA, optional=True),
+        Column("pct_of_peak", "Of peak", Kind.SHARE, "Least time of it.", _PAGES_AND_DATA, optional=True),
+        Column("bytes_are", "Bytes are", Kind.TEXT, "exact, or a bound.", _DATA_ONLY),
     ),
 )
 
@@ -379,6 +386,8 @@ TABLES: Final = (
     COMPILE,
     CATEGORIES,
     COMPONENTS,
+    WATERFALL,
+    OPS_BY_SHAPE,
     KERNELS,
     OPS,
     FINDINGS,

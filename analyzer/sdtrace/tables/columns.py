@@ -32,6 +32,8 @@ class Kind(Enum):
     BYTES = "bytes"
     FLOPS = "flops"
     FACTOR = "factor"
+    RATE = "rate"
+    """A rate in the unit of the header."""
     FIGURE = "figure"
     """A figure that is written already, because its unit differs from row to row."""
 
@@ -53,6 +55,7 @@ class Kind(Enum):
 _NUMBERS: Final = frozenset(
     {
         *(Kind.TIME, Kind.SHARE, Kind.COUNT, Kind.ORDINAL, Kind.BYTES, Kind.FLOPS, Kind.FACTOR),
+        Kind.RATE,
         Kind.FIGURE,
     }
 )
@@ -78,6 +81,7 @@ _WRITERS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.BYTES: units.size,
     Kind.FLOPS: units.flops,
     Kind.FACTOR: units.factor,
+    Kind.RATE: units.rate,
 }
 
 TERMINAL: Final = "terminal"

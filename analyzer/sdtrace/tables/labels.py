@@ -17,6 +17,16 @@ CAUSES: Final = {
     "data_wait": "waiting for data",
     "host_stall": "nothing recorded on the CPU",
     "other": "unknown launch",
+    "outside": "before or after all GPU work",
     "launch_bound": "waiting for launch",
 }
 """Causes of idle time."""
+
+WATERFALL_PARTS: Final = {
+    "roofline": "work, its least time",
+    "lost": "work, beyond it",
+    "unknown": "work, least time unknown",
+    "overlap": "work at once",
+    "idle": "GPU idle",
+}
+"""Parts of the wall of an iteration held against the card."""

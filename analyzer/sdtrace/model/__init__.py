@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import msgspec
+from sdtrace.model.hta import HtaMeasure as HtaMeasure
+from sdtrace.model.hta import HtaResult as HtaResult
+from sdtrace.model.struct import Struct as Struct
+from sdtrace.model.work import OpByShape as OpByShape
+from sdtrace.model.work import SpeedOfLight as SpeedOfLight
+from sdtrace.model.work import WaterfallPart as WaterfallPart
 
 Severity = Literal["high", "medium", "low", "info"]
 Confidence = Literal["certain", "likely", "guess"]
 _IMAGE_PARTS = frozenset({"unet", "transformer", "vae"})
 SCHEMA = "sdtrace.report/2"
-
-
-class Struct(msgspec.Struct, kw_only=True, frozen=True):
-    """Base of every record. Type checkers do not see inherited options, so each record repeats them."""
 
 
 class Events(Struct, kw_only=True, frozen=True):
@@ -174,6 +175,15 @@ class Kernel(Struct, kw_only=True, frozen=True):
     """Of a kernel that Inductor generated: pointwise, reduction, persistent or template."""
     fused_ops: str | None = None
     """The ATen ops in its name, with commas between them."""
+    flops: int | None = None
+    """Of all calls; None, as the fields that follow, where some of it is not known."""
+    bytes_read: int | None = None
+    bytes_written: int | None = None
+    tbps: float | None = None
+    """Terabytes read and written per second."""
+    pct_of_peak: float | None = None
+    """The least time the card could take for it, as a share of what it took."""
+    bytes_are: Literal["exact", "bound"] | None = None
 
 
 class Category(Struct, kw_only=True, frozen=True):
@@ -281,35 +291,6 @@ class Structure(Struct, kw_only=True, frozen=True):
     """The next best reading, in a sentence; '' where there is none."""
 
 
-class HtaMeasure(Struct, kw_only=True, frozen=True):
-    """What HTA (HolisticTraceAnalysis) and sdtrace both measure: a time, or a number of something."""
-
-    measure: str
-    ours_us: float | None
-    """None, as `hta_us` and `difference_us`, where the measure is a number."""
-    hta_us: float | None
-    difference_us: float | None
-    """HTA's less ours."""
-    ours_count: int | None
-    hta_count: int | None
-    reason: str
-    """Why they differ, or why they do not."""
-
-
-class HtaResult(Struct, kw_only=True, frozen=True):
-    """A figure of one of HTA's analyses; without figures, `note` says what the trace lacks for it."""
-
-    item: str
-    """What the figures are of: a kernel, a stream, a cause."""
-    analysis: str
-    """As `sdtrace hta --only` names it."""
-    total_us: float | None = None
-    pct: float | None = None
-    """Percent of what the analysis divides by."""
-    count: int | None = None
-    note: str = ""
-
-
 class TraceReport(Struct, kw_only=True, frozen=True):
     """Everything known about one trace."""
 
@@ -347,6 +328,9 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     lost: Lost | None = None
     structure: Structure | None = None
     steps: list[Step] = []
+    ops_by_shape: list[OpByShape] = []
+    speed_of_light: SpeedOfLight | None = None
+    """None without a steady iteration on one device, or where nothing is known of the card."""
     selected_component: str | None = None
     """Set, as the two that follow, when the breakdowns are limited to a part by `Analysis.at`."""
     selected_iteration: int | None = None
@@ -361,6 +345,11 @@ class TraceReport(Struct, kw_only=True, frozen=True):
         diffusion = any(row.component in _IMAGE_PARTS for row in self.components)
         named = any(row.name == "model_inference" for row in self.iterations)
         return "image" if diffusion or named else "iteration"
+
+    @property
+    def waterfall(self) -> list[WaterfallPart]:
+        """Where the wall of a steady iteration goes; empty where that is not known."""
+        return [] if self.speed_of_light is None else self.speed_of_light.waterfall
 
     @property
     def has_device(self) -> bool:

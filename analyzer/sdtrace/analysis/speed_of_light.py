@@ -1,0 +1,169 @@
+"""A study held against the card: work by op and shape, and a steady iteration at the speed of light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sdtrace.analysis.microseconds import in_microseconds, us
+from sdtrace.analysis.study import Study
+from sdtrace.attribution.host import sum_by
+from sdtrace.breakdowns.iterations import IterationRow, lasting
+from sdtrace.intervals import union
+from sdtrace.model.work import CardPeaks, ComponentLight, OpByShape, SpeedOfLight, WaterfallPart
+from sdtrace.phases.timeline import AUTOTUNE
+from sdtrace.roofline.by_shape import KernelWork, ShapeRow, kernel_work, measure_kinds, shape_rows
+from sdtrace.roofline.kinds import KindWork, work_of_kinds
+from sdtrace.roofline.limits import at_best_dtype
+from sdtrace.roofline.named_work import NamedWork, name_work
+from sdtrace.roofline.peaks import Peaks, find_peaks
+from sdtrace.roofline.waterfall import (
+    OUTSIDE,
+    Labels,
+    Window,
+    fastest_dtype,
+    roof_shares,
+    waterfall,
+    window_of,
+)
+from sdtrace.trace.model import Bools
+
+
+@dataclass(frozen=True)
+class WorkStudy:
+    """The device work of a study, named by op and shape; `given` is a file with peaks of the card."""
+
+    study: Study
+    given: Path | None = None
+
+    @cached_property
+    def peaks(self) -> Peaks | None:
+        """What the card can do; None where nothing is known. Raises UsageError for a file of no use."""
+        trace = self.study.trace
+        return find_peaks(trace.run.get("device_name"), trace.run.get("peaks"), self.given, trace.device)
+
+    @cached_property
+    def named(self) -> NamedWork:
+        """The op of every piece of device work."""
+        return name_work(self.study.linked, self.study.phases.work_mask(AUTOTUNE))
+
+    @cached_property
+    def works(self) -> list[KindWork]:
+        """What a call of each kind of op is as work."""
+        return work_of_kinds(self.study.linked, self.named, self.peaks)
+
+    def by_shape(self, mask: Bools | None) -> list[OpByShape]:
+        """Device work by op and shape; `mask` (one per piece) limits it to a part."""
+        rows = shape_rows(measure_kinds(self.study.linked, self.named, self.works, mask))
+        return [_record(row) for row in rows]
+
+    def kernels(self, mask: Bools | None) -> dict[str, KernelWork]:
+        """What the kernels of each name did, where it is known of all of them."""
+        return kernel_work(self.study.linked, self.named, self.works, mask)
+
+    def speed_of_light(self) -> SpeedOfLight | None:
+        """The steady iteration of median wall; None without one, with several devices, or without peaks."""
+        study, peaks = self.study, self.peaks
+        if peaks is None or not study.steady or len(study.idle.devices) != 1:
+            return None
+        row = sorted(study.steady, key=lambda row: row.wall_ns)[(len(study.steady) - 1) // 2]
+        window = self._window(row)
+        labels = self._labels()
+        idle = study.idle.within(union(np.array([window.begun_ns]), np.array([window.done_ns])))
+        causes = {cause.cause: cause.ns for cause in idle.causes()}
+        parts = waterfall(window, self.named, self.works, labels, causes)
+        used = np.isin(np.arange(len(self.works)), self.named.kind[window.piece])
+        best = fastest_dtype(self.works, used, peaks.flops_per_s)
+        components = self._components(window, labels, peaks, best)
+        return SpeedOfLight(
+            card=peaks.card,
+            peaks=msgspec.convert(msgspec.to_builtins(peaks), CardPeaks),
+            iteration=row.index,
+            wall_us=us(row.wall_ns),
+            image_us=us(sum(part.roofline_us for part in components) * 1000),
+            best_dtype=best,
+            best_dtype_us=us(sum(part.best_dtype_us for part in components) * 1000),
+            components=components,
+            waterfall=[in_microseconds(part, WaterfallPart) for part in parts],
+            in_graphs=self.named.in_graphs,
+            unnamed_in_graphs=self.named.unnamed,
+        )
+
+    def _window(self, row: IterationRow) -> Window:
+        study = self.study
+        iterations = study.structure.iterations
+        begun, _ = lasting(study.linked, iterations.start_ns, iterations.end_ns, study.structure.launches)
+        begun_ns = int(begun[row.index])
+        return window_of(study.linked, begun_ns, begun_ns + row.wall_ns)
+
+    def _labels(self) -> Labels:
+        study = self.study
+        components, launches = study.structure.components, study.structure.launches
+        component = components.at(launches.called_ns, launches.thread)
+        categorized = study.categorized
+        return Labels(component, components.names, categorized.code, categorized.categories)
+
+    def _components(
+        self, window: Window, labels: Labels, peaks: Peaks, best: str | None
+    ) -> list[ComponentLight]:
+        """The least time of each component's work; what has no roof counts with its own time."""
+        shares = roof_shares(window, self.named, self.works)
+        least = np.where(np.isnan(shares), window.ns, shares)
+        ratio = np.append([at_best_dtype(work.roof, work.dtype, peaks, best) for work in self.works], 1.0)
+        at_best = least * ratio[self.named.kind[window.piece]]
+        code, names = labels.component[window.piece], [*labels.components, OUTSIDE]
+        gpu_ns = sum_by(code, window.ns, len(names))
+        gpu_ns[-1] += int(window.ns[code < 0].sum())
+        rows = [(code == number) if name != OUTSIDE else (code < 0) for number, name in enumerate(names)]
+        return [
+            ComponentLight(
+                component=name,
+                gpu_us=us(int(total)),
+                roofline_us=us(round(float(least[mine].sum()))),
+                best_dtype_us=us(round(float(at_best[mine].sum()))),
+            )
+            for name, total, mine in zip(names, gpu_ns.tolist(), rows, strict=True)
+            if total
+        ]
+
+
+def _record(row: ShapeRow) -> OpByShape:
+    seconds = row.device_ns / 1e9
+    known = row.bytes_read is not None and row.bytes_written is not None
+    moved = (row.bytes_read or 0) + (row.bytes_written or 0) if known else None
+    return OpByShape(
+        op=row.op,
+        input_dims=row.input_dims,
+        input_types=row.input_types,
+        calls=row.calls,
+        device_us=us(row.device_ns),
+        flops=row.flops,
+        bytes_read=row.bytes_read,
+        bytes_written=row.bytes_written,
+        tflops=row.flops / seconds / 1e12 if row.flops and seconds else None,
+        tbps=None if moved is None or not seconds else moved / seconds / 1e12,
+        bound=row.bound,
+        pct_of_peak=None if row.roof_ns is None or not row.device_ns else 100 * row.roof_ns / row.device_ns,
+        lost_us=None if row.lost_ns is None else us(row.lost_ns),
+        exact=row.exact,
+    )
+
+
+def work_fields(work: KernelWork, total_ns: int) -> dict[str, Any]:
+    """The fields of a `model.Kernel` that say what its kernels did in `total_ns`."""
+    if work.bytes_read is None or work.bytes_written is None:
+        return {"flops": work.flops}
+    moved, roof_ns = work.bytes_read + work.bytes_written, work.roof_ns
+    return {
+        "flops": work.flops,
+        "bytes_read": work.bytes_read,
+        "bytes_written": work.bytes_written,
+        "tbps": moved / total_ns / 1000 if total_ns else None,
+        "pct_of_peak": None if roof_ns is None or not total_ns else 100 * roof_ns / total_ns,
+        "bytes_are": "exact" if work.exact else "bound",
+    }

@@ -1,0 +1,93 @@
+"""Device work held against the card: records of `report.json`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sdtrace.model.struct import Struct
+
+
+class OpByShape(Struct, kw_only=True, frozen=True):
+    """All calls of one op with tensors of these shapes and types; FLOPs and bytes are of all calls."""
+
+    op: str
+    input_dims: str
+    """Of its tensors in order: `2x320x64x64, 320`; '' where the profiler recorded none."""
+    input_types: str
+    calls: int
+    device_us: float
+    flops: int
+    bytes_read: int | None
+    """What must be read at least: every argument once. None, as the written ones, where it is not known."""
+    bytes_written: int | None
+    tflops: float | None
+    """Tera-operations per second; None where it has no operations."""
+    tbps: float | None
+    """Terabytes read and written per second."""
+    bound: Literal["compute", "memory", "latency"] | None
+    """What the least time is bound by; `latency` where any kernel takes longer than its work."""
+    pct_of_peak: float | None
+    """The least time the card could take, as a share of what it took."""
+    lost_us: float | None
+    """What it took more than that."""
+    exact: bool
+    """False where the bytes are a bound or a guess; there is no least time then."""
+
+
+class WaterfallPart(Struct, kw_only=True, frozen=True):
+    """A part of the wall of a steady iteration. The parts sum to the wall."""
+
+    part: Literal["roofline", "lost", "unknown", "overlap", "idle"]
+    """The least time of a component's work; what a category's work takes more; work whose least time is not
+    known; work of several streams at once (negative); idle time of a cause."""
+    name: str
+    us: float
+
+
+class ComponentLight(Struct, kw_only=True, frozen=True):
+    """A component of the steady iteration, and the least time of its work."""
+
+    component: str
+    gpu_us: float
+    roofline_us: float
+    """Work whose least time is not known counts with the time it took."""
+    best_dtype_us: float
+    """The same, if all of it computed in `SpeedOfLight.best_dtype`."""
+
+
+class CardPeaks(Struct, kw_only=True, frozen=True):
+    """What the card can do at most; rates per second (see docs/peaks.md). None: not known."""
+
+    card: str
+    source: Literal["measured", "datasheet", "given"]
+    origin: str
+    flops_per_s: dict[str, float]
+    memory_bytes_per_s: float
+    l2_bytes: int | None = None
+    l2_bytes_per_s: float | None = None
+    launch_us: float | None = None
+    graph_gap_us: float | None = None
+    pcie_bytes_per_s: float | None = None
+    nvlink_bytes_per_s: float | None = None
+
+
+class SpeedOfLight(Struct, kw_only=True, frozen=True):
+    """A steady iteration against what the card could do: the one of median wall, as profiled."""
+
+    card: str
+    peaks: CardPeaks
+    iteration: int
+    """Its place among the iterations, counted from 0."""
+    wall_us: float
+    image_us: float
+    """The least time of the work that ran, one piece after the other."""
+    best_dtype: str | None
+    """The fastest type of those that products of the model already use."""
+    best_dtype_us: float
+    """The least time if all of it computed in that type."""
+    components: list[ComponentLight]
+    waterfall: list[WaterfallPart]
+    in_graphs: int
+    """Pieces of device work in CUDA graphs, in the whole trace."""
+    unnamed_in_graphs: int
+    """Those of which no op was found."""

@@ -1,0 +1,74 @@
+"""What `sdtrace roofline` prints: the card, the iteration at the speed of light, the work that loses most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from sdtrace import units
+from sdtrace.model import SpeedOfLight, TraceReport
+from sdtrace.report.console import Page
+from sdtrace.tables import TERMINAL, fill_all
+from sdtrace.tables.work_tables import ROOFLINE
+
+_MUCH = 0.1
+_SOURCES = {"measured": "measured on it", "datasheet": "as its maker states", "given": "as given"}
+
+
+def render_roofline(report: TraceReport, console: Console, top: int) -> None:
+    """Print it; `top` rows of work."""
+    page = Page(console)
+    page.line(report.name, "bold underline")
+    for sentence in sentences(report):
+        page.line(sentence)
+    console.print()
+    for filled in fill_all(ROOFLINE, report, TERMINAL, top):
+        page.table(filled, "report.json (sdtrace analyze)")
+
+
+def sentences(report: TraceReport) -> Iterator[str]:
+    """What is known of the card, and of a steady iteration on it."""
+    light = report.speed_of_light
+    if light is None:
+        yield _why_not(report)
+        return
+    yield from _card(light)
+    share = units.share(100 * light.image_us / light.wall_us)
+    yield (
+        f"A steady {report.noun} takes {units.duration(light.wall_us)} (with the profiler). Its work at these "
+        f"peaks takes {units.duration(light.image_us)}, {share} of that."
+    )
+    unknown_us = sum(part.us for part in light.waterfall if part.part == "unknown")
+    if unknown_us > _MUCH * light.image_us:
+        yield (
+            f"{units.duration(unknown_us)} of it is work whose least time is not known: it counts in full. "
+            "Shapes are needed (record_shapes=True); of Triton kernels also which arguments they write."
+        )
+    if light.best_dtype and light.best_dtype_us < light.image_us:
+        yield f"All of it in {light.best_dtype} would take {units.duration(light.best_dtype_us)}."
+    if light.unnamed_in_graphs:
+        pieces = f"{units.count(light.unnamed_in_graphs)} of {units.count(light.in_graphs)} pieces of work"
+        yield f"{pieces} in CUDA graphs have no op: the trace does not hold how they were recorded."
+
+
+def _card(light: SpeedOfLight) -> Iterator[str]:
+    peaks = light.peaks
+    rates = [f"{units.flops(peaks.flops_per_s[dtype])}/s {dtype}" for dtype in _shown(peaks.flops_per_s)]
+    memory = f"{units.rate(peaks.memory_bytes_per_s / 1e12)} TB/s memory"
+    yield f"{peaks.card}, {_SOURCES[peaks.source]}: {', '.join([memory, *rates])}."
+
+
+def _shown(rates: dict[str, float]) -> list[str]:
+    return [dtype for dtype in ("float32", "tf32", "bfloat16", "float16", "float8") if dtype in rates]
+
+
+def _why_not(report: TraceReport) -> str:
+    if not report.has_device:
+        return "The trace holds no GPU work."
+    if len(report.devices) > 1:
+        return "The trace holds several GPUs: no image is held against one card."
+    if report.steady is None:
+        return "No iteration is steady, so none is held against the card."
+    name = report.device.get("name") or "this GPU"
+    return f"Nothing is known of what {name} can do; give its peaks with --peaks (see docs/peaks.md)."

@@ -1,0 +1,113 @@
+"""The tables of device work held against the card."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from sdtrace.model import TraceReport
+from sdtrace.model.work import OpByShape, WaterfallPart
+from sdtrace.tables.columns import DATA, PAGES, TERMINAL, Column, Kind
+from sdtrace.tables.labels import CAUSES, WATERFALL_PARTS
+from sdtrace.tables.table import Bar, Table
+
+_DATA_ONLY: Final = frozenset({DATA})
+_PAGES_AND_DATA: Final = PAGES | {DATA}
+
+
+def _lost_first(trace: TraceReport) -> list[OpByShape]:
+    """What loses most first; then, longest first, what has no least time."""
+    return sorted(trace.ops_by_shape, key=lambda row: (-(row.lost_us or 0.0), -row.device_us))
+
+
+def _waterfall_title(trace: TraceReport) -> str:
+    light = trace.speed_of_light
+    return f"Where a steady {trace.noun} goes" + (f", on {light.card}" if light else "")
+
+
+def _of(row: WaterfallPart) -> str:
+    """A component, a category of work, or a cause of idle time in words."""
+    return CAUSES.get(row.name, row.name) if row.part == "idle" else row.name
+
+
+WATERFALL: Final = Table(
+    id="waterfall",
+    title=_waterfall_title,
+    record=WaterfallPart,
+    rows=lambda trace: trace.waterfall,
+    help="The wall of the steady iteration of median wall, in parts that sum to it; see docs/roofline.md.",
+    columns=(
+        Column(
+            "part", "Part", Kind.TEXT, "What kind of time it is.", _PAGES_AND_DATA, labels=WATERFALL_PARTS
+        ),
+        Column("name", "Name", Kind.TEXT, "A component, a category, or a cause of idle time.", _DATA_ONLY),
+        Column("of", "Of", Kind.TEXT, "A component, a category, or a cause of idle time.", PAGES, _of),
+        Column("us", "Time", Kind.TIME, "How long it is; negative where streams overlap.", _PAGES_AND_DATA),
+        Column(
+            "share",
+            "Share",
+            Kind.SHARE,
+            "Share of the wall.",
+            PAGES,
+            lambda row: row.us,
+            lambda trace: sum(row.us for row in trace.waterfall),
+        ),
+    ),
+    bar=Bar("us", style="work"),
+)
+
+OPS_BY_SHAPE: Final = Table(
+    id="ops_by_shape",
+    title="Work by op and shape",
+    record=OpByShape,
+    rows=_lost_first,
+    help="Device work by op, shapes and types, beside what the card could do; see docs/roofline.md.",
+    is_long=True,
+    sorted_by="lost_us",
+    columns=tuple(
+        Column(field, header, kind, text, media, optional=optional)
+        for field, header, kind, text, media, optional in (
+            ("op", "Op", Kind.NAME, "The op that launched it.", _PAGES_AND_DATA, False),
+            ("input_dims", "Shapes", Kind.TEXT, "Of its tensors, in order.", _PAGES_AND_DATA, True),
+            ("input_types", "Types", Kind.TEXT, "Of its tensors, in order.", _DATA_ONLY, False),
+            ("calls", "Calls", Kind.COUNT, "How often it was called.", _PAGES_AND_DATA, False),
+            ("device_us", "GPU time", Kind.TIME, "Device time of all calls.", _PAGES_AND_DATA, False),
+            ("lost_us", "Lost", Kind.TIME, "What it took beyond the least time.", _PAGES_AND_DATA, True),
+            ("pct_of_peak", "Of peak", Kind.SHARE, "Least time as a share of it.", _PAGES_AND_DATA, True),
+            ("bound", "Bound", Kind.TEXT, "What bounds the least time.", _PAGES_AND_DATA, True),
+            ("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", _DATA_ONLY, False),
+            ("bytes_read", "Read", Kind.BYTES, "Bytes that must be read.", _DATA_ONLY, False),
+            ("bytes_written", "Written", Kind.BYTES, "Bytes that must be written.", _DATA_ONLY, False),
+            ("tflops", "TFLOP/s", Kind.RATE, "Tera-operations per second.", _PAGES_AND_DATA, True),
+            ("tbps", "TB/s", Kind.RATE, "Terabytes moved per second.", _PAGES_AND_DATA, True),
+            ("exact", "Exact", Kind.FLAG, "Whether the bytes are exact.", _DATA_ONLY, False),
+        )
+    ),
+)
+
+_TERMINAL: Final = frozenset({TERMINAL})
+
+
+def _op_and_shapes(row: OpByShape) -> str:
+    """The op and its first two shapes that are more than a vector."""
+    shapes = [shape for shape in row.input_dims.split(", ") if "x" in shape] or row.input_dims.split(", ")
+    return f"{row.op.removeprefix('aten::')} {', '.join(shapes[:2])}".rstrip()
+
+
+_WHAT: Final = Column("what", "Op and shapes", Kind.NAME, "", _TERMINAL, _op_and_shapes)
+_SHOWN: Final = ("lost_us", "device_us", "pct_of_peak", "bound", "tbps", "tflops", "calls")
+_OF_FIELD: Final = {column.field: column for column in OPS_BY_SHAPE.columns}
+
+ROOFLINE: Final = (
+    replace(
+        WATERFALL,
+        columns=tuple(
+            replace(column, media=_TERMINAL) for column in WATERFALL.columns if column.media & PAGES
+        ),
+    ),
+    replace(
+        OPS_BY_SHAPE,
+        columns=(_WHAT, *(replace(_OF_FIELD[field], media=_TERMINAL) for field in _SHOWN)),
+    ),
+)
+"""The same tables as `sdtrace roofline` prints them."""
