@@ -36,7 +36,7 @@ def sentences(report: TraceReport) -> Iterator[str]:
     yield from _card(light)
     share = units.share(100 * light.image_us / light.wall_us)
     yield (
-        f"A steady {report.noun} takes {units.duration(light.wall_us)} (with the profiler). Its work at these "
+        f"A steady {report.noun} takes {units.duration(light.wall_us)} with the profiler. Its work at these "
         f"peaks takes {units.duration(light.image_us)}, {share} of that."
     )
     unknown_us = sum(part.us for part in light.waterfall if part.part == "unknown")
