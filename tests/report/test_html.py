@@ -124,12 +124,18 @@ def test_the_page_stays_below_a_megabyte(traces: int) -> None:
 
 
 def test_long_tables_are_halved_until_they_fit_and_keep_a_row() -> None:
-    tables = [filled for filled in fill_all(TABLES, sample.large(8, 6), HTML) if filled.table.is_long]
-    whole = len(packed({str(place): filled for place, filled in enumerate(tables)}))
+    tables = {
+        filled.table.id: filled
+        for filled in fill_all(TABLES, sample.large(8, 6), HTML)
+        if filled.table.is_long
+    }
+    whole = len(packed(tables))
     for room, rows in [(whole, [6, 8]), (whole - 1, [4, 4]), (0, [1, 1])]:
-        cut = fitted(tables, room)
-        assert [len(filled.records) for filled in cut] == [len(filled.cells) for filled in cut] == rows
-        assert [filled.total for filled in cut] == [6, 8]
+        cut, data = fitted(tables, room)
+        assert [len(filled.records) for filled in cut.values()] == rows
+        assert [len(filled.cells) for filled in cut.values()] == rows
+        assert [filled.total for filled in cut.values()] == [6, 8]
+        assert data == packed(cut)
 
 
 def test_all_rows_of_an_ordinary_trace_are_in_the_page() -> None:

@@ -25,7 +25,6 @@ from sdtrace.reader.events import (
     decode_event,
     ids_of,
     is_memory,
-    kept_args,
     kind_of,
 )
 from sdtrace.reader.forms import Forms, Runs
@@ -91,6 +90,9 @@ class Templates:
         self._lock = Lock()
         self._places = np.zeros((1 << 10, len(FIELDS), len(Places._fields)), np.int32)
         self._edges = np.zeros((1 << 10, EDGES), np.int32)
+        """The same of the edges of arguments."""
+        self._template_numbers = np.zeros((1 << 10, len(FIELDS), len(Number._fields)), np.int32)
+        self._template_edges = np.zeros((1 << 10, EDGES, len(Edge._fields)), np.int32)
         self.args = KeptArgs()
         self._of_form: list[int] = []
         self.templates: list[Template] = []
@@ -158,13 +160,20 @@ class Templates:
         own = slice(runs.first[form], runs.first[form + 1])
         starts, ends = runs.start[own].tolist(), (runs.start + runs.width)[own].tolist()
         template = make_template(event, starts, ends)
-        self.templates += [] if template is None else [template]
-        return EXACT if template is None else len(self.templates) - 1
+        if template is None:
+            return EXACT
+        number = len(self.templates)
+        self.templates.append(template)
+        if number == len(self._template_numbers):
+            self._template_numbers = _doubled(self._template_numbers)
+            self._template_edges = _doubled(self._template_edges)
+        self._template_numbers[number] = template.numbers or _NO_NUMBERS
+        self._template_edges[number] = template.args
+        return number
 
     def _add_forms(self, templates: Int32s, runs: Runs, forms: Int64s) -> Int32s:
         """The numbers of new forms; EXACT where a number is too long for arrays."""
-        fields = [self.templates[template].numbers or _NO_NUMBERS for template in templates.tolist()]
-        run, has_decimals, unit = np.array(fields).transpose(2, 0, 1)
+        run, has_decimals, unit = self._template_numbers[templates].transpose(2, 0, 1)
         no_run = len(runs.start)
         run = np.where(run < 0, no_run, runs.first[forms, np.newaxis] + run)
         starts, widths = np.append(runs.start, 0), np.append(runs.width, 0)
@@ -174,8 +183,7 @@ class Templates:
         first = len(self._of_form)
         self._of_form += templates[is_short].tolist()
         while len(self._of_form) > len(self._places):
-            self._places = np.concatenate((self._places, np.zeros_like(self._places)))
-            self._edges = np.concatenate((self._edges, np.zeros_like(self._edges)))
+            self._places, self._edges = _doubled(self._places), _doubled(self._edges)
         self._places[first : len(self._of_form)] = places
         self._edges[first : len(self._of_form)] = self._form_edges(templates, runs, forms)[is_short]
         numbers = np.full(len(forms), EXACT, np.int32)
@@ -183,11 +191,15 @@ class Templates:
         return numbers
 
     def _form_edges(self, templates: Int32s, runs: Runs, forms: Int64s) -> Int64s:
-        edges = [self.templates[number].args for number in templates.tolist()]
-        run, past = np.array(edges).transpose(2, 0, 1)
+        run, past = self._template_edges[templates].transpose(2, 0, 1)
         run = np.where(run < 0, len(runs.start), runs.first[forms, np.newaxis] + run)
         offsets: Int64s = np.append(runs.start + runs.width, 0)[run] + past
         return offsets
+
+
+def _doubled(table: Int32s) -> Int32s:
+    """The table with room for twice as many rows."""
+    return np.concatenate((table, np.zeros_like(table)))
 
 
 def make_template(text: bytes, starts: list[int], ends: list[int]) -> Template | None:
@@ -211,14 +223,18 @@ def make_template(text: bytes, starts: list[int], ends: list[int]) -> Template |
         return None
     category = category_of(event)
     pid, tid = (part if isinstance(part, str) else None for part in (event.pid, event.tid))
-    args = NO_ARGS if kept_args(event) is None else _args_edges(valid, starts, ends)
+    args = _args_edges(valid, starts, ends) if category == "cpu_op" and len(event.args) else NO_ARGS
     return Template(category, event.name, pid, tid, numbers, args)
 
 
 def _args_edges(text: bytes, starts: list[int], ends: list[int]) -> tuple[Edge, ...]:
+    """Where the arguments are; nowhere when they hold the event's own ids alone."""
     args = _decode_fields(text).args
     own = [raw for raw in msgspec.structs.astuple(_decode_own_ids(args)) if len(raw)]
-    begin, *places = (_address(view) - _address(text) for view in (args, *own))
+    if bytes(args).count(b'"') <= 2 * len(own):
+        return NO_ARGS
+    origin = _address(text)
+    begin, *places = (_address(view) - origin for view in (args, *own))
     return edges_of(begin, begin + len(args), places, dict(zip(starts, ends, strict=True)))
 
 

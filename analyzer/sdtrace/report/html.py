@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sdtrace.model import Report, TraceReport
 from sdtrace.report import charts, names, summary
-from sdtrace.report.html_tables import HtmlTable, fitted, html_table, packed
+from sdtrace.report.html_tables import HtmlTable, fitted, html_table
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.templating import environment
 from sdtrace.tables import HTML, TABLES, Filled, fill, fill_all
@@ -50,7 +50,7 @@ def render_html(report: Report, top: int) -> str:
     `top` rows of the long tables are there without JavaScript; with it, as many as there is room for.
     What is left out is counted on the page, and is in report.json.
     """
-    filled = _filled(report)
+    filled, data = _filled(report)
     views = [_view(trace, anchor, filled[anchor]) for anchor, trace in _anchored(report).items()]
     style, script = _asset("report.css"), _asset("report.js")
     several = len(views) > 1
@@ -67,7 +67,7 @@ def render_html(report: Report, top: int) -> str:
             style=style,
             script=script,
             policy=_policy(style, script),
-            data=packed(_long(filled)),
+            data=data,
         )
     )
 
@@ -76,8 +76,8 @@ def _anchored(report: Report) -> dict[str, TraceReport]:
     return {f"t{number}": trace for number, trace in enumerate(report.traces, start=1)}
 
 
-def _filled(report: Report) -> dict[str, list[Filled]]:
-    """The tables of each trace by its anchor; the more traces, the fewer rows of each."""
+def _filled(report: Report) -> tuple[dict[str, list[Filled]], str]:
+    """The tables of each trace by its anchor, and the long ones packed; the more traces, the fewer rows."""
     count = len(report.traces)
     most_rows = _each(_MOST_ROWS, 2 * count, _MOST_ROWS)
     most_iterations = _each(_MOST_ITERATIONS, count, _MOST_ITERATIONS)
@@ -85,13 +85,12 @@ def _filled(report: Report) -> dict[str, list[Filled]]:
         anchor: [_within(filled, most_rows, most_iterations) for filled in fill_all(TABLES, trace, HTML)]
         for anchor, trace in _anchored(report).items()
     }
-    long = _long(found)
-    fitting = fitted(list(long.values()), max(_LEAST_ROOM, _ROOM - _ROOM_OF_A_TRACE * count))
-    cut = dict(zip(long, fitting, strict=True))
-    return {
+    cut, data = fitted(_long(found), max(_LEAST_ROOM, _ROOM - _ROOM_OF_A_TRACE * count))
+    shown = {
         anchor: [cut.get(f"{anchor}-{filled.table.id}", filled) for filled in tables if filled.columns]
         for anchor, tables in found.items()
     }
+    return shown, data
 
 
 def _within(filled: Filled, most_rows: int, most_iterations: int) -> Filled:

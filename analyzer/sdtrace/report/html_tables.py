@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sdtrace.report.charts import BarShape, bars
@@ -66,14 +66,17 @@ def html_table(filled: Filled, anchor: str) -> HtmlTable:
     )
 
 
-def fitted(tables: Sequence[Filled], room: int) -> list[Filled]:
-    """The tables, every one cut to the same number of rows, so that they pack into `room` characters."""
-    most = max((len(filled.records) for filled in tables), default=0)
-    kept = list(tables)
-    while most > 1 and len(packed({str(i): filled for i, filled in enumerate(kept)})) > room:
+def fitted(tables: Mapping[str, Filled], room: int) -> tuple[dict[str, Filled], str]:
+    """The tables, every one cut to the same number of rows, so that they pack into `room` characters.
+
+    And what they pack into.
+    """
+    most = max((len(filled.records) for filled in tables.values()), default=0)
+    kept = dict(tables)
+    while len(data := packed(kept)) > room and most > 1:
         most //= 2
-        kept = [_cut(filled, most) for filled in kept]
-    return kept
+        kept = {anchor: _cut(filled, most) for anchor, filled in kept.items()}
+    return kept, data
 
 
 def packed(tables: dict[str, Filled]) -> str:

@@ -67,8 +67,8 @@ def measure_kinds(
     picked = np.flatnonzero(mine)
     kind = named.kind[picked]
     device_ns = sum_by(kind, linked.trace.dur_ns[linked.work.row[picked]], len(works))
-    pairs = np.unique(np.stack((kind, named.call[picked])), axis=1)
-    return MeasuredKinds(works, np.bincount(pairs[0], minlength=len(works)), device_ns)
+    calls = np.unique(kind + len(works) * named.call[picked])
+    return MeasuredKinds(works, np.bincount(calls % max(1, len(works)), minlength=len(works)), device_ns)
 
 
 def shape_rows(measured: MeasuredKinds) -> list[ShapeRow]:
