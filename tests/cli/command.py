@@ -20,6 +20,7 @@ COMMANDS: Final = (
     "analyze",
     "compare",
     "table",
+    "roofline",
     "query",
     "hta",
     "perfetto",
