@@ -99,22 +99,22 @@ def test_kernels_of_one_call_are_one_call_and_those_of_another_replay_are_not(
     assert 1 < pieces.max() <= sizes.max(), "of five, two are fills and paddings without a name"
 
 
-def test_one_kernel_more_or_less_in_the_order_leaves_the_rest(
+def test_kernels_more_or_less_in_the_recorded_order_leave_the_rest(
     linked: LinkedTrace, facts: dict[str, Any], whole: NamedWork
 ) -> None:
-    """The recorded image had one more, or one less, in the midst of the denoiser."""
+    """One more, one less, or another one every 500 kernels, which is within every replay of the denoiser."""
     work = facts["work"]
-    middle = len(work) // 2
+    every = {place for place in range(len(work)) if place % 500 == 250}
     for other in (
-        [*work[:middle], [0, 0, 0], *work[middle:]],
-        [*work[:middle], *work[middle + 1 :]],
-        [*work[:middle], work[middle + 40], *work[middle + 1 :]],
+        [item for place, one in enumerate(work) for item in ([[0, 0, 0], one] if place in every else [one])],
+        [one for place, one in enumerate(work) if place not in every],
+        [[0, 0, 0] if place in every else one for place, one in enumerate(work)],
     ):
         found = named(linked, {**facts, "work": other})
-        assert whole.unnamed <= found.unnamed <= whole.unnamed + 10
+        assert whole.unnamed <= found.unnamed <= 100, "of 3,770"
         known = np.flatnonzero((found.kind >= 0) & in_graphs(linked))
         differs = [k for k in known.tolist() if found.kinds[found.kind[k]] != whole.kinds[whole.kind[k]]]
-        assert len(differs) <= 10
+        assert not differs
 
 
 @pytest.mark.parametrize(
