@@ -36,6 +36,7 @@ ANY_WORK: Final = "--allow-different-work"
 READING: Final = {
     "analyze": ["--format", "terminal"],
     "table": [],
+    "roofline": [],
     "query": ["SELECT count(*) FROM events"],
     "perfetto": [],
     "slim": ["-o", "part.json"],
