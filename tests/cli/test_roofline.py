@@ -14,7 +14,13 @@ TESTS = Path(__file__).parents[1]
 IMAGE = TESTS / "roofline" / "data" / "h100-graphs.json.gz"
 TWO_GPUS = TESTS / "field" / "model_split_over_two_gpus.json.gz"
 NO_GPU = TESTS / "field" / "components_overlap.json"
-PEAKS = "card = 'Mine'\nmemory_bytes_per_s = 1e12\nl2_bytes = 1\nl2_bytes_per_s = 2e12\n[flops_per_s]\nbfloat16 = 1e14\n"
+PEAKS = """card = 'Mine'
+memory_bytes_per_s = 1e12
+l2_bytes = 1
+l2_bytes_per_s = 2e12
+[flops_per_s]
+bfloat16 = 1e14
+"""
 
 
 def shown(path: Path, *options: str | Path, cwd: Path) -> str:

@@ -40,7 +40,9 @@ def {name}({arguments}):
 """
 
 
-def source(folder: Path, file: str, name: str, arguments: str, heuristic: str = "persistent_reduction") -> Path:
+def source(
+    folder: Path, file: str, name: str, arguments: str, heuristic: str = "persistent_reduction"
+) -> Path:
     path = folder / file
     path.write_text(SOURCE.format(name=name, arguments=arguments, heuristic=heuristic), encoding="utf-8")
     return path
@@ -56,7 +58,7 @@ def source(folder: Path, file: str, name: str, arguments: str, heuristic: str = 
         ),
         (
             "triton_red_fused_native_group_norm_3",
-            "in_out_ptr0, in_ptr0, out_ptr0, out_ptr1, xnumel, r0_numel, XBLOCK : tl.constexpr, R0_BLOCK : tl.constexpr",
+            "in_out_ptr0, in_ptr0, out_ptr0, out_ptr1, xnumel, r0_numel, XBLOCK : tl.constexpr",
             "bioo",
         ),
         ("triton_poi_fused_mul_1", "in_ptr0, ks0, out_ptr0, ynumel, xnumel, YBLOCK : tl.constexpr", "io"),
@@ -95,7 +97,7 @@ def test_sources_are_those_that_loaded_code_names(tmp_path: Path) -> None:
         "# Topologically Sorted Source Nodes: [add], Original ATen: [aten.add]\n"
         "triton_poi_fused_0 = None  # async_compile.triton('triton_poi_fused_0', '''...''')\n\n"
         f"# kernel path: {second}\n"
-        f"text = 'no # kernel path: {tmp_path}/cthird.py'\n"
+        f"text = 1  # kernel path: {tmp_path}/cthird.py\n"
     )
     module = PyCodeCache.load(code)
     try:

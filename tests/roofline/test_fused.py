@@ -3,9 +3,9 @@
 Reads agree within 10 %, by name, for 73 % of the time of Triton kernels (559 of 927) under Nsight Compute.
 None read less than their arguments hold; the rest read more. For 21 % of the time these are group norms of
 channels-last tensors near or beyond the size of the cache. Inductor splits the reduction so that each part
-reads one channel of a group, and memory gives 32 bytes for the 2 that are used: the tensor comes in up to once
-for each channel of a group, four or eight times. That is time lost, not an error: what must be read is the
-tensor. For the other 5 % they are kernels that read less than 100 kB.
+reads one channel of a group, and memory gives 32 bytes for the 2 that are used: the tensor comes in up to
+once for each channel of a group, four or eight times. That is time lost, not an error: what must be read is
+the tensor. For the other 5 % they are kernels that read less than 100 kB.
 """
 
 from __future__ import annotations
@@ -162,7 +162,9 @@ def test_without_roles_the_bytes_are_a_bound_and_are_not_graded(
 ) -> None:
     """The sum of all arguments is the same or, where one is both read and written, less."""
     exact = work_of_kinds(linked, named(linked), find_peaks("NVIDIA H200"))
-    pairs = [pair for pair in zip(exact, bounds, strict=True) if '"kernel_backend":"triton"' in pair[0].kind.args]
+    pairs = [
+        pair for pair in zip(exact, bounds, strict=True) if '"kernel_backend":"triton"' in pair[0].kind.args
+    ]
     assert len(pairs) > 100
     for known, bound in pairs:
         assert known.roof is not None

@@ -98,5 +98,5 @@ MUCH = 10**13
 def test_the_best_type_makes_it_faster_or_leaves_it(
     flops: int, traffic: Traffic | None, dtype: str | None, best: str | None, factor: float
 ) -> None:
-    """Among them a product that operations bound in float32, memory in bfloat16; and what then fits a cache."""
+    """A product that operations bound in float32, memory in bfloat16; a tensor that then fits the cache."""
     assert at_best_dtype(flops, traffic, CARD, dtype, best) == pytest.approx(factor)

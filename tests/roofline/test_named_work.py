@@ -120,10 +120,10 @@ def test_kernels_more_or_less_in_the_recorded_order_leave_the_rest(
 @pytest.mark.parametrize(
     "change",
     [
-        lambda facts: [],
-        lambda facts: "graph_work",
-        lambda facts: 7,
-        lambda facts: {},
+        lambda _: [],
+        lambda _: "graph_work",
+        lambda _: 7,
+        lambda _: {},
         lambda facts: {**facts, "kernels": None},
         lambda facts: {**facts, "work": []},
         lambda facts: {**facts, "work": facts["work"][0]},

@@ -1,4 +1,4 @@
-"""Work held against the card, for every trace at hand: no rate above its roof, and parts that sum to the whole."""
+"""Work held against the card, every trace at hand: no rate above its roof, parts that sum to the whole."""
 
 from __future__ import annotations
 

@@ -73,7 +73,12 @@ def test_each_part_is_what_it_says() -> None:
 
 
 def test_the_fastest_type_is_one_that_products_use() -> None:
-    works = [kind(1e-6, 10, "float32"), kind(1e-6, 10, "bfloat16"), kind(1e-6, 0, "float8"), kind(1e-6, 9, "x")]
+    works = [
+        kind(1e-6, 10, "float32"),
+        kind(1e-6, 10, "bfloat16"),
+        kind(1e-6, 0, "float8"),
+        kind(1e-6, 9, "x"),
+    ]
     rates = {"float32": 1.0, "bfloat16": 5.0, "float8": 9.0}
     assert fastest_dtype(works, np.array([True] * 4), rates) == "bfloat16"
     assert fastest_dtype(works, np.array([True, False, True, True]), rates) == "float32"

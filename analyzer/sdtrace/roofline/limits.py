@@ -58,7 +58,9 @@ def _moving_s(traffic: Traffic | None, peaks: Peaks) -> float | None:
 _ITEM_BITS: Final = {"float64": 64, "float32": 32, "tf32": 32, "bfloat16": 16, "float16": 16, "float8": 8}
 
 
-def at_best_dtype(flops: int, traffic: Traffic | None, peaks: Peaks, dtype: str | None, best: str | None) -> float:
+def at_best_dtype(
+    flops: int, traffic: Traffic | None, peaks: Peaks, dtype: str | None, best: str | None
+) -> float:
     """The factor by which the least time of a call changes if it computes in the type `best`, not `dtype`.
 
     Operations go by the card's rates, bytes by the size of an element. 1 where that is no faster, or either

@@ -184,9 +184,10 @@ def _starts(names: Int64s, known: Int64s) -> list[int]:
     if len(names) < _LEAST or len(known) < _LEAST:
         return []
     windows = np.lib.stride_tricks.sliding_window_view(known, _LEAST)
-    places = []
-    for at in range(0, len(names) - _LEAST + 1, max(1, (len(names) - _LEAST) // _ANCHORS)):
-        places.append(np.flatnonzero((windows == names[at : at + _LEAST]).all(axis=1)) - at)
+    places = [
+        np.flatnonzero((windows == names[at : at + _LEAST]).all(axis=1)) - at
+        for at in range(0, len(names) - _LEAST + 1, max(1, (len(names) - _LEAST) // _ANCHORS))
+    ]
     candidates, votes = np.unique(np.concatenate(places), return_counts=True)
     return [int(place) for place in candidates[np.argsort(-votes, kind="stable")][:_ANCHORS]]
 
