@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 _ROLES: Final = (("in_out_ptr", "b"), ("in_ptr", "i"), ("out_ptr", "o"), ("ws_ptr", "w"))
+_OPERANDS: Final = re.compile(r"arg_(?:[ABCDXW]|dY|[AB]_inverse_scale)")
+"""What Inductor's templates of products and convolutions read."""
 _DEFINITION: Final = re.compile(r"^def triton_\w+\(([^)]*)\)", re.MULTILINE)
 _KERNEL_PATH: Final = re.compile(r"^# kernel path: (.*\.py)$", re.MULTILINE)
 _HEURISTICS: Final = "triton_heuristics"
@@ -54,4 +56,6 @@ def _role(name: str) -> str:
     for start, letter in _ROLES:
         if name.startswith(start):
             return letter
+    if _OPERANDS.fullmatch(name):
+        return "i"
     return "?" if "ptr" in name or name.startswith("arg_") else ""

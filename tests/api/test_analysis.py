@@ -23,6 +23,8 @@ from tests.written import call, host, kernel, written
 
 TABLES = {
     "ops": "ops",
+    "ops_by_shape": "ops_by_shape",
+    "waterfall": "waterfall",
     "kernels": "kernels",
     "categories": "categories",
     "components": "components",

@@ -20,6 +20,7 @@ COMMANDS: Final = (
     "analyze",
     "compare",
     "table",
+    "roofline",
     "query",
     "hta",
     "perfetto",
@@ -35,6 +36,7 @@ ANY_WORK: Final = "--allow-different-work"
 READING: Final = {
     "analyze": ["--format", "terminal"],
     "table": [],
+    "roofline": [],
     "query": ["SELECT count(*) FROM events"],
     "perfetto": [],
     "slim": ["-o", "part.json"],

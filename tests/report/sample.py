@@ -179,6 +179,33 @@ def bare() -> m.TraceReport:
     )
 
 
+def light() -> m.SpeedOfLight:
+    """A steady iteration of the cold run held against its card."""
+    return m.SpeedOfLight(
+        card="NVIDIA H200",
+        peaks=m.CardPeaks(
+            card="NVIDIA H200",
+            source="measured",
+            origin="measured when the trace was collected",
+            flops_per_s={"bfloat16": 787e12, "float32": 51.7e12},
+            memory_bytes_per_s=4.2e12,
+        ),
+        iteration=1,
+        wall_us=118_263.209,
+        image_us=21_686.246,
+        best_dtype="bfloat16",
+        best_dtype_us=21_596.651,
+        components=[],
+        waterfall=[
+            m.WaterfallPart(part="roofline", name="unet", us=21_686.246),
+            m.WaterfallPart(part="lost", name="gemm", us=66_187.07),
+            m.WaterfallPart(part="idle", name="launch_bound", us=30_389.893),
+        ],
+        in_graphs=0,
+        unnamed_in_graphs=0,
+    )
+
+
 def report(*traces: m.TraceReport, comparison: m.Comparison | None = None) -> m.Report:
     """A report of `traces`, or of the cold one."""
     return m.Report(schema=m.SCHEMA, version="0.1.0", traces=list(traces) or [cold()], comparison=comparison)

@@ -118,6 +118,23 @@ SPECS: dict[str, list[Spec]] = {
         plain("wall_us", "Host wall", TIME),
         plain("calls", "Calls", COUNT),
     ],
+    "waterfall": [
+        Spec("Part", lambda row, _: {"lost": "work, beyond it"}[row.part], text, PAGES),
+        plain("name", "Of", text, PAGES),
+        plain("us", "Time", TIME, PAGES),
+        share("Share", "us", lambda trace: sum(row.us for row in trace.waterfall), PAGES),
+    ],
+    "ops_by_shape": [
+        plain("op", "Op", text, PAGES),
+        plain("input_dims", "Shapes", text, PAGES),
+        plain("calls", "Calls", COUNT, PAGES),
+        plain("device_us", "GPU time", TIME, PAGES),
+        plain("lost_us", "Lost", TIME, PAGES),
+        plain("pct_of_peak", "Of peak", units.share, PAGES),
+        plain("bound", "Bound", text, PAGES),
+        plain("tflops", "TFLOP/s", units.rate, PAGES),
+        plain("tbps", "TB/s", units.rate, PAGES),
+    ],
     "kernels": [
         plain("short_name", "Name", text),
         plain("category", "Category", text),
@@ -128,6 +145,8 @@ SPECS: dict[str, list[Spec]] = {
         plain("min_us", "Min", TIME, PAGES),
         plain("max_us", "Max", TIME, PAGES),
         plain("fused_kind", "Fused", text, frozenset({H})),
+        plain("tbps", "TB/s", units.rate, PAGES),
+        plain("pct_of_peak", "Of peak", units.share, PAGES),
     ],
     "ops": [
         plain("name", "Name", text),
@@ -182,12 +201,14 @@ TITLES = {
     "compile": "What compiling did",
     "categories": "What the GPU worked on",
     "components": "Parts of the pipeline",
+    "waterfall": "Where a steady image goes, on NVIDIA H200",
+    "ops_by_shape": "Work by op and shape",
     "kernels": "Kernels, copies and fills",
     "ops": "Ops",
     "hta": "HTA beside sdtrace",
     "hta_results": "HTA's analyses",
 }
-WORDS = {"phase": "steady", "component": "unet"}
+WORDS = {"phase": "steady", "component": "unet", "part": "lost", "bound": "memory", "bytes_are": "exact"}
 KINDS: dict[str, type[model.Struct]] = {
     "phases": model.Phase,
     "iterations": model.Iteration,
@@ -195,6 +216,8 @@ KINDS: dict[str, type[model.Struct]] = {
     "compile": model.CompileStage,
     "categories": model.Category,
     "components": model.Component,
+    "waterfall": model.WaterfallPart,
+    "ops_by_shape": model.OpByShape,
     "kernels": model.Kernel,
     "ops": model.Op,
     "devices": model.Device,
@@ -235,7 +258,9 @@ def trace() -> model.TraceReport:
     tables = {name: records(kind, 100 * place) for place, (name, kind) in enumerate(KINDS.items())}
     steps = [structs.replace(row, index=place) for place, row in enumerate(tables["iterations"])]
     wall = sum(row.wall_us for row in tables["phases"])
-    return structs.replace(sample.cold(), **tables | {"iterations": steps}, wall_us=wall)
+    light = structs.replace(sample.light(), waterfall=tables.pop("waterfall"))
+    tables["iterations"] = steps
+    return structs.replace(sample.cold(), **tables, speed_of_light=light, wall_us=wall)
 
 
 def written(trace: model.TraceReport) -> model.Report:

@@ -85,9 +85,9 @@ class WorkStudy:
             peaks=msgspec.convert(msgspec.to_builtins(peaks), CardPeaks),
             iteration=row.index,
             wall_us=us(row.wall_ns),
-            image_us=us(sum(part.roofline_us for part in components) * 1000),
+            image_us=_together(window, [part.roofline_us for part in components]),
             best_dtype=best,
-            best_dtype_us=us(sum(part.best_dtype_us for part in components) * 1000),
+            best_dtype_us=_together(window, [part.best_dtype_us for part in components]),
             components=components,
             waterfall=[in_microseconds(part, WaterfallPart) for part in parts],
             in_graphs=self.named.in_graphs,
@@ -114,12 +114,13 @@ class WorkStudy:
         """The least time of each component's work; what has no roof counts with its own time."""
         shares = roof_shares(window, self.named, self.works)
         least = np.where(np.isnan(shares), window.ns, shares)
-        ratio = np.append([at_best_dtype(work.roof, work.dtype, peaks, best) for work in self.works], 1.0)
+        ratio = np.append([_at_best(work, peaks, best) for work in self.works], 1.0)
         at_best = least * ratio[self.named.kind[window.piece]]
-        code, names = labels.component[window.piece], [*labels.components, OUTSIDE]
+        names = [*labels.components, OUTSIDE]
+        code = labels.component[window.piece]
+        code = np.where(code < 0, len(labels.components), code)
         gpu_ns = sum_by(code, window.ns, len(names))
-        gpu_ns[-1] += int(window.ns[code < 0].sum())
-        rows = [(code == number) if name != OUTSIDE else (code < 0) for number, name in enumerate(names)]
+        rows = [code == number for number in range(len(names))]
         return [
             ComponentLight(
                 component=name,
@@ -130,6 +131,16 @@ class WorkStudy:
             for name, total, mine in zip(names, gpu_ns.tolist(), rows, strict=True)
             if total
         ]
+
+
+def _at_best(work: KindWork, peaks: Peaks, best: str | None) -> float:
+    """What remains of the least time of a call in the type `best`; 1 where it has none."""
+    return 1.0 if work.roof is None else at_best_dtype(work.flops, work.traffic, peaks, work.dtype, best)
+
+
+def _together(window: Window, times_us: list[float]) -> float:
+    """The sum in microseconds; never more than the device was busy, where streams work at once."""
+    return us(min(round(sum(times_us) * 1000), window.busy_ns))
 
 
 def _record(row: ShapeRow) -> OpByShape:

@@ -18,6 +18,7 @@ TABLES: Final[dict[str, Callable[[Analysis], pl.DataFrame]]] = {
     "launches": lambda one: one.launches,
     "ops": lambda one: one.ops,
     "ops_by_shape": lambda one: one.ops_by_shape,
+    "waterfall": lambda one: one.waterfall,
     "kernels": lambda one: one.kernels,
     "categories": lambda one: one.categories,
     "components": lambda one: one.components,

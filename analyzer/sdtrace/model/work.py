@@ -80,7 +80,7 @@ class SpeedOfLight(Struct, kw_only=True, frozen=True):
     """Its place among the iterations, counted from 0."""
     wall_us: float
     image_us: float
-    """The least time of the work that ran, one piece after the other."""
+    """The least time of the work that ran, one piece after the other; never more than the GPU was busy."""
     best_dtype: str | None
     """The fastest type of those that products of the model already use."""
     best_dtype_us: float

@@ -13,6 +13,10 @@ from sdtrace.tables import TERMINAL, fill_all
 from sdtrace.tables.work_tables import ROOFLINE
 
 _MUCH = 0.1
+_NEEDED = (
+    "It takes shapes (record_shapes=True), and of Triton kernels which arguments they write: "
+    "sdtrace collect records both."
+)
 _SOURCES = {"measured": "measured on it", "datasheet": "as its maker states", "given": "as given"}
 
 
@@ -34,22 +38,25 @@ def sentences(report: TraceReport) -> Iterator[str]:
         yield _why_not(report)
         return
     yield from _card(light)
-    share = units.share(100 * light.image_us / light.wall_us)
-    yield (
-        f"A steady {report.noun} takes {units.duration(light.wall_us)} with the profiler. Its work at these "
-        f"peaks takes {units.duration(light.image_us)}, {share} of that."
-    )
-    unknown_us = sum(part.us for part in light.waterfall if part.part == "unknown")
-    if unknown_us > _MUCH * light.image_us:
-        yield (
-            f"{units.duration(unknown_us)} of it is work whose least time is not known: it counts in full. "
-            "Shapes are needed (record_shapes=True); of Triton kernels also which arguments they write."
-        )
+    yield from _image(report, light)
     if light.best_dtype and light.best_dtype_us < light.image_us:
         yield f"All of it in {light.best_dtype} would take {units.duration(light.best_dtype_us)}."
     if light.unnamed_in_graphs:
         pieces = f"{units.count(light.unnamed_in_graphs)} of {units.count(light.in_graphs)} pieces of work"
         yield f"{pieces} in CUDA graphs have no op: the trace does not hold how they were recorded."
+
+
+def _image(report: TraceReport, light: SpeedOfLight) -> Iterator[str]:
+    wall = f"A steady {report.noun} takes {units.duration(light.wall_us)} with the profiler."
+    unknown_us = sum(part.us for part in light.waterfall if part.part == "unknown")
+    unknown = units.duration(unknown_us)
+    if not any(part.part == "roofline" for part in light.waterfall):
+        yield f"{wall} The least time of its {unknown} of work is not known. {_NEEDED}"
+        return
+    share = units.share(100 * light.image_us / light.wall_us)
+    yield f"{wall} Its work at these peaks takes {units.duration(light.image_us)}, {share} of that."
+    if unknown_us > _MUCH * light.image_us:
+        yield f"{unknown} of it is work whose least time is not known: it counts in full. {_NEEDED}"
 
 
 def _card(light: SpeedOfLight) -> Iterator[str]:

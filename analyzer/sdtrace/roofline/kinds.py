@@ -48,8 +48,9 @@ class KindWork:
 def work_of_kinds(linked: LinkedTrace, named: NamedWork, peaks: Peaks | None) -> list[KindWork]:
     """The work of a call of each of `named.kinds`."""
     kernels = _kernel_names(linked, named)
-    roles = linked.trace.run.get("triton_arguments")
-    roles = roles if isinstance(roles, dict) else {}
+    facts = linked.trace.run.get("triton_arguments")
+    pairs = facts.items() if isinstance(facts, dict) else ()
+    roles = {key: letters for key, letters in pairs if isinstance(letters, str)}
     return [_work_of(kind, names, peaks, roles) for kind, names in zip(named.kinds, kernels, strict=True)]
 
 

@@ -58,15 +58,19 @@ def _moving_s(traffic: Traffic | None, peaks: Peaks) -> float | None:
 _ITEM_BITS: Final = {"float64": 64, "float32": 32, "tf32": 32, "bfloat16": 16, "float16": 16, "float8": 8}
 
 
-def at_best_dtype(roof: Roof | None, dtype: str | None, peaks: Peaks, best: str | None) -> float:
-    """The factor by which a call's least time changes if it computes in the type `best` instead of `dtype`.
+def at_best_dtype(
+    flops: int, traffic: Traffic | None, peaks: Peaks, dtype: str | None, best: str | None
+) -> float:
+    """The factor by which the least time of a call changes if it computes in the type `best`, not `dtype`.
 
-    Products go by the card's rates, bytes by the size of an element. 1 where it is already as fast, or either
-    type is not known.
+    Operations go by the card's rates, bytes by the size of an element. 1 where that is no faster, or either
+    type or the least time is not known.
     """
-    if roof is None or roof.bound == "latency" or dtype not in _ITEM_BITS or best not in _ITEM_BITS:
+    roof = roof_of(flops, traffic, peaks, dtype)
+    if roof is None or traffic is None or dtype not in _ITEM_BITS or best not in _ITEM_BITS:
         return 1.0
-    if roof.bound == "memory":
-        return min(1.0, _ITEM_BITS[best] / _ITEM_BITS[dtype])
-    rates = peaks.flops_per_s
-    return min(1.0, rates[dtype] / rates[best]) if dtype in rates and best in rates else 1.0
+    shrinks = min(1.0, _ITEM_BITS[best] / _ITEM_BITS[dtype])
+    read, written = int(traffic.bytes_read * shrinks), int(traffic.bytes_written * shrinks)
+    faster = max((dtype, best), key=lambda name: peaks.flops_per_s.get(name, 0.0))
+    found = roof_of(flops, Traffic(read, written, traffic.exact, faster), peaks, faster)
+    return 1.0 if found is None else min(1.0, found.seconds / roof.seconds)

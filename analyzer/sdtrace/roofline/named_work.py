@@ -22,6 +22,8 @@ _LEAST: Final = 3
 """Fewer kernels in a row may be anybody's."""
 _ABSENT: Final = -2
 """The number of a name that this trace does not hold."""
+_RUN: Final = 8
+"""So many names in a row stand nowhere by chance."""
 _ANCHORS: Final = 8
 """So many starts are tried for one replay."""
 
@@ -60,6 +62,9 @@ class _Sequence(NamedTuple):
     call: Int64s
 
 
+_NOTHING: Final = _Sequence(*np.zeros((3, 0), np.int64))
+
+
 def name_work(linked: LinkedTrace, is_trial: Bools) -> NamedWork:
     """Find the op of every piece of device work. `is_trial` (one per piece) marks what autotune tried."""
     trace, host, work = linked.trace, linked.host, linked.work
@@ -69,7 +74,7 @@ def name_work(linked: LinkedTrace, is_trial: Bools) -> NamedWork:
     kind = _direct(linked, np.where(is_graph, -1, event), table)
     call = np.where(is_graph, -1, work.op)
     sequences = [_in_this_trace(linked, kind, is_graph | is_trial), _recorded(trace.run, linked, table)]
-    apart = len(host) + max((int(sequence.call.max(initial=0)) for sequence in sequences), default=0) + 1
+    apart = 1 + max(int(sequence.call.max(initial=0)) for sequence in sequences)
     known: dict[bytes, tuple[Int64s, Int64s]] = {}
     for number, replay in enumerate(_replays(linked, is_graph), start=1):
         names = trace.name[work.row[replay]].astype(np.int64)
@@ -122,20 +127,40 @@ def _recorded(run: dict[str, Any], linked: LinkedTrace, table: dict[Kind, int]) 
     facts: Any = run.get("graph_work")
     numbers = {name: number for number, name in enumerate(linked.trace.names)}
     try:
-        kernels = [numbers.get(str(name), _ABSENT) for name in facts["kernels"]]
-        kinds = [table.setdefault(Kind(str(op), str(args)), len(table)) for op, args, *_ in facts["ops"]]
+        kernels = np.array([numbers.get(str(name), _ABSENT) for name in facts["kernels"]], np.int64)
+        ops = [Kind(str(op), str(args)) for op, args, *_ in facts["ops"]]
         kernel, op, call = np.array(facts["work"], np.int64).reshape(-1, 3).T
-        return _Sequence(np.array(kernels, np.int64)[kernel], np.array(kinds, np.int64)[op], call)
-    except (TypeError, KeyError, ValueError, IndexError):
-        nothing = np.zeros(0, np.int64)
-        return _Sequence(nothing, nothing, nothing)
+    except (TypeError, KeyError, ValueError, OverflowError):
+        return _NOTHING
+    for index, size in ((kernel, len(kernels)), (op, len(ops)), (call, len(call))):
+        if not ((index >= 0) & (index < size)).all():
+            return _NOTHING
+    kinds = np.array([table.setdefault(kind, len(table)) for kind in ops], np.int64)
+    return _Sequence(kernels[kernel], kinds[op], call + len(linked.host))
 
 
 def _aligned(names: Int64s, sequences: Sequence[_Sequence]) -> tuple[Int64s, Int64s]:
-    """What each piece of a replay is and of which call, by the sequence that most of its names stand in.
+    """What each piece of a replay is and of which call; both -1 where that is unknown.
 
-    Both are -1 where that is unknown.
+    What the best place leaves unknown is looked for again: something ran between, or is not there.
     """
+    kind, call = np.full((2, len(names)), -1, np.int64)
+    stretches = [slice(0, len(names))]
+    while stretches:
+        stretch = stretches.pop()
+        kind[stretch], call[stretch] = _best(names[stretch], sequences)
+        is_unknown = kind[stretch] < 0
+        if not is_unknown.all():
+            stretches += [
+                slice(stretch.start + first, stretch.start + last)
+                for first, last in _runs(is_unknown)
+                if last - first >= _RUN
+            ]
+    return kind, call
+
+
+def _best(names: Int64s, sequences: Sequence[_Sequence]) -> tuple[Int64s, Int64s]:
+    """Kinds and calls by the place where most of these names stand in a sequence."""
     unknown = np.full(len(names), -1, np.int64)
     best = unknown, unknown
     for sequence in sequences:
@@ -148,24 +173,39 @@ def _aligned(names: Int64s, sequences: Sequence[_Sequence]) -> tuple[Int64s, Int
     return best
 
 
+def _runs(flags: Bools) -> list[tuple[int, int]]:
+    """First and behind the last index of each run of true values."""
+    bounds = np.flatnonzero(np.diff(flags, prepend=False, append=False))
+    return list(zip(bounds[::2].tolist(), bounds[1::2].tolist(), strict=True))
+
+
 def _starts(names: Int64s, known: Int64s) -> list[int]:
-    """Where the replay may begin in a known order: where its rarest run of names begins there."""
+    """Where the replay may begin in a known order, the likeliest first; below 0 where that begins later."""
     if len(names) < _LEAST or len(known) < _LEAST:
         return []
     windows = np.lib.stride_tricks.sliding_window_view(known, _LEAST)
-    places = []
-    for at in range(0, len(names) - _LEAST + 1, max(1, (len(names) - _LEAST) // _ANCHORS)):
-        hits = np.flatnonzero((windows == names[at : at + _LEAST]).all(axis=1)) - at
-        places.append(hits[hits >= 0])
+    places = [
+        np.flatnonzero((windows == names[at : at + _LEAST]).all(axis=1)) - at
+        for at in range(0, len(names) - _LEAST + 1, max(1, (len(names) - _LEAST) // _ANCHORS))
+    ]
     candidates, votes = np.unique(np.concatenate(places), return_counts=True)
     return [int(place) for place in candidates[np.argsort(-votes, kind="stable")][:_ANCHORS]]
 
 
 def _followed(names: Int64s, sequence: _Sequence, start: int) -> tuple[Int64s, Int64s]:
-    """Kinds and calls from `start` on, as far as the names agree."""
-    stretch = slice(start, start + len(names))
-    known = sequence.names[stretch]
-    agrees = np.flatnonzero(names[: len(known)] == known)
+    """Kinds and calls from `start` on, where the names agree.
+
+    Not before the first and after the last long run of names that agree: there they may agree by chance.
+    """
+    place = start + np.arange(len(names))
+    is_there = (place >= 0) & (place < len(sequence.names))
+    place[~is_there] = 0
+    agrees = is_there & (names == sequence.names[place])
+    long = [run for run in _runs(agrees) if run[1] - run[0] >= min(_RUN, len(names))]
     kind, call = np.full((2, len(names)), -1, np.int64)
-    kind[agrees], call[agrees] = sequence.kind[stretch][agrees], sequence.call[stretch][agrees]
+    if long:
+        first = long[0][0] if long[0][0] > _RUN else 0
+        last = long[-1][1] if len(names) - long[-1][1] > _RUN else len(names)
+        picked = first + np.flatnonzero(agrees[first:last])
+        kind[picked], call[picked] = sequence.kind[place[picked]], sequence.call[place[picked]]
     return kind, call

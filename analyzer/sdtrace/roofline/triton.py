@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from sdtrace.roofline.arguments import Tensor, parse_arguments
 from sdtrace.roofline.traffic import Traffic
 
-_READ, _WRITTEN, _BOTH = "i", "o", "b"
+_READ, _WRITTEN, _BOTH, _WORKSPACE = "i", "o", "b", "w"
 
 
 def triton_traffic(args: Mapping[str, object], roles: Mapping[str, str]) -> Traffic | None:
     """What the launch with `args` (as recorded, decoded from JSON) moves; None when it is no Triton launch.
 
-    `roles` has a letter per pointer for each `kernel_hash`: `i` read, `o` written, `b` both (see
-    `sdtrace_collector.compiled_kernels`). Without them it is a bound: the last pointer is written, as in most
-    kernels, everything before it read. A kernel may use a part of an argument: its whole size counts.
+    `roles` has a letter per pointer for each `kernel_hash`: `i` read, `o` written, `b` both, `w` workspace,
+    which nothing must move (see `sdtrace_collector.compiled_kernels`). Without them, or with another letter, it
+    is a bound: the last pointer is written, as in most kernels, everything before it read. A kernel may use a
+    part of an argument: its whole size counts.
 
     >>> args = {"kernel_backend": "triton", "kernel_hash": "c1", "Input Dims": [[8, 320], [8, 320], []],
     ...         "Input type": ["float", "c10::Half", "Scalar"]}
@@ -26,7 +27,7 @@ def triton_traffic(args: Mapping[str, object], roles: Mapping[str, str]) -> Traf
         return None
     pointers = [item for item in parse_arguments(args).inputs if isinstance(item, Tensor)]
     letters = roles.get(str(args.get("kernel_hash")), "")
-    exact = len(letters) == len(pointers)
+    exact = len(letters) == len(pointers) and set(letters) <= {_READ, _WRITTEN, _BOTH, _WORKSPACE}
     if not exact:
         letters = _READ * (len(pointers) - 1) + _WRITTEN
     sizes = [pointer.nbytes for pointer in pointers]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import polars as pl
@@ -52,4 +52,4 @@ def _dtype(hint: object) -> type[pl.DataType]:
     if hint in _DTYPES:
         return _DTYPES[hint]
     first = get_args(hint)[0]
-    return _dtype(first if get_origin(hint) is not None and isinstance(first, type) else type(first))
+    return _dtype(type(first) if get_origin(hint) is Literal else first)
