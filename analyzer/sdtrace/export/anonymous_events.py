@@ -27,7 +27,7 @@ _CODE: Final = frozenset(
     {"kernel", "cuda_runtime", "cuda_driver", "gpu_memcpy", "gpu_memset", "cuda_sync", "overhead"}
 )
 _PLAIN: Final = re.compile(
-    r"[\[\]()\d\s.,eE+\-x]*|True|False|None|-?inf|nan|(?:cpu|cuda|xpu|hip|mps|meta)(?::\d+)?|0x[0-9a-fA-F]+"
+    r"(?:[\[\]()\d\s.,eE+\-x]|True|False|None)*|-?inf|nan|(?:cpu|cuda|xpu|hip|mps|meta)(?::\d+)?|0x[0-9a-fA-F]+"
 )
 """Values of an op's arguments that can hold no text."""
 _CODE_ARGS: Final = frozenset(
