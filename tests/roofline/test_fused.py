@@ -188,6 +188,16 @@ def test_roles_of_another_number_of_arguments_are_not_believed(linked: LinkedTra
     assert not any(work.roof or (work.traffic and work.traffic.exact) for work in fused)
 
 
+def test_a_template_has_bytes_and_no_least_time(linked: LinkedTrace) -> None:
+    """Its operations are not known, and bound it where it is a product. Inductor chose none in this trace."""
+    templates = [name.replace("triton_poi_fused_silu", "triton_tem_fused_mm") for name in linked.trace.names]
+    other = replace(linked, trace=replace(linked.trace, names=templates))
+    works = work_of_kinds(other, named(other), find_peaks("NVIDIA H200"))
+    found = [work for work in works if work.kind.op.startswith("triton_tem_")]
+    assert found
+    assert all(work.roof is None and work.traffic and work.traffic.exact for work in found)
+
+
 @pytest.mark.parametrize("roles", [[], "io", 3, None, {"c": 5}, {"c": None}])
 def test_roles_in_another_form_are_none(linked: LinkedTrace, roles: object) -> None:
     key = next(iter(linked.trace.run["triton_arguments"]))

@@ -22,6 +22,9 @@ from sdtrace.roofline.triton import triton_traffic
 _TF32: Final = re.compile(r"tf32|s1688|TF32")
 """Names of kernels that multiply float32 on tensor cores (cuBLAS, cuDNN, CUTLASS)."""
 
+_TEMPLATE: Final = "triton_tem_"
+"""Inductor's products, convolutions and attention: their operations are not known."""
+
 
 @dataclass(frozen=True)
 class KindWork:
@@ -75,8 +78,8 @@ def _work_of(kind: Kind, kernels: list[str], peaks: Peaks | None, roles: Mapping
     dtype = traffic.compute_dtype if traffic is not None else None
     if dtype == "float32" and any(map(_TF32.search, kernels)):
         dtype = "tf32"
-    is_graded = peaks is not None and traffic is not None and traffic.exact
-    roof = roof_of(flops, traffic, peaks, dtype) if is_graded and peaks is not None else None
+    is_graded = traffic is not None and traffic.exact and not kind.op.startswith(_TEMPLATE)
+    roof = roof_of(flops, traffic, peaks, dtype) if peaks is not None and is_graded else None
     return KindWork(kind, _dims(tensors), _types(tensors), flops, traffic, dtype, roof)
 
 

@@ -14,8 +14,8 @@ def triton_traffic(args: Mapping[str, object], roles: Mapping[str, str]) -> Traf
     """What the launch with `args` (as recorded, decoded from JSON) moves; None when it is no Triton launch.
 
     `roles` has a letter per pointer for each `kernel_hash`: `i` read, `o` written, `b` both, `w` workspace,
-    which nothing must move (see `sdtrace_collector.compiled_kernels`). Without them, or with another letter, it
-    is a bound: the last pointer is written, as in most kernels, everything before it read. A kernel may use a
+    which nothing must move (see `sdtrace_collector.compiled_kernels`). Without them, or with other letters,
+    it is a bound: the last pointer is written, as in most kernels, all before it are read. A kernel may use a
     part of an argument: its whole size counts.
 
     >>> args = {"kernel_backend": "triton", "kernel_hash": "c1", "Input Dims": [[8, 320], [8, 320], []],
