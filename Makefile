@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Compiling all of torch and its kin takes half a minute; Python compiles what it imports.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO := demo
 # Each file on one process: fixtures of a module are made once, and one port serves one file's tests.
@@ -49,12 +50,12 @@ $(VENV)/python:
 	@touch $@
 
 $(VENV)/collect: $(VENV)/python pyproject.toml constraints.txt
-	$(PIP) install -q -c constraints.txt -e '.[collect]'
+	$(PIP) install -q --no-compile -c constraints.txt -e '.[collect]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/python pyproject.toml constraints.txt
-	$(PIP) install -q -c constraints.txt -e '.[dev]'
-	$(PIP) install -q -c constraints.txt --no-deps HolisticTraceAnalysis
+	$(PIP) install -q --no-compile -c constraints.txt -e '.[dev]'
+	$(PIP) install -q --no-compile -c constraints.txt --no-deps HolisticTraceAnalysis
 	@touch $@
 
 clean:
