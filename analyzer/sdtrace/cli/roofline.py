@@ -26,7 +26,7 @@ def command(trace: str, peaks: Path | None, phase: str | None, top: int) -> int:
     """Say how long the work of TRACE would take at the card's peaks, and where the rest goes.
 
     Needs shapes (record_shapes=True). The peaks are those measured when the trace was collected, else the
-    makers'. `sdtrace peaks` measures them. docs/roofline.md says what is counted, docs/peaks.md what cards do.
+    makers'. `sdtrace peaks` measures them. docs/roofline.md says what is counted, docs/peaks.md has cards.
 
     \b
     sdtrace roofline run.json
