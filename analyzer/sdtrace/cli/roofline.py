@@ -26,11 +26,11 @@ def command(trace: str, peaks: Path | None, phase: str | None, top: int) -> int:
     """Say how long the work of TRACE would take at the card's peaks, and where the rest goes.
 
     Needs shapes (record_shapes=True). The peaks are those measured when the trace was collected, else the
-    makers'. `sdtrace peaks` measures them; docs/peaks.md has the table.
+    makers'. `sdtrace peaks` measures them. docs/roofline.md says what is counted, docs/peaks.md has cards.
 
     \b
     sdtrace roofline run.json
-    sdtrace roofline run.json --phase steady --peaks card.toml
+    sdtrace roofline run.json --phase steady --top 5
     """
     from sdtrace import Options  # noqa: PLC0415  # keeps --help fast
 
