@@ -1,7 +1,7 @@
 """Which arguments of Inductor's Triton kernels are read and written, by their sources.
 
 Inductor writes Triton kernels on a GPU only. The sources here are written by hand in the form of
-`TritonKernel.codegen_kernel` of torch 2.11: decorators, then `def name(` and the arguments on one line.
+`TritonKernel.codegen_kernel` of torch 2.13: decorators, then `def name(` and the arguments on one line.
 """
 
 from __future__ import annotations
