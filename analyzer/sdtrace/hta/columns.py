@@ -87,10 +87,12 @@ def _numbers(ids: Int64s) -> Int64s:
 
 def _of_threads(values: list[int | str], thread: _Column) -> _Column:
     """A value of each event's thread: int64 where those of all events are integers, else objects."""
-    used, place = np.unique(thread, return_inverse=True)
+    used = np.flatnonzero(np.bincount(thread, minlength=len(values)))
     held = [values[number] for number in used.tolist()]
     whole = all(isinstance(value, int) and abs(value) < 2**63 for value in held)
-    return np.array(held, np.int64 if whole else object)[place]
+    table = np.zeros(len(values), np.int64 if whole else object)
+    table[used] = held
+    return table[thread]
 
 
 def _streams(trace: Trace) -> Int64s:
