@@ -119,7 +119,7 @@ SPECS: dict[str, list[Spec]] = {
         plain("calls", "Calls", COUNT),
     ],
     "waterfall": [
-        Spec("Part", lambda row, _: {"lost": "work, beyond it"}[row.part], text, PAGES),
+        Spec("Part", lambda row, _: row.part, text, PAGES),
         plain("name", "Of", text, PAGES),
         plain("us", "Time", TIME, PAGES),
         share("Share", "us", lambda trace: sum(row.us for row in trace.waterfall), PAGES),

@@ -23,10 +23,10 @@ CAUSES: Final = {
 """Causes of idle time."""
 
 WATERFALL_PARTS: Final = {
-    "roofline": "work, its least time",
-    "lost": "work, beyond it",
-    "unknown": "work, least time unknown",
-    "overlap": "work at once",
-    "idle": "GPU idle",
+    "roofline": "at the peak",
+    "lost": "lost",
+    "unknown": "not known",
+    "overlap": "at once",
+    "idle": "idle",
 }
 """Parts of the wall of an iteration held against the card."""
