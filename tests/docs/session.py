@@ -38,6 +38,7 @@ class Session:
             (folder / name).symlink_to(ROOT / "traces" / trace)
         with gzip.open(folder / "run.json.gz", "wb", compresslevel=1) as file:
             file.write((ROOT / "traces" / _EAGER).read_bytes())
+        (folder / "card.toml").write_text("memory_bytes_per_s = 4e12\n", encoding="utf-8")
         (folder / "mine.toml").write_text('[mine]\nbase = "fastest"\ndtype = "fp16"\n', encoding="utf-8")
         for module in ("api.loading", "analysis.trace_report"):
             monkeypatch.setattr(f"sdtrace.{module}.load_trace", _read)
