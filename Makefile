@@ -8,21 +8,25 @@ DEMO := demo
 # Each file on one process: fixtures of a module are made once, and one port serves one file's tests.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test coverage try-wheel lint docs pages clean
+.PHONY: demo test coverage wheel try-wheel lint docs pages clean
 
 demo: $(VENV)/collect
 	$(BIN)/sdtrace collect --variant fp32_eager --variant bf16_sdpa --cold --force -o $(DEMO)/traces
 	$(BIN)/sdtrace analyze $(DEMO)/traces traces --force -o $(DEMO)/report
 	@echo "Open $(CURDIR)/$(DEMO)/report/report.html in a browser."
 
-test: $(VENV)/dev lint
-	$(BIN)/python tools/try_wheel.py
+# Lint and wheel take one processor each.
+test: $(VENV)/dev
+	$(MAKE) --no-print-directory -j2 lint wheel
 	$(PYTEST)
 
 # The same tests, a quarter slower, with the lines and branches that none of them reaches.
 coverage: $(VENV)/dev
 	$(BIN)/coverage erase
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered
+
+wheel: $(VENV)/dev
+	$(BIN)/python tools/try_wheel.py
 
 # Every Python found, lowest and newest dependencies: minutes, and hundreds of megabytes of downloads.
 try-wheel: $(VENV)/dev
