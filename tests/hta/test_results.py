@@ -90,3 +90,18 @@ def test_an_unknown_annotation_is_said(loaded: Loaded) -> None:
 
     result = run(loaded(raw.GRAPHS)[1], "critical-path", Asked(annotation="nowhere"))
     assert result.lacks == "no annotation has a name with nowhere; choose with --annotation"
+
+
+def test_several_traces_have_a_name_and_a_folder_each(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / GRAPHS.name).write_bytes(GRAPHS.read_bytes())
+    missing = tmp_path / "missing.json"
+    traces = (GRAPHS, other / GRAPHS.name, missing)
+    done = run("hta", *traces, "--only", "temporal", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "missing.json: no such file" in done.stderr
+    label = GRAPHS.name.removesuffix(".json")
+    for name in (label, f"{label} (2)"):
+        assert f"{name}\n\n" in done.stdout
+        assert (tmp_path / "out" / name / "hta_temporal.csv").is_file()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from sdtrace.cli.inputs import CACHE, ONE_TRACE, chosen_formats, load, one_file
+from sdtrace.cli.inputs import CACHE, TRACES, chosen_formats, load, read_each
+from sdtrace.safe_text import visible
+
+if TYPE_CHECKING:
+    from sdtrace import Analysis
 
 _NAMES: Final = (
     *("temporal", "idle", "kernels", "overlap", "annotations", "bandwidth"),
@@ -20,7 +26,7 @@ _TRACKS: Final = "tracks"
 
 
 @click.command("hta", short_help="Run HolisticTraceAnalysis on a trace, exactly.")
-@ONE_TRACE
+@TRACES
 @click.option("--only", metavar="NAMES", help="Some of these, with commas. [all]")
 @click.option(
     "--operator", metavar="OP", help="Whose kernel sequences; by default the op with most GPU time."
@@ -38,7 +44,7 @@ _TRACKS: Final = "tracks"
 @CACHE
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 def command(
-    trace: str,
+    traces: tuple[str, ...],
     only: str | None,
     operator: str | None,
     annotation: str | None,
@@ -46,8 +52,8 @@ def command(
     top: int,
     output: Path | None,
     force: bool,
-) -> None:
-    """Print HTA's analyses of TRACE, with times exact to the nanosecond.
+) -> int:
+    """Print HTA's analyses of each TRACE, with times exact to the nanosecond.
 
     \b
     temporal       how long the GPU was busy and idle
@@ -72,25 +78,40 @@ def command(
 
     \b
     sdtrace hta run.json
-    sdtrace hta run.json.gz --only temporal,idle -o hta
+    sdtrace hta A.json B.json --only temporal,idle -o hta
     """
     names = _chosen(only, output)
     from sdtrace.hta import need_hta  # noqa: PLC0415  # keeps --help fast
 
     need_hta()
-    hta = load(one_file(trace)).hta()
     from sdtrace.cli import hta_output  # noqa: PLC0415  # as above, and needs HTA
     from sdtrace.hta.results import Asked, run  # noqa: PLC0415  # as above
 
     asked = Asked(operator, annotation, instance)
-    results = []
-    for name in names:
-        results.append(run(hta, name, asked))
-        if text := hta_output.as_text(results[-1], top):
-            click.echo(text)
-    if output is not None:
-        for path in hta_output.write(results, output, force=force):
-            click.echo(f"wrote {path}")
+    analyses, failures = read_each(traces, load)
+    for label, analysis in _labelled(analyses):
+        if len(analyses) > 1:
+            click.echo(f"{visible(label)}\n")
+        hta = analysis.hta()
+        results = []
+        for name in names:
+            results.append(run(hta, name, asked))
+            if text := hta_output.as_text(results[-1], top):
+                click.echo(text)
+        if output is not None:
+            folder = output / label if len(analyses) > 1 else output
+            for path in hta_output.write(results, folder, force=force):
+                click.echo(f"wrote {path}")
+    return 3 if failures else 0
+
+
+def _labelled(analyses: Sequence[Analysis]) -> Iterator[tuple[str, Analysis]]:
+    """Each trace with a name of its own: `x`, and `x (2)` where several are called so."""
+    seen: Counter[str] = Counter()
+    for analysis in analyses:
+        seen[analysis.name] += 1
+        again = seen[analysis.name]
+        yield (f"{analysis.name} ({again})" if again > 1 else analysis.name), analysis
 
 
 def _chosen(only: str | None, output: Path | None) -> list[str]:
