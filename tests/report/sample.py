@@ -183,7 +183,7 @@ def light() -> m.SpeedOfLight:
     """A steady iteration of the cold run held against its card."""
     return m.SpeedOfLight(
         card="NVIDIA H200",
-        peaks=m.CardPeaks(
+        peaks=m.Peaks(
             card="NVIDIA H200",
             source="measured",
             origin="measured when the trace was collected",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sdtrace.model.work import Peaks
 from sdtrace.roofline.limits import SHORTEST_S, Roof, at_best_dtype, roof_of
-from sdtrace.roofline.peaks import Peaks
 from sdtrace.roofline.traffic import Traffic
 
 CARD = Peaks(

@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from sdtrace.analysis.microseconds import in_microseconds, us
@@ -15,13 +14,13 @@ from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import sum_by
 from sdtrace.breakdowns.iterations import IterationRow, lasting
 from sdtrace.intervals import union
-from sdtrace.model.work import CardPeaks, ComponentLight, OpByShape, SpeedOfLight, WaterfallPart
+from sdtrace.model.work import ComponentLight, OpByShape, Peaks, SpeedOfLight, WaterfallPart
 from sdtrace.phases.timeline import AUTOTUNE
 from sdtrace.roofline.by_shape import KernelWork, ShapeRow, kernel_work, measure_kinds, shape_rows
 from sdtrace.roofline.kinds import KindWork, work_of_kinds
 from sdtrace.roofline.limits import at_best_dtype
 from sdtrace.roofline.named_work import NamedWork, name_work
-from sdtrace.roofline.peaks import Peaks, find_peaks
+from sdtrace.roofline.peaks import find_peaks
 from sdtrace.roofline.waterfall import (
     OUTSIDE,
     Labels,
@@ -82,7 +81,7 @@ class WorkStudy:
         components = self._components(window, labels, peaks, best)
         return SpeedOfLight(
             card=peaks.card,
-            peaks=msgspec.convert(msgspec.to_builtins(peaks), CardPeaks),
+            peaks=peaks,
             iteration=row.index,
             wall_us=us(row.wall_ns),
             image_us=_together(window, [part.roofline_us for part in components]),

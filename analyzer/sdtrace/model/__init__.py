@@ -11,9 +11,9 @@ from typing import Any, Literal
 from sdtrace.model.hta import HtaMeasure as HtaMeasure
 from sdtrace.model.hta import HtaResult as HtaResult
 from sdtrace.model.struct import Struct as Struct
-from sdtrace.model.work import CardPeaks as CardPeaks
 from sdtrace.model.work import ComponentLight as ComponentLight
 from sdtrace.model.work import OpByShape as OpByShape
+from sdtrace.model.work import Peaks as Peaks
 from sdtrace.model.work import SpeedOfLight as SpeedOfLight
 from sdtrace.model.work import WaterfallPart as WaterfallPart
 

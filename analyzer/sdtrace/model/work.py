@@ -55,27 +55,36 @@ class ComponentLight(Struct, kw_only=True, frozen=True):
     """The same, if all of it computed in `SpeedOfLight.best_dtype`."""
 
 
-class CardPeaks(Struct, kw_only=True, frozen=True):
-    """What the card can do at most; rates per second (see docs/peaks.md). None: not known."""
+class Peaks(Struct, kw_only=True, frozen=True):
+    """A card's peaks. Rates are per second, of dense work; links count one direction.
+
+    `origin` says in words where the figures are from. `launch_us` is the host's time from one launch to the
+    next, `graph_gap_us` the device's from one kernel of a CUDA graph to the next, in microseconds. `l2_bytes`
+    is the size of the last cache before memory, `l2_bytes_per_s` what kernels read and write in it together.
+    None: not known. See docs/peaks.md.
+    """
 
     card: str
     source: Literal["measured", "datasheet", "given"]
     origin: str
     flops_per_s: dict[str, float]
+    """By type of the operands, one of `sdtrace.roofline.cards.DTYPES`."""
     memory_bytes_per_s: float
     l2_bytes: int | None = None
     l2_bytes_per_s: float | None = None
     launch_us: float | None = None
     graph_gap_us: float | None = None
     pcie_bytes_per_s: float | None = None
+    """To or from the host; over NVLink-C2C where the host has it."""
     nvlink_bytes_per_s: float | None = None
+    """To or from other GPUs."""
 
 
 class SpeedOfLight(Struct, kw_only=True, frozen=True):
     """A steady iteration against what the card could do: the one of median wall, as profiled."""
 
     card: str
-    peaks: CardPeaks
+    peaks: Peaks
     iteration: int
     """Its place among the iterations, counted from 0."""
     wall_us: float

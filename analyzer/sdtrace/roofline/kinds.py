@@ -12,10 +12,10 @@ import numpy as np
 
 from sdtrace.attribution.flops import flops_of
 from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.model.work import Peaks
 from sdtrace.roofline.arguments import Tensor, parse_arguments
 from sdtrace.roofline.limits import Roof, roof_of
 from sdtrace.roofline.named_work import Kind, NamedWork
-from sdtrace.roofline.peaks import Peaks
 from sdtrace.roofline.traffic import Traffic, list_dtype_of, traffic_of
 from sdtrace.roofline.triton import triton_traffic
 

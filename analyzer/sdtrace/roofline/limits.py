@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-from sdtrace.roofline.peaks import Peaks
+from sdtrace.model.work import Peaks
 from sdtrace.roofline.traffic import Traffic
 
 Bound = Literal["compute", "memory", "latency"]

@@ -4,41 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from sdtrace.errors import UsageError
+from sdtrace.model.work import Peaks
 from sdtrace.roofline.cards import DTYPES, Card, card_table, find_card
 
 MEASURED: Final = "measured on this card by sdtrace"
 """The `origin` of peaks that the collector wrote into a trace."""
-
-
-class Peaks(msgspec.Struct, frozen=True, kw_only=True):
-    """A card's peaks. Rates are per second, of dense work; links count one direction.
-
-    `origin` says in words where the figures are from. `launch_us` is the host's time from one launch to the
-    next, `graph_gap_us` the device's from one kernel of a CUDA graph to the next, in microseconds. `l2_bytes`
-    is the size of the last cache before memory, `l2_bytes_per_s` what kernels read and write in it together.
-    None: not known.
-    """
-
-    card: str
-    source: Literal["measured", "datasheet", "given"]
-    origin: str
-    flops_per_s: Mapping[str, float]
-    """By type of the operands, one of `DTYPES`."""
-    memory_bytes_per_s: float
-    l2_bytes: int | None = None
-    l2_bytes_per_s: float | None = None
-    launch_us: float | None = None
-    graph_gap_us: float | None = None
-    pcie_bytes_per_s: float | None = None
-    """To or from the host; over NVLink-C2C where the host has it."""
-    nvlink_bytes_per_s: float | None = None
-    """To or from other GPUs."""
-
 
 FIGURES: Final = (
     "memory_bytes_per_s",

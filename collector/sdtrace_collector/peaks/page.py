@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sdtrace.roofline.peaks import Peaks
+from sdtrace.model.work import Peaks
 from sdtrace.safe_text import visible
 from sdtrace.units import percent, size
 from sdtrace_collector.peaks.record import MeasuredPeaks
