@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from hta.trace_analysis import TraceAnalysis
 
 from sdtrace.analysis.study import Study
 from sdtrace.errors import UsageError
-from sdtrace.hta.columns import FIRST_INDEX, PYTHON, WAIT, columns, frame_rows, symbols
+from sdtrace.hta.columns import FIRST_INDEX, WAIT, columns, frame_rows, symbols
 from sdtrace.hta.failures import say_what_is_lacking
-from sdtrace.hta.loaded import RANK, LoadedTrace, Raw, nothing_to_overlay, raw_trace
+from sdtrace.hta.loaded import RANK, LoadedTrace, Raw, raw_trace
 from sdtrace.hta.op_delays import op_delays
+from sdtrace.hta.sequence_overlay import draw, lay_over
+from sdtrace.hta.sequences import Launched, Pattern, as_frame, find_sequences, ranked
 from sdtrace.intervals import Bools
 
 _TIMES = ("ts", "dur", "end")
@@ -188,41 +190,30 @@ class ExactAnalysis(TraceAnalysis):
         visualize: bool = False,
         compress_other_kernels: bool = True,
     ) -> Any:
-        """As HTA's, in microseconds; exact. The trace with the sequences goes to the folder `output_dir`."""
-        return self._sequences(
-            self.nanoseconds.raw,
-            operator_name,
-            output_dir,
-            min_pattern_len,
-            rank,
-            top_k,
-            visualize,
-            compress_other_kernels,
-        )
+        """As HTA's, in microseconds; exact. The trace with the sequences goes to the folder `output_dir`.
 
-    def kernel_sequences(self, operator_name: str, scratch_dir: str, min_pattern_len: int = 3) -> Any:
-        """What `get_frequent_cuda_kernel_sequences` returns, without a trace that shows the sequences.
-
-        HTA writes a file without events to `scratch_dir`.
+        Ops on the CPU count; HTA finds none where an annotation on the GPU has the same name.
         """
-        return self._sequences(nothing_to_overlay, operator_name, scratch_dir, min_pattern_len)
+        found = self._sequences(operator_name, min_pattern_len)
+        symbols = self.t.symbol_table.get_sym_table()
+        frame = as_frame(found, symbols)
+        if found and output_dir is not None:
+            raw = self.t.get_raw_trace_for_one_rank(rank)
+            shown = ranked(found, symbols)[:top_k]
+            lay_over(raw, shown, found, symbols, compress=compress_other_kernels)
+            name = Path(self.t.trace_files[rank]).name
+            self.t.write_raw_trace(str(Path(output_dir) / f"overlaid_{name}"), raw)
+        if found and visualize:
+            draw(frame[:top_k], rank)
+        return frame
 
-    def _sequences(self, raw: Any, *asked: Any) -> Any:
-        found = CudaKernelAnalysis.get_frequent_cuda_kernel_sequences(self._for_call_graph(raw), *asked)
-        return _microseconds(found, [name for name in found if name.endswith("(us)")])
+    def kernel_sequences(self, operator_name: str, min_pattern_len: int = 3) -> Any:
+        """What `get_frequent_cuda_kernel_sequences` returns, without a trace that shows the sequences."""
+        found = self._sequences(operator_name, min_pattern_len)
+        return as_frame(found, self.t.symbol_table.get_sym_table())
 
-    def _for_call_graph(self, raw: Any) -> LoadedTrace:
-        """A copy for HTA's call graph, which adds columns.
-
-        Streams count from 1, for it leaves out work of stream 0. Python functions are left out: they are
-        most events where there are any, and launch nothing themselves.
-        """
-        held = self.nanoseconds
-        frame = held.get_trace(RANK)
-        frame = frame[frame["cat"] != held.symbol_table.get_sym_index().get(PYTHON, -1)]
-        streams = frame["stream"]
-        copied = frame.assign(stream=streams.where(streams < 0, streams + 1))
-        return held.with_frame(copied, raw)
+    def _sequences(self, operator: str, least: int) -> Mapping[Pattern, Launched]:
+        return find_sequences(self.nanoseconds, self.study.trace.thread.astype(np.int64), operator, least)
 
 
 def _microseconds(frame: Any, names: Iterable[str]) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-
 from sdtrace.hta.answers import Asked, Lacking, Table, need_work, rows, whole
 from sdtrace.hta.choices import default_operator
 from sdtrace.hta.exact import ExactAnalysis
@@ -78,8 +76,7 @@ def sequences(hta: ExactAnalysis, asked: Asked) -> list[Table]:
     operator = asked.operator or default_operator(hta.study, _MIN_SEQUENCE)
     if operator is None:
         raise Lacking(f"no op launches {_MIN_SEQUENCE} kernels or more")
-    with tempfile.TemporaryDirectory(prefix="sdtrace-") as folder:
-        found = hta.kernel_sequences(operator, folder, _MIN_SEQUENCE)
+    found = hta.kernel_sequences(operator, _MIN_SEQUENCE)
     if found.empty:
         raise Lacking(f"no {operator} launches {_MIN_SEQUENCE} kernels or more; choose with --operator")
     names = {

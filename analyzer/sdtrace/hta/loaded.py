@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from hta.common.trace import Trace as HtaTrace
 from hta.common.trace_symbol_table import TraceSymbolTable
 
@@ -14,7 +17,18 @@ from sdtrace.hta.columns import FIRST_INDEX
 from sdtrace.trace import Trace
 
 RANK = 0
+_LEVEL: Final = 1
+"""Of gzip: twice the size of the best, in a tenth of the time."""
+_BUFFER: Final = 1 << 20
 Raw = dict[str, Any]
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy's as one of Python's."""
+    return value.item()
+
+
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 class LoadedTrace(HtaTrace):
@@ -30,12 +44,6 @@ class LoadedTrace(HtaTrace):
         self.is_parsed = True
         self.raw = raw
 
-    def with_frame(self, frame: Any, raw: Callable[[], Raw]) -> LoadedTrace:
-        """The same trace with another frame and other events to lay results over."""
-        other = copy(self)
-        other.traces, other.raw = {RANK: frame}, raw
-        return other
-
     def in_folder(self, folder: Path) -> LoadedTrace:
         """The same trace; what HTA writes beside it goes to `folder`."""
         other = copy(self)
@@ -47,6 +55,16 @@ class LoadedTrace(HtaTrace):
         if rank != RANK:
             raise ValueError(f"there is only rank {RANK}, not {rank}")
         return self.raw()
+
+    def write_raw_trace(self, output_file: str, trace_contents: Raw) -> None:
+        """Write a trace as gzipped JSON. HTA's own way takes ten times as long."""
+        rest = {key: value for key, value in trace_contents.items() if key != "traceEvents"}
+        head = _encode(rest)[:-1] + (b", " if rest else b"") + b'"traceEvents": ['
+        with gzip.open(output_file, "wb", _LEVEL) as packed, io.BufferedWriter(packed, _BUFFER) as file:
+            file.write(head)
+            for place, event in enumerate(trace_contents["traceEvents"]):
+                file.write((b",\n" if place else b"\n") + _encode(event))
+            file.write(b"\n]}\n")
 
 
 def _gzipped(name: str) -> str:
@@ -88,11 +106,6 @@ def raw_trace(trace: Trace) -> Raw:
             }
         )
     return {**trace.top_level, "traceEvents": events}
-
-
-def nothing_to_overlay() -> Raw:
-    """A trace without events, where what HTA would lay over them is not wanted."""
-    return {"traceEvents": [_span()]}
 
 
 def _span() -> Raw:
