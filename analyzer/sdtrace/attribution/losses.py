@@ -74,6 +74,7 @@ def with_device_later(trace: Trace, shift_ns: int) -> Trace:
     """
     start_ns = trace.start_ns + np.where(trace.in_categories(DEVICE), shift_ns, 0)
     first = int(start_ns.min(where=trace.in_categories(HOST | DEVICE), initial=shift_ns))
+    first, _ = trace.lasting(first, first)
     memory = trace.memory._replace(time_ns=trace.memory.time_ns - first)
     return replace(trace, start_ns=start_ns - first, memory=memory, origin_ns=trace.origin_ns + first)
 

@@ -12,6 +12,7 @@ from sdtrace.export.event_text import Fields, fields, joined
 from sdtrace.export.pseudonyms import Pseudonyms, users_in, words_in
 from sdtrace.reader.categories import canonical
 from sdtrace.trace import Trace
+from sdtrace.trace.part_of import KEY
 
 _BY_TORCH: Final = re.compile(
     r"^ProfilerStep#\d+$|\(dynamo_timed\)$"
@@ -93,6 +94,7 @@ _KNOWN_ARGS: Final = frozenset(
 
 _PEOPLE: Final = re.compile(r"user|host|owner|author|login|mail", re.IGNORECASE)
 """Keys beside the events whose values name people and machines."""
+_NO_SECRETS: Final = PUBLIC_KEYS.keys() | {"sdtrace", KEY}
 _MOST_KNOWN: Final = 1 << 17
 """Texts whose replacement is remembered."""
 
@@ -121,6 +123,10 @@ class Anonymizer:
             kind = name if key == "name" else "code" if key in _CODE_FIELDS else "words"
             changed[key] = self._args(raw) if key == "args" else self._raw(kind, raw)
         return joined(changed)
+
+    def annotation(self, name: str) -> str:
+        """The name of an annotation, anonymous."""
+        return self._string(f"{_NAME}user_annotation", name)
 
     def top_level(self, keys: Fields) -> dict[str, bytes]:
         """The keys beside the events, without those that no analysis needs."""
@@ -193,7 +199,7 @@ def _people(trace: Trace) -> set[str]:
 
 def _secrets(trace: Trace) -> set[str]:
     """Other texts that are left out: of keys that are not kept and of the run's facts, such as the prompt."""
-    left = [value for key, value in trace.top_level.items() if key not in PUBLIC_KEYS and key != "sdtrace"]
+    left = [value for key, value in trace.top_level.items() if key not in _NO_SECRETS]
     left += [value for key, value in trace.run.items() if key not in PUBLIC_FACTS]
     texts = [text for text in strings_in(left) if len(text) <= _LONGEST_SECRET]
     parts = {part for text in texts if not re.search(r"\s", text) for part in words_in(text)}

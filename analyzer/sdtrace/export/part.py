@@ -48,16 +48,21 @@ class Part:
 
     rows: Bools
     cuts: Mapping[int, tuple[int, int]]
-    _study: Study
+    study: Study
     _window: Intervals
     _phase: str | None
 
+    @property
+    def spans(self) -> Intervals:
+        """The host time of the part, since the first event of the study's trace."""
+        return _inside(self.study, self._window, self._phase)
+
     def holds(self, file_ns: Int64s, thread: Int64s) -> Bools:
         """Which instants (of the file) on threads (by number, -1 for an unknown one) lie in the part."""
-        instant = file_ns - self._study.trace.origin_ns
+        instant = file_ns - self.study.trace.origin_ns
         inside = contains(self._window, instant)
         if self._phase is not None:
-            inside &= self._study.phases.by_thread.at(instant, thread) == PHASES.index(self._phase)
+            inside &= self.study.phases.by_thread.at(instant, thread) == PHASES.index(self._phase)
         return inside
 
 
@@ -135,13 +140,17 @@ def _places(study: Study) -> tuple[Int64s, Int64s]:
 
 def _hull(study: Study, window: Intervals, phase: str | None) -> tuple[int, int]:
     """From when to when the host is in the part."""
-    inside = window if phase is None else intersect(window, study.phases.timeline.of(phase))
+    inside = _inside(study, window, phase)
     host = study.trace.in_categories(HOST)
     first = int(study.trace.start_ns.min(where=host, initial=_EVER))
     last = int(study.trace.end_ns.max(where=host, initial=-_EVER))
     if not inside.start.size:
         return first, last
     return max(int(inside.start[0]), first), min(int(inside.end[-1]), last)
+
+
+def _inside(study: Study, window: Intervals, phase: str | None) -> Intervals:
+    return window if phase is None else intersect(window, study.phases.timeline.of(phase))
 
 
 def _cut_enclosing(study: Study, hull: tuple[int, int], kept: Bools, start: Int64s, end: Int64s) -> None:

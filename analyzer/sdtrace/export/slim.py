@@ -14,15 +14,16 @@ from sdtrace.atomic_files import Write, staged
 from sdtrace.breakdowns.rules import load_rules
 from sdtrace.export.anonymous_events import Anonymizer
 from sdtrace.export.event_text import STACK, fields, joined, with_times, without_stack
+from sdtrace.export.note import PYTHON, note_of, renamed
 from sdtrace.export.other_events import OtherEvents
 from sdtrace.export.part import Part, Selection, find_part
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.reader.repair import repair_strings
 from sdtrace.reader.texts import Texts, each_text
 from sdtrace.trace import Trace, load_trace
+from sdtrace.trace.part_of import KEY, PartOf
 
 _EVERYTHING: Final = Selection()
-_PYTHON: Final = frozenset({"python_function"})
 _MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -47,9 +48,10 @@ def write_slim(
     """Write what `selection` leaves of the trace at `source` (a file, not standard input) to `target`.
 
     Events keep their text, and so every digit, but for annotations that are cut to the part (see
-    `find_part`). `drop_python` leaves out Python functions and stacks: the trace then begins with its first
-    op, and what only the name of a Python function told is no longer known, such as the category of some
-    kernels. `anonymize` replaces what tells who ran what where (see `Anonymizer`). `.gz` compresses. The
+    `find_part`). `drop_python` leaves out Python functions and stacks: what only the name of a Python
+    function told is no longer known, such as the category of some kernels. `anonymize` replaces what tells
+    who ran what where (see `Anonymizer`). A key beside the events notes how long the part lasts and which
+    iterations of the whole it holds (see `sdtrace.trace.part_of`), so that both stay. `.gz` compresses. The
     file appears whole or not at all.
 
     Raises UnreadableTrace, OutputError; UsageError when nothing would be left.
@@ -63,7 +65,8 @@ def write_slim(
         if selection != _EVERYTHING:
             part = find_part(trace, study_trace(trace, load_rules(None)), selection)
         anonymizer = Anonymizer(trace) if anonymize else None
-        writer = _Writer(write, _Choice(trace, part, drop_python=drop_python), anonymizer)
+        note = note_of(trace, part, drop_python=drop_python)
+        writer = _Writer(write, _Choice(trace, part, drop_python=drop_python), anonymizer, note)
         before = source.stat().st_size
         writer.end(each_text(source, writer.begin, writer.take))
     return Slimmed(writer.kept, sum(trace.counts.values()) + trace.skipped, before, target.stat().st_size)
@@ -78,7 +81,7 @@ class _Choice:
         self._others = None if part is None else OtherEvents(trace, part)
         self._drop_python = drop_python
         if drop_python:
-            self._rows[trace.file_rows[trace.in_categories(_PYTHON)]] = False
+            self._rows[trace.file_rows[trace.in_categories(PYTHON)]] = False
         self._at = 0
 
     def kept(self, texts: Texts) -> Bools:
@@ -112,8 +115,10 @@ def _every_row(trace: Trace) -> Bools:
 class _Writer:
     """Writes the copy, given the pieces of the original."""
 
-    def __init__(self, write: Write, choice: _Choice, anonymizer: Anonymizer | None) -> None:
-        self._write, self._choice, self._anonymizer = write, choice, anonymizer
+    def __init__(
+        self, write: Write, choice: _Choice, anonymizer: Anonymizer | None, note: PartOf | None
+    ) -> None:
+        self._write, self._choice, self._anonymizer, self._note = write, choice, anonymizer, note
         self.kept = 0
 
     def begin(self, head: bytes) -> None:
@@ -133,13 +138,21 @@ class _Writer:
 
     def end(self, tail: bytes) -> None:
         """Write what stands behind the events."""
-        keys = self._keys(b"{" + tail.lstrip(b","))
+        keys = {**self._keys(b"{" + tail.lstrip(b",")), **self._noted()}
         self._write(b"\n]" + (b", " if keys else b"") + joined(keys)[1:] + b"\n")
+
+    def _noted(self) -> dict[str, bytes]:
+        """The key that tells what the copy is a part of; none where there is nothing to tell."""
+        note = self._note
+        if note is not None and self._anonymizer is not None:
+            note = renamed(note, self._anonymizer.annotation)
+        return {} if note is None else {KEY: msgspec.json.encode(note)}
 
     def _keys(self, text: bytes) -> Mapping[str, bytes | msgspec.Raw]:
         """The keys beside the events; none where the file is an array or damaged there."""
         text = text.removeprefix(_MARK)
         found = fields(text)
         keys = (fields(repair_strings(text)) if found is None else found) or {}
-        keys.pop("traceEvents", None)
+        for key in ("traceEvents", KEY):
+            keys.pop(key, None)
         return keys if self._anonymizer is None else self._anonymizer.top_level(keys)

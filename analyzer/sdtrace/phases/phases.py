@@ -120,12 +120,15 @@ def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iteration
 
 
 def wall(trace: Trace) -> tuple[int, int]:
-    """From the first event's start to the last event's end, of host and device, in nanoseconds."""
+    """From the first event's start to the last event's end, of host and device, in nanoseconds.
+
+    A part of a trace lasts as long as the events it was taken from.
+    """
     known = trace.in_categories(HOST | DEVICE)
     if not known.any():
         return 0, 1
     first = trace.start_ns.min(where=known, initial=np.iinfo(np.int64).max)
-    return int(first), int(trace.end_ns.max(where=known, initial=0))
+    return trace.lasting(int(first), int(trace.end_ns.max(where=known, initial=0)))
 
 
 def _paid_once(linked: LinkedTrace, pattern: Intervals, iterations: Iterations) -> Intervals:

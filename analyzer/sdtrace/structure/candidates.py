@@ -88,7 +88,8 @@ def wall(linked: LinkedTrace) -> tuple[int, int]:
     rows = np.concatenate((linked.host.row, linked.work.row))
     if not rows.size:
         return 0, 0
-    return int(linked.trace.start_ns[rows].min()), int(linked.trace.end_ns[rows].max())
+    trace = linked.trace
+    return trace.lasting(int(trace.start_ns[rows].min()), int(trace.end_ns[rows].max()))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from sdtrace.structure.components import (
 )
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.judge import find_iterations
+from sdtrace.structure.of_whole import iterations_of_whole
 from sdtrace.structure.steps import Steps, find_steps
 from sdtrace.structure.work import work_asked_for
 
@@ -49,7 +50,8 @@ def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
     ops = op_sequence(linked, busiest_thread(linked))
     marked = find_marked_components(linked)
     work = work_asked_for(linked, launches, overhead)
-    iterations = find_iterations(linked, ops, marked, work, overhead)
+    told = iterations_of_whole(linked.trace)
+    iterations = told or find_iterations(linked, ops, marked, work, overhead)
     steps = find_steps(linked, ops, iterations, marked, work)
     components = (
         marked if len(marked) else guess_components(linked, ops, iterations, steps, launches, overhead)

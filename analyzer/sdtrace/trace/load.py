@@ -15,6 +15,7 @@ from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.reader.columns import MemoryEvent, Metadata
 from sdtrace.trace.encodable import encodable
 from sdtrace.trace.model import Int32s, Memory, Thread, Trace
+from sdtrace.trace.part_of import part_of
 from sdtrace.trace.processes import Events, Process, find_processes
 from sdtrace.trace.quarantine import MAX_NS, find_impossible
 
@@ -45,7 +46,10 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
     names, name = _numbered(key.name for key in raw.keys)
     categories, category = _numbered(key.category for key in raw.keys)
     places, thread = _numbered((key.pid, key.tid) for key in raw.keys)
+    top_level = encodable(_top_level(raw.top_level))
     origin = _origin(raw, category[columns.key], categories)
+    part = part_of(top_level, origin)
+    origin = origin if part is None else min(origin, part.start_ns)
     processes, process = _processes(raw, places)
     trace = Trace(
         path=path,
@@ -67,7 +71,7 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
         args=columns.args,
         memory=_memory(raw.memory, origin),
         origin_ns=origin,
-        top_level=encodable(_top_level(raw.top_level)),
+        top_level=top_level,
         counts=dict(raw.counts),
         skipped=raw.skipped,
         salvaged=raw.salvaged,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtrace.trace.part_of import PartOf, part_of
 from sdtrace.trace.processes import Process
 
 Int64s = NDArray[np.int64]
@@ -152,6 +153,18 @@ class Trace:
     def take(self, rows: Int64s) -> Trace:
         """The trace with the events `rows` (indices) alone; everything beside the events stays."""
         return replace(self, **{column: getattr(self, column)[rows] for column in _COLUMNS})
+
+    @cached_property
+    def part_of(self) -> PartOf | None:
+        """What the file tells about the whole trace of which it is a part; None when it is none."""
+        return part_of(self.top_level, self.origin_ns)
+
+    def lasting(self, start_ns: int, end_ns: int) -> tuple[int, int]:
+        """From the first event to the last, made longer where a part began earlier or ended later."""
+        part = self.part_of
+        if part is None:
+            return start_ns, end_ns
+        return min(start_ns, part.start_ns - self.origin_ns), max(end_ns, part.end_ns - self.origin_ns)
 
     @property
     def run(self) -> dict[str, Any]:
