@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import sdtrace
 from sdtrace.api.event_columns import EVENTS, LAUNCHES, MEMORY, About
+from sdtrace.api.tables import Tables
 
 _HEAD: Final = """# Python
 
@@ -43,7 +44,8 @@ def text() -> str:
 
 
 def _analysis() -> Iterable[str]:
-    members = {name: value for name, value in vars(sdtrace.Analysis).items() if not name.startswith("_")}
+    held = {**vars(Tables), **vars(sdtrace.Analysis)}
+    members = {name: value for name, value in held.items() if not name.startswith("_")}
     tables = {name: value for name, value in members.items() if isinstance(value, property | cached_property)}
     yield f"## `Analysis`\n\n{_prose(sdtrace.Analysis.__doc__)}"
     rows = [f"| `{name}` | {_meaning(name, value.__doc__)} |" for name, value in tables.items()]

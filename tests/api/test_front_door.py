@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import doctest
+import inspect
+import re
 import subprocess
 import sys
+from functools import cached_property
 from importlib import import_module
 from types import ModuleType
 
+import polars as pl
 import pytest
 
 import sdtrace
 from sdtrace.errors import SdtraceError
 
-WITH_EXAMPLES = ["analysis", "loading", "comparing"]
+_ATTRIBUTES = (property, cached_property)
+WITH_EXAMPLES = ["analysis", "tables", "loading", "comparing"]
 
 
 def test_every_public_name_is_there_and_says_what_it_is() -> None:
@@ -28,7 +33,17 @@ def test_every_public_name_is_there_and_says_what_it_is() -> None:
 
 def test_what_an_analysis_offers_says_what_it_is() -> None:
     public = {name: value for name, value in vars(sdtrace.Analysis).items() if not name.startswith("_")}
-    assert all(value.__doc__ for value in public.values())
+    assert all(">>> " in value.__doc__ for value in public.values())
+
+
+def test_every_frame_says_its_columns_and_their_types(regional: sdtrace.Analysis) -> None:
+    for name, value in inspect.getmembers(sdtrace.Analysis, lambda value: isinstance(value, _ATTRIBUTES)):
+        found = getattr(regional, name) if name[0] != "_" else None
+        if isinstance(found, pl.DataFrame):
+            said = " ".join(str(value.__doc__).split())
+            parts = re.findall(r"([a-z_, ]+) \((\w+)", said.partition("Columns: ")[2])
+            told = {column: kind for names, kind in parts for column in names.strip(" ;").split(", ")}
+            assert told == {column: str(kind) for column, kind in found.schema.items()}, name
 
 
 def test_the_exceptions_are_a_tree() -> None:

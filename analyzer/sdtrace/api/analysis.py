@@ -15,6 +15,7 @@ from sdtrace.analysis.part import Part
 from sdtrace.analysis.study import Study
 from sdtrace.analysis.trace_report import op_record, report_on
 from sdtrace.api import event_frames
+from sdtrace.api.tables import Tables
 from sdtrace.attribution.op_table import OpTimes
 from sdtrace.units import counted
 
@@ -27,7 +28,7 @@ _TOP = 25
 """Rows of long tables in written reports."""
 
 
-class Analysis:
+class Analysis(Tables):
     """What is known about one trace, or about a part of it (see `at`). `sdtrace.load` makes one.
 
     Tables are polars frames with the columns of `report.json`, which docs/columns.md lists with types and
@@ -43,7 +44,11 @@ class Analysis:
 
     @property
     def name(self) -> str:
-        """What the trace is called: its file's name without what tells the format."""
+        """What the trace is called: its file's name without what tells the format.
+
+        >>> getfixture("eager").name
+        'h200-fp32_eager'
+        """
         return self.study.trace.label
 
     @cached_property
@@ -51,6 +56,9 @@ class Analysis:
         """The record behind `report.json`, with attributes of the names that stand there.
 
         Raises UsageError when the options ask for HTA and it is not installed.
+
+        >>> getfixture("eager").report.gpu.launches
+        1366
         """
         report = report_on(self.study, self.options)
         if not self.options.hta:
@@ -60,97 +68,39 @@ class Analysis:
 
         return with_hta(report, self._selection, hta)
 
-    @property
-    def ops(self) -> pl.DataFrame:
-        """One row per op: calls, self and total CPU and device time, FLOPs, memory."""
-        return self._frame("ops")
-
-    @property
-    def kernels(self) -> pl.DataFrame:
-        """Device work by name: category, calls, total, mean, shortest and longest time."""
-        return self._frame("kernels")
-
-    @property
-    def ops_by_shape(self) -> pl.DataFrame:
-        """Device work by op, shapes and types: FLOPs, bytes, rates, and what is lost to the card's peaks."""
-        return self._frame("ops_by_shape")
-
-    @property
-    def waterfall(self) -> pl.DataFrame:
-        """Where the wall of a steady iteration goes, held against the card: parts that sum to it."""
-        return self._frame("waterfall")
-
-    @property
-    def categories(self) -> pl.DataFrame:
-        """Device work by category: gemm, attention, conv and so on."""
-        return self._frame("categories")
-
-    @property
-    def components(self) -> pl.DataFrame:
-        """Text encoder, denoiser, VAE, scheduler and `other`, in each phase."""
-        return self._frame("components")
-
-    @property
-    def phases(self) -> pl.DataFrame:
-        """Wall time and device work of capture, autotune, compile, warmup, stall and steady state."""
-        return self._frame("phases")
-
-    @property
-    def iterations(self) -> pl.DataFrame:
-        """One row per repetition of the outermost loop: an image, a training step."""
-        return self._frame("iterations")
-
-    @property
-    def steps(self) -> pl.DataFrame:
-        """One row per denoising step: its iteration and place there, wall, device and busy time, launches."""
-        return self._frame("steps")
-
-    @property
-    def idle(self) -> pl.DataFrame:
-        """Why the device was idle, and for how long."""
-        return self._frame("idle")
-
-    @property
-    def compile_stages(self) -> pl.DataFrame:
-        """What torch.compile spent its time on, in the whole trace."""
-        return self._frame("compile")
-
-    @property
-    def devices(self) -> pl.DataFrame:
-        """Busy and idle time of each device of the whole trace."""
-        return self._frame("devices")
-
-    @property
-    def findings(self) -> pl.DataFrame:
-        """What to know and what to change, most valuable first; of the whole trace."""
-        return self._frame("findings")
-
-    @property
-    def hta_measures(self) -> pl.DataFrame:
-        """What HTA and sdtrace both measure, and why they differ; empty unless `Options.of(hta=True)`."""
-        return self._frame("hta")
-
-    @property
-    def hta_results(self) -> pl.DataFrame:
-        """The first rows of each of HTA's analyses; empty unless `Options.of(hta=True)`."""
-        return self._frame("hta_results")
-
     @cached_property
     def events(self) -> pl.DataFrame:
-        """Every complete event of the part, one row each; columns as in `sdtrace.api.event_frames.events`."""
+        """Every complete event of the part, one row each; columns as in `sdtrace.api.event_frames.events`.
+
+        Columns: name, category, thread, stream, phase, component, work_category, op, shapes (String);
+        start_ns, dur_ns, external_id, correlation, nbytes, iteration, step (Int64).
+
+        >>> getfixture("eager").events.columns[:3]
+        ['name', 'category', 'thread']
+        """
         return event_frames.events(self._selection)
 
     @cached_property
     def launches(self) -> pl.DataFrame:
-        """Every piece of device work of the part beside its launch and op; see `event_frames.launches`."""
+        """Every piece of device work of the part beside its launch and op; see `event_frames.launches`.
+
+        Columns: name, kind, category, device, stream, launch, op, phase, component (String); start_ns,
+        dur_ns, launch_start_ns, launch_dur_ns, correlation, nbytes, iteration, step (Int64).
+
+        >>> getfixture("eager").launches.columns[:3]
+        ['name', 'kind', 'category']
+        """
         return event_frames.launches(self._selection)
 
     @cached_property
     def memory(self) -> pl.DataFrame:
         """The allocators over time, of the whole trace; empty without `profile_memory=True`.
 
-        time_us (Float64, since the first event), device (String, such as `cuda:0`), allocated_bytes and
-        reserved_bytes (Int64; null where the trace does not tell).
+        Columns: time_us (Float64), since the first event; device (String), such as `cuda:0`; allocated_bytes,
+        reserved_bytes (Int64), null where the trace does not tell.
+
+        >>> getfixture("eager").memory.columns
+        ['time_us', 'device', 'allocated_bytes', 'reserved_bytes']
         """
         return event_frames.memory(self.study.trace)
 
@@ -232,6 +182,9 @@ class Analysis:
         the nanosecond; `sdtrace.hta.exact.ExactAnalysis` says how, and what the frame lacks.
 
         Raises UsageError when HTA is not installed (`pip install 'sdtrace[hta]'`), or the part is empty.
+
+        >>> hta = getfixture("eager").hta()  # doctest: +SKIP
+        >>> hta.get_temporal_breakdown(visualize=False)  # doctest: +SKIP
         """
         from sdtrace.hta import trace_analysis  # noqa: PLC0415  # only HTA needs it
 
@@ -250,6 +203,9 @@ class Analysis:
 
         Raises OutputError when one cannot be written or, without `force`, is there already; UsageError for an
         unknown format.
+
+        >>> [path.name for path in getfixture("eager").save(getfixture("tmp_path"), ["json"])]
+        ['report.json']
         """
         from sdtrace.report.write import write_reports  # noqa: PLC0415  # only writing needs it
 
