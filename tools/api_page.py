@@ -21,6 +21,7 @@ _ANNOTATION: Final = re.compile(r"(?<=: |> )'([^']*)'")
 _FIXTURES: Final = {
     'getfixture("eager_trace")': '"traces/h200-fp32_eager.json"',
     'getfixture("eager")': 'sdtrace.load("traces/h200-fp32_eager.json")',
+    'getfixture("tmp_path")': '"report"',
 }
 """What the tests put into the examples, and what a reader types."""
 _PER_EVENT: Final = {

@@ -182,9 +182,7 @@ class Analysis(Tables):
         the nanosecond; `sdtrace.hta.exact.ExactAnalysis` says how, and what the frame lacks.
 
         Raises UsageError when HTA is not installed (`pip install 'sdtrace[hta]'`), or the part is empty.
-
-        >>> hta = getfixture("eager").hta()  # doctest: +SKIP
-        >>> hta.get_temporal_breakdown(visualize=False)  # doctest: +SKIP
+        docs/hta.md has examples.
         """
         from sdtrace.hta import trace_analysis  # noqa: PLC0415  # only HTA needs it
 
