@@ -12,11 +12,13 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Final, cast
 
 from sdtrace.errors import OutputError
 
 Write = Callable[[bytes], object]
+TEMPORARY: Final = ".sdtrace-*.tmp"
+"""What temporary names match."""
 
 
 def write_all(contents: Mapping[Path, bytes], *, force: bool) -> list[Path]:
@@ -90,7 +92,7 @@ def _is_file_or_dangling(path: Path) -> bool:
 @contextmanager
 def _temporary(target: Path) -> Iterator[BinaryIO]:
     """A new file beside `target`, removed at the end unless it was renamed."""
-    path = target.with_name(f".sdtrace-{os.urandom(8).hex()}.tmp")
+    path = target.with_name(TEMPORARY.replace("*", os.urandom(8).hex()))
     target.parent.mkdir(parents=True, exist_ok=True)
     file: BinaryIO | None = None
     try:

@@ -8,10 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+import sdtrace
 from sdtrace.cli.hta import _NAMES
+from sdtrace.errors import UsageError
 from tests.cli.command import complaint, run
 from tests.hta import raw
 from tests.hta.conftest import Loaded
+from tests.written import call, host, kernel, written
 
 GRAPHS = raw.path_of(raw.GRAPHS)
 SLOW = {
@@ -105,3 +108,15 @@ def test_several_traces_have_a_name_and_a_folder_each(tmp_path: Path) -> None:
     for name in (label, f"{label} (2)"):
         assert f"{name}\n\n" in done.stdout
         assert (tmp_path / "out" / name / "hta_temporal.csv").is_file()
+
+
+def test_a_stretch_without_a_path_is_said(tmp_path: Path) -> None:
+    work = [
+        host("aten::mm", 0, 5_000),
+        call("cudaLaunchKernel", 1_000, 2_000, 1),
+        kernel("gemm", 4_000, 9_000, 1),
+    ]
+    written(tmp_path / "idle.json", [*work, host("waiting", 20_000, 5_000, "user_annotation")])
+    hta = sdtrace.load(tmp_path / "idle.json").hta()
+    with pytest.raises(UsageError, match="HTA finds no path there; choose another annotation"):
+        hta.critical_path_analysis(0, "waiting", 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import fields
@@ -140,6 +141,17 @@ def test_the_entry_not_used_for_longest_makes_room(
     assert of_second not in entries(folder)
     read_cached(third, folder)
     assert len(decoded) == 3
+
+
+def test_what_a_killed_run_left_goes_after_a_day(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    old, new = (folder / f".sdtrace-{name}.tmp" for name in ("0123456789abcdef", "fedcba9876543210"))
+    for left in (old, new):
+        left.write_bytes(b"PK")
+    os.utime(old, (0, 0))
+    read_cached(SHIPPED[0], folder)
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_without_the_option_nothing_is_kept_and_with_it_the_report_is_the_same(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import pandas
@@ -27,13 +27,22 @@ _NEWEST_PANDAS: Final = 2
 _NO_WORK: Final = "the trace has no GPU work"
 _NEEDS: Final = {"get_potential_stragglers": "the trace is of one rank; stragglers need those of several"}
 """What a method needs beside GPU work."""
+_MEANS: Final[Mapping[tuple[str, type[Exception]], str]] = {
+    (
+        "critical_path_analysis",
+        AssertionError,
+    ): "HTA finds no path there; choose another annotation"
+}
+"""What it means when a method raises."""
 _Class = TypeVar("_Class", bound=type[Any])
 
 
-def as_line(error: BaseException) -> str:
-    """One line on what HTA raised; where a pandas that it does not know is the likely cause, that."""
+def as_line(error: BaseException, meaning: str = "") -> str:
+    """One line on what HTA raised, or its `meaning`; where a too new pandas is the cause, that."""
     if int(pandas.__version__.partition(".")[0]) > _NEWEST_PANDAS:
         return f"HTA fails with pandas {pandas.__version__}; run: pip install 'pandas<{_NEWEST_PANDAS + 1}'"
+    if meaning:
+        return meaning
     first = (str(error).splitlines() or [""])[0]
     return f"HTA fails on this trace: {f'{type(error).__name__}: {first}'.rstrip(': ')}"
 
@@ -64,7 +73,7 @@ def _wrapped(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         except UsageError:
             raise
         except FAILURES as error:
-            lacks = as_line(error) if self.has_work else _NO_WORK
+            lacks = as_line(error, _MEANS.get((name, type(error)), "")) if self.has_work else _NO_WORK
             raise UsageError(f"{name}: {_NEEDS.get(name, lacks)}") from error
 
     return checked

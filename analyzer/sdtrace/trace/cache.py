@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,7 @@ from typing import IO, Any, Final, cast
 import msgspec
 import numpy as np
 
-from sdtrace.atomic_files import Write, staged
+from sdtrace.atomic_files import TEMPORARY, Write, staged
 from sdtrace.errors import OutputError, UnreadableTrace
 from sdtrace.reader import STDIN, RawTrace, read_raw
 from sdtrace.reader.columns import EventColumns, EventKey, MemoryEvent, Metadata
@@ -31,6 +32,7 @@ _BLOCK: Final = 32 << 20
 _THREADS: Final = 2
 _MOST_BYTES: Final = 4 << 30
 """What all entries may take: columns of a trace are about a ninth of its plain text."""
+_DAY_S: Final = 86_400
 _REST: Final = "rest"
 _DAMAGED: Final = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError)
 _UNSTORABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
@@ -161,7 +163,14 @@ def _stream(write: Write) -> IO[bytes]:
 
 
 def _make_room(newest: Path) -> None:
-    """Remove the entries not used for longest, never the newest, until the rest is small enough."""
+    """Remove the entries not used for longest, never the newest, until the rest is small enough.
+
+    What a run that was killed has left half-written goes after a day.
+    """
+    for left in newest.parent.glob(TEMPORARY):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _DAY_S:
+                left.unlink()
     known = [(entry.stat().st_mtime_ns, entry) for entry in newest.parent.glob(f"*{_SUFFIX}")]
     total = sum(entry.stat().st_size for _, entry in known)
     for _, entry in sorted(known):
