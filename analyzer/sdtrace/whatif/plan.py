@@ -1,0 +1,246 @@
+"""One iteration as a plan: what the host does one after the other, and what it gives the device to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.attribution.nesting import Int32s, Int64s
+from sdtrace.intervals import Bools
+from sdtrace.phases.silence import launching_threads, threads_of
+from sdtrace.reader.categories import GRAPH_LAUNCH
+from sdtrace.waiting.waits import blocking_calls
+
+_TRITON: Final = re.compile(r"^triton_")
+_MOST_UNKNOWN: Final = 0.01
+"""Share of device time without a launch in the file from which there is no plan."""
+_LATE_NS: Final = 2_000
+_FULL_QUEUE: Final = 900
+"""So many pieces wait where a launch is held up until one is done: CUDA queues about 1,000."""
+_HELD_NS: Final = 20_000
+_OUTSIDE_NS: Final = 50_000
+"""A piece that begins so late waits for something outside: another device, a rank, the driver."""
+_NOBODY: Final = -1
+
+
+class Calls(NamedTuple):
+    """Runtime calls that launch or block, in order of time; arrays of one length, int64 nanoseconds.
+
+    The host reaches a call `gap_ns` after the one before returned and spends `own_ns` in it without waiting.
+    `ops`, `triton` and `frames` count the ops, Triton launches and Python functions that begin in the gap or
+    the call: what the profiler records of each costs time.
+    """
+
+    gap_ns: Int64s
+    own_ns: Int64s
+    ops: Int64s
+    triton: Int64s
+    frames: Int64s
+    is_graph: Bools
+    waits: Bools
+    """Whether it returns only when all work launched before it is done."""
+    event: Int64s
+    """The host event of each."""
+
+
+class Pieces(NamedTuple):
+    """Device work in the order of its launch; arrays of one length.
+
+    `call` is an index into `Calls`, `stream` a number from 0. A piece may begin when its call has returned
+    (with `within`, as in graphs and copies from pageable memory, when it was made) and its stream is free;
+    it does `lag_ns` after its call, or `pause_ns` after its stream is free, where something that the file does
+    not show holds it up. `after` is a piece of another stream that must be done, -1 for none. `blocks`: its
+    call returns only when it is done.
+    """
+
+    call: Int64s
+    stream: Int64s
+    dur_ns: Int64s
+    lag_ns: Int64s
+    pause_ns: Int64s
+    after: Int64s
+    within: Bools
+    blocks: Bools
+    work: Int64s
+    """Its place in `DeviceWork`."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an iteration does; `tail_ns` is host time after the last call, with `tail_ops` ops."""
+
+    calls: Calls
+    pieces: Pieces
+    tail_ns: int
+    tail_ops: int
+    tail_frames: int
+
+    @property
+    def host_ns(self) -> int:
+        """What the host itself does, waits left out."""
+        return int(self.calls.gap_ns.sum() + self.calls.own_ns.sum()) + self.tail_ns
+
+    def without(self, calls: Bools) -> Plan:
+        """The plan without some calls, their work and their time; gaps before them stay."""
+        keep = ~calls
+        place = np.cumsum(keep) - 1
+        gap = self.calls.gap_ns.copy()
+        moved = np.flatnonzero(calls)
+        following = np.searchsorted(np.flatnonzero(keep), moved)
+        kept = np.flatnonzero(keep)
+        inside = following < len(kept)
+        np.add.at(gap, kept[following[inside]], self.calls.gap_ns[moved[inside]])
+        tail = self.tail_ns + int(self.calls.gap_ns[moved[~inside]].sum())
+        pieces = self.pieces
+        held = keep[pieces.call]
+        number = np.append(np.where(held, np.cumsum(held) - 1, _NOBODY), _NOBODY)
+        left = Pieces(*(column[held] for column in pieces))
+        left = left._replace(call=place[left.call], after=number[left.after])
+        columns = self.calls._replace(gap_ns=gap)
+        return replace(self, calls=Calls(*(column[keep] for column in columns)), pieces=left, tail_ns=tail)
+
+
+def plan_of(linked: LinkedTrace, start_ns: int, end_ns: int) -> Plan | None:
+    """The plan of what the host did from `start_ns` to `end_ns`.
+
+    None where more than 1 % of the device time has no launch in the file.
+    """
+    events = _calls(linked, start_ns, end_ns)
+    pieces = _pieces(linked, events, start_ns, end_ns)
+    return None if pieces is None else _assemble(linked, events, pieces, (start_ns, end_ns))
+
+
+def _calls(linked: LinkedTrace, start_ns: int, end_ns: int) -> Int64s:
+    """Host events between two instants that launch work or block, by start."""
+    host, work = linked.host, linked.work
+    launches = np.zeros(len(linked.trace), np.bool_)
+    launches[work.launch[work.launch >= 0]] = True
+    wanted = launches[host.row]
+    wanted[blocking_calls(linked)] = True
+    wanted &= (host.start_ns >= start_ns) & (host.start_ns < end_ns)
+    return np.flatnonzero(wanted)
+
+
+class _Found(NamedTuple):
+    """Pieces of an iteration by call, then start: their place in the work, call, start, end and stream."""
+
+    work: Int64s
+    call: Int64s
+    start: Int64s
+    end: Int64s
+    stream: Int64s
+
+
+def _pieces(linked: LinkedTrace, events: Int64s, start_ns: int, end_ns: int) -> _Found | None:
+    trace, work = linked.trace, linked.work
+    index = np.full(len(trace) + 1, _NOBODY, np.int64)
+    index[linked.host.row[events]] = np.arange(len(events))
+    call = index[work.launch]
+    begun = trace.start_ns[work.row]
+    stray = (work.launch < 0) & (begun >= start_ns) & (begun < end_ns)
+    mine = np.flatnonzero(call >= 0)
+    known = int(trace.dur_ns[work.row[mine]].sum())
+    if not known or int(trace.dur_ns[work.row[stray]].sum()) > _MOST_UNKNOWN * known:
+        return None
+    mine = mine[np.lexsort((begun[mine], call[mine]))]
+    row = work.row[mine]
+    _, stream = np.unique(trace.thread[row], return_inverse=True)
+    return _Found(mine, call[mine], trace.start_ns[row], trace.end_ns[row], stream.astype(np.int64))
+
+
+def _assemble(linked: LinkedTrace, events: Int64s, found: _Found, span: tuple[int, int]) -> Plan:
+    host, trace = linked.host, linked.trace
+    start = host.start_ns[events]
+    end = start + host.dur_ns[events]
+    is_graph = trace.names_matching(GRAPH_LAUNCH)[trace.name[host.row[events]]]
+    is_blocking = np.isin(events, blocking_calls(linked))
+    before = _before(found)
+    copies = trace.in_categories({"gpu_memcpy"})[linked.work.row[found.work]]
+    blocks = copies & (end[found.call] >= found.end)
+    within = is_graph[found.call] | (copies & (found.start < end[found.call]))
+    waits = is_blocking.copy()
+    waits[found.call[blocks]] = False
+    own = _own(found, start, end, waits, blocks)
+    own = np.where(_held(found, start, end), np.median(own), own).astype(np.int64)
+    ready = np.maximum(np.where(within, start[found.call], end[found.call]), before)
+    after = _after(found, ready)
+    late = found.start - ready
+    is_late = (within & copies) | ((after < 0) & (late > _OUTSIDE_NS))
+    lag = np.where(is_late, np.maximum(0, late), 0)
+    of_stream = lag * (before >= ready)
+    reached = np.maximum.accumulate(end) if len(end) else end
+    gap = np.maximum(0, start - np.append(span[0], reached[:-1]))
+    tail = max(0, span[1] - int(reached[-1] if len(end) else span[0]))
+    ops, triton, frames = _begun(linked, start, span)
+    calls = Calls(gap, own, ops[:-1], triton[:-1], frames[:-1], is_graph, waits, events)
+    dur = found.end - found.start
+    pieces = Pieces(
+        found.call, found.stream, dur, lag - of_stream, of_stream, after, within, blocks, found.work
+    )
+    return Plan(calls, pieces, tail, int(ops[-1]), int(frames[-1]))
+
+
+def _before(found: _Found) -> Int64s:
+    """When the stream of each piece was done with the piece before; 0 for the first."""
+    before = np.zeros(len(found.end), np.int64)
+    for stream in range(int(found.stream.max(initial=-1)) + 1):
+        mine = np.flatnonzero(found.stream == stream)
+        before[mine[1:]] = np.maximum.accumulate(found.end[mine])[:-1]
+    return before
+
+
+def _own(found: _Found, start: Int64s, end: Int64s, waits: Bools, blocks: Bools) -> Int64s:
+    """What each call takes beyond waiting for the device."""
+    own = end - start
+    done = np.zeros(len(start), np.int64)
+    np.maximum.at(done, found.call, found.end)
+    done = np.maximum.accumulate(done)
+    waited = np.clip(done - start, 0, own)
+    own = np.where(waits, own - waited, own)
+    calls = found.call[blocks]
+    own[calls] = np.clip(end[calls] - found.end[blocks], 0, None)
+    return own
+
+
+def _held(found: _Found, start: Int64s, end: Int64s) -> Bools:
+    """Calls that last long while the queue of the device is full."""
+    launched = np.searchsorted(found.call, np.arange(len(start)), "left")
+    finished = np.searchsorted(np.sort(found.end), start, "right")
+    return (launched - finished >= _FULL_QUEUE) & (end - start > _HELD_NS)
+
+
+def _after(found: _Found, ready: Int64s) -> Int64s:
+    """For each piece that began later than its call and stream explain, the piece of another stream whose end
+    it followed at once; -1 for all others."""
+    after = np.full(len(found.start), _NOBODY, np.int64)
+    if not found.stream.any():
+        return after
+    late = np.flatnonzero(found.start - ready > _LATE_NS)
+    order = np.argsort(found.end, kind="stable")
+    place = np.searchsorted(found.end[order], found.start[late], "right") - 1
+    cause = order[place]
+    fits = (place >= 0) & (found.start[late] - found.end[cause] < 2 * _LATE_NS)
+    fits &= (found.stream[cause] != found.stream[late]) & (cause < late)
+    after[late[fits]] = cause[fits]
+    return after
+
+
+def _begun(linked: LinkedTrace, start: Int64s, span: tuple[int, int]) -> tuple[Int64s, Int64s, Int64s]:
+    """How many ops, Triton launches and Python functions begin up to the end of each call; one more for the
+    tail."""
+    host, trace = linked.host, linked.trace
+    inside = (host.start_ns >= span[0]) & (host.start_ns < span[1])
+    inside &= launching_threads(linked)[threads_of(linked)]
+    counts = []
+    is_op = trace.in_categories({"cpu_op"})[host.row]
+    is_triton = is_op & trace.names_matching(_TRITON)[trace.name[host.row]]
+    is_frame = trace.in_categories({"python_function"})[host.row]
+    for kind in (is_op, is_triton, is_frame):
+        begins = host.start_ns[inside & kind]
+        place = np.searchsorted(start, begins, "left")
+        counts.append(np.bincount(place, minlength=len(start) + 1).astype(np.int64))
+    return counts[0], counts[1], counts[2]
