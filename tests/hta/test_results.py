@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from sdtrace.cli.hta import _NAMES
-from tests.cli.command import complaint, run
+from tests.cli.command import complaint, run, run_process
 from tests.hta import raw
 from tests.hta.conftest import Loaded
 
@@ -53,7 +53,7 @@ def test_the_names_are_those_of_the_analyses() -> None:
 
 
 def test_the_command_prints_80_columns(tmp_path: Path) -> None:
-    done = run("hta", GRAPHS, cwd=tmp_path)
+    done = run_process("hta", GRAPHS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "overlap: the trace has no communication kernels (NCCL)" in done.stdout
@@ -65,7 +65,7 @@ def test_the_command_prints_80_columns(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_all_rows_and_traces(tmp_path: Path) -> None:
-    done = run("hta", GRAPHS, "--only", "temporal,launches,tracks", "-o", "out", cwd=tmp_path)
+    done = run_process("hta", GRAPHS, "--only", "temporal,launches,tracks", "-o", "out", cwd=tmp_path)
     assert "wrote" in done.stdout, done.stderr
     names = ("temporal", "launch_summary", "launches")
     stem = GRAPHS.name.removesuffix(".json")
@@ -98,7 +98,7 @@ def test_several_traces_have_a_name_and_a_folder_each(tmp_path: Path) -> None:
     (other / GRAPHS.name).write_bytes(GRAPHS.read_bytes())
     missing = tmp_path / "missing.json"
     traces = (GRAPHS, other / GRAPHS.name, missing)
-    done = run("hta", *traces, "--only", "temporal", "-o", "out", cwd=tmp_path)
+    done = run_process("hta", *traces, "--only", "temporal", "-o", "out", cwd=tmp_path)
     assert done.returncode == 3
     assert "missing.json: no such file" in done.stderr
     label = GRAPHS.name.removesuffix(".json")
