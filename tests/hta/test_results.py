@@ -20,7 +20,6 @@ SLOW = {
     "h200-bf16_sdpa_eager.stack.json.gz",
     raw.EAGER,
     raw.GRAPHS,
-    "tracelens_xdit_sd35_mi300x",
 }
 """HTA takes long for the call graph of these, or the command below runs all analyses on them."""
 TAKES_LONG = {"sequences", "critical-path", "tracks"}
@@ -34,7 +33,7 @@ def answers(hta: Any, names: set[str]) -> dict[str, Any]:
     return {name: run(hta, name, Asked()) for name in _NAMES if name in names}
 
 
-@pytest.mark.parametrize("name", [*raw.SHIPPED, *raw.THIRD_PARTY])
+@pytest.mark.parametrize("name", [*raw.SHIPPED, *raw.MOST])
 def test_every_analysis_answers(loaded: Loaded, name: str) -> None:
     asked = set(_NAMES) - (TAKES_LONG if name in SLOW else set())
     for analysis, result in answers(loaded(name)[1], asked).items():
