@@ -75,7 +75,7 @@ def run(
     ):
         main()
     said = (stream.buffer.getvalue().decode(encoding, "replace") for stream in (out, err))
-    return subprocess.CompletedProcess(sys.argv, int(ended.value.code or 0), *said)
+    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), *said)
 
 
 @contextmanager
