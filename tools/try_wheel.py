@@ -35,7 +35,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="sdtrace-wheel-") as name:
         folder = Path(name)
         wheel = build(folder / "dist")
-        expected = read_traces([sys.executable, "-m", "sdtrace"], folder / "expected")
+        expected = read_traces([sys.executable, "-m", "sdtrace"], folder / "expected", "json")
         for python in find_pythons() if everything else [sys.executable]:
             for bounds in ("newest", "lowest") if everything else ("newest",):
                 try_one(python, bounds, wheel, expected, folder / "tried")
@@ -83,28 +83,22 @@ def try_one(python: str, bounds: str, wheel: Path, expected: list[bytes], folder
     """Install the wheel into a new environment and hold its reports against `expected`."""
     start = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([python, "-m", "venv", folder / "venv"], check=True)
+    # Without pip of its own, which takes longer to install than the wheel: ours installs into it.
+    subprocess.run([python, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     inside = str(next((folder / "venv").glob("[bS]*/python*")))
     constraints = folder / "constraints.txt"
     constraints.write_text("".join(lowest(wheel)) if bounds == "lowest" else "")
-    install = [
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--disable-pip-version-check",
-        "-c",
-        str(constraints),
-        str(wheel),
-    ]
-    subprocess.run([inside, *install], check=True)
-    freeze = [inside, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "--python", inside, "--disable-pip-version-check"]
+    install = ["install", "-q", "--no-compile", "-c", str(constraints), str(wheel)]
+    subprocess.run([*pip, *install], check=True)
+    freeze = [*pip, "list", "--format=freeze"]
     packages = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout.split()
     if any(package.startswith(("torch=", "diffusers=")) for package in packages):
         sys.exit("reading traces needs torch")
     command = [str(Path(inside).with_name("sdtrace"))]
-    if read_traces(command, folder / "reports") != expected:
+    if read_traces(command, folder / "reports", FORMATS) != expected:
         sys.exit(f"{python}, {bounds}: the reports differ ({' '.join(packages)})")
+    try_other_commands(command, folder / "reports")
     version = subprocess.run([inside, "-V"], check=True, capture_output=True, text=True).stdout.strip()
     print(f"{version}, {bounds}: equal, {time.monotonic() - start:.0f} s ({' '.join(packages)})", flush=True)
 
@@ -120,31 +114,33 @@ def lowest(wheel: Path) -> Iterator[str]:
             yield f"{found[1]}=={found[2]}{f'; {found[3]}' if found[3] else ''}\n"
 
 
-def read_traces(command: list[str], folder: Path) -> list[bytes]:
-    """`report.json` of each shipped trace; every format is written and the other commands run too."""
-    reports = []
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    if command[1:]:
-        environment = dict(os.environ)
+def read_traces(command: list[str], folder: Path, formats: str) -> list[bytes]:
+    """`report.json` of each shipped trace; reports in all `formats` are written."""
     folder.mkdir(parents=True)
-
-    def run(*words: str | Path) -> None:
-        done = subprocess.run(
-            [*command, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            sys.exit(f"{' '.join(map(str, (*command, *words)))}: {done.returncode}: {done.stderr}")
-
-    traces = [ROOT / "traces" / trace for trace in TRACES]
     for trace in TRACES:
-        run("analyze", ROOT / "traces" / trace, "--format", FORMATS, "-o", trace)
-        reports.append((folder / trace / "report.json").read_bytes())
-    run("table", traces[0])
-    run("query", traces[0], "SELECT category, count(*) FROM events GROUP BY category")
-    run("compare", *traces, "--allow-different-work", "--format", "terminal,md,json")
-    run("perfetto", traces[1])
-    run("doctor")
-    return reports
+        run(command, folder, "analyze", ROOT / "traces" / trace, "--format", formats, "-o", trace)
+    return [(folder / trace / "report.json").read_bytes() for trace in TRACES]
+
+
+def try_other_commands(command: list[str], folder: Path) -> None:
+    traces = [ROOT / "traces" / trace for trace in TRACES]
+    run(command, folder, "table", traces[0])
+    run(command, folder, "query", traces[0], "SELECT category, count(*) FROM events GROUP BY category")
+    run(command, folder, "compare", *traces, "--allow-different-work", "--format", "terminal,md,json")
+    run(command, folder, "perfetto", traces[1])
+    run(command, folder, "doctor")
+
+
+def run(command: list[str], folder: Path, *words: str | Path) -> None:
+    """Run sdtrace in `folder`; ends all where it fails. An installed one finds nothing by PYTHONPATH."""
+    environment = dict(os.environ)
+    if not command[1:]:
+        environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [*command, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, (*command, *words)))}: {done.returncode}: {done.stderr}")
 
 
 if __name__ == "__main__":

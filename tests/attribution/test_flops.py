@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name torch's own documentation uses)
+from isal import igzip
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
@@ -86,14 +87,25 @@ def profiled(
     return read_ops((folder / "trace.json").read_bytes()), column
 
 
-@pytest.mark.parametrize("variant", WITH_KEY_AVERAGES)
-def test_the_sum_per_op_equals_the_column_torch_wrote_beside_the_trace(variant: str) -> None:
+@pytest.fixture(scope="module", params=WITH_KEY_AVERAGES)
+def variant(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def recorded(variant: str) -> list[Op]:
+    """The ops of a reference trace."""
+    return read_ops(igzip.decompress(shared_trace(f"reference/{variant}.json.gz").read_bytes()))
+
+
+def test_the_sum_per_op_equals_the_column_torch_wrote_beside_the_trace(
+    variant: str, recorded: list[Op]
+) -> None:
     rows = json.loads(gzip.decompress(shared_trace(f"reference/{variant}.keyavg.json.gz").read_bytes()))[
         "rows"
     ]
     expected = {row["key"]: row["flops"] for row in rows if row["flops"]}
-    ops = read_ops(gzip.decompress(shared_trace(f"reference/{variant}.json.gz").read_bytes()))
-    assert torch_column(ops) == expected
+    assert torch_column(recorded) == expected
 
 
 def counted_by_torch() -> None:
@@ -167,9 +179,8 @@ def test_fused_attention_costs_what_the_unfused_one_does(tmp_path: Path) -> None
     assert set(flops[flops > 0].tolist()) == {counter.get_total_flops()}
 
 
-@pytest.mark.parametrize("variant", WITH_KEY_AVERAGES)
-def test_an_op_and_the_one_it_wraps_agree_on_every_reference_trace(variant: str) -> None:
-    ops = read_ops(gzip.decompress(shared_trace(f"reference/{variant}.json.gz").read_bytes()))
+def test_an_op_and_the_one_it_wraps_agree_on_every_reference_trace(recorded: list[Op]) -> None:
+    ops = recorded
     flops, parents = flops_by_event(ops), parents_of(ops)
     elementwise = ("aten::add", "aten::add_", "aten::mul", "aten::mul_", "aten::sub", "aten::div")
     wrapped = [

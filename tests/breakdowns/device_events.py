@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import msgspec
+from isal import igzip
 
 from sdtrace.breakdowns.rules import KernelKey
 from tests.shared import shared_trace
@@ -32,12 +31,17 @@ WILD_TRACES = ["wild/flux_recompile.json.gz", "wild/lora_train.json.gz", "wild/p
 DEVICE_CATEGORIES = ("kernel", "gpu_memcpy", "gpu_memset")
 
 
+class _Args(msgspec.Struct):
+    external_id: int | str = msgspec.field(name="External id", default=0)
+    correlation: int | str = 0
+
+
 class _Event(msgspec.Struct):
     ph: str
     name: str = ""
     cat: str = ""
     dur: float = 0.0
-    args: dict[str, Any] | None = None
+    args: _Args = msgspec.field(default_factory=_Args)
 
 
 class _Trace(msgspec.Struct):
@@ -47,14 +51,14 @@ class _Trace(msgspec.Struct):
 @cache
 def device_time(trace: str) -> dict[KernelKey, float]:
     """Microseconds per distinct (kind, kernel, launching op); context is left unknown."""
-    text = gzip.decompress(shared_trace(trace).read_bytes()).decode(errors="replace")
+    text = igzip.decompress(shared_trace(trace).read_bytes()).decode(errors="replace")
     events = msgspec.json.decode(text, type=_Trace).traceEvents
     ops = {_id(event): event.name for event in events if event.cat == "cpu_op"}
-    launches = {_argument(event, "correlation"): _id(event) for event in _launches(events)}
+    launches = {int(event.args.correlation): _id(event) for event in _launches(events)}
     total: dict[KernelKey, float] = defaultdict(float)
     for event in events:
         if event.ph == "X" and event.cat in DEVICE_CATEGORIES:
-            op = ops.get(_id(event)) or ops.get(launches.get(_argument(event, "correlation"), 0), "")
+            op = ops.get(_id(event)) or ops.get(launches.get(int(event.args.correlation), 0), "")
             total[KernelKey(event.cat, event.name, op, "")] += event.dur
     return total
 
@@ -69,9 +73,4 @@ def _launches(events: list[_Event]) -> Iterator[_Event]:
 
 
 def _id(event: _Event) -> int:
-    return _argument(event, "External id")
-
-
-def _argument(event: _Event, name: str) -> int:
-    value = (event.args or {}).get(name, 0)
-    return int(value)
+    return int(event.args.external_id)

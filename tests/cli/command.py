@@ -1,15 +1,21 @@
-"""The installed command, run as a person runs it."""
+"""`sdtrace` as a person runs it. Most tests call its entry point in their own process, which imports once."""
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
 import pytest
+
+from sdtrace.cli.main import main
 
 ENTRY_POINT: Final = Path(sys.executable).parent / "sdtrace"
 TRACES: Final = Path(__file__).parents[2] / "traces"
@@ -51,17 +57,48 @@ MINIMAL: Final = (
 def run(
     *arguments: str | Path,
     cwd: Path,
-    stdin: str | None = None,
+    stdin: str = "",
     environment: Mapping[str, str] | None = None,
+    encoding: str = "utf-8",
 ) -> subprocess.CompletedProcess[str]:
-    """Run `sdtrace` in `cwd`, at 80 columns."""
+    """The entry point called with `arguments` in `cwd`, at 80 columns; `encoding` is that of the terminal."""
+    given = io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True) for _ in range(2))
+    with (
+        chdir(cwd),
+        _signals_kept(),
+        mock.patch.dict(os.environ, {"COLUMNS": "80", **(environment or {})}),
+        mock.patch.multiple(
+            sys, argv=[str(ENTRY_POINT), *map(str, arguments)], stdin=given, stdout=out, stderr=err
+        ),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    said = (stream.buffer.getvalue().decode(encoding, "replace") for stream in (out, err))
+    return subprocess.CompletedProcess(arguments, int(ended.value.code or 0), *said)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Undo what the entry point does to the process: it would have ended."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_process(
+    *arguments: str | Path, cwd: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The installed command in a process of its own: for what a process finds at its start, and imports."""
     if not ENTRY_POINT.exists():
         pytest.skip("sdtrace is not installed beside this Python")
     return subprocess.run(
         [ENTRY_POINT, *arguments],
         cwd=cwd,
-        input=stdin,
-        stdin=None if stdin is not None else subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
         errors="replace",

@@ -12,7 +12,7 @@ import pytest
 
 from sdtrace.cli.doctor_checks import collect_checks
 from sdtrace.cli.doctor_device import Probe
-from tests.cli.command import run
+from tests.cli.command import run_process
 
 _HIDE = """
 import sys
@@ -35,7 +35,7 @@ def _lines(text: str) -> dict[str, str]:
 
 
 def test_every_check_has_one_line_and_analyzing_works(tmp_path: Path) -> None:
-    done = run("doctor", cwd=tmp_path)
+    done = run_process("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert done.stderr == ""
     lines = _lines(done.stdout)
@@ -88,4 +88,4 @@ def test_what_a_probe_means(probe: Probe, check: str, status: str, said: str) ->
 
 def test_a_torch_in_this_folder_is_not_what_is_asked_about(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise SystemExit('not me')")
-    assert version("torch") in _lines(run("doctor", cwd=tmp_path).stdout)["torch"]
+    assert version("torch") in _lines(run_process("doctor", cwd=tmp_path).stdout)["torch"]

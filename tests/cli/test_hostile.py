@@ -27,7 +27,18 @@ from sdtrace.cli.environment import Terminated
 from sdtrace.cli.failures import report
 from sdtrace.cli.inputs import read_each
 from sdtrace.errors import UsageError
-from tests.cli.command import ANY_WORK, COLD, EAGER, ENTRY_POINT, GRAPHS, MINIMAL, READING, complaint, run
+from tests.cli.command import (
+    ANY_WORK,
+    COLD,
+    EAGER,
+    ENTRY_POINT,
+    GRAPHS,
+    MINIMAL,
+    READING,
+    complaint,
+    run,
+    run_process,
+)
 
 ESCAPE = "\x1b[31m"
 INSTANT = {"ph": "X", "cat": "cpu_op", "name": "a", "pid": 1, "tid": 1, "ts": 1.0, "dur": 5.0}
@@ -140,16 +151,16 @@ def test_ctrl_c_while_modules_are_imported_is_quiet(module: str, tmp_path: Path)
     then_the_real_one += f"del sys.modules[{module!r}]\nimport {module}\n"
     path = _beside(tmp_path / "modules", module, interrupt + then_the_real_one)
     query = ["query", str(EAGER), "SELECT 1 FROM events"]
-    done = run(*query, cwd=tmp_path, environment={"PYTHONPATH": path})
+    done = run_process(*query, cwd=tmp_path, environment={"PYTHONPATH": path})
     assert (done.returncode, done.stderr) == (130, "sdtrace: interrupted\n")
 
 
 def test_a_fault_of_ours_is_one_line_that_says_how_to_report_it(tmp_path: Path) -> None:
     path = _beside(tmp_path / "modules", "polars", f"raise ValueError('bad {ESCAPE}\\nday')\n")
     query = ["query", str(EAGER), "SELECT 1 FROM events"]
-    line = complaint(run(*query, cwd=tmp_path, environment={"PYTHONPATH": path}), 70)
+    line = complaint(run_process(*query, cwd=tmp_path, environment={"PYTHONPATH": path}), 70)
     assert r"this is a fault of sdtrace: ValueError: bad \x1b[31m day; run it again with --debug" in line
-    debugged = run(*query, "--debug", cwd=tmp_path, environment={"PYTHONPATH": path})
+    debugged = run_process(*query, "--debug", cwd=tmp_path, environment={"PYTHONPATH": path})
     assert debugged.returncode == 70
     assert debugged.stderr.startswith("Traceback (most recent call last)")
 

@@ -85,7 +85,7 @@ def test_a_terminal_of_few_letters(command: str, encoding: str, tmp_path: Path) 
         (tmp_path / "名.json").write_text(MINIMAL.replace("aten::add", "名前 µ"))
         query = ["SELECT name FROM events"]
         arguments = ["名.json", *(query if command == "query" else READING[command])]
-    done = run(command, *arguments, cwd=tmp_path, environment={"PYTHONIOENCODING": encoding})
+    done = run(command, *arguments, cwd=tmp_path, encoding=encoding)
     assert done.returncode == 0, done.stderr
     assert done.stdout
 

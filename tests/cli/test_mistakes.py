@@ -118,8 +118,7 @@ def test_what_can_be_read_is_still_done(command: str, tmp_path: Path) -> None:
     ],
 )
 def test_what_is_typed_wrong(arguments: list[str | Path], said: str, tmp_path: Path) -> None:
-    stdin = MINIMAL if "-" in arguments else None
-    assert said in complaint(run(*arguments, cwd=tmp_path, stdin=stdin), 2)
+    assert said in complaint(run(*arguments, cwd=tmp_path, stdin=MINIMAL), 2)
 
 
 def test_an_unknown_baseline_names_the_traces(tmp_path: Path) -> None:

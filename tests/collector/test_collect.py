@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from sdtrace.roofline.peaks import find_peaks
 from tests.collector.conftest import Collected, collected, holds
 
 
@@ -102,22 +103,43 @@ def test_the_golden_table_counts_the_events_of_its_trace(eager: Collected) -> No
     assert next(row["flops"] for row in golden["rows"] if row["key"] == "aten::conv2d") > 1e6
 
 
-def test_the_seed_decides_the_image(eager: Collected, tmp_path: Any) -> None:
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+    """The first image once more, in place of a file that was there, and then the CPU measured."""
+    path = tmp_path_factory.mktemp("second") / "second.json"
+    path.write_text("mine")
     few = ("--variant", "fp32_eager", "--images", "1", "--unprofiled-images", "0")
-    again = collected(tmp_path / "again.json", *few)
-    other = collected(tmp_path / "other.json", *few, "--seed", "1")
-    assert again.facts["image_means"][0] == eager.facts["image_means"][0]
-    assert other.facts["image_means"][0] != eager.facts["image_means"][0]
-    assert "ms/image profiled" in again.stdout, "without unprofiled images it says what it shows"
+    return collected(path, *few, "--force", "--peaks")
+
+
+def test_one_seed_makes_one_image(eager: Collected, second: Collected) -> None:
+    assert second.facts["image_means"] == eager.facts["image_means"][:1]
+    assert "ms/image profiled" in second.stdout, "without unprofiled images it says what it shows"
+
+
+def test_force_replaces_what_was_there(second: Collected) -> None:
+    assert second.facts["schema"] == "sdtrace.run/1"
+    assert [path.name for path in second.path.parent.iterdir()] == ["second.json"]
+
+
+def test_a_run_on_a_cpu_is_not_followed_by_measuring_unless_asked(
+    eager: Collected, second: Collected
+) -> None:
+    assert eager.facts["peaks"] is None
+    assert set(second.facts["peaks"]["flops_per_s"]) == {"float32", "bfloat16"}
+    read = find_peaks(None, second.facts["peaks"])
+    assert read is not None
+    assert read.memory_bytes_per_s == second.facts["peaks"]["memory_bytes_per_s"]
 
 
 def test_a_variant_moved_by_hand_bears_its_moves(tmp_path: Any) -> None:
     few = ("--steps", "1", "--images", "1", "--unprofiled-images", "0", "--no-record-shapes")
     moves = ("--set", "grad_mode=grad", "--set", "memory_format=channels_last")
-    run = collected(tmp_path / "moved.json", "--variant", "fp32_eager", *few, *moves)
-    assert run.facts["variant"] == "fp32_eager+grad_mode=grad+memory_format=channels_last"
-    assert run.facts["options"]["with_flops"] is False
-    assert "Input Dims" not in run.path.read_text(encoding="utf-8")
+    moved = collected(tmp_path / "moved.json", "--variant", "fp32_eager", *few, *moves, "--seed", "1")
+    assert moved.facts["variant"] == "fp32_eager+grad_mode=grad+memory_format=channels_last"
+    assert moved.facts["seed"] == 1
+    assert moved.facts["options"]["with_flops"] is False
+    assert "Input Dims" not in moved.path.read_text(encoding="utf-8")
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::RuntimeWarning")

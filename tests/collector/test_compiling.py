@@ -1,14 +1,21 @@
-"""Where CUDA graph steps begin in a real image. torch counts them also where no GPU records a graph."""
+"""Compiled parts in a real image: ranges around them, and where CUDA graph steps begin.
+
+torch counts those also where no GPU records a graph.
+"""
 
 from __future__ import annotations
 
 import warnings
 
+import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
-from sdtrace_collector import models
+from sdtrace_collector import compiling, models
+from sdtrace_collector.annotate import annotated
 from sdtrace_collector.prepare import caller, prepare
 from sdtrace_collector.variants import VARIANTS, move
+from tests.collector.conftest import holds
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # torch's own: it still uses torch.jit here
@@ -46,3 +53,20 @@ def test_without_cuda_graphs_there_are_no_steps() -> None:
     everywhere = [step for steps in steps_of_two_images("default").values() for step in steps]
     assert len(everywhere) == 12
     assert set(everywhere) == {MarkStepBox.mark_step_counter}
+
+
+def test_ranges_stay_outside_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dynamo decides that, whatever then compiles its graph: here nothing does."""
+    monkeypatch.setattr(compiling, "_mode", lambda _: {"backend": "eager"})
+    pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0)
+    axes = VARIANTS["fp32_compile"].axes
+    prepare(pipe, axes)
+    with profile(activities=[ProfilerActivity.CPU]) as profiler, annotated(pipe) as callback:
+        caller(pipe, axes)("a horse", num_inference_steps=2, output_type="pt", callback_on_step_end=callback)
+    torch.compiler.reset()
+    unets, regions = (
+        sorted((e.time_range.start, e.time_range.end) for e in profiler.events() if e.name.startswith(name))
+        for name in ("unet", "Torch-Compiled Region")
+    )
+    assert len(regions) == len(unets) == 3, "one unbroken graph for each call"
+    assert all(holds(unet, region) for unet, region in zip(unets, regions, strict=True))

@@ -152,10 +152,3 @@ def test_an_existing_trace_is_refused_before_anything_runs(tmp_path: Path) -> No
     assert result.returncode == 2
     assert result.stderr.startswith(f"sdtrace: {kept} exists already; pass --force")
     assert kept.read_text() == "mine"
-
-
-def test_force_replaces_it(tmp_path: Path) -> None:
-    kept = tmp_path / "fp32_eager.json"
-    kept.write_text("mine")
-    assert collect(*EAGER, *SHORT, "--force", "-o", tmp_path).returncode == 0
-    assert '"sdtrace.run/1"' in kept.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Built-in models have the true sizes, and the tokenizer CLIP's frame."""
+"""Built-in models have the true sizes and weights by seed, and the tokenizer CLIP's frame."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import sys
 
 import pytest
 import torch
+from msgspec.structs import replace
 
-from sdtrace_collector import models
+from sdtrace_collector import models, run
 from sdtrace_collector.geometry import MODELS
+from sdtrace_collector.protocol import RunFacts, Spec
 from sdtrace_collector.tokenizer import byte_tokenizer
+from sdtrace_collector.variants import Axes
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,15 @@ def test_sixteen_bit_weights_are_the_rounded_ones() -> None:
     single = models.load("tiny", torch.float32, cpu, seed=3)
     half = models.load("tiny", torch.bfloat16, cpu, seed=3)
     assert torch.equal(half.unet.conv_in.weight, single.unet.conv_in.weight.bfloat16())
+
+
+def test_another_seed_makes_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts: list[RunFacts] = []
+    monkeypatch.setattr(run, "_export", lambda _profiler, _spec, found, _send: facts.append(found))
+    one = Spec("fp32_eager", Axes(), "", steps=1, images=1, unprofiled_images=0, device="cpu")
+    for seed in (0, 1):
+        run.run(replace(one, seed=seed), lambda _: None)
+    assert facts[0].image_means != facts[1].image_means
 
 
 def test_a_prompt_is_framed_and_padded_as_clip_does() -> None:

@@ -1,4 +1,4 @@
-"""`sdtrace peaks`, on the CPU; and what `sdtrace collect` keeps of it."""
+"""`sdtrace peaks`, on the CPU; and when `sdtrace collect` measures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from sdtrace_collector.peaks.page import page_of
 from sdtrace_collector.peaks.record import MeasuredPeaks
 from sdtrace_collector.protocol import RunFacts, Spec, Stage
 from sdtrace_collector.variants import find_variant
-from tests.collector.conftest import Collected, collected
 
 CPU = torch.device("cpu")
 H100 = MeasuredPeaks(
@@ -118,16 +117,6 @@ def test_mistakes_are_told_before_anything_is_measured(
     assert "card.toml" in str(error)
     error = refused("--device", "tpu")
     assert isinstance(error, SetupFailed)
-
-
-def test_a_run_on_a_cpu_is_not_followed_by_measuring_unless_asked(eager: Collected, tmp_path: Path) -> None:
-    assert eager.facts["peaks"] is None
-    few = ("--variant", "fp32_eager", "--steps", "1", "--images", "1", "--unprofiled-images", "0")
-    asked = collected(tmp_path / "asked.json", *few, "--peaks")
-    assert set(asked.facts["peaks"]["flops_per_s"]) == {"float32", "bfloat16"}
-    read = find_peaks(None, asked.facts["peaks"])
-    assert read is not None
-    assert read.memory_bytes_per_s == asked.facts["peaks"]["memory_bytes_per_s"]
 
 
 def test_measuring_comes_after_all_that_is_timed_or_counted(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from playwright.sync_api import Browser
 
 from sdtrace.analysis import Options, analyze
 from sdtrace.export import write_perfetto
@@ -40,31 +40,40 @@ def _source(name: str) -> Path:
     return shared_trace(name) if "/" in name else TRACES / name
 
 
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    page_folder()  # skips where there is no browser
+    with browser() as started:
+        yield started
+
+
 @pytest.fixture(
     scope="module",
     params=[
         "h200-fp32_eager.json",
         "h200-bf16_sdpa_regional.cold.json.gz",
         "third_party/hta_ns_resolution_v100.json.gz",
-        "third_party/tracelens_xdit_sd35_mi300x.json.gz",
+        "third_party/tracelens_vllm_decode_graph_rocm.json.gz",
         "third_party/hta_cpu_only.json.gz",
     ],
 )
-def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
-    pages = page_folder()
+def loaded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, chromium: Browser
+) -> Loaded:
     source = _source(request.param)
     folder = tmp_path_factory.mktemp("page")
-    shutil.copytree(pages, folder, dirs_exist_ok=True)
-    shutil.copy(source, folder / source.name)
+    (folder / "page").symlink_to(page_folder(), target_is_directory=True)
+    (folder / source.name).symlink_to(source)
     copy = folder / ("copy.json.gz" if source.suffix == ".gz" else "copy.json")
     write_perfetto(source, copy, force=False)
-    with serving(folder) as address, browser() as started:
-        page = started.new_page()
-        page.goto(f"{address}/#!/?url={address}/{source.name}")
+    with serving(folder) as address, chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{address}/page/#!/?url={address}/{source.name}")
         wait_until_loaded(page)
         before = import_errors(page)
-        page = started.new_page()
-        page.goto(f"{address}/#!/?url={address}/{copy.name}")
+        page.close()
+        page = context.new_page()
+        page.goto(f"{address}/page/#!/?url={address}/{copy.name}")
         wait_until_loaded(page)
         ours = ask(
             page,
@@ -79,7 +88,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         )
         busy = ask(page, "select c.ts, c.value from counter c join counter_track t on c.track_id = t.id")
         text = gzip.decompress(source.read_bytes()) if source.suffix == ".gz" else source.read_bytes()
-        yield Loaded(
+        return Loaded(
             events=json.loads(text)["traceEvents"],
             report=analyze(source, Options.of()),
             errors=import_errors(page),

@@ -11,7 +11,7 @@ from tests.fuzz.invariants import RunStructure, analyze_and_render, check, read_
 from tests.fuzz.mutations import MUTATIONS, Input
 from tests.fuzz.seeds import Seed, cut_out, shared_seeds
 
-INPUTS: dict[RunStructure, int] = {read_and_attribute: 200, analyze_and_render: 40}
+INPUTS: dict[RunStructure, int] = {read_and_attribute: 100, analyze_and_render: 20}
 """For each mutation; the whole analysis with all its renderings takes ten times as long.
 `python -m benchmarks.fuzz` tries others for as long as one likes."""
 ALWAYS_READ = {"flip_bits", "edit_lines", "nasty_values", "bad_text", "other_json"}

@@ -28,6 +28,8 @@ THIRD_PARTY: Final = (
     "tracelens_vllm_decode_graph_rocm",
     "tracelens_xdit_sd35_mi300x",
 )
+MOST: Final = THIRD_PARTY[:-1]
+"""All but the largest, which is of a kind with the two before it: its figures alone are held to the file."""
 GRAPHS: Final = SHIPPED[0]
 EAGER: Final = SHIPPED[-1]
 _OPEN: Final = {".gz": gzip.open, ".xz": lzma.open}

@@ -27,7 +27,7 @@ def beside(analysis: sdtrace.Analysis, hta: Any) -> dict[str, HtaMeasure]:
     return {row.measure: row for row in measures(Ours(analysis.report, part), results)}
 
 
-@pytest.mark.parametrize("name", [raw.GRAPHS, raw.EAGER, COLD, *raw.THIRD_PARTY[1:]])
+@pytest.mark.parametrize("name", [raw.GRAPHS, raw.EAGER, COLD, *raw.MOST[1:]])
 def test_busy_and_idle_are_equal_and_each_difference_has_its_reason(loaded: Loaded, name: str) -> None:
     from sdtrace.hta.beside import UNEXPLAINED  # noqa: PLC0415  # needs HTA
 

@@ -20,7 +20,7 @@ from tests.hta.conftest import Loaded
 from tests.written import host, written
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::RuntimeWarning")
-SLOW = {"hta_cudagraph_training_a100", "hta_ns_resolution_v100", "tracelens_xdit_sd35_mi300x"}
+SLOW = {"hta_cudagraph_training_a100", "hta_ns_resolution_v100"}
 TAKES_LONG = {
     "critical_path_analysis",
     "overlay_critical_path_analysis",
@@ -78,7 +78,7 @@ def test_each_is_asked_by_an_analysis_of_ours() -> None:
     assert sorted(asked) == sorted(public_methods())
 
 
-@pytest.mark.parametrize("name", [raw.GRAPHS, *raw.THIRD_PARTY])
+@pytest.mark.parametrize("name", [raw.GRAPHS, *raw.MOST])
 def test_each_answers(loaded: Loaded, tmp_path: Path, name: str) -> None:
     hta = loaded(name)[1].writing_to(tmp_path)
     skipped = TAKES_LONG if name in SLOW else set()

@@ -11,7 +11,7 @@ import pytest
 import sdtrace
 from sdtrace.cli.hta import _NAMES
 from sdtrace.errors import UsageError
-from tests.cli.command import complaint, run
+from tests.cli.command import complaint, run, run_process
 from tests.hta import raw
 from tests.hta.conftest import Loaded
 from tests.written import call, host, kernel, written
@@ -23,7 +23,6 @@ SLOW = {
     "h200-bf16_sdpa_eager.stack.json.gz",
     raw.EAGER,
     raw.GRAPHS,
-    "tracelens_xdit_sd35_mi300x",
 }
 """HTA takes long for the call graph of these, or the command below runs all analyses on them."""
 TAKES_LONG = {"sequences", "critical-path", "tracks"}
@@ -37,7 +36,7 @@ def answers(hta: Any, names: set[str]) -> dict[str, Any]:
     return {name: run(hta, name, Asked()) for name in _NAMES if name in names}
 
 
-@pytest.mark.parametrize("name", [*raw.SHIPPED, *raw.THIRD_PARTY])
+@pytest.mark.parametrize("name", [*raw.SHIPPED, *raw.MOST])
 def test_every_analysis_answers(loaded: Loaded, name: str) -> None:
     asked = set(_NAMES) - (TAKES_LONG if name in SLOW else set())
     for analysis, result in answers(loaded(name)[1], asked).items():
@@ -56,7 +55,7 @@ def test_the_names_are_those_of_the_analyses() -> None:
 
 
 def test_the_command_prints_80_columns(tmp_path: Path) -> None:
-    done = run("hta", GRAPHS, cwd=tmp_path)
+    done = run_process("hta", GRAPHS, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "overlap: the trace has no communication kernels (NCCL)" in done.stdout
@@ -68,7 +67,7 @@ def test_the_command_prints_80_columns(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_all_rows_and_traces(tmp_path: Path) -> None:
-    done = run("hta", GRAPHS, "--only", "temporal,launches,tracks", "-o", "out", cwd=tmp_path)
+    done = run_process("hta", GRAPHS, "--only", "temporal,launches,tracks", "-o", "out", cwd=tmp_path)
     assert "wrote" in done.stdout, done.stderr
     names = ("temporal", "launch_summary", "launches")
     stem = GRAPHS.name.removesuffix(".json")
@@ -101,7 +100,7 @@ def test_several_traces_have_a_name_and_a_folder_each(tmp_path: Path) -> None:
     (other / GRAPHS.name).write_bytes(GRAPHS.read_bytes())
     missing = tmp_path / "missing.json"
     traces = (GRAPHS, other / GRAPHS.name, missing)
-    done = run("hta", *traces, "--only", "temporal", "-o", "out", cwd=tmp_path)
+    done = run_process("hta", *traces, "--only", "temporal", "-o", "out", cwd=tmp_path)
     assert done.returncode == 3
     assert "missing.json: no such file" in done.stderr
     label = GRAPHS.name.removesuffix(".json")

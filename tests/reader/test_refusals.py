@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 import zstandard
+from isal import igzip
 
 from sdtrace.errors import UnreadableTrace
 from sdtrace.reader import read_raw
@@ -100,7 +101,7 @@ except SdtraceError as error:
 
 
 def packed(path: Path, pieces: list[tuple[bytes, int]]) -> Path:
-    with gzip.open(path, "wb", compresslevel=1) as file:
+    with igzip.open(path, "wb", compresslevel=1) as file:
         for piece, repeats in pieces:
             for _ in range(repeats):
                 file.write(piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from sdtrace.analysis.trace_report import analyze
 from sdtrace.attribution.linked_trace import attribute
 from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.structure.run_structure import RunStructure
-from sdtrace.trace import load_trace
+from sdtrace.trace import Trace, load_trace
 from sdtrace.waiting.devices import find_devices
 from tests.shared import shared_trace
 from tests.structures import structure_of
@@ -83,8 +84,8 @@ _WILD = [
     ("lora_train", [], 2, 0),
     ("lora_train", ["ProfilerStep#1", "ProfilerStep#2"], 2, 0),
     ("cfg_parallel.rank0", [], 2, 6),
-    ("cfg_parallel.rank1", [], 2, 6),
     ("cfg_parallel.rank0", ["denoise"], 2, 6),
+    ("cfg_parallel.rank1", [], 2, 6),
     # PNDM calls the UNet once more than it is asked for steps.
     ("pairs_sd", [], 3, 9),
     ("pairs_fp32", [], 2, 9),
@@ -92,9 +93,14 @@ _WILD = [
 ]
 
 
+@lru_cache(maxsize=1)
+def _wild(name: str) -> Trace:
+    return load_trace(shared_trace(f"wild/{name}.json.gz"))
+
+
 @pytest.mark.parametrize(("name", "removed", "iterations", "steps"), _WILD)
 def test_iterations_of_plain_profiles(name: str, removed: list[str], iterations: int, steps: int) -> None:
-    found = structure_of(without(load_trace(shared_trace(f"wild/{name}.json.gz")), removed))
+    found = structure_of(without(_wild(name), removed))
     assert len(found.iterations) == iterations, found.notes
     assert found.steps.counts(found.iterations).tolist() == [steps] * iterations, found.notes
 

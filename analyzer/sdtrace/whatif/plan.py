@@ -84,24 +84,19 @@ class Plan:
         """What the host itself does, waits left out."""
         return int(self.calls.gap_ns.sum() + self.calls.own_ns.sum()) + self.tail_ns
 
-    def without(self, calls: Bools) -> Plan:
-        """The plan without some calls, their work and their time; gaps before them stay."""
-        keep = ~calls
-        place = np.cumsum(keep) - 1
-        gap = self.calls.gap_ns.copy()
-        moved = np.flatnonzero(calls)
-        following = np.searchsorted(np.flatnonzero(keep), moved)
-        kept = np.flatnonzero(keep)
-        inside = following < len(kept)
-        np.add.at(gap, kept[following[inside]], self.calls.gap_ns[moved[inside]])
-        tail = self.tail_ns + int(self.calls.gap_ns[moved[~inside]].sum())
-        pieces = self.pieces
-        held = keep[pieces.call]
-        number = np.append(np.where(held, np.cumsum(held) - 1, _NOBODY), _NOBODY)
-        left = Pieces(*(column[held] for column in pieces))
-        left = left._replace(call=place[left.call], after=number[left.after])
-        columns = self.calls._replace(gap_ns=gap)
-        return replace(self, calls=Calls(*(column[keep] for column in columns)), pieces=left, tail_ns=tail)
+    def with_host(self, gap_ns: Int64s, own_ns: Int64s, tail_ns: int) -> Plan:
+        """The plan with other host times."""
+        return replace(self, calls=self.calls._replace(gap_ns=gap_ns, own_ns=own_ns), tail_ns=tail_ns)
+
+    def with_pieces(self, dur_ns: Int64s) -> Plan:
+        """The plan with other durations of its pieces."""
+        return replace(self, pieces=self.pieces._replace(dur_ns=dur_ns))
+
+    @property
+    def device_ns(self) -> int:
+        """The least the device needs: the work of its busiest stream."""
+        streams = np.bincount(self.pieces.stream, weights=self.pieces.dur_ns)
+        return int(streams.max(initial=0))
 
 
 def plan_of(linked: LinkedTrace, start_ns: int, end_ns: int) -> Plan | None:
@@ -149,7 +144,26 @@ def _pieces(linked: LinkedTrace, events: Int64s, start_ns: int, end_ns: int) -> 
     mine = mine[np.lexsort((begun[mine], call[mine]))]
     row = work.row[mine]
     _, stream = np.unique(trace.thread[row], return_inverse=True)
-    return _Found(mine, call[mine], trace.start_ns[row], trace.end_ns[row], stream.astype(np.int64))
+    found = _Found(mine, call[mine], trace.start_ns[row], trace.end_ns[row], stream.astype(np.int64))
+    return _wide_graphs_whole(linked, events, found)
+
+
+def _wide_graphs_whole(linked: LinkedTrace, events: Int64s, found: _Found) -> _Found:
+    """A replay of a CUDA graph that works on several streams becomes one piece: the file does not tell which
+    of its kernels waits for which."""
+    names = linked.trace.name[linked.host.row[events]]
+    is_graph = linked.trace.names_matching(GRAPH_LAUNCH)[names][found.call]
+    first = np.append(True, np.diff(found.call) != 0)
+    number = np.cumsum(first) - 1
+    streams = np.zeros(int(number[-1]) + 1, np.int64)
+    np.maximum.at(streams, number, np.abs(found.stream - found.stream[first][number]))
+    is_wide = (streams[number] > 0) & is_graph
+    if not is_wide.any():
+        return found
+    end = found.end[first].copy()
+    np.maximum.at(end, number, found.end)
+    whole = found._replace(end=np.where(is_wide, end[number], found.end))
+    return _Found(*(column[first | ~is_wide] for column in whole))
 
 
 def _assemble(linked: LinkedTrace, events: Int64s, found: _Found, span: tuple[int, int]) -> Plan:
