@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "doctor",
     "collect",
     "peaks",
+    "tune",
     "variants",
 )
 ANY_WORK: Final = "--allow-different-work"

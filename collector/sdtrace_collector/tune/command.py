@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sdtrace_collector.variants import BASE, find_variant
+from sdtrace_collector.variants import BASE, Variant, adjusted, find_variant
 
 if TYPE_CHECKING:
     from sdtrace_collector.tune.bench import Bench
@@ -28,6 +28,7 @@ _REPORTS: Final = ("start", "best")
 @click.option(
     "--from", "variant", default=BASE, show_default=True, metavar="VARIANT", help="The variant to begin with."
 )
+@click.option("--set", "settings", multiple=True, metavar="AXIS=VALUE", help="Move that variant on an axis.")
 @click.option("--keep-dtype", is_flag=True, help="Leave the dtype as it is; TF32 may be tried.")
 @click.option(
     "--budget",
@@ -61,7 +62,15 @@ _REPORTS: Final = ("start", "best")
     help="A folder for the table, the traces and the reports.",
 )
 @click.option("--force", is_flag=True, help="Replace what an earlier call wrote there.")
-def tune(variant: str, keep_dtype: bool, budget: float, output: Path, force: bool, **options: Any) -> None:
+def tune(
+    variant: str,
+    settings: tuple[str, ...],
+    keep_dtype: bool,
+    budget: float,
+    output: Path,
+    force: bool,
+    **options: Any,
+) -> None:
     """Analyze a variant, try the setting that its best finding advises, keep it if images get faster, repeat.
 
     Each trial runs in its own process and is timed without the profiler. When no finding names a setting,
@@ -73,27 +82,29 @@ def tune(variant: str, keep_dtype: bool, budget: float, output: Path, force: boo
     """
     from sdtrace.atomic_files import check_targets  # noqa: PLC0415 - `sdtrace --help` imports this module
     from sdtrace_collector import session  # noqa: PLC0415 - as above
+    from sdtrace_collector.cli import settings_of  # noqa: PLC0415 - as above
     from sdtrace_collector.tune.bench import Bench  # noqa: PLC0415 - as above
 
     profiler = {"record_shapes": True, "with_stack": False, "profile_memory": False}
-    spec = session.spec_of(find_variant(variant), {**options, **profiler, "picture": True})
+    start = adjusted(find_variant(variant), settings_of(settings))
+    spec = session.spec_of(start, {**options, **profiler, "picture": True})
     reports = [output / folder / name for folder in _REPORTS for name in ("report.html", "report.json")]
     check_targets([*(output / name for name in _FILES), *reports], force=force)
     bench = Bench(spec, output / "traces", force=force)
     with session.terminated_like_interrupted():
-        code = _tune(bench, variant, output, budget * 60, keep_dtype=keep_dtype)
+        code = _tune(bench, start, output, budget * 60, keep_dtype=keep_dtype)
     if code:
         raise click.exceptions.Exit(code)
 
 
-def _tune(bench: Bench, variant: str, output: Path, budget_s: float, *, keep_dtype: bool) -> int:
+def _tune(bench: Bench, start: Variant, output: Path, budget_s: float, *, keep_dtype: bool) -> int:
     """Runs the loop, writes and prints; the exit code."""
     from sdtrace_collector.session import INTERRUPTED  # noqa: PLC0415 - as above
     from sdtrace_collector.tune import page  # noqa: PLC0415 - as above
     from sdtrace_collector.tune.loop import Loop, begin  # noqa: PLC0415 - as above
 
     try:
-        begun = begin(bench, find_variant(variant))
+        begun = begin(bench, start)
     except KeyboardInterrupt:
         click.echo("sdtrace: interrupted before the start was measured; nothing was written", err=True)
         return INTERRUPTED

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sdtrace_collector.variants import Axes
 
 _CLOSE: Final = 0.03
+_CLOSE_TO_OLD: Final = 0.1
+"""A machine changes by so much within minutes."""
 _EQUAL_DB: Final = 200.0
 _LEAST_DB: Final = 40.0
 _LEAST_DB_ROUNDED: Final = 20.0
@@ -69,13 +71,16 @@ def judge(base: Walls, trial: Walls) -> Verdict:
     return Verdict.SLOWER if trial.quartiles[0] > base.quartiles[1] else Verdict.NOISE
 
 
-def needs_more(base: Walls, trial: Walls) -> bool:
-    """Whether both should be measured again: the gain is small, or lost in the spread."""
+def needs_more(base: Walls, trial: Walls, *, is_old: bool) -> bool:
+    """Whether both should be measured again: they are close, or the gain is lost in the spread.
+
+    `is_old`: other things ran between the two.
+    """
     verdict = judge(base, trial)
-    is_close = abs(trial.median / base.median - 1) < _CLOSE
-    return (is_close and verdict is not Verdict.SLOWER) or (
-        verdict is Verdict.NOISE and trial.median < base.median
-    )
+    change = trial.median / base.median - 1
+    if is_old:
+        return abs(change) < _CLOSE_TO_OLD or (verdict is Verdict.NOISE and change < 0)
+    return verdict is not Verdict.SLOWER and (-_CLOSE if verdict is Verdict.FASTER else -1) < change < _CLOSE
 
 
 def predict(finding: Any, wall_us: float) -> Prediction | None:

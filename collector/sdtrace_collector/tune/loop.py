@@ -23,7 +23,7 @@ from sdtrace_collector.tune.decide import (
     predict,
     psnr_db,
 )
-from sdtrace_collector.tune.record import Outcome, Trial, Tuning
+from sdtrace_collector.tune.record import FINISHED, Outcome, Trial, Tuning
 from sdtrace_collector.variants import Axes, Variant
 
 _TRIES = 2
@@ -125,7 +125,7 @@ class Loop:
             self.tuning.trials.append(self._try(candidate))
             self._longest_s = max(self._longest_s, self._clock() - began)
             self._note(self.tuning.trials[-1])
-        self.tuning.ended = "nothing is left to try"
+        self.tuning.ended = FINISHED
 
     def _next(self) -> Candidate | None:
         """The best finding that is a setting; then what helped elsewhere, each alone and all together."""
@@ -195,7 +195,8 @@ class Loop:
             if not is_same_picture(likeness, trial.axes, self._where.device):
                 self._excluded |= set(trial.settings.items())
                 return replace(trial, outcome="other picture")
-        if needs_more(before, after):
+        is_old = base.number != trial.number - 1
+        if needs_more(before, after, is_old=is_old):
             before = before.with_more(self._runs.again(f"{base.number}-again", base.axes))
             after = after.with_more(self._runs.again(f"{trial.number}-again", trial.axes))
             self.tuning.trials[base.number] = replace(base, measured=before)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Final
 
 from sdtrace_collector.tune.decide import Walls
-from sdtrace_collector.tune.record import Trial, Tuning
+from sdtrace_collector.tune.record import FINISHED, Trial, Tuning
 from sdtrace_collector.variants import AXIS_NAMES, VARIANTS, Axes
 
 _WIDTHS: Final = (2, 27, 24, 11, 17)
@@ -72,16 +72,21 @@ def closing(tuning: Tuning) -> Iterator[str]:
         times = f"{before / after:.2f} times as fast"
         yield f"Kept {kept} of {tried}: {_ms(before)} -> {_ms(after)} ms an image, {times}."
     yield f"Ended: {tuning.ended}."
-    yield f"The best again: `{command(tuning)}`"
+    options = best_options(tuning)
+    yield f"Collect the best: `sdtrace collect --variant {options}`"
+    if tuning.ended != FINISHED:
+        yield f"Go on from it: `sdtrace tune --from {options}`"
 
 
-def command(tuning: Tuning) -> str:
-    """The command line that collects the best, by the variant that is nearest to it."""
+def best_options(tuning: Tuning) -> str:
+    """Options that name the best: the variant that is nearest to it, what differs, model and sizes."""
     axes = tuning.best.axes
-    name = min(VARIANTS, key=lambda name: len(_changes(VARIANTS[name].axes, axes)))
+    alike = [name for name in VARIANTS if VARIANTS[name].axes.dtype == axes.dtype]
+    name = min(alike, key=lambda name: len(_changes(VARIANTS[name].axes, axes)))
     sets = [f"--set {axis}={value}" for axis, value in _changes(VARIANTS[name].axes, axes).items()]
+    sizes = [f"--{side} {getattr(tuning, side)}" for side in ("steps", "batch", "height", "width")]
     model = f"--model {shlex.quote(tuning.model)}"
-    return " ".join(["sdtrace collect --variant", name, *sets, model])
+    return " ".join([name, *sets, model, *sizes])
 
 
 def _changes(before: Axes, after: Axes) -> dict[str, str]:
@@ -113,7 +118,7 @@ def _wall(walls: Walls | None) -> str:
     if walls is None:
         return ""
     low, high = walls.quartiles
-    return f"{_ms(walls.median)} ± {_ms((high - low) / 2)}"
+    return f"{_ms(walls.median)} ± {_ms((high - low) / 2, walls.median)}"
 
 
 def _picture(trial: Trial) -> str:
@@ -128,6 +133,7 @@ def _said(trial: Trial) -> str:
     return "" if trial.outcome == "start" else trial.outcome
 
 
-def _ms(seconds: float) -> str:
-    ms = seconds * 1000
-    return f"{ms:,.0f}" if ms >= 1000 else f"{ms:.1f}" if ms >= 1 else f"{ms:.2f}"
+def _ms(seconds: float, like: float | None = None) -> str:
+    """Milliseconds with the decimals that suit `like`, in seconds too, or the number itself."""
+    decimals = 2 if (seconds if like is None else like) < 0.001 else 1
+    return f"{seconds * 1000:,.{decimals}f}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from sdtrace_collector.tune.decide import Walls
 from sdtrace_collector.variants import Axes
 
+FINISHED: Final = "nothing is left to try"
+"""Why a tuning ends that needs no more time."""
 Outcome = Literal["start", "kept", "slower", "within the noise", "other picture", "failed"]
 
 
