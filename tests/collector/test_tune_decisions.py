@@ -157,6 +157,10 @@ def test_against_an_old_base_more_is_close(trial: float, expected: bool) -> None
 
 def test_a_gain_inside_the_spread_is_measured_again() -> None:
     assert needs_more(Walls([[0.7, 1.0, 1.3]]), Walls([[0.75, 0.9, 1.2]]), is_old=False)
+    base = Walls([[1.0, 1.02, 1.3, 1.3]])
+    trial = Walls([[0.7, 0.7, 0.98, 0.99]])
+    assert judge(base, trial) is Verdict.FASTER
+    assert needs_more(base, trial, is_old=False), "half of the images vary by more than the gain"
 
 
 def test_a_prediction_is_the_replay_where_there_is_one() -> None:
@@ -246,6 +250,14 @@ def test_from_fp32_eager_it_finds_fastest() -> None:
     assert loop.analysis is of(FASTEST)
 
 
+def test_start_and_best_are_measured_again_at_the_end() -> None:
+    runs = Simulated(each_helps)
+    loop = tuned(runs)
+    assert runs.repeats == ["0-again", f"{loop.tuning.best.number}-again"]
+    assert loop.tuning.start.measured is not None
+    assert len(loop.tuning.start.measured.processes) == 2
+
+
 def test_settings_that_need_each_other_are_tried_together() -> None:
     def wall(axes: Axes) -> float:
         pair = (axes.memory_format == "channels_last", axes.group_norm == "by_channel")
@@ -312,3 +324,9 @@ def test_a_range_is_shown_where_there_is_one() -> None:
         1, "tf32=on", {}, EAGER, "device.float32", "", "kept", predicted_us=5e4, low_us=4e4, high_us=6e4
     )
     assert "40.0 to 60.0" in line(trial)
+
+
+def test_the_documentation_names_every_setting_that_is_tried() -> None:
+    page = (SHIPPED.parent / "docs" / "tune.md").read_text(encoding="utf-8")
+    tried = {change for cure in CURES for change in cure.settings.items()} | set(cures._ON_A_CPU.items())
+    assert [f"{axis}={value}" for axis, value in tried if f"`{axis}={value}`" not in page] == []

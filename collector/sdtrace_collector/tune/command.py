@@ -19,7 +19,7 @@ _FILES: Final = ("tune.json", "tune.md")
 _REPORTS: Final = ("start", "best")
 
 
-@click.command(short_help="Find the fastest settings of a model by trying what findings advise.")
+@click.command(short_help="Try what findings advise; keep what is faster.")
 @click.option(
     "--model",
     metavar="MODEL",

@@ -39,6 +39,12 @@ class Walls(msgspec.Struct, frozen=True):
         low, _, high = quantiles(self._all, n=4, method="inclusive")
         return low, high
 
+    @property
+    def spread(self) -> float:
+        """Half the distance between the quartiles, as a share of the median."""
+        low, high = self.quartiles
+        return (high - low) / 2 / self.median
+
     def with_more(self, seconds: list[float]) -> Walls:
         """These and the images of one more process."""
         return Walls([*self.processes, seconds])
@@ -72,15 +78,16 @@ def judge(base: Walls, trial: Walls) -> Verdict:
 
 
 def needs_more(base: Walls, trial: Walls, *, is_old: bool) -> bool:
-    """Whether both should be measured again: they are close, or the gain is lost in the spread.
+    """Whether both should be measured again: they are close, or nothing is sure about a gain.
 
     `is_old`: other things ran between the two.
     """
     verdict = judge(base, trial)
     change = trial.median / base.median - 1
-    if is_old:
-        return abs(change) < _CLOSE_TO_OLD or (verdict is Verdict.NOISE and change < 0)
-    return verdict is not Verdict.SLOWER and (-_CLOSE if verdict is Verdict.FASTER else -1) < change < _CLOSE
+    if verdict is Verdict.SLOWER and not is_old:
+        return False
+    close = max(_CLOSE_TO_OLD if is_old else _CLOSE, base.spread + trial.spread)
+    return abs(change) < close or (verdict is Verdict.NOISE and change < 0)
 
 
 def predict(finding: Any, wall_us: float) -> Prediction | None:

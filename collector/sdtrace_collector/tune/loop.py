@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -125,7 +126,16 @@ class Loop:
             self.tuning.trials.append(self._try(candidate))
             self._longest_s = max(self._longest_s, self._clock() - began)
             self._note(self.tuning.trials[-1])
+        self._measure_ends_again()
         self.tuning.ended = FINISHED
+
+    def _measure_ends_again(self) -> None:
+        """Start and best once more, by turns: the first was measured long ago."""
+        if self.tuning.best is self.tuning.start:
+            return
+        for trial in (self.tuning.start, self.tuning.best):
+            with suppress(SdtraceError):
+                self._measure_again(trial)
 
     def _next(self) -> Candidate | None:
         """The best finding that is a setting; then what helped elsewhere, each alone and all together."""
@@ -197,13 +207,18 @@ class Loop:
                 return replace(trial, outcome="other picture")
         is_old = base.number != trial.number - 1
         if needs_more(before, after, is_old=is_old):
-            before = before.with_more(self._runs.again(f"{base.number}-again", base.axes))
+            before = self._measure_again(base)
             after = after.with_more(self._runs.again(f"{trial.number}-again", trial.axes))
-            self.tuning.trials[base.number] = replace(base, measured=before)
         outcome = _OUTCOMES[judge(before, after)]
         if outcome == "kept":
             self.analysis = self._runs.study(measured.trace)
         return replace(trial, base=before, measured=after, outcome=outcome)
+
+    def _measure_again(self, trial: Trial) -> Walls:
+        """All walls of a trial of the table, those of one more process among them."""
+        walls = _walls(trial).with_more(self._runs.again(f"{trial.number}-again", trial.axes))
+        self.tuning.trials[trial.number] = replace(trial, measured=walls)
+        return walls
 
 
 _OUTCOMES: dict[Verdict, Outcome] = {

@@ -117,8 +117,7 @@ def _wall(walls: Walls | None) -> str:
     """Such as `24.4 ± 0.3`."""
     if walls is None:
         return ""
-    low, high = walls.quartiles
-    return f"{_ms(walls.median)} ± {_ms((high - low) / 2, walls.median)}"
+    return f"{_ms(walls.median)} ± {_ms(walls.spread * walls.median, walls.median)}"
 
 
 def _picture(trial: Trial) -> str:
