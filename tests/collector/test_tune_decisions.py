@@ -277,6 +277,13 @@ def test_nothing_is_kept_within_the_noise_and_what_is_close_is_repeated() -> Non
     assert len(loop.tuning.start.measured.processes) == len(runs.repeats) // 2 + 1
 
 
+def test_a_gain_that_is_not_sure_is_measured_a_third_time() -> None:
+    runs = Simulated(lambda axes: 1.0 if axes.attention == "unfused" else 0.9, "cpu", spread=0.2)
+    trials = {trial.name: trial.number for trial in tuned(runs).tuning.trials}
+    assert runs.repeats.count(f"{trials['attention=sdpa']}-again") == 2
+    assert runs.repeats.count(f"{trials['dtype=bf16']}-again") == 1
+
+
 def test_a_trial_that_fails_is_one_line_and_not_tried_again() -> None:
     class Failing(Simulated):
         def measure(self, name: str, axes: Axes) -> Measured:

@@ -90,6 +90,11 @@ def needs_more(base: Walls, trial: Walls, *, is_old: bool) -> bool:
     return abs(change) < close or (verdict is Verdict.NOISE and change < 0)
 
 
+def is_undecided(base: Walls, trial: Walls) -> bool:
+    """Whether a gain that matters is lost in the spread."""
+    return judge(base, trial) is Verdict.NOISE and trial.median < (1 - _CLOSE) * base.median
+
+
 def predict(finding: Any, wall_us: float) -> Prediction | None:
     """What the finding promises for an image that takes `wall_us`; None where it promises nothing."""
     saving = getattr(finding, "saving", None)

@@ -19,6 +19,7 @@ from sdtrace_collector.tune.decide import (
     Verdict,
     Walls,
     is_same_picture,
+    is_undecided,
     judge,
     needs_more,
     predict,
@@ -29,6 +30,9 @@ from sdtrace_collector.variants import Axes, Variant
 
 _TRIES = 2
 """What was not faster is tried once more, where a finding still advises it after another base was kept."""
+
+_ROUNDS = 2
+"""How often base and trial are measured again, at most."""
 
 
 class Runs(Protocol):
@@ -206,8 +210,12 @@ class Loop:
                 self._excluded |= set(trial.settings.items())
                 return replace(trial, outcome="other picture")
         is_old = base.number != trial.number - 1
-        if needs_more(before, after, is_old=is_old):
-            before = self._measure_again(base)
+        rounds = 0
+        while rounds < _ROUNDS and (
+            is_undecided(before, after) if rounds else needs_more(before, after, is_old=is_old)
+        ):
+            rounds += 1
+            before = self._measure_again(self.tuning.trials[base.number])
             after = after.with_more(self._runs.again(f"{trial.number}-again", trial.axes))
         outcome = _OUTCOMES[judge(before, after)]
         if outcome == "kept":
