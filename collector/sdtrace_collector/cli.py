@@ -88,7 +88,7 @@ def collect(
     """
     from sdtrace_collector import session, targets  # noqa: PLC0415 - `sdtrace --help` imports this module
 
-    chosen = _chosen(names, every, _settings(settings), _known(variants_file))
+    chosen = _chosen(names, every, settings_of(settings), _known(variants_file))
     places = targets.targets_for([variant.name for variant in chosen], output, gzip=gzip)
     specs = [session.spec_of(variant, options) for variant in chosen]
     targets.check_places(places, golden=options["golden"], force=force)
@@ -141,7 +141,8 @@ def _chosen(
     return [adjusted(variant, settings) for variant in chosen]
 
 
-def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
+def settings_of(pairs: tuple[str, ...]) -> dict[str, str]:
+    """What `--set AXIS=VALUE`, given some times, asks for. Raises UsageError where one has no `=`."""
     settings = {}
     for pair in pairs:
         axis, equals, value = pair.partition("=")

@@ -15,7 +15,18 @@ import msgspec
 
 from sdtrace_collector.errors import SetupFailed, VariantFailed
 from sdtrace_collector.failures import SMALLER
-from sdtrace_collector.protocol import Done, Event, Exporting, Failed, Golden, RunFacts, Spec, Stage
+from sdtrace_collector.protocol import (
+    Done,
+    Event,
+    Exporting,
+    Failed,
+    Golden,
+    Measured,
+    Picture,
+    RunFacts,
+    Spec,
+    Stage,
+)
 from sdtrace_collector.stream import chunks_of, pending, with_facts
 from sdtrace_collector.targets import Target
 
@@ -50,9 +61,12 @@ def run_variant(
                         files.enter_context(pending(target.trace, force=force))(
                             with_facts(chunks, msgspec.json.encode(facts))
                         )
-                    case Golden():
-                        rows = chunks_of([event.path], lambda: True)
-                        files.enter_context(pending(target.golden, force=force))(rows)
+                    case Measured():
+                        facts = event.facts
+                    case Golden() | Picture():
+                        place = target.golden if isinstance(event, Golden) else target.picture
+                        content = chunks_of([event.path], lambda: True)
+                        files.enter_context(pending(place, force=force))(content)
                     case Failed():
                         raise _failure(event, spec.variant, log)
                     case Done() if facts is not None:

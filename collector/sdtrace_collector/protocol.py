@@ -20,6 +20,7 @@ class ProfilerOptions(msgspec.Struct, frozen=True):
 class Spec(msgspec.Struct, frozen=True):
     """One variant's run. None means: as the model or the device has it by default; `peaks`: on a GPU only.
 
+    With 0 `images` nothing is profiled and no trace is written: the facts come as `Measured`.
     `scratch` is a folder of the run's own, removed by the parent: pipes, compile caches, torch's own table.
     """
 
@@ -38,6 +39,7 @@ class Spec(msgspec.Struct, frozen=True):
     cold: bool = False
     unprofiled_images: int = 3
     golden: bool = False
+    picture: bool = False
     peaks: bool | None = None
     profiler: ProfilerOptions = ProfilerOptions()
 
@@ -117,8 +119,20 @@ class Exporting(msgspec.Struct, frozen=True, tag="exporting"):
     paths: list[str]
 
 
+class Measured(msgspec.Struct, frozen=True, tag="measured"):
+    """The facts of a run that profiled nothing."""
+
+    facts: RunFacts
+
+
 class Golden(msgspec.Struct, frozen=True, tag="golden"):
     """torch's own table of the same profile is in this file, as JSON."""
+
+    path: str
+
+
+class Picture(msgspec.Struct, frozen=True, tag="picture"):
+    """The first profiled image is in this file, as numpy writes an array: float32, channels first."""
 
     path: str
 
@@ -135,4 +149,4 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     expected: bool = True
 
 
-Event = Stage | Exporting | Golden | Done | Failed
+Event = Stage | Exporting | Measured | Golden | Picture | Done | Failed

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -24,7 +25,18 @@ from sdtrace_collector.models import image_size, load, modules_of
 from sdtrace_collector.peaks.measure import measure_peaks
 from sdtrace_collector.peaks.record import MeasuredPeaks
 from sdtrace_collector.prepare import DTYPES, caller, prepare, set_backends
-from sdtrace_collector.protocol import Done, Event, Exporting, Golden, GraphWork, RunFacts, Spec, Stage
+from sdtrace_collector.protocol import (
+    Done,
+    Event,
+    Exporting,
+    Golden,
+    GraphWork,
+    Measured,
+    Picture,
+    RunFacts,
+    Spec,
+    Stage,
+)
 from sdtrace_collector.timed import Timed
 from sdtrace_collector.variants import Axes
 
@@ -53,11 +65,12 @@ def plan_of(spec: Spec) -> Plan:
     device = device_of(spec.device)
     model = spec.model or ("sd15" if device.type == "cuda" else "tiny")
     size = _SMALL_SIZE if model == "tiny" or device.type == "cpu" else _GPU_SIZE
-    return Plan(device, model, spec.steps or size["steps"], spec.images or size["images"])
+    images = size["images"] if spec.images is None else spec.images
+    return Plan(device, model, spec.steps or size["steps"], images)
 
 
 def run(spec: Spec, send: Send) -> None:
-    """Runs the variant and hands over its trace.
+    """Runs the variant and hands over its trace, or without profiled images the facts alone.
 
     Warm: everything is compiled and timed before the profiler starts. Cold: the profiler sees the first call.
 
@@ -81,7 +94,7 @@ def run(spec: Spec, send: Send) -> None:
         torch.cuda.reset_peak_memory_stats(plan.device)
     unprofiled = [] if spec.cold else _seconds(timed, spec.unprofiled_images, send, "unprofiled")
     graph_work, peak_before = _graph_work(spec, plan, pipe, timed, send)
-    profiler, profiled, means = _profile(spec, plan, pipe, timed, send)
+    profiler, profiled, batches = _profile(spec, plan, pipe, timed, send)
     if spec.cold:
         unprofiled = _seconds(timed, spec.unprofiled_images, send, "unprofiled")
     # All that is timed or counted is over: measuring the card takes memory and changes its clocks.
@@ -112,13 +125,21 @@ def run(spec: Spec, send: Send) -> None:
         profiled_wall_s=profiled,
         unprofiled_wall_s=unprofiled,
         peak_memory_bytes=memory,
-        image_means=means,
+        image_means=[_mean(batch) for batch in batches],
         dynamo_compile_times=compile_times,
         triton_arguments=argument_roles(kernel_sources()),
         graph_work=graph_work,
         peaks=peaks,
     )
+    if not plan.images:
+        send(Measured(facts))
+        send(Done())
+        return
     _export(profiler, spec, facts, send)
+    if spec.picture:
+        path = Path(spec.scratch, "picture.npy")
+        np.save(path, batches[0][0].float().cpu().numpy())
+        send(Picture(str(path)))
     if spec.golden:
         send(Stage("torch's key_averages"))
         path = Path(spec.scratch, "keyavg.json")
@@ -146,7 +167,7 @@ def _graph_work(spec: Spec, plan: Plan, pipe: Any, timed: Timed, send: Send) -> 
     Between what is timed without the profiler and what is profiled: both find a warm pipeline, and no
     profiler ran before the first.
     """
-    if spec.cold or not spec.axes.cudagraphs or plan.device.type != "cuda":
+    if spec.cold or not plan.images or not spec.axes.cudagraphs or plan.device.type != "cuda":
         return None, 0
     send(Stage("work inside graphs"))
     peak = peak_memory_bytes(plan.device) or 0
@@ -173,8 +194,8 @@ def _warmup_images(axes: Axes) -> int:
 
 def _profile(
     spec: Spec, plan: Plan, pipe: Any, timed: Timed, send: Send
-) -> tuple[Any, list[float], list[float | None]]:
-    """The stopped profiler, wall seconds of each image and its mean pixel."""
+) -> tuple[Any, list[float], list[torch.Tensor]]:
+    """The stopped profiler, wall seconds of each image and the images, a batch each."""
     activities = [ProfilerActivity.CPU]
     if plan.device.type == "cuda":
         activities.append(ProfilerActivity.CUDA)
@@ -190,7 +211,7 @@ def _profile(
                 taken, batch = timed.image(index, callback_on_step_end=callback)
             seconds.append(taken)
             batches.append(batch)
-    return profiler, seconds, [_mean(batch) for batch in batches]
+    return profiler, seconds, batches
 
 
 def _mean(batch: torch.Tensor) -> float | None:

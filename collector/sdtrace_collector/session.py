@@ -73,7 +73,7 @@ def run_all(specs: list[Spec], targets: dict[str, Target], *, force: bool) -> in
     """
     collected: dict[Path, RunFacts] = {}
     code = 0
-    with _terminated_like_interrupted():
+    with terminated_like_interrupted():
         for spec in specs:
             try:
                 with shown(spec.variant) as show:
@@ -121,7 +121,7 @@ def _pattern(path: Path) -> str:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
+def terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM ends the call as Ctrl-C does; else the worker, in a session of its own, would outlive us."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

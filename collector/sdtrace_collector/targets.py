@@ -12,10 +12,11 @@ from sdtrace.errors import OutputError, UsageError
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A variant's trace, and torch's own table beside it when asked for."""
+    """A variant's trace, and what else is asked for beside it: torch's own table, the first image."""
 
     trace: Path
     golden: Path
+    picture: Path
 
 
 def targets_for(variants: list[str], output: Path, *, gzip: bool) -> dict[str, Target]:
@@ -59,4 +60,4 @@ def _check_folder(folder: Path) -> None:
 
 def _target(trace: Path) -> Target:
     stem = trace.name.removesuffix(".gz").removesuffix(".json")
-    return Target(trace, trace.with_name(f"{stem}.keyavg.json.gz"))
+    return Target(trace, trace.with_name(f"{stem}.keyavg.json.gz"), trace.with_name(f"{stem}.picture.npy"))

@@ -35,6 +35,7 @@ COMMANDS: Final = (
     "doctor",
     "collect",
     "peaks",
+    "tune",
     "variants",
 )
 ANY_WORK: Final = "--allow-different-work"

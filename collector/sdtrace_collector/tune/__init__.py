@@ -1,0 +1,1 @@
+"""`sdtrace tune`: find the fastest settings of a model by trying what its findings advise."""

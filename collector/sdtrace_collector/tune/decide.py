@@ -1,0 +1,117 @@
+"""What measured walls say: their middle and spread, and whether a trial is faster than its base."""
+
+from __future__ import annotations
+
+from enum import Enum
+from statistics import median, quantiles
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sdtrace_collector.variants import Axes
+
+_CLOSE: Final = 0.03
+_CLOSE_TO_OLD: Final = 0.1
+"""A machine changes by so much within minutes."""
+_EQUAL_DB: Final = 200.0
+_LEAST_DB: Final = 40.0
+_LEAST_DB_ROUNDED: Final = 20.0
+"""16-bit numbers and TF32 round in every step, and the steps of a sampler carry it on."""
+
+
+class Walls(msgspec.Struct, frozen=True):
+    """Wall seconds of images without the profiler, a list for each process that made some."""
+
+    processes: list[list[float]]
+
+    @property
+    def median(self) -> float:
+        """The middle of all images, in seconds."""
+        return median(self._all)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """Half of the images lie between these."""
+        if len(self._all) < 2:
+            return self._all[0], self._all[0]
+        low, _, high = quantiles(self._all, n=4, method="inclusive")
+        return low, high
+
+    @property
+    def spread(self) -> float:
+        """Half the distance between the quartiles, as a share of the median."""
+        low, high = self.quartiles
+        return (high - low) / 2 / self.median
+
+    def with_more(self, seconds: list[float]) -> Walls:
+        """These and the images of one more process."""
+        return Walls([*self.processes, seconds])
+
+    @property
+    def _all(self) -> list[float]:
+        return [second for process in self.processes for second in process]
+
+
+class Verdict(Enum):
+    """How a trial's walls compare with its base's."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    NOISE = "within the noise"
+
+
+class Prediction(NamedTuple):
+    """The wall that a finding promises, and its range where it gives one; microseconds."""
+
+    us: float
+    low_us: float | None = None
+    high_us: float | None = None
+
+
+def judge(base: Walls, trial: Walls) -> Verdict:
+    """Faster or slower only where the middle halves of the images lie apart."""
+    if trial.quartiles[1] < base.quartiles[0]:
+        return Verdict.FASTER
+    return Verdict.SLOWER if trial.quartiles[0] > base.quartiles[1] else Verdict.NOISE
+
+
+def needs_more(base: Walls, trial: Walls, *, is_old: bool) -> bool:
+    """Whether both should be measured again: they are close, or nothing is sure about a gain.
+
+    `is_old`: other things ran between the two.
+    """
+    verdict = judge(base, trial)
+    change = trial.median / base.median - 1
+    if verdict is Verdict.SLOWER and not is_old:
+        return False
+    close = max(_CLOSE_TO_OLD if is_old else _CLOSE, base.spread + trial.spread)
+    return abs(change) < close or (verdict is Verdict.NOISE and change < 0)
+
+
+def is_undecided(base: Walls, trial: Walls) -> bool:
+    """Whether a gain that matters is lost in the spread."""
+    return judge(base, trial) is Verdict.NOISE and trial.median < (1 - _CLOSE) * base.median
+
+
+def predict(finding: Any, wall_us: float) -> Prediction | None:
+    """What the finding promises for an image that takes `wall_us`; None where it promises nothing."""
+    saving = getattr(finding, "saving", None)
+    if saving is not None:
+        return Prediction(saving.to_us, saving.low_us, saving.high_us)
+    if finding is None or finding.saving_us is None:
+        return None
+    return Prediction(max(0.0, wall_us - finding.saving_us))
+
+
+def psnr_db(picture: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    """How alike two pictures with values in [0, 1] are, in decibels: 200 if equal, NaN if one has a NaN."""
+    error = float(np.mean(np.square(picture.astype(np.float64) - reference)))
+    return float(-10 * np.log10(error)) if error else _EQUAL_DB
+
+
+def is_same_picture(psnr: float, axes: Axes, device: str) -> bool:
+    """Whether a picture is as like the first one as its numbers allow."""
+    exact = axes.dtype == "fp32" and (device == "cpu" or axes.tf32 == "off")
+    return psnr >= (_LEAST_DB if exact else _LEAST_DB_ROUNDED)
