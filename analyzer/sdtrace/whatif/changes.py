@@ -1,0 +1,191 @@
+"""Changes to a plan, each with a best, a middle and a worst outlook where it depends on what a library does.
+
+The factors come from pairs of runs on H100s, one change each; docs/predictions.md holds them to other pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+from sdtrace.attribution.nesting import Int64s
+from sdtrace.intervals import Bools
+from sdtrace.whatif.plan import Pieces, Plan
+
+Outlook = Literal["best", "middle", "worst"]
+Change = Callable[[Plan, Outlook], Plan]
+"""Gives the changed plan. Plans of one iteration differ in times alone, so masks fit all of them."""
+
+
+class Factors(NamedTuple):
+    """What remains of a time, by outlook."""
+
+    best: float
+    middle: float
+    worst: float
+
+    def at(self, outlook: Outlook) -> float:
+        """The factor of an outlook."""
+        return float(getattr(self, outlook))
+
+
+FUSED: Final = Factors(0.22, 0.36, 0.5)
+"""Elementwise, normalization and layout kernels of a denoiser, after Inductor has fused them."""
+COMPILED_HOST: Final = Factors(0.38, 0.5, 0.62)
+"""Host time of a component when it runs compiled instead of op by op."""
+FUSED_COUNT: Final = 3
+"""So many of these kernels become one."""
+TENSOR_FLOAT32: Final = Factors(0.75, 1.1, 1.6)
+"""float32 matrix work in TF32: times the ratio of the card's two rates."""
+HALF_FOR_FLOAT32: Final = Factors(0.6, 0.95, 1.5)
+"""float32 matrix work in bfloat16 or float16: times the ratio of the card's two rates."""
+HALF_FOR_TF32: Final = Factors(0.42, 0.5, 0.65)
+"""TF32 matrix work in bfloat16 or float16."""
+HALF_ATTENTION: Final = Factors(0.06, 0.08, 0.2)
+"""float32 attention (memory-efficient) as flash or cuDNN attention in bfloat16 or float16."""
+HALF_MEMORY: Final = Factors(0.6, 0.78, 0.95)
+"""Kernels that move float32, moving bfloat16 or float16."""
+FUSED_ATTENTION: Final = Factors(0.08, 0.13, 0.25)
+"""Softmax and batched matmuls of attention in bfloat16 or float16, as one fused kernel."""
+FUSED_ATTENTION_FLOAT32: Final = Factors(0.6, 0.8, 1.0)
+"""The same in float32, where only the memory-efficient kernel exists."""
+GRAPH_CALL_NS: Final = Factors(150_000, 600_000, 1_600_000)
+"""Host time of one call that replays a CUDA graph: guards, copies of inputs, the launch."""
+GRAPH_STEP_NS: Final = Factors(1_000_000, 2_000_000, 3_000_000)
+"""The same where calls were guessed from the order of ops: the scheduler's share of the step is in it."""
+
+
+def scaled(pieces: Bools, factors: Factors) -> Change:
+    """Some pieces take another time."""
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        dur = plan.pieces.dur_ns
+        return plan.with_pieces(np.where(pieces, np.rint(dur * factors.at(outlook)), dur).astype(np.int64))
+
+    return change
+
+
+def unblocked(calls: Bools) -> Change:
+    """Some calls no longer wait for the device."""
+
+    def change(plan: Plan, _: Outlook) -> Plan:
+        waits = plan.calls.waits & ~calls
+        blocks = plan.pieces.blocks & ~calls[plan.pieces.call]
+        return replace(
+            plan, calls=plan.calls._replace(waits=waits), pieces=plan.pieces._replace(blocks=blocks)
+        )
+
+    return change
+
+
+def dropped(calls: Bools) -> Change:
+    """Some calls and their work are gone, with the time in them."""
+
+    def change(plan: Plan, _: Outlook) -> Plan:
+        own = np.where(calls, 0, plan.calls.own_ns)
+        columns = plan.calls._replace(own_ns=own, waits=plan.calls.waits & ~calls)
+        return _with_pieces(replace(plan, calls=columns), ~calls[plan.pieces.call])
+
+    return change
+
+
+def without_component(calls: Bools) -> Change:
+    """All that a component launches is gone, and the host time up to each of its calls."""
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        gap = np.where(calls, 0, plan.calls.gap_ns)
+        emptied = replace(plan, calls=plan.calls._replace(gap_ns=gap))
+        return dropped(calls)(emptied, outlook)
+
+    return change
+
+
+def less_host(gap_ns: Int64s, recorded_ns: Int64s) -> Change:
+    """The host spends less before some calls: of each recorded gap so much, and of the plan's the same share."""
+    share = 1 - np.minimum(1.0, gap_ns / np.maximum(1, recorded_ns))
+
+    def change(plan: Plan, _: Outlook) -> Plan:
+        gap = np.rint(plan.calls.gap_ns * share).astype(np.int64)
+        return replace(plan, calls=plan.calls._replace(gap_ns=gap))
+
+    return change
+
+
+def compiled(group: Int64s, fusable: Bools) -> Change:
+    """Component calls run compiled. `group` numbers them for each call, -1 outside; `fusable` are pieces."""
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        share = np.where(group >= 0, COMPILED_HOST.at(outlook), 1.0)
+        gap = np.rint(plan.calls.gap_ns * share).astype(np.int64)
+        own = np.rint(plan.calls.own_ns * share).astype(np.int64)
+        mine = fusable & (group[plan.pieces.call] >= 0)
+        dur = plan.pieces.dur_ns.copy()
+        kept = ~mine | (np.cumsum(mine) % FUSED_COUNT == 0)
+        spread = dur[mine].sum() / max(1, dur[mine & kept].sum()) * FUSED.at(outlook)
+        dur = np.where(mine, np.rint(dur * spread), dur).astype(np.int64)
+        quick = plan.with_host(gap, own, plan.tail_ns)
+        return _with_pieces(quick.with_pieces(dur), kept)
+
+    return change
+
+
+def from_graphs(group: Int64s, call_ns: Factors) -> Change:
+    """Each component call becomes one launch of a CUDA graph. `group` numbers them, -1 outside.
+
+    No call in a group may wait for the device: CUDA cannot record one.
+    """
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        head = np.arange(len(group))
+        inside = np.flatnonzero(group >= 0)
+        _, first, which = np.unique(group[inside], return_index=True, return_inverse=True)
+        head[inside] = inside[first][which]
+        is_head = np.zeros(len(group), np.bool_)
+        is_head[inside[first]] = True
+        gone = (group >= 0) & ~is_head
+        calls = plan.calls._replace(
+            gap_ns=np.where(gone, 0, plan.calls.gap_ns),
+            own_ns=np.where(is_head, round(call_ns.at(outlook)), np.where(gone, 0, plan.calls.own_ns)),
+            is_graph=plan.calls.is_graph | is_head,
+        )
+        pieces = plan.pieces
+        mine = group[pieces.call] >= 0
+        moved = pieces._replace(
+            call=head[pieces.call],
+            lag_ns=np.where(mine, 0, pieces.lag_ns),
+            pause_ns=np.where(mine, 0, pieces.pause_ns),
+            within=pieces.within | mine,
+        )
+        return replace(plan, calls=calls, pieces=_in_order(moved))
+
+    return change
+
+
+def both(first: Change, second: Change) -> Change:
+    """One change after the other; the second must not need the pieces as they were."""
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        return second(first(plan, outlook), outlook)
+
+    return change
+
+
+def _with_pieces(plan: Plan, kept: Bools) -> Plan:
+    if kept.all():
+        return plan
+    number = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
+    left = Pieces(*(column[kept] for column in plan.pieces))
+    return replace(plan, pieces=left._replace(after=number[left.after]))
+
+
+def _in_order(pieces: Pieces) -> Pieces:
+    """Pieces by call; of one call in the order they had."""
+    order = np.argsort(pieces.call, kind="stable")
+    place = np.empty(len(order) + 1, np.int64)
+    place[order] = np.arange(len(order))
+    place[-1] = -1
+    sorted_pieces = Pieces(*(column[order] for column in pieces))
+    return sorted_pieces._replace(after=place[sorted_pieces.after])

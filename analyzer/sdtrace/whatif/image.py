@@ -1,0 +1,91 @@
+"""An iteration without the profiler: recorded, or estimated from the trace alone; as a range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Final, Literal, NamedTuple
+
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.whatif.plan import Plan, plan_of
+from sdtrace.whatif.profiler_cost import at_pace, slowdown, without_profiler
+from sdtrace.whatif.replay import replay
+
+_FAITHFUL: Final = 0.03
+"""A replay that misses the profiled wall by more has not understood the trace."""
+_FAST, _SLOW = 0.83, 1.2
+"""Hosts of one kind differ so much, and from call to call."""
+_SURE: Final = 0.02
+"""Device time itself differs by so much between runs of one program."""
+_QUICK_COPIES, _SLOW_COPIES = 0.65, 1.2
+"""Copies from and to pageable memory, which the host makes, differ by more than all else."""
+_MUCH: Final = 0.5
+"""From this share of the host's own time on, copies that block it decide the wall."""
+_PACES: Final = (0.3, 2.0)
+_SEARCH: Final = 10
+
+
+class Unprofiled(NamedTuple):
+    """What an iteration takes without the profiler, in nanoseconds."""
+
+    source: Literal["recorded", "estimated"]
+    low_ns: int
+    mid_ns: int
+    high_ns: int
+
+
+@dataclass(frozen=True)
+class Image:
+    """An iteration without the profiler: its wall, and plans that come to the low, middle and high end."""
+
+    wall: Unprofiled
+    fast: Plan
+    usual: Plan
+    slow: Plan
+
+
+def image_of(
+    linked: LinkedTrace, span: tuple[int, int], profiled_ns: int, recorded_ns: Sequence[int]
+) -> Image | None:
+    """The iteration that the host ran through in `span` and that took `profiled_ns` with the profiler.
+
+    `recorded_ns` are walls that were measured without it. None where the replay does not come to the
+    profiled wall, as in pipelined training where work of several iterations lies one in the other.
+    """
+    plan = plan_of(linked, *span)
+    if plan is None or abs(replay(plan) - profiled_ns) > _FAITHFUL * profiled_ns:
+        return None
+    bare = without_profiler(plan, slowdown(linked, *span))
+    if recorded_ns:
+        return _as_recorded(bare, recorded_ns)
+    fast, slow = at_pace(bare, _FAST, _QUICK_COPIES), at_pace(bare, _SLOW, _SLOW_COPIES)
+    low, middle, high = (replay(each) for each in (fast, bare, slow))
+    wall = Unprofiled("estimated", round(low * (1 - _SURE)), middle, round(high * (1 + _SURE)))
+    return Image(wall, fast, bare, slow)
+
+
+def _as_recorded(bare: Plan, recorded_ns: Sequence[int]) -> Image:
+    """Plans whose replays take as long as what was recorded, as far as the host decides."""
+    low, middle, high = min(recorded_ns), round(median(recorded_ns)), max(recorded_ns)
+    fast, usual, slow = (
+        _paced(bare, wall, pace) for wall, pace in ((low, _FAST), (middle, 1.0), (high, _SLOW))
+    )
+    return Image(Unprofiled("recorded", low, middle, high), fast, usual, slow)
+
+
+def _paced(plan: Plan, wall_ns: int, usual: float) -> Plan:
+    """The plan on a host of the pace at which its replay takes `wall_ns`.
+
+    A wall that the device or copies decide says nothing of the host, which then has the pace `usual`.
+    """
+    if abs(replay(plan) - wall_ns) <= _SURE * wall_ns:
+        return at_pace(plan, usual)
+    copies = plan.pieces.dur_ns[plan.pieces.blocks].sum() > _MUCH * plan.host_ns
+    low, high = _PACES
+    for _ in range(_SEARCH):
+        middle = (low * high) ** 0.5
+        tried = at_pace(plan, usual if copies else middle, middle)
+        low, high = (low, middle) if replay(tried) > wall_ns else (middle, high)
+    pace = (low * high) ** 0.5
+    return at_pace(plan, usual if copies else pace, pace)

@@ -1,0 +1,93 @@
+"""The same plan without the profiler: what recording costs the host, read off the trace's own clocks.
+
+Two things slow the host down: each recorded event costs a fixed time, and all host work is slower by one
+factor, which a trace shows in calls that always do the same. Fitted on traces of SD 1.5, SDXL-sized and FLUX
+pipelines on H100s whose walls without the profiler were measured beside them; see docs/predictions.md.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.attribution.nesting import Int64s
+from sdtrace.whatif.plan import Plan
+
+_CLOCKS: Final = {
+    "cudaLaunchKernel": 5_000,
+    "cudaLaunchKernelExC": 5_500,
+    "cuLaunchKernel": 5_000,
+    "cuLaunchKernelEx": 5_300,
+    "aten::empty": 3_000,
+    "aten::as_strided": 420,
+    "aten::view": 700,
+}
+"""Median durations in nanoseconds where the profiler slows the host least."""
+_USUAL: Final = 1.05
+"""Hosts differ by so much without being slowed down."""
+OP_NS: Final = 2_000
+"""Recording an op with its shapes."""
+FRAME_NS: Final = 1_200
+"""Recording a Python function (`with_stack`)."""
+LAUNCH_NS: Final = 2_000
+"""Recording a launch call and its work."""
+TRITON_NS: Final = 23_000
+"""A launch of a Triton kernel, whose arguments Inductor turns into text for the profiler."""
+GRAPH_NS: Final = 446_000
+"""A replay of a CUDA graph, whose kernels are recorded one by one."""
+_LEAST: Final = 0.1
+"""No call or gap shrinks to less than this share of itself."""
+
+
+def slowdown(linked: LinkedTrace, start_ns: int, end_ns: int) -> float:
+    """By what factor host work was slower than usual between two instants, 1 and more.
+
+    The count-weighted mean of the logarithms of medians to `_CLOCKS`.
+    """
+    host, names = linked.host, linked.trace.names
+    inside = np.flatnonzero((host.start_ns >= start_ns) & (host.start_ns < end_ns))
+    name, dur = host.name[inside], host.dur_ns[inside]
+    number = {text: place for place, text in enumerate(names) if text in _CLOCKS}
+    logs, counts = [], []
+    for text, code in number.items():
+        mine = dur[name == code]
+        if mine.size:
+            logs.append(float(np.log(max(1.0, float(np.median(mine))) / _CLOCKS[text])))
+            counts.append(mine.size)
+    if not counts:
+        return 1.0
+    return max(1.0, float(np.exp(np.average(logs, weights=counts))) / _USUAL)
+
+
+def without_profiler(plan: Plan, slower: float, pace: float = 1.0) -> Plan:
+    """The plan as the host runs it unrecorded; `pace` is a host that takes so many times as long."""
+    calls = plan.calls
+    launches = np.zeros(len(calls.gap_ns), np.bool_)
+    launches[plan.pieces.call] = True
+    cost = OP_NS * (calls.ops - calls.triton) + TRITON_NS * calls.triton + FRAME_NS * calls.frames
+    cost = cost + np.where(calls.is_graph, GRAPH_NS, LAUNCH_NS) * launches
+    taken = (calls.gap_ns + calls.own_ns) / slower
+    left = np.maximum(_LEAST * taken, taken - cost) * pace
+    share = left / np.maximum(1, calls.gap_ns + calls.own_ns)
+    tail = plan.tail_ns / slower
+    tail_cost = OP_NS * plan.tail_ops + FRAME_NS * plan.tail_frames
+    return plan.with_host(
+        _scaled(calls.gap_ns, share),
+        _scaled(calls.own_ns, share),
+        round(max(_LEAST * tail, tail - tail_cost) * pace),
+    )
+
+
+def at_pace(plan: Plan, pace: float, copies: float = 1.0) -> Plan:
+    """The plan on a host that takes `pace` times as long, and `copies` times for copies that block it."""
+    share = np.full(len(plan.calls.gap_ns), pace)
+    gap, own = _scaled(plan.calls.gap_ns, share), _scaled(plan.calls.own_ns, share)
+    pieces = plan.pieces
+    dur = np.where(pieces.blocks, np.rint(pieces.dur_ns * copies), pieces.dur_ns).astype(np.int64)
+    return plan.with_host(gap, own, round(plan.tail_ns * pace)).with_pieces(dur)
+
+
+def _scaled(times: Int64s, share: np.typing.NDArray[np.float64]) -> Int64s:
+    return np.rint(times * share).astype(np.int64)
