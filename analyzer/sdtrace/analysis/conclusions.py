@@ -49,6 +49,7 @@ def _evidence(study: Study) -> Evidence:
     kernels = trace.in_categories({"kernel"})[linked.work.row] & steady
     steady_idle = study.idle.within(phases.timeline.of(STEADY))
     idle = steady_idle.causes()
+    model = trace.run.get("model")
     return Evidence(
         wall_ns=end - start,
         phases=study.phase_rows,
@@ -78,6 +79,9 @@ def _evidence(study: Study) -> Evidence:
         work_ns=int(dur_ns.sum()),
         unprofiled_wall_ns=study.run.unprofiled_wall_ns,
         variant=study.run.variant,
+        model=model if isinstance(model, str) else None,
+        path=str(trace.path),
+        steady_iterations=[row.index for row in study.steady],
         device_name=str(trace.device.get("name", "")),
         device_major=_major(trace.device),
         autotune_by_pattern=phases.autotune_by_pattern,

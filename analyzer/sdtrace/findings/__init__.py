@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from sdtrace.findings import device, devices, host, host_causes, losses, memory_and_copies, overhead, quality
-from sdtrace.findings.evidence import (
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.facts import (
     Collectives,
     CopyTraffic,
     Culprit,
-    Evidence,
-    Finding,
     Late,
     MemoryCalls,
     Range,
     Searches,
     Waiting,
 )
+from sdtrace.findings.finding import Finding
 
 __all__ = [
     "Collectives",

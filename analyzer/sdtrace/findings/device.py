@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 
 from sdtrace.breakdowns.kernels import KernelRow
-from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent
 
 _FP32_GEMM = re.compile(r"sgemm|f32f32_f32f32|_ffma_|gemm_fp32|fp32_sm\d+|_S_B_S_|Cijk\w*_SB_|s884cudnn_fp32")
@@ -52,6 +53,8 @@ def _float32(e: Evidence) -> Iterator[Finding]:
         f"{_shorter_types(e)} Assumes a 4x speedup of these kernels.",
         saving_ns=saving,
         confidence="likely",
+        evidence_rows=rows_of("kernels", [row.name for row in rows]),
+        verify=e.trial("bf16_sdpa", e.steady_work(f"name ~ '{_FP32_GEMM.pattern}'")),
     )
 
 
@@ -84,6 +87,8 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
         "bfloat16 or float16. The saving counts the softmax alone.",
         saving_ns=e.per_iteration(ns),
         confidence="likely",
+        evidence_rows=rows_of("kernels", [row.name for row in softmax]),
+        verify=e.trial("bf16_sdpa", e.steady_work(f"name ~* '{_SOFTMAX.pattern}'")),
     )
 
 
@@ -107,6 +112,8 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
             "Assumes a 4x speedup of these kernels.",
             saving_ns=e.per_iteration(full * (1 - 1 / _TENSOR_CORE_GAIN)),
             confidence="likely",
+            evidence_rows=rows_of("kernels", [row.name for row in rows]),
+            verify=e.steady_work("category IN ('attention_efficient', 'attention_math')"),
         )
     else:
         yield Finding(
@@ -117,6 +124,8 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
             "Flash and cuDNN attention need contiguous heads of a size they support, and no arbitrary "
             "mask; `torch.nn.attention.sdpa_kernel` with one backend says why it refuses.",
             confidence="likely",
+            evidence_rows=rows_of("kernels", [row.name for row in rows]),
+            verify=e.steady_work("category IN ('attention_efficient', 'attention_math')"),
         )
 
 
@@ -139,6 +148,8 @@ def _layout(e: Evidence) -> Iterator[Finding]:
         f"{e.variant_hint('bf16_sdpa_channels_last')}.",
         saving_ns=e.per_iteration(ns),
         confidence="likely",
+        evidence_rows=rows_of("kernels", [row.name for row in rows]),
+        verify=e.trial("bf16_sdpa_channels_last", e.steady_work(f"name ~* '{_TO_NHWC.pattern}'")),
     )
 
 
@@ -155,6 +166,8 @@ def _small(e: Evidence) -> Iterator[Finding]:
         '(`mode="reduce-overhead"`).'
         if e.is_compiled
         else "Fuse them with `torch.compile`, or launch many at once from a CUDA graph.",
+        evidence_rows=rows_of("idle", ["launch_bound"]),
+        verify=e.steady_work("kind = 'kernel' AND dur_ns < 5000"),
     )
 
 
@@ -178,6 +191,8 @@ def _collectives(e: Evidence) -> Iterator[Finding]:
         else "It costs little time of its own. It may slow down the work that runs at the same time.",
         saving_ns=e.per_iteration(exposed_ns) if severe else None,
         confidence="likely",
+        evidence_rows=rows_of("categories", ["collective"]),
+        verify=e.steady_work("category = 'collective'"),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent, time
 from sdtrace.model import Severity
 
@@ -46,6 +47,8 @@ def _launch_bound(e: Evidence) -> Iterator[Finding]:
         _launch_less(e),
         saving_ns=_saving(e, idle),
         confidence="likely" if e.unprofiled_idle_ns is not None else "guess",
+        evidence_rows=rows_of("idle", ["launch_bound"]),
+        verify=e.trial("bf16_sdpa_cudagraphs", e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle")),
     )
 
 
@@ -76,6 +79,8 @@ def _waiting_component(e: Evidence) -> Iterator[Finding]:
             f'Compile it with `mode="reduce-overhead"`, which replays it from CUDA graphs.{once}',
             saving_ns=_saving(e, part.idle_ns),
             confidence="likely",
+            evidence_rows=rows_of("components", [part.component]),
+            verify=e.query("SELECT component, gpu_us, wall_us FROM components WHERE phase = 'steady'"),
         )
 
 
@@ -133,6 +138,8 @@ def _sync(e: Evidence) -> Iterator[Finding]:
         "scheduler's timesteps on the host, its other tensors on the device.",
         saving_ns=_saving(e, idle),
         confidence="likely",
+        evidence_rows=rows_of("idle", ["sync"]),
+        verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
     )
 
 
@@ -150,6 +157,8 @@ def _data_wait(e: Evidence) -> Iterator[Finding]:
         "sample.",
         saving_ns=_saving(e, idle),
         confidence="likely",
+        evidence_rows=rows_of("idle", ["data_wait"]),
+        verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
     )
 
 
@@ -167,6 +176,8 @@ def _gaps(e: Evidence) -> Iterator[Finding]:
             evidence,
             "Run fewer, larger kernels: fuse more, make larger batches.",
             confidence="likely",
+            evidence_rows=rows_of("idle", ["device_gap"]),
+            verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
         )
     else:
         yield Finding(
@@ -177,6 +188,8 @@ def _gaps(e: Evidence) -> Iterator[Finding]:
             "Look at the work that begins after these gaps. It waits for an event of another stream, for "
             "another GPU or rank, or for a copy. `sdtrace open` shows the gaps.",
             confidence="likely",
+            evidence_rows=rows_of("idle", ["device_gap"]),
+            verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
         )
 
 
@@ -192,6 +205,8 @@ def _stall(e: Evidence) -> Iterator[Finding]:
         "It may be Python code outside PyTorch, I/O, or a compile that this torch version does not mark. "
         "Record with `with_stack=True` to see it.",
         confidence="guess",
+        evidence_rows=rows_of("phases", ["stall"]),
+        verify=e.query("SELECT phase, wall_us / 1000 AS ms FROM phases"),
     )
 
 
@@ -209,4 +224,6 @@ def _profiler(e: Evidence) -> Iterator[Finding]:
         "GPU times are not affected. CPU and idle times of this trace are upper bounds."
         if e.work_ns
         else "The times of this trace are upper bounds.",
+        evidence_rows=rows_of("iterations", e.steady_iterations),
+        verify=e.query("SELECT index, phase, wall_us / 1000 AS ms FROM iterations"),
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdtrace.findings.evidence import CopyTraffic, Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.facts import CopyTraffic
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent, time
 
 _SOME = 0.02
@@ -35,6 +37,11 @@ def _memory(e: Evidence) -> Iterator[Finding]:
         _less_memory(frees > 0),
         saving_ns=e.saving_of(idle),
         confidence="likely",
+        evidence_rows=rows_of("idle", ["memory"]),
+        verify=e.query(
+            "SELECT name, count(*) AS calls, sum(dur_ns) / 1e6 AS ms FROM events WHERE phase = 'steady' "
+            "AND name ~ '^(cuda|hip|cuMem)\\w*(Malloc|Free|Alloc)' GROUP BY name ORDER BY ms DESC"
+        ),
     )
 
 
@@ -73,6 +80,10 @@ def _copies(e: Evidence) -> Iterator[Finding]:
         _move_less(weights, any(part.pageable for part in e.copies)),
         saving_ns=e.per_iteration(moved) + e.saving_of(idle),
         confidence="likely",
+        evidence_rows=rows_of(
+            "categories", ["memcpy_h2d" if part.to_device else "memcpy_d2h" for part in e.copies]
+        ),
+        verify=e.steady_work("kind = 'gpu_memcpy'"),
     )
 
 

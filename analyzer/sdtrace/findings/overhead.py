@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sdtrace.breakdowns.kernels import CategoryRow
-from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent, time
 
 _WORTH_A_FINDING = 0.05
@@ -52,6 +53,8 @@ def _overhead(e: Evidence) -> Iterator[Finding]:
         f"{time(once)} of {time(e.wall_ns)}: {parts}."
         f"{f' Most of compile is {stages}.' if compiled else ''}{steady}",
         _pay_less(e) if compiled else "Leave it out when you measure speed: run one iteration before.",
+        evidence_rows=rows_of("phases", [name for name, ns in e.paid_once.items() if ns > _SOME_NS]),
+        verify=e.query("SELECT phase, wall_us / 1e6 AS seconds FROM phases"),
     )
 
 
@@ -95,6 +98,11 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
         "Tables of device time that include it mislead: use `--phase steady`. The choices are cached: the "
         "next run with the same cache skips this.",
         confidence="likely" if e.autotune_by_pattern else "certain",
+        evidence_rows=rows_of("phases", ["autotune"]),
+        verify=e.query(
+            "SELECT category, count(*) AS calls, sum(dur_ns) / 1e6 AS ms FROM launches "
+            "WHERE phase = 'autotune' GROUP BY category ORDER BY ms DESC"
+        ),
     )
 
 
@@ -111,6 +119,11 @@ def _searches(e: Evidence) -> Iterator[Finding]:
         f"{time(gpu_ns)} on the GPU. This time counts as autotune.",
         advice,
         confidence="likely",
+        evidence_rows=rows_of("ops", [op]),
+        verify=e.query(
+            "SELECT iteration, count(*) AS launched FROM launches "
+            f"WHERE phase = 'autotune' AND op = '{op}' GROUP BY iteration"
+        ),
     )
 
 
@@ -143,6 +156,8 @@ def _late(e: Evidence) -> Iterator[Finding]:
         f"An earlier iteration had compiled and run already. Overhead comes back in {which}.",
         "A shape or a guard changed. Run with `TORCH_LOGS=recompiles` to see which. Pad the dimension, or "
         "mark it dynamic.",
+        evidence_rows=rows_of("iterations", [late.iteration for late in e.late_overhead]),
+        verify=e.query("SELECT index, phase, wall_us / 1e6 AS seconds, note FROM iterations"),
     )
 
 
@@ -162,4 +177,9 @@ def _first_calls(e: Evidence) -> Iterator[Finding]:
         f"Most in {listed(worst)}: {what}.",
         f"This is a one-time cost of every process{hint}.",
         confidence="likely",
+        evidence_rows=rows_of("ops", [culprit.name for culprit in e.first_calls]),
+        verify=e.query(
+            "SELECT name, dur_ns / 1e6 AS ms FROM events "
+            "WHERE category = 'cpu_op' AND phase = 'warmup' ORDER BY ms DESC LIMIT 10"
+        ),
     )
