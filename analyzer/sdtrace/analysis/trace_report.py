@@ -74,7 +74,7 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
         components=_components(part),
         findings=[
             in_microseconds(item, model.Finding, evidence_rows=list(item.evidence_rows))
-            for item in draw_conclusions(study)
+            for item in draw_conclusions(work)
         ],
         notes=_notes(study, kernels),
         queue=_queue(part),

@@ -12,9 +12,6 @@ from sdtrace.findings.text import listed, percent
 
 _FP32_GEMM = re.compile(r"sgemm|f32f32_f32f32|_ffma_|gemm_fp32|fp32_sm\d+|_S_B_S_|Cijk\w*_SB_|s884cudnn_fp32")
 _TF32 = re.compile(r"tf32|s1688|xf32", re.IGNORECASE)
-_TO_NHWC = re.compile(
-    r"nchwToNhwc|nhwcToNchw|nchw2nhwc|nhwc2nchw|nchw_to_nhwc|batched_transpose", re.IGNORECASE
-)
 _SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
 _FP32_ATTENTION = re.compile(r"_f32_|<float,|float32|fp32")
 _TENSOR_CORE_GAIN = 4
@@ -25,16 +22,8 @@ _VOLTA = _TENSOR_CORES_SINCE = 7
 
 def find(e: Evidence) -> Iterator[Finding]:
     """What the kernels themselves give away."""
-    for part in (_float32, _unfused_attention, _slow_attention, _layout, _small, _collectives):
-        for finding in part(e):
-            yield _hidden(finding) if e.is_host_bound and finding.saving_ns else finding
-
-
-def _hidden(finding: Finding) -> Finding:
-    """Says that saving device time does not help while the run is CPU-bound."""
-    return finding._replace(
-        evidence=f"{finding.evidence} You are CPU-bound: fix that first, this will not help until then."
-    )
+    for part in (_float32, _unfused_attention, _slow_attention, _small, _collectives):
+        yield from part(e)
 
 
 def _float32(e: Evidence) -> Iterator[Finding]:
@@ -131,26 +120,6 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
 
 def _is_fused_attention(row: KernelRow) -> bool:
     return row.category.startswith("attention_") and row.category != "attention_math"
-
-
-def _layout(e: Evidence) -> Iterator[Finding]:
-    rows = _matching(e, lambda row: bool(_TO_NHWC.search(row.name)))
-    ns = sum(row.total_ns for row in rows)
-    if e.steady_share(ns) < _SHARE:
-        return
-    yield Finding(
-        "device.layout",
-        "medium",
-        "Convolutions convert their input between NCHW and NHWC every time",
-        f"{percent(ns, e.steady_work_ns)} of steady device time "
-        f"in {sum(row.calls for row in rows):,} conversions.",
-        "`model.to(memory_format=torch.channels_last)`, for UNet and VAE"
-        f"{e.variant_hint('bf16_sdpa_channels_last')}.",
-        saving_ns=e.per_iteration(ns),
-        confidence="likely",
-        evidence_rows=rows_of("kernels", [row.name for row in rows]),
-        verify=e.trial("bf16_sdpa_channels_last", e.steady_work(f"name ~* '{_TO_NHWC.pattern}'")),
-    )
 
 
 def _small(e: Evidence) -> Iterator[Finding]:

@@ -11,15 +11,23 @@ from sdtrace.attribution.losses import Losses
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.findings.facts import (
+    NO_CONVERSIONS,
+    Breaks,
     Collectives,
+    Conversions,
     CopyTraffic,
     Culprit,
+    Dominant,
     Late,
     MemoryCalls,
+    MemoryPeak,
     Range,
+    Replays,
     Searches,
+    Slower,
     Waiting,
 )
+from sdtrace.roofline.by_shape import ShapeRow
 from sdtrace.waiting.devices import Turns
 
 _IN_QUOTES = re.compile(r'[\\"$`]')
@@ -95,6 +103,16 @@ class Evidence:
     """Iterations without device work between ones that have some."""
     steady_iterations: Sequence[int] = ()
     """Their places, from 0."""
+    dominant: Dominant | None = None
+    work_by_shape: Sequence[ShapeRow] = ()
+    """Steady device work by op and shape, longest first."""
+    breaks: Breaks | None = None
+    replays: Replays | None = None
+    conversions: Conversions = NO_CONVERSIONS
+    slower: Slower | None = None
+    memory_peak: MemoryPeak | None = None
+    slow_cpu_ops: Sequence[Culprit] = ()
+    """Ops with a slow implementation on the CPU, by steady host time."""
     turns: Turns | None = None
     """Devices that work one after the other."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -74,8 +75,83 @@ class CopyTraffic(NamedTuple):
 
 class Late(NamedTuple):
     """An iteration (from 0) that holds overhead after the first steady one, or compiles again before it: of
-    which kind, how much."""
+    which kind, how much. Of a compile also the iteration's wall, the numbers of the frames that torch
+    compiled again, and what had changed of the inputs: `kind` is shape, type, '' where nothing had, None
+    where the trace does not tell; `change` says it in words."""
 
     iteration: int
     phase: str
     ns: int
+    wall_ns: int = 0
+    frames: Sequence[str] = ()
+    kind: str | None = None
+    change: str = ""
+
+
+class Part(NamedTuple):
+    """A part of steady work: its time, and of what is held against the card the time and the least time."""
+
+    name: str
+    ns: int
+    known_ns: int = 0
+    roof_ns: int = 0
+
+
+class Dominant(NamedTuple):
+    """What takes most of the steady work, in nanoseconds: device work, or CPU time where there is none.
+
+    `callers` are the modules or functions around most of the op's time, from the inside out.
+    """
+
+    whole_ns: int
+    on_device: bool
+    component: Part | None
+    category: Part | None
+    op: Part | None
+    callers: Sequence[str]
+
+
+class Breaks(NamedTuple):
+    """Compiled pieces that always run one after the other, by name; `is_named` where one is called a
+    function that resumes."""
+
+    pieces: Sequence[str]
+    calls: int
+    is_named: bool
+
+
+class Replays(NamedTuple):
+    """Steady launches of CUDA graphs: how many, the median of the kernels in each, and their host time."""
+
+    launches: int
+    kernels: int
+    host_ns: int
+
+
+class Conversions(NamedTuple):
+    """Steady device time of conversions between NCHW and NHWC: by cuDNN in eager code and in compiled code,
+    and of weights by kernels that Inductor generated; `forward_ns` is what forward convolutions launched."""
+
+    eager_ns: int
+    compiled_ns: int
+    weights_ns: int
+    weight_kernels: Sequence[str]
+    forward_ns: int = 0
+
+
+NO_CONVERSIONS = Conversions(0, 0, 0, ())
+
+
+class Slower(NamedTuple):
+    """Kernels that ran slower at the end of the trace than at its start, with the same arguments."""
+
+    ratio: float
+    ns: int
+    example: str
+
+
+class MemoryPeak(NamedTuple):
+    """The most bytes that the allocator held on the device, and the device's memory."""
+
+    reserved: int
+    total: int

@@ -33,7 +33,6 @@ def find(e: Evidence) -> Iterator[Finding]:
     yield from _overhead(e)
     yield from _autotune(e)
     yield from _searches(e)
-    yield from _late(e)
     yield from _first_calls(e)
 
 
@@ -141,24 +140,6 @@ def _trials_in_compile(e: Evidence) -> str:
 
 def _fills(categories: Sequence[CategoryRow]) -> int:
     return sum(row.gpu_ns for row in categories if row.category == "memset_fill")
-
-
-def _late(e: Evidence) -> Iterator[Finding]:
-    if not e.late_overhead:
-        return
-    shown = [f"iteration {it + 1} ({time(ns)} {phase})" for it, phase, ns in e.late_overhead[:5]]
-    rest = len(e.late_overhead) - len(shown)
-    which = ", ".join(shown) + (f" and {rest} more" if rest else "")
-    yield Finding(
-        "overhead.recompile",
-        "high",
-        "Something was compiled or captured again",
-        f"An earlier iteration had compiled and run already. Overhead comes back in {which}.",
-        "A shape or a guard changed. Run with `TORCH_LOGS=recompiles` to see which. Pad the dimension, or "
-        "mark it dynamic.",
-        evidence_rows=rows_of("iterations", [late.iteration for late in e.late_overhead]),
-        verify=e.query("SELECT index, phase, wall_us / 1e6 AS seconds, note FROM iterations"),
-    )
 
 
 def _first_calls(e: Evidence) -> Iterator[Finding]:

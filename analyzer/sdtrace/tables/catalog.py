@@ -373,6 +373,7 @@ FINDINGS: Final = Table(
             ("advice", "Advice", Kind.PROSE, "What to do."),
             ("saving_us", "Saves", Kind.TIME, "What it saves of a steady iteration; empty if unknown."),
             ("confidence", "Confidence", Kind.TEXT, "certain, likely or guess."),
+            ("evidence_rows", "Rows", Kind.TEXT, "Rows of tables that prove it; in report.json alone."),
             ("verify", "Verify", Kind.TEXT, "A command that shows it, or whether the advice came true."),
         )
     ),
