@@ -97,7 +97,7 @@ def test_a_recompile_is_told_with_its_iteration(tmp_path: Path) -> None:
     late = host("entire_frame_compile", 3 * period(1) + 30 * US, 70 * US)
     found = report_of(tmp_path / "t.json", [*events, late])["overhead.recompile"]
     assert found.severity == "high"
-    assert "iteration 4 (70.0 µs compile)" in found.evidence
+    assert "Iteration 4: 70.0 µs compile in" in found.evidence
     early = host("entire_frame_compile", 30 * US, 70 * US)
     assert "overhead.recompile" not in report_of(tmp_path / "u.json", [*events, early])
 

@@ -27,27 +27,27 @@ def find(e: Evidence) -> Iterator[Finding]:
 def _again(e: Evidence) -> Iterator[Finding]:
     if not e.late_overhead:
         return
-    shown = [_told(e, late) for late in e.late_overhead[:5]]
+    shown = [_told(late) for late in e.late_overhead[:5]]
     rest = len(e.late_overhead) - len(shown)
-    more = f" {rest} more iterations have such overhead." if rest else ""
+    more = f" So do {rest} more." if rest else ""
+    steady = f" A steady iteration takes {time(e.steady_wall_ns)}." if e.steady_wall_ns else ""
     compiles = [late for late in e.late_overhead if late.phase == COMPILE]
     yield Finding(
         "overhead.recompile",
         "high",
         "Something was compiled or captured again",
-        f"An earlier iteration had compiled and run already. {' '.join(shown)}{more}",
+        f"These iterations do so after an earlier one had compiled and run. {' '.join(shown)}{more}{steady}",
         _advice(compiles),
         evidence_rows=rows_of("iterations", [late.iteration for late in e.late_overhead]),
         verify=e.query("SELECT index, phase, wall_us / 1e6 AS seconds, note FROM iterations"),
     )
 
 
-def _told(e: Evidence, late: Late) -> str:
-    usual = f"; a steady one takes {time(e.steady_wall_ns)}" if e.steady_wall_ns else ""
-    wall = f" of {time(late.wall_ns)}" if late.wall_ns else ""
-    frames = f" of {counted(len(late.frames), 'function')} ({_numbers(late)})" if late.frames else ""
+def _told(late: Late) -> str:
+    wall = f" in {time(late.wall_ns)}" if late.wall_ns else ""
+    frames = f", of {counted(len(late.frames), 'function')} ({_numbers(late)})" if late.frames else ""
     change = f" {late.change}." if late.change else ""
-    return f"Iteration {late.iteration + 1}: {time(late.ns)} {late.phase}{wall}{frames}{usual}.{change}"
+    return f"Iteration {late.iteration + 1}: {time(late.ns)} {late.phase}{wall}{frames}.{change}"
 
 
 def _numbers(late: Late) -> str:
@@ -90,7 +90,7 @@ def _breaks(e: Evidence) -> Iterator[Finding]:
         f"{pieces} compiled pieces run one after the other, {calls:,} times in steady state."
         + (" Functions named `torch_dynamo_resume_in_` say that one resumes the other." if is_named else ""),
         "`TORCH_LOGS=graph_breaks` names the lines. Usual causes are `.item()`, a branch on a tensor, "
-        "`print` and calls that dynamo cannot trace. `torch.compile(fullgraph=True)` turns a break into an error."
+        "`print` and calls that dynamo cannot trace. `torch.compile(fullgraph=True)` makes a break an error."
         + ("" if is_named else " They may also be two functions that you compiled separately."),
         confidence="certain" if is_named else "likely",
         evidence_rows=rows_of("ops", names),

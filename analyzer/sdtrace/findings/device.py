@@ -124,7 +124,7 @@ def _is_fused_attention(row: KernelRow) -> bool:
 
 def _small(e: Evidence) -> Iterator[Finding]:
     is_waiting = 100 * e.steady_idle.get("launch_bound", 0) >= _SHARE * e.steady_span_ns
-    if 2 * e.small_kernels < max(1, e.kernels) or e.replays_graphs or not is_waiting:
+    if 2 * e.small_kernels < max(1, e.kernels) or e.replays_graphs or e.moves_much or not is_waiting:
         return
     yield Finding(
         "device.small_kernels",

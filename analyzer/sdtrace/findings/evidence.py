@@ -33,6 +33,8 @@ from sdtrace.waiting.devices import Turns
 _IN_QUOTES = re.compile(r'[\\"$`]')
 """What a shell obeys within double quotes."""
 _ESCAPED = r"\\\g<0>"
+_MUCH_MOVED = 0.15
+"""Inputs and results take a few percent at most; what takes more is weights, or data of many gigabytes."""
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "python")
 """Causes of idle time that the pace of the host is."""
 
@@ -200,6 +202,12 @@ class Evidence:
         if self.unprofiled_idle_ns is None:
             return waiting > 2 / 3
         return min(waiting, self.unprofiled_idle_share) > 1 / 3
+
+    @property
+    def moves_much(self) -> bool:
+        """Whether copies between CPU and GPU take much of the steady time."""
+        moved, idle = sum(part.ns for part in self.copies), self.steady_idle.get("copy", 0)
+        return max(moved / max(1, self.steady_work_ns), idle / max(1, self.steady_span_ns)) >= _MUCH_MOVED
 
     @property
     def is_compiled(self) -> bool:

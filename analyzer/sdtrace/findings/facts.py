@@ -50,11 +50,12 @@ class Waiting(NamedTuple):
 
 class MemoryCalls(NamedTuple):
     """Steady calls that get memory from the driver or give it back: how many, their host time in nanoseconds,
-    and how many give back."""
+    how many give back, and how many of these no op asked for."""
 
     calls: int
     host_ns: int
     frees: int
+    direct_frees: int = 0
 
 
 class CopyTraffic(NamedTuple):

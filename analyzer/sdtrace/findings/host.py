@@ -40,7 +40,7 @@ def _launch_bound(e: Evidence) -> Iterator[Finding]:
     most = listed([culprit.name for culprit in e.launch_bound_culprits])
     yield Finding(
         "host.launch_bound",
-        _severity(share),
+        "low" if e.moves_much else _severity(share),
         "The GPU waits for the CPU to launch work",
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU waits for the CPU to launch the next "
         f"kernel{f', most before work of {most}' if most else ''}. {_survives(e)}",
@@ -86,6 +86,11 @@ def _waiting_component(e: Evidence) -> Iterator[Finding]:
 
 def _launch_less(e: Evidence) -> str:
     """What helps depends on what was done already."""
+    if e.moves_much:
+        return (
+            "Stop moving weights or data first: most of these launches are copies, and CUDA graphs cannot "
+            "replay a model that moves. Then compile what is left."
+        )
     if e.replays_graphs:
         return (
             "Most work comes from CUDA graphs already. What is left is Python between replays, and work "

@@ -25,17 +25,18 @@ def _memory(e: Evidence) -> Iterator[Finding]:
     idle = e.steady_idle.get("memory", 0)
     if not idle or idle < _SOME * e.steady_span_ns or e.memory_calls is None:
         return
-    calls, host_ns, frees = e.memory_calls
+    calls, host_ns, frees, direct = e.memory_calls
     each = calls / max(1, e.n_steady)
+    by_hand = 2 * direct > frees > 0
     yield Finding(
         "host.memory",
-        "high" if idle > _MUCH * e.steady_span_ns else "medium",
+        "low" if by_hand else "high" if idle > _MUCH * e.steady_span_ns else "medium",
         "The GPU waits while memory is allocated and freed",
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU is in "
         f"{listed([culprit.name for culprit in e.culprits.get('memory', ())])}: {each:.3g} such calls in an "
         f"iteration, {time(e.per_iteration(host_ns))}.",
-        _less_memory(frees > 0),
-        saving_ns=e.saving_of(idle),
+        _LESS_EMPTYING if by_hand else _less_memory(frees > 0),
+        saving_ns=None if by_hand else e.saving_of(idle),
         confidence="likely",
         evidence_rows=rows_of("idle", ["memory"]),
         verify=e.query(
@@ -45,11 +46,17 @@ def _memory(e: Evidence) -> Iterator[Finding]:
     )
 
 
+_LESS_EMPTYING = (
+    "No op asked for most of these frees: `torch.cuda.empty_cache()` runs in every iteration, or a library "
+    "calls it. That is slow under the profiler. Without it the same pipeline took as long as before: measure "
+    "before you remove it."
+)
+
+
 def _less_memory(frees: bool) -> str:
     if frees:
         return (
-            "GPU memory is at its limit, or `torch.cuda.empty_cache()` runs in every iteration: cached "
-            "blocks go back to the driver and are asked for again. Remove such calls; set "
+            "GPU memory is at its limit: cached blocks go back to the driver and are asked for again. Set "
             "`PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True` against fragmentation; use smaller batches "
             "and keep fewer tensors alive. Larger batches and CUDA graphs need more memory still."
         )
@@ -63,7 +70,7 @@ def _less_memory(frees: bool) -> str:
 def _copies(e: Evidence) -> Iterator[Finding]:
     moved = sum(part.ns for part in e.copies)
     idle = e.steady_idle.get("copy", 0)
-    if max(moved / max(1, e.steady_work_ns), idle / max(1, e.steady_span_ns)) < _MUCH:
+    if not e.moves_much:
         return
     each = max((part.calls for part in e.copies), default=0) / max(1, e.n_steady)
     weights = each >= _MANY_COPIES
