@@ -74,13 +74,14 @@ def slower_clock(study: Study, work: WorkStudy) -> Slower | None:
     computes = np.array([bool(_COMPUTES.search(name)) for name in study.categorized.categories], np.bool_)
     steady = study.phases.work_mask(STEADY) & (work.named.kind >= 0)
     picked = np.flatnonzero(steady & np.append(computes, False)[study.categorized.code])
+    if not picked.size:
+        return None
     row = linked.work.row[picked]
-    order = np.argsort(trace.start_ns[row], kind="stable")
-    picked, row = picked[order], row[order]
     code = trace.name[row].astype(np.int64) * len(work.works) + work.named.kind[picked]
+    order = np.lexsort((trace.start_ns[row], code))
+    values, first = np.unique(code[order], return_index=True)
     ratios, weights, examples = [], [], []
-    for value in np.unique(code).tolist():
-        times = trace.dur_ns[row[code == value]]
+    for value, times in zip(values.tolist(), np.split(trace.dur_ns[row[order]], first[1:]), strict=True):
         if len(times) < _LEAST_CALLS:
             continue
         third = len(times) // 3
@@ -89,9 +90,9 @@ def slower_clock(study: Study, work: WorkStudy) -> Slower | None:
         examples.append(trace.names[value // len(work.works)])
     if not ratios:
         return None
-    order = np.argsort(ratios)
-    middle = np.searchsorted(np.cumsum(np.array(weights)[order]), sum(weights) / 2)
-    return Slower(ratios[int(order[middle])], sum(weights), examples[int(np.argmax(weights))])
+    by_ratio = np.argsort(ratios)
+    middle = np.searchsorted(np.cumsum(np.array(weights)[by_ratio]), sum(weights) / 2)
+    return Slower(ratios[int(by_ratio[middle])], sum(weights), examples[int(np.argmax(weights))])
 
 
 def memory_peak(study: Study) -> MemoryPeak | None:

@@ -207,7 +207,7 @@ class Evidence:
     def moves_much(self) -> bool:
         """Whether copies between CPU and GPU take much of the steady time."""
         moved, idle = sum(part.ns for part in self.copies), self.steady_idle.get("copy", 0)
-        return max(moved / max(1, self.steady_work_ns), idle / max(1, self.steady_span_ns)) >= _MUCH_MOVED
+        return max(moved, idle) >= _MUCH_MOVED * max(1, self.steady_span_ns)
 
     @property
     def is_compiled(self) -> bool:

@@ -81,9 +81,8 @@ def _copies(e: Evidence) -> Iterator[Finding]:
         if weights
         else "Copies between CPU and GPU take much of the time",
         f"{percent(moved, e.steady_work_ns)} of steady GPU time: "
-        f"{'; '.join(_traffic(e, part) for part in e.copies)}. "
-        f"The CPU is blocked by them for {time(e.per_iteration(sum(p.blocked_ns for p in e.copies)))} "
-        "an iteration.",
+        f"{'; '.join(_traffic(e, part) for part in e.copies)}."
+        f"{_blocked(e)}",
         _move_less(weights, any(part.pageable for part in e.copies)),
         saving_ns=e.per_iteration(moved) + e.saving_of(idle),
         confidence="likely",
@@ -92,6 +91,11 @@ def _copies(e: Evidence) -> Iterator[Finding]:
         ),
         verify=e.steady_work("kind = 'gpu_memcpy'"),
     )
+
+
+def _blocked(e: Evidence) -> str:
+    blocked = e.per_iteration(sum(part.blocked_ns for part in e.copies))
+    return f" The CPU is blocked by them for {time(blocked)} an iteration." if blocked else ""
 
 
 def _traffic(e: Evidence, part: CopyTraffic) -> str:
