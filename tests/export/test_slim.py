@@ -232,14 +232,14 @@ def test_without_python_the_report_has_the_same_numbers(tmp_path: Path) -> None:
     for table in ("gpu", "ops", "devices", "queue", "lost", "idle", "iterations", "phases"):
         assert getattr(part, table) == getattr(whole, table), table
     # Commands name the file, and modules are Python functions.
-    before, after = (
+    told_whole, told_part = (
         [
             replace(row, verify="", evidence=row.evidence.partition(" It is called in ")[0])
             for row in report.findings
         ]
         for report in (whole, part)
     )
-    assert before == after
+    assert told_whole == told_part
     # Names of Python functions tell attention from other products.
     before, after = ([replace(row, category="") for row in report.kernels] for report in (whole, part))
     assert before == after

@@ -16,7 +16,7 @@ from sdtrace.intervals import Int64s, contains
 from sdtrace.phases.timeline import COMPILE, PHASES, STEADY
 from sdtrace.reader.categories import GRAPH_LAUNCH
 
-_REGION: Final = re.compile(r"^Torch-Compiled Region: \[?(?:!\d+/)?(\d+)/(\d+)")
+_REGION: Final = re.compile(r"^Torch-Compiled Region: \[?(?:!\d+/)?(\d{1,9})/(\d+)")
 _RESUME: Final = re.compile(r"\btorch_dynamo_resume_in_")
 _LEAST_CALLS: Final = 2
 """A piece that runs once an iteration may be another component of the pipeline."""
@@ -98,7 +98,7 @@ def _inputs(study: Study, region: int) -> list[_Input]:
     return [
         _Input(trace.names[trace.name[row]], args["Input Dims"], args.get("Input type"))
         for row, args in decoded
-        if isinstance(args, dict) and args.get("Input Dims")
+        if isinstance(args, dict) and isinstance(args.get("Input Dims"), list)
     ]
 
 

@@ -97,8 +97,11 @@ def slower_clock(study: Study, work: WorkStudy) -> Slower | None:
 
 def memory_peak(study: Study) -> MemoryPeak | None:
     """The most memory the allocator held of the first device; None where the trace does not tell."""
-    held, total_bytes = study.trace.memory, study.trace.device.get("totalGlobalMem")
-    mine = np.isin(held.device_type, _ACCELERATOR) & (held.device_id == study.trace.device.get("id", 0))
+    held, device = study.trace.memory, study.trace.device
+    total_bytes, number = device.get("totalGlobalMem"), device.get("id", 0)
+    if not isinstance(number, int):
+        return None
+    mine = np.isin(held.device_type, _ACCELERATOR) & (held.device_id == number)
     reserved = int(held.total_reserved[mine].max(initial=-1))
     if reserved < 0 or not isinstance(total_bytes, int) or total_bytes <= 0:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sdtrace.findings.evidence import Evidence
 from sdtrace.findings.facts import Dominant, Part
 from sdtrace.findings.finding import Finding, rows_of
-from sdtrace.findings.text import percent, time
+from sdtrace.findings.text import listed, literal, percent, time
 
 _MOSTLY_KNOWN = 0.5
 """A distance from the roofline is told where the least time of half of the work and more is known."""
@@ -20,7 +20,9 @@ def find(e: Evidence) -> Iterator[Finding]:
         return
     parts = {"components": most.component, "categories": most.category, "ops": most.op}
     told = [f"{_WORDS[table]} {_part(e, most, part)}" for table, part in parts.items() if part is not None]
-    called = f" It is called in {' in '.join(f'`{name}`' for name in most.callers)}." if most.callers else ""
+    called = (
+        f" It is called in {' in '.join(listed([name]) for name in most.callers)}." if most.callers else ""
+    )
     largest = most.op or most.category or most.component
     if largest is None:
         return
@@ -29,12 +31,14 @@ def find(e: Evidence) -> Iterator[Finding]:
         "steady.dominant",
         "info",
         f"The largest share of {'GPU' if most.on_device else 'CPU'} time, "
-        f"{percent(largest.ns, most.whole_ns)}, is `{largest.name}`",
+        f"{percent(largest.ns, most.whole_ns)}, is {listed([largest.name])}",
         f"{_whole(e, most)} {' '.join(told)}{called}",
         _advice(e, most),
         confidence="likely" if most.component else "certain",
         evidence_rows=rows,
-        verify=e.steady_work(f"op = '{most.op.name}'" if most.op else f"category = '{largest.name}'")
+        verify=e.steady_work(
+            f"op = {literal(most.op.name)}" if most.op else f"category = {literal(largest.name)}"
+        )
         if most.on_device
         else e.query("SELECT name, calls, self_cpu_us / 1000 AS ms FROM ops ORDER BY ms DESC LIMIT 10"),
     )
@@ -57,7 +61,9 @@ def _whole(e: Evidence, most: Dominant) -> str:
 
 def _part(e: Evidence, most: Dominant, part: Part) -> str:
     """`aten::mm`: 60.0 % (12.0 ms), at 40.0 % of the card's limit."""
-    share = f"`{part.name}`: {percent(part.ns, most.whole_ns)} of that ({time(e.per_iteration(part.ns))})"
+    share = (
+        f"{listed([part.name])}: {percent(part.ns, most.whole_ns)} of that ({time(e.per_iteration(part.ns))})"
+    )
     if part.known_ns < _MOSTLY_KNOWN * part.ns:
         return f"{share}."
     return f"{share}, at {percent(part.roof_ns, part.known_ns)} of what the card can do."

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from sdtrace.breakdowns.kernels import CategoryRow
 from sdtrace.findings.evidence import Evidence
 from sdtrace.findings.finding import Finding, rows_of
-from sdtrace.findings.text import listed, percent, time
+from sdtrace.findings.text import listed, literal, percent, time
 
 _WORTH_A_FINDING = 0.05
 _SOME_NS = 1_000_000
@@ -121,7 +121,7 @@ def _searches(e: Evidence) -> Iterator[Finding]:
         evidence_rows=rows_of("ops", [op]),
         verify=e.query(
             "SELECT iteration, count(*) AS launched FROM launches "
-            f"WHERE phase = 'autotune' AND op = '{op}' GROUP BY iteration"
+            f"WHERE phase = 'autotune' AND op = {literal(op)} GROUP BY iteration"
         ),
     )
 
