@@ -99,6 +99,7 @@ FIRES = [
     ("host.small_graphs", "third_party/hta_cudagraph_training_a100", SMALL_GRAPHS),
     ("device.norm", "wild/bytes_eager", "wild/pairs_fp32"),
     ("device.convolution", "wild/cfg_parallel.rank0", "wild/pairs_fp32"),
+    ("device.latency", "wild/lora_train", "wild/pairs_fp32"),
     ("device.layout", "wild/bytes_eager", "wild/pairs_fp32"),
     ("device.weight_layout", "reference/bf16_sdpa.warm", "reference/bf16_sdpa_graphs.warm"),
     ("host.copies", "wild/sd_offload", "wild/lora_train"),

@@ -134,6 +134,12 @@ def shaped(op: str, ns: int, percent_of_peak: float) -> dict[str, Any]:
     return {"work_by_shape": [row]}
 
 
+def tiny(ns: int) -> dict[str, Any]:
+    """Work that no kernel does in the least time the card could take."""
+    row = ShapeRow("aten::mm", "8x8, 8x8", "float16", 1, ns, 0, 1, 1, "latency", 600, ns - 600, exact=True)
+    return {"work_by_shape": [row]}
+
+
 def on_cpu(slow_ns: int) -> dict[str, Any]:
     """A run on the CPU of 100 ms, so much of it in a slow op."""
     most = Dominant(WORK, False, None, None, Part("aten::mm", WORK), [])
@@ -192,6 +198,7 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("device.norm", shaped(NORM, 50 * MS, 31), shaped(NORM, 50 * MS, 29)),
     ("device.convolution", shaped(CONVOLUTION, 9_900_000, 29), shaped(CONVOLUTION, 10_100_000, 29)),
     ("device.convolution", shaped(CONVOLUTION, 50 * MS, 31), shaped(CONVOLUTION, 50 * MS, 29)),
+    ("device.latency", tiny(19 * MS), tiny(21 * MS)),
     ("device.clock", {"slower": Slower(1.04, WORK, GEMM)}, {"slower": Slower(1.06, WORK, GEMM)}),
     ("device.clock", {"slower": Slower(2, 9 * MS, GEMM)}, {"slower": Slower(2, 11 * MS, GEMM)}),
     ("device.memory_limit", {"memory_peak": MemoryPeak(89, 100)}, {"memory_peak": MemoryPeak(91, 100)}),
@@ -538,6 +545,10 @@ def test_frees_that_no_op_asked_for_promise_nothing() -> None:
     assert "empty_cache" not in at_limit.advice
 
 
+def component_and_copies() -> dict[str, Any]:
+    return component(5.1, 10) | copies(50)
+
+
 def test_weights_that_move_come_before_cuda_graphs() -> None:
     given = small(80, 30) | {"replays": None}
     assert "CUDA graphs" in found(**given)["host.launch_bound"].advice
@@ -545,6 +556,8 @@ def test_weights_that_move_come_before_cuda_graphs() -> None:
     assert moving["host.launch_bound"].severity == "low"
     assert moving["host.launch_bound"].advice.startswith("Stop moving weights or data first")
     assert "device.small_kernels" not in moving
+    component = found(**component_and_copies())["host.component"]
+    assert component.advice.startswith("Stop moving weights or data first")
 
 
 @pytest.mark.parametrize(

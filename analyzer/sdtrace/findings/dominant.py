@@ -77,4 +77,4 @@ def _advice(e: Evidence, most: Dominant) -> str:
         )
     if e.is_host_bound:
         return "The GPU mostly waits: fix that first. Then look here."
-    return "Look here first: faster work elsewhere can save no more than its own share."
+    return "Look here first. Other findings say what helps, where the trace shows it."

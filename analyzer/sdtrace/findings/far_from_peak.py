@@ -18,6 +18,8 @@ _CONVOLUTION = re.compile(r"^aten::(?:cudnn_convolution\w*|miopen_convolution\w*
 _NORM_SHARE = 5.0
 _CONVOLUTION_SHARE = 10.0
 """Percent of steady device time from which such work is worth a finding."""
+_LATENCY_SHARE = 20.0
+"""A pipeline at its usual size spends up to a seventh of its device time so."""
 _FAR = 0.3
 """Of the least time. Good kernels reach half and more of a card's peak on work of this size."""
 _SLOWER = 1.05
@@ -42,7 +44,7 @@ class _Known(NamedTuple):
 
 def find(e: Evidence) -> Iterator[Finding]:
     """Work far from the roofline, and what slows all of it."""
-    for part in (_norms, _convolutions):
+    for part in (_norms, _convolutions, _latency):
         yield from part(e)
     yield from _clock(e)
     yield from _memory(e)
@@ -98,6 +100,29 @@ def _convolutions(e: Evidence) -> Iterator[Finding]:
         confidence="likely",
         evidence_rows=_shapes(sorted(work.rows, key=lambda row: -(row.lost_ns or 0))),
         verify=e.query(_by_shape("convolution")),
+    )
+
+
+def _latency(e: Evidence) -> Iterator[Finding]:
+    rows = [row for row in e.work_by_shape if row.bound == "latency"]
+    ns = sum(row.device_ns for row in rows)
+    if e.steady_share(ns) < _LATENCY_SHARE:
+        return
+    yield Finding(
+        "device.latency",
+        "low",
+        "Much GPU time goes to work that is too small for the card",
+        f"{percent(ns, e.steady_work_ns)} of steady device time is in calls that the whole card could do in "
+        f"less time than any kernel takes. Most is `{rows[0].op}` on {rows[0].input_dims.split(',')[0]}. "
+        "Such a call keeps few of the multiprocessors busy.",
+        "Give each call more work: larger batches, both halves of classifier-free guidance in one call, or "
+        "fusion with what stands around it (`torch.compile`).",
+        confidence="likely",
+        evidence_rows=_shapes(rows),
+        verify=e.query(
+            "SELECT op, input_dims, calls, device_us / 1000 AS ms FROM ops_by_shape "
+            "WHERE bound = 'latency' ORDER BY ms DESC LIMIT 10"
+        ),
     )
 
 

@@ -13,6 +13,10 @@ _LAUNCH_BOUND_FROM = 0.15
 """Share of steady time spent waiting for launches from which the whole run counts as launch-bound."""
 _WORTH_TELLING = 0.02
 _GAPS_MATTER = 0.05
+_KEEP_STILL = (
+    "Stop moving weights or data first: CUDA graphs cannot replay a model that moves. "
+    "Then compile what is left."
+)
 _KERNEL_START_NS = 5_000
 """Between pieces of queued work the hardware itself takes one or two microseconds."""
 
@@ -76,7 +80,9 @@ def _waiting_component(e: Evidence) -> Iterator[Finding]:
             f"The GPU waits while the CPU launches {part.component}",
             f"The GPU is idle there for {time(idle)} an iteration, {of_steady} of steady time. The work "
             f"itself takes {time(work)}.",
-            f'Compile it with `mode="reduce-overhead"`, which replays it from CUDA graphs.{once}',
+            _KEEP_STILL
+            if e.moves_much
+            else f'Compile it with `mode="reduce-overhead"`, which replays it from CUDA graphs.{once}',
             saving_ns=_saving(e, part.idle_ns),
             confidence="likely",
             evidence_rows=rows_of("components", [part.component]),
@@ -87,10 +93,7 @@ def _waiting_component(e: Evidence) -> Iterator[Finding]:
 def _launch_less(e: Evidence) -> str:
     """What helps depends on what was done already."""
     if e.moves_much:
-        return (
-            "Stop moving weights or data first: most of these launches are copies, and CUDA graphs cannot "
-            "replay a model that moves. Then compile what is left."
-        )
+        return _KEEP_STILL
     if e.replays_graphs:
         return (
             "Most work comes from CUDA graphs already. What is left is Python between replays, and work "

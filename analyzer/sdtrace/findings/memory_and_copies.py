@@ -48,8 +48,8 @@ def _memory(e: Evidence) -> Iterator[Finding]:
 
 _LESS_EMPTYING = (
     "No op asked for most of these frees: `torch.cuda.empty_cache()` runs in every iteration, or a library "
-    "calls it. That is slow under the profiler. Without it the same pipeline took as long as before: measure "
-    "before you remove it."
+    "calls it. It looks slow under the profiler. Without the profiler a pipeline took as long with it as "
+    "without: expect little from removing it."
 )
 
 
