@@ -10,7 +10,7 @@ from tools.pages import DOCS, PAGES
 from sdtrace import findings
 from tests.docs.blocks import ROOT
 
-FINDING = re.compile(r"""["`]((?:overhead|host|device|trace)\.[a-z_0-9]+)["`]""")
+FINDING = re.compile(r"""["`]((?:overhead|host|device|trace|steady)\.[a-z_0-9]+)["`]""")
 
 
 @pytest.mark.parametrize("name", PAGES)

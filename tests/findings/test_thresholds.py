@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,26 @@ from sdtrace.attribution.losses import Losses
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.findings import (
+    Breaks,
     Collectives,
+    Conversions,
     CopyTraffic,
     Culprit,
+    Dominant,
     Evidence,
     Finding,
     Late,
     MemoryCalls,
+    MemoryPeak,
+    Part,
     Range,
+    Replays,
     Searches,
+    Slower,
     Waiting,
     find_all,
 )
+from sdtrace.roofline.by_shape import ShapeRow
 from sdtrace.waiting.devices import Turns
 
 MS = 1_000_000
@@ -104,8 +113,41 @@ def lost(**counts: int) -> dict[str, Any]:
 
 
 FLOAT32, SOFTMAX = "ampere_sgemm_128x64_tn", "cunn_SoftMaxForward<float>"
+GEMM = "nvjet_sm90_tst_128x256_64x4_2x1_v_bz_coopA_TNT"
 FLASH, LAYOUT = "flash_fwd_kernel", "void cudnn::nchwToNhwcKernel<float>"
 EFFICIENT = "fmha_cutlassF_{}_aligned_64x64_rf_sm80"
+
+
+def layout(eager_ns: int, compiled_ns: int = 0, weights_ns: int = 0) -> dict[str, Any]:
+    """Conversions between NCHW and NHWC: in eager code, in compiled code, and of weights."""
+    kernels = work(LAYOUT, eager_ns + compiled_ns) if eager_ns + compiled_ns else []
+    return {
+        "steady_kernels": kernels,
+        "conversions": Conversions(eager_ns, compiled_ns, weights_ns, ["triton_poi_fused_convolution_0"]),
+    }
+
+
+def shaped(op: str, ns: int, percent_of_peak: float) -> dict[str, Any]:
+    """Work of one op and shape."""
+    roof_ns = round(ns * percent_of_peak / 100)
+    row = ShapeRow(op, "2x8", "float16", 1, ns, 0, 1, 1, "memory", roof_ns, ns - roof_ns, exact=True)
+    return {"work_by_shape": [row]}
+
+
+def tiny(ns: int) -> dict[str, Any]:
+    """Work that no kernel does in the least time the card could take."""
+    row = ShapeRow("aten::mm", "8x8, 8x8", "float16", 1, ns, 0, 1, 1, "latency", 600, ns - 600, exact=True)
+    return {"work_by_shape": [row]}
+
+
+def on_cpu(slow_ns: int) -> dict[str, Any]:
+    """A run on the CPU of 100 ms, so much of it in a slow op."""
+    most = Dominant(WORK, False, None, None, Part("aten::mm", WORK), [])
+    return {"dominant": most, "slow_cpu_ops": [Culprit("aten::_slow_conv2d_forward", slow_ns)]}
+
+
+NORM, CONVOLUTION = "aten::native_group_norm", "aten::cudnn_convolution"
+REGIONS = ["Torch-Compiled Region: 0/0", "Torch-Compiled Region: 1/0"]
 
 SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("overhead.once", {"paid_once": {"compile": 50 * MS}}, {"paid_once": {"compile": 50 * MS + 1}}),
@@ -148,9 +190,23 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     (
         "device.layout",
-        {"steady_kernels": work(LAYOUT, 4_900_000)},
-        {"steady_kernels": work(LAYOUT, 5_100_000)},
+        layout(4_900_000),
+        layout(5_100_000),
     ),
+    ("device.weight_layout", layout(0, 0, 1_900_000), layout(0, 0, 2_100_000)),
+    ("device.norm", shaped(NORM, 4_900_000, 29), shaped(NORM, 5_100_000, 29)),
+    ("device.norm", shaped(NORM, 50 * MS, 31), shaped(NORM, 50 * MS, 29)),
+    ("device.convolution", shaped(CONVOLUTION, 9_900_000, 29), shaped(CONVOLUTION, 10_100_000, 29)),
+    ("device.convolution", shaped(CONVOLUTION, 50 * MS, 31), shaped(CONVOLUTION, 50 * MS, 29)),
+    ("device.latency", tiny(19 * MS), tiny(21 * MS)),
+    ("device.clock", {"slower": Slower(1.04, WORK, GEMM)}, {"slower": Slower(1.06, WORK, GEMM)}),
+    ("device.clock", {"slower": Slower(2, 9 * MS, GEMM)}, {"slower": Slower(2, 11 * MS, GEMM)}),
+    ("device.memory_limit", {"memory_peak": MemoryPeak(89, 100)}, {"memory_peak": MemoryPeak(91, 100)}),
+    ("host.graph_breaks", {}, {"breaks": Breaks(REGIONS, 20, False)}),
+    ("host.small_graphs", {"replays": Replays(30, 10, MS)}, {"replays": Replays(40, 10, MS)}),
+    ("host.small_graphs", {"replays": Replays(40, 50, MS)}, {"replays": Replays(40, 49, MS)}),
+    ("host.slow_op", on_cpu(4_900_000), on_cpu(5_100_000)),
+    ("steady.dominant", {}, on_cpu(0)),
     ("device.small_kernels", small(49), small(50)),
     ("device.small_kernels", small(80, 4.9), small(80, 5.1)),
     ("device.collectives", collectives(4_900_000, 0), collectives(5_100_000, 0)),
@@ -255,7 +311,8 @@ def test_severity_follows_the_page(name: str, severity: str, given: dict[str, An
         ("host.data", 2.5, idle("data_wait", 20)),
         ("device.float32", 3.0, {"steady_kernels": work(FLOAT32, 40 * MS)}),
         ("device.unfused_attention", 2.0, {"steady_kernels": work(SOFTMAX, 20 * MS, "softmax")}),
-        ("device.layout", 1.0, {"steady_kernels": work(LAYOUT, 10 * MS)}),
+        ("device.weight_layout", 1.0, layout(0, 0, 10 * MS)),
+        ("device.norm", 0.8, shaped(NORM, 10 * MS, 20)),
         ("device.collectives", 0.8, collectives(9 * MS, 8 * MS)),
     ],
 )
@@ -309,7 +366,8 @@ CALLS = {"memory_calls": MemoryCalls(10, MS, 5)}
         ("device.small_kernels", "low", exact("launch_bound", 5, kernels=100, small_kernels=50)),
         ("device.small_kernels", "low", exact("launch_bound", 5, kernels=1, small_kernels=1)),
         ("device.collectives", "info", collectives(5 * MS, 5 * MS)),
-        ("device.layout", "medium", {"steady_kernels": work(LAYOUT, 5 * MS)}),
+        ("device.layout", "low", layout(5 * MS)),
+        ("device.weight_layout", "medium", layout(0, 0, 2 * MS)),
         ("host.copies", "high", copies(15)),
         ("overhead.first_calls", "low", {"first_calls_ns": 10 * MS}),
         ("overhead.first_calls", "low", {"first_calls_ns": MS, "wall_ns": 100 * MS}),
@@ -364,8 +422,8 @@ def test_a_saving_of_device_time_is_hidden_while_the_cpu_sets_the_pace(
     waiting: int, unprofiled_ns: int | None, is_bound: bool
 ) -> None:
     given = exact("launch_bound", waiting, unprofiled_wall_ns=unprofiled_ns)
-    layout = found(**given, steady_kernels=work(LAYOUT, 20 * MS))["device.layout"]
-    assert ("You are CPU-bound" in layout.evidence) == is_bound
+    norm = found(**given, **shaped(NORM, 20 * MS, 5))["device.norm"]
+    assert ("You are CPU-bound" in norm.evidence) == is_bound
 
 
 def test_advice_fits_the_device_and_what_was_done() -> None:
@@ -398,11 +456,12 @@ def test_nothing_about_the_device_is_certain_where_work_was_lost() -> None:
 def test_findings_come_by_severity_and_then_by_what_they_save() -> None:
     given = {
         "skipped": 3,
-        "steady_kernels": work(FLOAT32, 30 * MS) + work(LAYOUT, 10 * MS) + work(SOFTMAX, 40 * MS, "softmax"),
+        "steady_kernels": work(FLOAT32, 30 * MS) + work(SOFTMAX, 40 * MS, "softmax"),
+        **shaped(NORM, 10 * MS, 5),
         "steady_categories": [CategoryRow("gemm", 1, WORK)],
     }
     ids = list(found(**given))
-    assert ids == ["device.unfused_attention", "trace.skipped", "device.float32", "device.layout"]
+    assert ids == ["device.unfused_attention", "trace.skipped", "device.float32", "device.norm"]
 
 
 def test_findings_of_every_severity_come_in_this_order() -> None:
@@ -439,10 +498,10 @@ def test_the_three_longest_stages_of_compilation_are_named() -> None:
 def test_five_iterations_with_late_overhead_are_named_and_the_rest_counted() -> None:
     late = [Late(place, "compile", 2 * MS) for place in range(3, 9)]
     five = found(late_overhead=late[:5])["overhead.recompile"].evidence
-    assert five.endswith("iteration 7 (2.00 ms compile), iteration 8 (2.00 ms compile).")
-    assert "in iteration 4 (2.00 ms compile), " in five
+    assert five.endswith("Iteration 8: 2.00 ms compile. A steady iteration takes 100 ms.")
+    assert "Iteration 4: 2.00 ms compile. Iteration 5" in five
     six = found(late_overhead=late)["overhead.recompile"].evidence
-    assert six.endswith("iteration 8 (2.00 ms compile) and 1 more.")
+    assert six.endswith("Iteration 8: 2.00 ms compile. So do 1 more. A steady iteration takes 100 ms.")
 
 
 def test_embeddings_of_a_prompt_can_be_cached_and_nothing_else() -> None:
@@ -454,8 +513,78 @@ def test_embeddings_of_a_prompt_can_be_cached_and_nothing_else() -> None:
 
 def test_a_third_of_the_time_is_not_yet_bound_by_the_host() -> None:
     """Two thirds with the profiler alone; a third where the time without it is known."""
-    layout = work(LAYOUT, 20 * MS)
-    waits = {"steady_kernels": layout, "steady_work_ns": 100 * MS, "steady_idle": {"launch_bound": 200 * MS}}
-    assert "CPU-bound" not in found(**waits)["device.layout"].evidence
-    assert "CPU-bound" not in found(**waits, unprofiled_wall_ns=15 * MS)["device.layout"].evidence
-    assert "CPU-bound" in found(**waits, unprofiled_wall_ns=15 * MS + 1000)["device.layout"].evidence
+    waits = {
+        **shaped(NORM, 20 * MS, 5),
+        "steady_work_ns": 100 * MS,
+        "steady_idle": {"launch_bound": 200 * MS},
+    }
+    assert "CPU-bound" not in found(**waits)["device.norm"].evidence
+    assert "CPU-bound" not in found(**waits, unprofiled_wall_ns=15 * MS)["device.norm"].evidence
+    assert "CPU-bound" in found(**waits, unprofiled_wall_ns=15 * MS + 1000)["device.norm"].evidence
+
+
+def test_channels_last_is_promised_only_where_weights_are_converted() -> None:
+    eager = found(**layout(20 * MS))["device.layout"]
+    assert eager.saving_ns is None
+    assert "channels_last alone does not help here" in eager.advice
+    compiled = found(**layout(4 * MS, 16 * MS))["device.layout"]
+    assert compiled.saving_ns is None
+    assert "80.0 % of it in compiled code" in compiled.evidence
+    assert "Measure `model.to(memory_format=torch.channels_last)`" in compiled.advice
+    weights = found(**layout(0, 0, 20 * MS))
+    assert "device.layout" not in weights
+    assert weights["device.weight_layout"].saving_ns == 2 * MS
+
+
+def test_frees_that_no_op_asked_for_promise_nothing() -> None:
+    emptied = found(**exact("memory", 20, memory_calls=MemoryCalls(40, 30 * MS, 20, 11)))["host.memory"]
+    assert (emptied.severity, emptied.saving_ns) == ("low", None)
+    assert "torch.cuda.empty_cache()" in emptied.advice
+    at_limit = found(**exact("memory", 20, memory_calls=MemoryCalls(40, 30 * MS, 20, 10)))["host.memory"]
+    assert at_limit.saving_ns is not None
+    assert "empty_cache" not in at_limit.advice
+
+
+def component_and_copies() -> dict[str, Any]:
+    return component(5.1, 10) | copies(50)
+
+
+def test_weights_that_move_come_before_cuda_graphs() -> None:
+    given = small(80, 30) | {"replays": None}
+    assert "CUDA graphs" in found(**given)["host.launch_bound"].advice
+    moving = found(**given, **copies(50))
+    assert moving["host.launch_bound"].severity == "low"
+    assert moving["host.launch_bound"].advice.startswith("Stop moving weights or data first")
+    assert "device.small_kernels" not in moving
+    component = found(**component_and_copies())["host.component"]
+    assert component.advice.startswith("Stop moving weights or data first")
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"),
+    [
+        ("shape", "mark_dynamic"),
+        ("type", "Convert the input to one type"),
+        ("", "a guard on a Python value"),
+        (None, "The trace has no shapes"),
+    ],
+)
+def test_what_to_do_against_a_recompile_depends_on_what_changed(kind: str | None, advice: str) -> None:
+    again = Late(3, "compile", 20 * MS, 30 * MS, ["0"], kind, "`aten::mm` ran on 8x8 before and on 9x8 now")
+    recompile = found(late_overhead=[again])["overhead.recompile"]
+    assert (
+        "Iteration 4: 20.0 ms compile in 30.0 ms, of 1 function (`0/…`). `aten::mm` ran on 8x8"
+        in recompile.evidence
+    )
+    assert advice in recompile.advice
+    assert "It saves 20.0 ms in a run like this." in recompile.advice
+
+
+def test_a_command_survives_the_shell() -> None:
+    given = replace(QUIET, path="my traces/it's.json")
+    sql = "SELECT name FROM launches WHERE name ~ 'a\"b$c`d\\w'"
+    words = given.query(sql).removeprefix("sdtrace query ")
+    printed = subprocess.run(
+        ["sh", "-c", f"printf '%s|' {words}"], capture_output=True, check=True, text=True
+    )
+    assert printed.stdout == f"my traces/it's.json|{sql}|"

@@ -97,7 +97,7 @@ def test_a_recompile_is_told_with_its_iteration(tmp_path: Path) -> None:
     late = host("entire_frame_compile", 3 * period(1) + 30 * US, 70 * US)
     found = report_of(tmp_path / "t.json", [*events, late])["overhead.recompile"]
     assert found.severity == "high"
-    assert "iteration 4 (70.0 µs compile)" in found.evidence
+    assert "Iteration 4: 70.0 µs compile in" in found.evidence
     early = host("entire_frame_compile", 30 * US, 70 * US)
     assert "overhead.recompile" not in report_of(tmp_path / "u.json", [*events, early])
 
@@ -263,3 +263,54 @@ def test_gaps_in_queued_work_are_told_short_or_long(tmp_path: Path) -> None:
     assert long.severity == "high"
     assert "57 gaps of 100 µs" in long.evidence
     assert "device.gaps" not in report_of(tmp_path / "none.json", queued(US // 2))
+
+
+def slowing(factor: float) -> list[Event]:
+    """Nine images of one product, which takes so many times as long in the last three."""
+    events = images(GEMM, GEMM, count=9, between=40 * US)
+    late = 6 * period(2, 40 * US) / US
+    return [
+        {**event, "dur": event["dur"] * factor} if event["cat"] == "kernel" and event["ts"] >= late else event
+        for event in events
+    ]
+
+
+def test_a_clock_that_drops_is_told_by_the_same_kernel(tmp_path: Path) -> None:
+    found = report_of(tmp_path / "t.json", slowing(1.2))["device.clock"]
+    assert found.title == "The GPU got slower: the same kernels take 1.20 times as long at the end"
+    assert "device.clock" not in report_of(tmp_path / "u.json", slowing(1.02))
+
+
+def held(reserved: int) -> Event:
+    """An allocation after which the allocator holds so many bytes of the first GPU."""
+    args = {"Total Reserved": reserved, "Total Allocated": 1, "Bytes": 1, "Device Type": 1, "Device Id": 0}
+    return {
+        "ph": "i",
+        "cat": "cpu_instant_event",
+        "name": "[memory]",
+        "pid": 100,
+        "tid": 1,
+        "ts": 1,
+        "args": args,
+    }
+
+
+def test_memory_near_its_limit(tmp_path: Path) -> None:
+    card = {"deviceProperties": [{"id": 0, "name": "NVIDIA H100", "totalGlobalMem": 80 << 30}]}
+    full = report_of(tmp_path / "t.json", [*images(GEMM), held(76 << 30)], **card)["device.memory_limit"]
+    assert full.evidence == "PyTorch held 76.0 GiB of 80.0 GiB."
+    assert "device.memory_limit" not in report_of(
+        tmp_path / "u.json", [*images(GEMM), held(70 << 30)], **card
+    )
+    assert "device.memory_limit" not in report_of(tmp_path / "v.json", [*images(GEMM), held(76 << 30)])
+
+
+def test_frees_outside_any_op_are_of_empty_cache(tmp_path: Path) -> None:
+    events = images(GEMM, GEMM, between=900 * US)
+    starts = [n * period(2, 900 * US) + 120 * US for n in range(3)]
+    by_hand = [call("cudaFree", start, 800 * US, 9000 + n) for n, start in enumerate(starts)]
+    emptied = report_of(tmp_path / "t.json", [*events, *by_hand])["host.memory"]
+    assert (emptied.severity, emptied.saving_us) == ("low", None)
+    op = [host("aten::empty", start - US, 802 * US) for start in starts]
+    at_limit = report_of(tmp_path / "u.json", [*events, *by_hand, *op])["host.memory"]
+    assert at_limit.severity == "high"

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
+from sdtrace.analysis.compile_facts import graph_breaks, graph_replays, late_overhead
 from sdtrace.analysis.copies_and_memory import copy_evidence, loading_ns, memory_evidence
+from sdtrace.analysis.device_facts import (
+    collectives,
+    conversions,
+    graph_replayed_ns,
+    major,
+    memory_peak,
+    ranges,
+    slower_clock,
+)
+from sdtrace.analysis.dominant_work import dominant, slow_cpu_ops
+from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study
-from sdtrace.attribution.host import row_name, wildcard_names
-from sdtrace.attribution.ranges import RANGES, range_bounds
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
 from sdtrace.findings import (
-    Collectives,
     Culprit,
     Evidence,
     Finding,
-    Late,
-    Range,
     Searches,
     Waiting,
     find_all,
 )
-from sdtrace.intervals import intersect, subtract, total, union
+from sdtrace.intervals import intersect, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
-from sdtrace.phases.timeline import AUTOTUNE, COMPILE, PHASES, STEADY
-from sdtrace.reader.categories import GRAPH_LAUNCH
+from sdtrace.phases.timeline import AUTOTUNE, COMPILE, STEADY
 from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
@@ -36,12 +41,13 @@ from sdtrace.waiting.queue import SHORT_NS
 _CULPRITS: Final = 3
 
 
-def draw_conclusions(study: Study) -> list[Finding]:
+def draw_conclusions(work: WorkStudy) -> list[Finding]:
     """All findings about a trace."""
-    return find_all(_evidence(study))
+    return find_all(_evidence(work))
 
 
-def _evidence(study: Study) -> Evidence:
+def _evidence(work: WorkStudy) -> Evidence:
+    study = work.study
     trace, linked, phases = study.trace, study.linked, study.phases
     start, end = wall(trace)
     dur_ns = trace.dur_ns[linked.work.row]
@@ -49,6 +55,7 @@ def _evidence(study: Study) -> Evidence:
     kernels = trace.in_categories({"kernel"})[linked.work.row] & steady
     steady_idle = study.idle.within(phases.timeline.of(STEADY))
     idle = steady_idle.causes()
+    model = trace.run.get("model")
     return Evidence(
         wall_ns=end - start,
         phases=study.phase_rows,
@@ -62,24 +69,27 @@ def _evidence(study: Study) -> Evidence:
         compile_categories=category_rows(linked, study.categorized, phases.work_mask(COMPILE)),
         compile_stages=[Culprit(stage.stage, stage.exclusive_ns) for stage in study.compile_stages],
         paid_once=study.paid_once_ns,
-        late_overhead=_late_overhead(study),
+        late_overhead=late_overhead(study),
         first_calls=_first_calls(study),
         first_calls_ns=int(phases.first_calls.excess_ns.sum()),
         steady_idle={cause.cause: cause.ns for cause in idle},
         device_gaps=sum(cause.gaps for cause in idle if cause.cause == "device_gap"),
-        collectives=_collectives(study),
+        collectives=collectives(study),
         sync_culprits=_culprits(steady_idle, "sync"),
         launch_bound_culprits=_culprits(steady_idle, "launch_bound"),
         launch_bound_components=_waiting_components(study, steady_idle),
-        graph_replayed_ns=_graph_replayed_ns(study),
+        graph_replayed_ns=graph_replayed_ns(study),
         kernels=int(kernels.sum()),
         small_kernels=int((dur_ns[kernels] < SHORT_NS).sum()),
-        ranges=_ranges(study),
+        ranges=ranges(study),
         work_ns=int(dur_ns.sum()),
         unprofiled_wall_ns=study.run.unprofiled_wall_ns,
         variant=study.run.variant,
+        model=model if isinstance(model, str) else None,
+        path=str(trace.path),
+        steady_iterations=[row.index for row in study.steady],
         device_name=str(trace.device.get("name", "")),
-        device_major=_major(trace.device),
+        device_major=major(trace.device),
         autotune_by_pattern=phases.autotune_by_pattern,
         searches=_searches(study),
         skipped=trace.skipped,
@@ -92,6 +102,14 @@ def _evidence(study: Study) -> Evidence:
         loading_ns=loading_ns(study),
         losses=study.losses,
         empty_iterations=study.empty_iterations,
+        dominant=dominant(work),
+        work_by_shape=work.shape_rows(steady),
+        breaks=graph_breaks(study),
+        replays=graph_replays(study),
+        conversions=conversions(study, work),
+        slower=slower_clock(study, work),
+        memory_peak=memory_peak(study),
+        slow_cpu_ops=slow_cpu_ops(study),
         turns=find_turns(study.idle.devices),
     )
 
@@ -115,20 +133,6 @@ def _waiting_components(study: Study, steady_idle: Idle) -> list[Waiting]:
     return sorted((part for part in waiting if part.idle_ns), key=lambda part: -part.idle_ns)
 
 
-def _collectives(study: Study) -> Collectives | None:
-    """Steady communication, and what of it nothing hides."""
-    trace, row = study.trace, study.linked.work.row
-    steady = study.phases.work_mask(STEADY)
-    talks = np.array([name == "collective" for name in study.categorized.categories], np.bool_)
-    is_talk = talks[study.categorized.code] & steady
-    if not is_talk.any():
-        return None
-    mine, others = row[is_talk], row[steady & ~is_talk]
-    covered = union(trace.start_ns[mine], trace.end_ns[mine])
-    exposed = subtract(covered, union(trace.start_ns[others], trace.end_ns[others]))
-    return Collectives(int(trace.dur_ns[mine].sum()), total(covered), total(exposed))
-
-
 def _searches(study: Study) -> Searches | None:
     """Convolutions that tried algorithms, where there are any."""
     linked, calls = study.linked, study.phases.searches
@@ -144,37 +148,6 @@ def _searches(study: Study) -> Searches | None:
     )
 
 
-def _graph_replayed_ns(study: Study) -> int:
-    """Steady device work that replays of CUDA graphs launched."""
-    trace, work = study.trace, study.linked.work
-    replays = trace.names_matching(GRAPH_LAUNCH)
-    mine = study.phases.work_mask(STEADY) & (work.launch >= 0)
-    mine[mine] = replays[trace.name[work.launch[mine]]]
-    return int(trace.dur_ns[work.row[mine]].sum())
-
-
-def _major(device: Mapping[str, object]) -> int | None:
-    """Compute capability before the point, of an NVIDIA device."""
-    name, major = str(device.get("name", "")), device.get("computeMajor")
-    return major if isinstance(major, int) and name.startswith(("NVIDIA", "Tesla", "GeForce")) else None
-
-
-def _late_overhead(study: Study) -> list[Late]:
-    """Iterations with overhead after the first steady one, and those that compile again before it."""
-    first = next((index for index, label in enumerate(study.labels) if label == STEADY), len(study.labels))
-    late = [
-        Late(again.iteration, COMPILE, again.ns)
-        for again in study.phases.recompiles
-        if again.iteration < first
-    ]
-    late += [
-        Late(index, label, int(study.held_ns[index, PHASES.index(label)]))
-        for index, label in enumerate(study.labels)
-        if index > first and label != STEADY
-    ]
-    return late
-
-
 def _first_calls(study: Study) -> list[Culprit]:
     """Ops by what their first calls cost, most first."""
     calls = study.phases.first_calls
@@ -183,16 +156,3 @@ def _first_calls(study: Study) -> list[Culprit]:
     for name, ns in zip(names, calls.excess_ns.tolist(), strict=True):
         sums[study.trace.names[name]] += ns
     return [Culprit(name, ns) for name, ns in sums.most_common(_CULPRITS)]
-
-
-def _ranges(study: Study) -> list[Range]:
-    """Device rows of annotations, summed by name as torch's table has them."""
-    trace = study.trace
-    rows = trace.rows(RANGES)
-    _, dur_ns = range_bounds(trace, rows)
-    names, which = np.unique(wildcard_names(trace)[rows], return_inverse=True)
-    sums = np.bincount(which, weights=dur_ns, minlength=len(names))
-    return [
-        Range(row_name(trace.names, name), int(ns))
-        for name, ns in zip(names.tolist(), sums.tolist(), strict=True)
-    ]

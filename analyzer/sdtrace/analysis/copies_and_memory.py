@@ -18,8 +18,11 @@ def memory_evidence(study: Study) -> MemoryCalls | None:
     events = _in_steady(study, memory_calls(study.linked))
     if not events.size:
         return None
-    frees = int(is_free(study.linked, events).sum())
-    return MemoryCalls(len(events), int(study.linked.host.dur_ns[events].sum()), frees)
+    host = study.linked.host
+    frees = events[is_free(study.linked, events)]
+    is_op = np.append(study.trace.in_categories({"cpu_op"})[host.row], False)
+    direct = int(np.count_nonzero(~is_op[host.tree_parent[frees]]))
+    return MemoryCalls(len(events), int(host.dur_ns[events].sum()), len(frees), direct)
 
 
 def copy_evidence(study: Study) -> list[CopyTraffic]:

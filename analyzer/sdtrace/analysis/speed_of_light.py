@@ -58,8 +58,11 @@ class WorkStudy:
 
     def by_shape(self, mask: Bools | None) -> list[OpByShape]:
         """Device work by op and shape; `mask` (one per piece) limits it to a part."""
-        rows = shape_rows(measure_kinds(self.study.linked, self.named, self.works, mask))
-        return [_record(row) for row in rows]
+        return [_record(row) for row in self.shape_rows(mask)]
+
+    def shape_rows(self, mask: Bools | None) -> list[ShapeRow]:
+        """The same in nanoseconds."""
+        return shape_rows(measure_kinds(self.study.linked, self.named, self.works, mask))
 
     def kernels(self, mask: Bools | None) -> dict[str, KernelWork]:
         """What the kernels of each name did, where it is known of all of them."""

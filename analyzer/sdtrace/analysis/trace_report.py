@@ -72,7 +72,10 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
         kernels=kernels,
         categories=_categories(part),
         components=_components(part),
-        findings=[in_microseconds(item, model.Finding) for item in draw_conclusions(study)],
+        findings=[
+            in_microseconds(item, model.Finding, evidence_rows=list(item.evidence_rows))
+            for item in draw_conclusions(work)
+        ],
         notes=_notes(study, kernels),
         queue=_queue(part),
         devices=_devices(study),

@@ -159,7 +159,7 @@ class Tables:
     def findings(self) -> pl.DataFrame:
         """What to know and what to change, most valuable first; of the whole trace.
 
-        Columns: id, severity, title, evidence, advice, confidence (String); saving_us (Float64).
+        Columns: id, severity, title, evidence, advice, confidence, verify (String); saving_us (Float64).
 
         >>> getfixture("eager").findings.columns[:3]
         ['id', 'severity', 'title']

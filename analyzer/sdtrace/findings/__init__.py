@@ -2,43 +2,74 @@
 
 from __future__ import annotations
 
-from sdtrace.findings import device, devices, host, host_causes, losses, memory_and_copies, overhead, quality
-from sdtrace.findings.evidence import (
+from sdtrace.findings import (
+    compiled,
+    cpu,
+    device,
+    devices,
+    dominant,
+    far_from_peak,
+    host,
+    host_causes,
+    layout,
+    losses,
+    memory_and_copies,
+    overhead,
+    quality,
+)
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.facts import (
+    Breaks,
     Collectives,
+    Conversions,
     CopyTraffic,
     Culprit,
-    Evidence,
-    Finding,
+    Dominant,
     Late,
     MemoryCalls,
+    MemoryPeak,
+    Part,
     Range,
+    Replays,
     Searches,
+    Slower,
     Waiting,
 )
+from sdtrace.findings.finding import Finding
 
 __all__ = [
+    "Breaks",
     "Collectives",
+    "Conversions",
     "CopyTraffic",
     "Culprit",
+    "Dominant",
     "Evidence",
     "Finding",
     "Late",
     "MemoryCalls",
+    "MemoryPeak",
+    "Part",
     "Range",
+    "Replays",
     "Searches",
+    "Slower",
     "Waiting",
     "find_all",
 ]
 
+_ABOUT = (quality, losses, overhead)
+_OF_HOST = (host, host_causes, memory_and_copies, compiled, cpu, dominant)
+_OF_DEVICE = (device, layout, far_from_peak)
 _ORDER = {"high": 0, "medium": 1, "low": 2, "info": 3}
 
 
 def find_all(evidence: Evidence) -> list[Finding]:
     """All findings by severity; within it what to know about the trace, then what saves most."""
-    about = [finding for module in (quality, losses, overhead) for finding in module.find(evidence)]
+    about = [finding for module in _ABOUT for finding in module.find(evidence)]
     # Device events come last in a file: of one that was cut, nothing can be said about waiting.
-    modules = (device,) if evidence.salvaged else (host, host_causes, memory_and_copies, device, devices)
-    causes = [finding for module in modules for finding in module.find(evidence)]
+    modules = _OF_DEVICE if evidence.salvaged else (*_OF_HOST, *_OF_DEVICE, devices)
+    causes = [_hidden(evidence, finding) for module in modules for finding in module.find(evidence)]
     if not evidence.is_sound:
         causes = [_doubted(finding) for finding in causes]
     causes.sort(key=lambda finding: -(finding.saving_ns or 0))
@@ -48,3 +79,12 @@ def find_all(evidence: Evidence) -> list[Finding]:
 def _doubted(finding: Finding) -> Finding:
     """What rests on lost or impossible data is never certain."""
     return finding._replace(confidence="likely") if finding.confidence == "certain" else finding
+
+
+def _hidden(evidence: Evidence, finding: Finding) -> Finding:
+    """Says that saving device time does not help while the run is CPU-bound."""
+    if not (finding.id.startswith("device.") and evidence.is_host_bound and finding.saving_ns):
+        return finding
+    return finding._replace(
+        evidence=f"{finding.evidence} You are CPU-bound: fix that first, this will not help until then."
+    )

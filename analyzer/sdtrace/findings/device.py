@@ -6,14 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 
 from sdtrace.breakdowns.kernels import KernelRow
-from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent
 
 _FP32_GEMM = re.compile(r"sgemm|f32f32_f32f32|_ffma_|gemm_fp32|fp32_sm\d+|_S_B_S_|Cijk\w*_SB_|s884cudnn_fp32")
 _TF32 = re.compile(r"tf32|s1688|xf32", re.IGNORECASE)
-_TO_NHWC = re.compile(
-    r"nchwToNhwc|nhwcToNchw|nchw2nhwc|nhwc2nchw|nchw_to_nhwc|batched_transpose", re.IGNORECASE
-)
 _SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
 _FP32_ATTENTION = re.compile(r"_f32_|<float,|float32|fp32")
 _TENSOR_CORE_GAIN = 4
@@ -24,16 +22,8 @@ _VOLTA = _TENSOR_CORES_SINCE = 7
 
 def find(e: Evidence) -> Iterator[Finding]:
     """What the kernels themselves give away."""
-    for part in (_float32, _unfused_attention, _slow_attention, _layout, _small, _collectives):
-        for finding in part(e):
-            yield _hidden(finding) if e.is_host_bound and finding.saving_ns else finding
-
-
-def _hidden(finding: Finding) -> Finding:
-    """Says that saving device time does not help while the run is CPU-bound."""
-    return finding._replace(
-        evidence=f"{finding.evidence} You are CPU-bound: fix that first, this will not help until then."
-    )
+    for part in (_float32, _unfused_attention, _slow_attention, _small, _collectives):
+        yield from part(e)
 
 
 def _float32(e: Evidence) -> Iterator[Finding]:
@@ -52,6 +42,8 @@ def _float32(e: Evidence) -> Iterator[Finding]:
         f"{_shorter_types(e)} Assumes a 4x speedup of these kernels.",
         saving_ns=saving,
         confidence="likely",
+        evidence_rows=rows_of("kernels", [row.name for row in rows]),
+        verify=e.trial("bf16_sdpa", e.steady_work(f"name ~ '{_FP32_GEMM.pattern}'")),
     )
 
 
@@ -84,6 +76,8 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
         "bfloat16 or float16. The saving counts the softmax alone.",
         saving_ns=e.per_iteration(ns),
         confidence="likely",
+        evidence_rows=rows_of("kernels", [row.name for row in softmax]),
+        verify=e.trial("bf16_sdpa", e.steady_work(f"name ~* '{_SOFTMAX.pattern}'")),
     )
 
 
@@ -107,6 +101,8 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
             "Assumes a 4x speedup of these kernels.",
             saving_ns=e.per_iteration(full * (1 - 1 / _TENSOR_CORE_GAIN)),
             confidence="likely",
+            evidence_rows=rows_of("kernels", [row.name for row in rows]),
+            verify=e.steady_work("category IN ('attention_efficient', 'attention_math')"),
         )
     else:
         yield Finding(
@@ -117,6 +113,8 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
             "Flash and cuDNN attention need contiguous heads of a size they support, and no arbitrary "
             "mask; `torch.nn.attention.sdpa_kernel` with one backend says why it refuses.",
             confidence="likely",
+            evidence_rows=rows_of("kernels", [row.name for row in rows]),
+            verify=e.steady_work("category IN ('attention_efficient', 'attention_math')"),
         )
 
 
@@ -124,27 +122,9 @@ def _is_fused_attention(row: KernelRow) -> bool:
     return row.category.startswith("attention_") and row.category != "attention_math"
 
 
-def _layout(e: Evidence) -> Iterator[Finding]:
-    rows = _matching(e, lambda row: bool(_TO_NHWC.search(row.name)))
-    ns = sum(row.total_ns for row in rows)
-    if e.steady_share(ns) < _SHARE:
-        return
-    yield Finding(
-        "device.layout",
-        "medium",
-        "Convolutions convert their input between NCHW and NHWC every time",
-        f"{percent(ns, e.steady_work_ns)} of steady device time "
-        f"in {sum(row.calls for row in rows):,} conversions.",
-        "`model.to(memory_format=torch.channels_last)`, for UNet and VAE"
-        f"{e.variant_hint('bf16_sdpa_channels_last')}.",
-        saving_ns=e.per_iteration(ns),
-        confidence="likely",
-    )
-
-
 def _small(e: Evidence) -> Iterator[Finding]:
     is_waiting = 100 * e.steady_idle.get("launch_bound", 0) >= _SHARE * e.steady_span_ns
-    if 2 * e.small_kernels < max(1, e.kernels) or e.replays_graphs or not is_waiting:
+    if 2 * e.small_kernels < max(1, e.kernels) or e.replays_graphs or e.moves_much or not is_waiting:
         return
     yield Finding(
         "device.small_kernels",
@@ -155,6 +135,8 @@ def _small(e: Evidence) -> Iterator[Finding]:
         '(`mode="reduce-overhead"`).'
         if e.is_compiled
         else "Fuse them with `torch.compile`, or launch many at once from a CUDA graph.",
+        evidence_rows=rows_of("idle", ["launch_bound"]),
+        verify=e.steady_work("kind = 'kernel' AND dur_ns < 5000"),
     )
 
 
@@ -178,6 +160,8 @@ def _collectives(e: Evidence) -> Iterator[Finding]:
         else "It costs little time of its own. It may slow down the work that runs at the same time.",
         saving_ns=e.per_iteration(exposed_ns) if severe else None,
         confidence="likely",
+        evidence_rows=rows_of("categories", ["collective"]),
+        verify=e.steady_work("category = 'collective'"),
     )
 
 

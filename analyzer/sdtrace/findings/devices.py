@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import percent, time
 
 
@@ -24,4 +25,6 @@ def find(e: Evidence) -> Iterator[Finding]:
         "and run another batch on the other. Else split each layer (tensor parallel), or send several "
         "batches through one after the other (pipeline parallel).",
         confidence="likely",
+        evidence_rows=rows_of("devices", turns.devices),
+        verify=e.query("SELECT index, busy_us, idle_us FROM devices"),
     )

@@ -2,106 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from shlex import quote
 
 from sdtrace.attribution.losses import Losses
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
-from sdtrace.model import Confidence, Severity
+from sdtrace.findings.facts import (
+    NO_CONVERSIONS,
+    Breaks,
+    Collectives,
+    Conversions,
+    CopyTraffic,
+    Culprit,
+    Dominant,
+    Late,
+    MemoryCalls,
+    MemoryPeak,
+    Range,
+    Replays,
+    Searches,
+    Slower,
+    Waiting,
+)
+from sdtrace.roofline.by_shape import ShapeRow
 from sdtrace.waiting.devices import Turns
 
+_IN_QUOTES = re.compile(r'[\\"$`]')
+"""What a shell obeys within double quotes."""
+_ESCAPED = r"\\\g<0>"
+_MUCH_MOVED = 0.15
+"""Inputs and results take a few percent at most; what takes more is weights, or data of many gigabytes."""
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "python")
 """Causes of idle time that the pace of the host is."""
-
-
-class Finding(NamedTuple):
-    """Something to know or to change. `saving_ns` is per steady iteration unless the text says once."""
-
-    id: str
-    severity: Severity
-    title: str
-    evidence: str
-    advice: str
-    saving_ns: int | None = None
-    confidence: Confidence = "certain"
-
-
-class Range(NamedTuple):
-    """A device row of a user annotation: a hull, not work."""
-
-    name: str
-    total_ns: int
-
-
-class Collectives(NamedTuple):
-    """Steady communication between devices, in nanoseconds: as kernels sum up, as time covered, and the
-    part of that time in which nothing else ran."""
-
-    work_ns: int
-    covered_ns: int
-    exposed_ns: int
-
-
-class Searches(NamedTuple):
-    """Convolutions that tried algorithms: how many, of which op, their wall time and what they launched."""
-
-    op: str
-    calls: int
-    wall_ns: int
-    launched: int
-    gpu_ns: int
-
-
-class Culprit(NamedTuple):
-    """An op or a stage that something is charged to, and how much, in nanoseconds."""
-
-    name: str
-    ns: int
-
-
-class Waiting(NamedTuple):
-    """A component of the pipeline: steady time in which the queue was empty while the host ran it, and the
-    steady device work it launched, in nanoseconds."""
-
-    component: str
-    idle_ns: int
-    work_ns: int
-
-
-class MemoryCalls(NamedTuple):
-    """Steady calls that get memory from the driver or give it back: how many, their host time in nanoseconds,
-    and how many give back."""
-
-    calls: int
-    host_ns: int
-    frees: int
-
-
-class CopyTraffic(NamedTuple):
-    """Steady copies between host and device in one direction.
-
-    `ns` is device time, `blocked_ns` host time of the calls that waited for their copy, both in
-    nanoseconds. `nbytes` is None where the trace does not give the size of every copy; `pageable` counts
-    copies from or to memory that is not pinned.
-    """
-
-    to_device: bool
-    ns: int
-    nbytes: int | None
-    calls: int
-    pageable: int
-    blocked_ns: int
-
-
-class Late(NamedTuple):
-    """An iteration (from 0) that holds overhead after the first steady one, or compiles again before it: of
-    which kind, how much."""
-
-    iteration: int
-    phase: str
-    ns: int
 
 
 @dataclass(frozen=True)
@@ -146,6 +81,10 @@ class Evidence:
     work_ns: int = 0
     unprofiled_wall_ns: int | None = None
     variant: str | None = None
+    model: str | None = None
+    """The collector's name of the model, where it made the trace."""
+    path: str = "TRACE"
+    """Of the file, for commands."""
     device_name: str = ""
     device_major: int | None = None
     """NVIDIA's compute capability before the point; None when the trace does not tell."""
@@ -164,6 +103,18 @@ class Evidence:
     losses: Losses | None = None
     empty_iterations: int = 0
     """Iterations without device work between ones that have some."""
+    steady_iterations: Sequence[int] = ()
+    """Their places, from 0."""
+    dominant: Dominant | None = None
+    work_by_shape: Sequence[ShapeRow] = ()
+    """Steady device work by op and shape, longest first."""
+    breaks: Breaks | None = None
+    replays: Replays | None = None
+    conversions: Conversions = NO_CONVERSIONS
+    slower: Slower | None = None
+    memory_peak: MemoryPeak | None = None
+    slow_cpu_ops: Sequence[Culprit] = ()
+    """Ops with a slow implementation on the CPU, by steady host time."""
     turns: Turns | None = None
     """Devices that work one after the other."""
 
@@ -184,6 +135,32 @@ class Evidence:
     def variant_hint(self, name: str) -> str:
         """` (variant ...)` for a trace of our collector, nothing for anybody else's."""
         return f" (variant `{name}`)" if self.variant else ""
+
+    @property
+    def analyze(self) -> str:
+        """The command that reports on the trace and says what is wrong with it."""
+        return f"sdtrace analyze {quote(self.path)}"
+
+    def query(self, sql: str) -> str:
+        """The command that asks the trace this."""
+        return f'sdtrace query {quote(self.path)} "{_IN_QUOTES.sub(_ESCAPED, sql)}"'
+
+    def steady_work(self, where: str) -> str:
+        """The command that lists steady device work of which an SQL condition holds, longest first."""
+        return self.query(
+            "SELECT name, count(*) AS calls, sum(dur_ns) / 1e6 AS ms FROM launches "
+            f"WHERE phase = 'steady' AND {where} GROUP BY name ORDER BY ms DESC"
+        )
+
+    def trial(self, variant: str, otherwise: str) -> str:
+        """The commands that measure a variant against this trace of our collector; for others `otherwise`."""
+        if not self.variant:
+            return otherwise
+        model = f" --model {quote(self.model)}" if self.model else ""
+        return (
+            f"sdtrace collect --variant {variant}{model} && "
+            f"sdtrace compare {quote(self.path)} traces/{variant}.json"
+        )
 
     def per_iteration(self, ns: float) -> int:
         """A sum over the steady phase as a share of one steady iteration."""
@@ -225,6 +202,12 @@ class Evidence:
         if self.unprofiled_idle_ns is None:
             return waiting > 2 / 3
         return min(waiting, self.unprofiled_idle_share) > 1 / 3
+
+    @property
+    def moves_much(self) -> bool:
+        """Whether copies between CPU and GPU take much of the steady time."""
+        moved, idle = sum(part.ns for part in self.copies), self.steady_idle.get("copy", 0)
+        return max(moved, idle) >= _MUCH_MOVED * max(1, self.steady_span_ns)
 
     @property
     def is_compiled(self) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent, time
 from sdtrace.model import Severity
 
@@ -12,6 +13,10 @@ _LAUNCH_BOUND_FROM = 0.15
 """Share of steady time spent waiting for launches from which the whole run counts as launch-bound."""
 _WORTH_TELLING = 0.02
 _GAPS_MATTER = 0.05
+_KEEP_STILL = (
+    "Stop moving weights or data first: CUDA graphs cannot replay a model that moves. "
+    "Then compile what is left."
+)
 _KERNEL_START_NS = 5_000
 """Between pieces of queued work the hardware itself takes one or two microseconds."""
 
@@ -39,13 +44,15 @@ def _launch_bound(e: Evidence) -> Iterator[Finding]:
     most = listed([culprit.name for culprit in e.launch_bound_culprits])
     yield Finding(
         "host.launch_bound",
-        _severity(share),
+        "low" if e.moves_much else _severity(share),
         "The GPU waits for the CPU to launch work",
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU waits for the CPU to launch the next "
         f"kernel{f', most before work of {most}' if most else ''}. {_survives(e)}",
         _launch_less(e),
         saving_ns=_saving(e, idle),
         confidence="likely" if e.unprofiled_idle_ns is not None else "guess",
+        evidence_rows=rows_of("idle", ["launch_bound"]),
+        verify=e.trial("bf16_sdpa_cudagraphs", e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle")),
     )
 
 
@@ -73,14 +80,20 @@ def _waiting_component(e: Evidence) -> Iterator[Finding]:
             f"The GPU waits while the CPU launches {part.component}",
             f"The GPU is idle there for {time(idle)} an iteration, {of_steady} of steady time. The work "
             f"itself takes {time(work)}.",
-            f'Compile it with `mode="reduce-overhead"`, which replays it from CUDA graphs.{once}',
+            _KEEP_STILL
+            if e.moves_much
+            else f'Compile it with `mode="reduce-overhead"`, which replays it from CUDA graphs.{once}',
             saving_ns=_saving(e, part.idle_ns),
             confidence="likely",
+            evidence_rows=rows_of("components", [part.component]),
+            verify=e.query("SELECT component, gpu_us, wall_us FROM components WHERE phase = 'steady'"),
         )
 
 
 def _launch_less(e: Evidence) -> str:
     """What helps depends on what was done already."""
+    if e.moves_much:
+        return _KEEP_STILL
     if e.replays_graphs:
         return (
             "Most work comes from CUDA graphs already. What is left is Python between replays, and work "
@@ -133,6 +146,8 @@ def _sync(e: Evidence) -> Iterator[Finding]:
         "scheduler's timesteps on the host, its other tensors on the device.",
         saving_ns=_saving(e, idle),
         confidence="likely",
+        evidence_rows=rows_of("idle", ["sync"]),
+        verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
     )
 
 
@@ -150,6 +165,8 @@ def _data_wait(e: Evidence) -> Iterator[Finding]:
         "sample.",
         saving_ns=_saving(e, idle),
         confidence="likely",
+        evidence_rows=rows_of("idle", ["data_wait"]),
+        verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
     )
 
 
@@ -167,6 +184,8 @@ def _gaps(e: Evidence) -> Iterator[Finding]:
             evidence,
             "Run fewer, larger kernels: fuse more, make larger batches.",
             confidence="likely",
+            evidence_rows=rows_of("idle", ["device_gap"]),
+            verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
         )
     else:
         yield Finding(
@@ -177,6 +196,8 @@ def _gaps(e: Evidence) -> Iterator[Finding]:
             "Look at the work that begins after these gaps. It waits for an event of another stream, for "
             "another GPU or rank, or for a copy. `sdtrace open` shows the gaps.",
             confidence="likely",
+            evidence_rows=rows_of("idle", ["device_gap"]),
+            verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
         )
 
 
@@ -192,6 +213,8 @@ def _stall(e: Evidence) -> Iterator[Finding]:
         "It may be Python code outside PyTorch, I/O, or a compile that this torch version does not mark. "
         "Record with `with_stack=True` to see it.",
         confidence="guess",
+        evidence_rows=rows_of("phases", ["stall"]),
+        verify=e.query("SELECT phase, wall_us / 1000 AS ms FROM phases"),
     )
 
 
@@ -209,4 +232,6 @@ def _profiler(e: Evidence) -> Iterator[Finding]:
         "GPU times are not affected. CPU and idle times of this trace are upper bounds."
         if e.work_ns
         else "The times of this trace are upper bounds.",
+        evidence_rows=rows_of("iterations", e.steady_iterations),
+        verify=e.query("SELECT index, phase, wall_us / 1000 AS ms FROM iterations"),
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent
 
 _SOME = 0.02
@@ -51,4 +52,6 @@ def find(e: Evidence) -> Iterator[Finding]:
             text.advice,
             saving_ns=e.saving_of(idle),
             confidence="likely",
+            evidence_rows=rows_of("idle", [cause]),
+            verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import time
 from sdtrace.units import count, counted
 
@@ -35,6 +36,8 @@ def _clock(e: Evidence) -> Iterator[Finding]:
         else f"That is impossible: the clocks of CPU and GPU do not agree, by no constant. {_RESTS_ON_IT}",
         "Record again. Durations of kernels are right either way.",
         confidence="likely" if shift else "certain",
+        evidence_rows=rows_of("lost", ["work_before_launch", "clock_shift_us"]),
+        verify=e.analyze,
     )
 
 
@@ -53,6 +56,8 @@ def _missing_work(e: Evidence) -> Iterator[Finding]:
         f"does not hold. {'Only CPU activity is available.' if none_at_all else _RESTS_ON_IT}",
         "The profiler lost its records, or stopped before the GPU was done. Profile fewer steps, call "
         "`torch.cuda.synchronize()` before it stops, and run no other profiler at the same time.",
+        evidence_rows=rows_of("lost", ["launches_without_work"]),
+        verify=e.query("SELECT category, count(*) AS events FROM events GROUP BY category"),
     )
 
 
@@ -65,6 +70,10 @@ def _overlap(e: Evidence) -> Iterator[Finding]:
         f"{count(e.losses.overlapping_work)} pieces of GPU work overlap others of their stream",
         f"A stream runs one after the other, so their times cannot be. {_RESTS_ON_IT}",
         "Record again; a merger of traces that mixed up streams writes such times too.",
+        evidence_rows=rows_of("lost", ["overlapping_work"]),
+        verify=e.query(
+            "SELECT stream, name, start_ns, dur_ns FROM launches ORDER BY stream, start_ns LIMIT 20"
+        ),
     )
 
 
@@ -78,6 +87,8 @@ def _empty_iterations(e: Evidence) -> Iterator[Finding]:
         "The GPU's events of these were lost, or they did something else. Medians include them.",
         "Look at the iterations that have none; record fewer steps if events were lost.",
         confidence="likely",
+        evidence_rows=rows_of("lost", ["empty_iterations"]),
+        verify=e.query("SELECT index, gpu_events, wall_us / 1000 AS ms FROM iterations"),
     )
 
 
@@ -90,4 +101,6 @@ def _foreign(e: Evidence) -> Iterator[Finding]:
         f"{counted(e.losses.foreign_events, 'event')} of a kind that is not analysed",
         "They have a duration, and a category that torch.profiler does not write. They count in no sum.",
         "`sdtrace query` shows them, and Perfetto draws them.",
+        evidence_rows=rows_of("lost", ["foreign_events"]),
+        verify=e.query("SELECT category, count(*) AS events FROM events GROUP BY category"),
     )

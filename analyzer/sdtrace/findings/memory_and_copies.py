@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdtrace.findings.evidence import CopyTraffic, Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.facts import CopyTraffic
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent, time
 
 _SOME = 0.02
@@ -23,26 +25,38 @@ def _memory(e: Evidence) -> Iterator[Finding]:
     idle = e.steady_idle.get("memory", 0)
     if not idle or idle < _SOME * e.steady_span_ns or e.memory_calls is None:
         return
-    calls, host_ns, frees = e.memory_calls
+    calls, host_ns, frees, direct = e.memory_calls
     each = calls / max(1, e.n_steady)
+    by_hand = 2 * direct > frees > 0
     yield Finding(
         "host.memory",
-        "high" if idle > _MUCH * e.steady_span_ns else "medium",
+        "low" if by_hand else "high" if idle > _MUCH * e.steady_span_ns else "medium",
         "The GPU waits while memory is allocated and freed",
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU is in "
         f"{listed([culprit.name for culprit in e.culprits.get('memory', ())])}: {each:.3g} such calls in an "
         f"iteration, {time(e.per_iteration(host_ns))}.",
-        _less_memory(frees > 0),
-        saving_ns=e.saving_of(idle),
+        _LESS_EMPTYING if by_hand else _less_memory(frees > 0),
+        saving_ns=None if by_hand else e.saving_of(idle),
         confidence="likely",
+        evidence_rows=rows_of("idle", ["memory"]),
+        verify=e.query(
+            "SELECT name, count(*) AS calls, sum(dur_ns) / 1e6 AS ms FROM events WHERE phase = 'steady' "
+            "AND name ~ '^(cuda|hip|cuMem)\\w*(Malloc|Free|Alloc)' GROUP BY name ORDER BY ms DESC"
+        ),
     )
+
+
+_LESS_EMPTYING = (
+    "No op asked for most of these frees: `torch.cuda.empty_cache()` runs in every iteration, or a library "
+    "calls it. It looks slow under the profiler. Without the profiler a pipeline took as long with it as "
+    "without: expect little from removing it."
+)
 
 
 def _less_memory(frees: bool) -> str:
     if frees:
         return (
-            "GPU memory is at its limit, or `torch.cuda.empty_cache()` runs in every iteration: cached "
-            "blocks go back to the driver and are asked for again. Remove such calls; set "
+            "GPU memory is at its limit: cached blocks go back to the driver and are asked for again. Set "
             "`PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True` against fragmentation; use smaller batches "
             "and keep fewer tensors alive. Larger batches and CUDA graphs need more memory still."
         )
@@ -56,7 +70,7 @@ def _less_memory(frees: bool) -> str:
 def _copies(e: Evidence) -> Iterator[Finding]:
     moved = sum(part.ns for part in e.copies)
     idle = e.steady_idle.get("copy", 0)
-    if max(moved / max(1, e.steady_work_ns), idle / max(1, e.steady_span_ns)) < _MUCH:
+    if not e.moves_much:
         return
     each = max((part.calls for part in e.copies), default=0) / max(1, e.n_steady)
     weights = each >= _MANY_COPIES
@@ -67,13 +81,21 @@ def _copies(e: Evidence) -> Iterator[Finding]:
         if weights
         else "Copies between CPU and GPU take much of the time",
         f"{percent(moved, e.steady_work_ns)} of steady GPU time: "
-        f"{'; '.join(_traffic(e, part) for part in e.copies)}. "
-        f"The CPU is blocked by them for {time(e.per_iteration(sum(p.blocked_ns for p in e.copies)))} "
-        "an iteration.",
+        f"{'; '.join(_traffic(e, part) for part in e.copies)}."
+        f"{_blocked(e)}",
         _move_less(weights, any(part.pageable for part in e.copies)),
         saving_ns=e.per_iteration(moved) + e.saving_of(idle),
         confidence="likely",
+        evidence_rows=rows_of(
+            "categories", ["memcpy_h2d" if part.to_device else "memcpy_d2h" for part in e.copies]
+        ),
+        verify=e.steady_work("kind = 'gpu_memcpy'"),
     )
+
+
+def _blocked(e: Evidence) -> str:
+    blocked = e.per_iteration(sum(part.blocked_ns for part in e.copies))
+    return f" The CPU is blocked by them for {time(blocked)} an iteration." if blocked else ""
 
 
 def _traffic(e: Evidence, part: CopyTraffic) -> str:

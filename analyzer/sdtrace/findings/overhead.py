@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sdtrace.breakdowns.kernels import CategoryRow
-from sdtrace.findings.evidence import Evidence, Finding
-from sdtrace.findings.text import listed, percent, time
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
+from sdtrace.findings.text import listed, literal, percent, time
 
 _WORTH_A_FINDING = 0.05
 _SOME_NS = 1_000_000
@@ -32,7 +33,6 @@ def find(e: Evidence) -> Iterator[Finding]:
     yield from _overhead(e)
     yield from _autotune(e)
     yield from _searches(e)
-    yield from _late(e)
     yield from _first_calls(e)
 
 
@@ -52,6 +52,8 @@ def _overhead(e: Evidence) -> Iterator[Finding]:
         f"{time(once)} of {time(e.wall_ns)}: {parts}."
         f"{f' Most of compile is {stages}.' if compiled else ''}{steady}",
         _pay_less(e) if compiled else "Leave it out when you measure speed: run one iteration before.",
+        evidence_rows=rows_of("phases", [name for name, ns in e.paid_once.items() if ns > _SOME_NS]),
+        verify=e.query("SELECT phase, wall_us / 1e6 AS seconds FROM phases"),
     )
 
 
@@ -95,6 +97,11 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
         "Tables of device time that include it mislead: use `--phase steady`. The choices are cached: the "
         "next run with the same cache skips this.",
         confidence="likely" if e.autotune_by_pattern else "certain",
+        evidence_rows=rows_of("phases", ["autotune"]),
+        verify=e.query(
+            "SELECT category, count(*) AS calls, sum(dur_ns) / 1e6 AS ms FROM launches "
+            "WHERE phase = 'autotune' GROUP BY category ORDER BY ms DESC"
+        ),
     )
 
 
@@ -111,6 +118,11 @@ def _searches(e: Evidence) -> Iterator[Finding]:
         f"{time(gpu_ns)} on the GPU. This time counts as autotune.",
         advice,
         confidence="likely",
+        evidence_rows=rows_of("ops", [op]),
+        verify=e.query(
+            "SELECT iteration, count(*) AS launched FROM launches "
+            f"WHERE phase = 'autotune' AND op = {literal(op)} GROUP BY iteration"
+        ),
     )
 
 
@@ -130,22 +142,6 @@ def _fills(categories: Sequence[CategoryRow]) -> int:
     return sum(row.gpu_ns for row in categories if row.category == "memset_fill")
 
 
-def _late(e: Evidence) -> Iterator[Finding]:
-    if not e.late_overhead:
-        return
-    shown = [f"iteration {it + 1} ({time(ns)} {phase})" for it, phase, ns in e.late_overhead[:5]]
-    rest = len(e.late_overhead) - len(shown)
-    which = ", ".join(shown) + (f" and {rest} more" if rest else "")
-    yield Finding(
-        "overhead.recompile",
-        "high",
-        "Something was compiled or captured again",
-        f"An earlier iteration had compiled and run already. Overhead comes back in {which}.",
-        "A shape or a guard changed. Run with `TORCH_LOGS=recompiles` to see which. Pad the dimension, or "
-        "mark it dynamic.",
-    )
-
-
 def _first_calls(e: Evidence) -> Iterator[Finding]:
     if e.first_calls_ns < max(_SOME_NS, 0.01 * e.wall_ns):
         return
@@ -162,4 +158,9 @@ def _first_calls(e: Evidence) -> Iterator[Finding]:
         f"Most in {listed(worst)}: {what}.",
         f"This is a one-time cost of every process{hint}.",
         confidence="likely",
+        evidence_rows=rows_of("ops", [culprit.name for culprit in e.first_calls]),
+        verify=e.query(
+            "SELECT name, dur_ns / 1e6 AS ms FROM events "
+            "WHERE category = 'cpu_op' AND phase = 'warmup' ORDER BY ms DESC LIMIT 10"
+        ),
     )

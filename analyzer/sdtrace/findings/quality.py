@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sdtrace.findings.evidence import Evidence, Finding
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent, time
 from sdtrace.units import counted
 
@@ -23,6 +24,8 @@ def find(e: Evidence) -> Iterator[Finding]:
             f"{counted(e.quarantined, 'event')} with impossible times: left out of every sum",
             f"Such as {listed(e.quarantined_examples, 2)}.",
             "Record the trace again; a damaged disk or a profiler bug writes such numbers.",
+            evidence_rows=rows_of("events", ["quarantined"]),
+            verify=e.analyze,
         )
     if e.salvaged:
         yield Finding(
@@ -32,6 +35,8 @@ def find(e: Evidence) -> Iterator[Finding]:
             "Everything up to its last whole event is counted, the rest is lost. Device events come last in "
             "a file: device times, launches and shares are of the part that is left.",
             "The process died while writing, or the disk was full: export again.",
+            evidence_rows=rows_of("events", ["salvaged"]),
+            verify=e.analyze,
         )
     if e.skipped:
         yield Finding(
@@ -40,6 +45,8 @@ def find(e: Evidence) -> Iterator[Finding]:
             f"{counted(e.skipped, 'event')} could not be read",
             "They are damaged or lack a field that an event must have. They count nowhere.",
             "Export the trace again if their time matters.",
+            evidence_rows=rows_of("events", ["skipped"]),
+            verify=e.analyze,
         )
     yield from _no_work(e)
     yield from _ranges(e)
@@ -56,6 +63,8 @@ def _no_work(e: Evidence) -> Iterator[Finding]:
         f"The trace names a GPU ({e.device_name}), so the GPU's events were not recorded. {_RECORD_GPU}"
         if e.device_name
         else f"This is normal for CPU runs. For a run on a GPU: {_RECORD_GPU[0].lower()}{_RECORD_GPU[1:]}",
+        evidence_rows=rows_of("events", ["by_category"]),
+        verify=e.query("SELECT category, count(*) AS events FROM events GROUP BY category"),
     )
 
 
@@ -75,4 +84,9 @@ def _ranges(e: Evidence) -> Iterator[Finding]:
         "It spans from the first to the last kernel launched in it, idle time included."
         f"{f' The same is true of {also}.' if also else ''}",
         "Read such rows as wall time on the GPU. Here they have no percentage.",
+        evidence_rows=rows_of("ops", [row.name for row in large]),
+        verify=e.query(
+            "SELECT name, self_device_us / 1000 AS ms FROM ops "
+            "WHERE device_type = 'device' AND is_user_annotation ORDER BY ms DESC LIMIT 10"
+        ),
     )

@@ -19,4 +19,9 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-__all__ = ["listed", "percent", "time"]
+def literal(text: str) -> str:
+    """Text as SQL has it, in quotes."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+__all__ = ["listed", "literal", "percent", "time"]

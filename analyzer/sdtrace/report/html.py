@@ -39,6 +39,8 @@ class TraceView(NamedTuple):
     segments: list[charts.Segment]
     phases: HtmlTable | None
     tables: list[HtmlTable]
+    anchors: dict[str, str]
+    """Of each table on the page."""
     device_times: str
     run: list[tuple[str, str]]
     device: list[tuple[str, str]]
@@ -122,6 +124,7 @@ def _long(filled: dict[str, list[Filled]]) -> dict[str, Filled]:
 
 def _view(trace: TraceReport, anchor: str, filled: list[Filled]) -> TraceView:
     tables = {each.table.id: html_table(each, f"{anchor}-{each.table.id}") for each in filled}
+    anchors = {name: table.anchor for name, table in tables.items()}
     return TraceView(
         trace=trace,
         anchor=anchor,
@@ -130,6 +133,7 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled]) -> TraceView:
         segments=charts.stack(trace),
         phases=tables.pop(_PHASES, None),
         tables=list(tables.values()),
+        anchors=anchors,
         device_times=summary.device_times(trace) if trace.has_device else "",
         run=_entries(trace.run),
         device=_entries(trace.device),

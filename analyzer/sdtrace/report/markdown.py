@@ -13,6 +13,8 @@ from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.templating import environment
 from sdtrace.tables import MARKDOWN, TABLES, Filled, Kind, fill, fill_all
 
+_LONGEST_COMMAND = 1_000
+
 
 class Table(NamedTuple):
     """A table with every cell escaped."""
@@ -89,7 +91,8 @@ def _trace(trace: TraceReport, top: int) -> Trace:
 def _finding(finding: Finding) -> str:
     saving = "" if finding.saving_us is None else f", saves {units.duration(finding.saving_us)}"
     title = f"**{prose(finding.title)}** ({finding.severity}, {finding.confidence}{saving})"
-    return f"{title}<br>{prose(finding.evidence)}<br>→ {prose(finding.advice)} {code(finding.id)}"
+    verify = f"<br>{code(finding.verify, _LONGEST_COMMAND)}" if finding.verify else ""
+    return f"{title}<br>{prose(finding.evidence)}<br>→ {prose(finding.advice)} {code(finding.id)}{verify}"
 
 
 def _facts(trace: TraceReport) -> list[tuple[str, str]]:

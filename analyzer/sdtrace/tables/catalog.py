@@ -363,17 +363,21 @@ FINDINGS: Final = Table(
     record=model.Finding,
     rows=lambda trace: trace.findings,
     help="What to know and what to change. Terminal, Markdown and HTML show them as sentences.",
-    columns=tuple(
-        Column(field, header, kind, text, _DATA_ONLY)
-        for field, header, kind, text in (
-            ("id", "Id", Kind.TEXT, "The same for the same kind of finding."),
-            ("severity", "Severity", Kind.TEXT, "high, medium, low or info."),
-            ("title", "Title", Kind.PROSE, "The finding in a sentence."),
-            ("evidence", "Evidence", Kind.PROSE, "The figures it rests on."),
-            ("advice", "Advice", Kind.PROSE, "What to do."),
-            ("saving_us", "Saves", Kind.TIME, "What it saves of a steady iteration; empty if unknown."),
-            ("confidence", "Confidence", Kind.TEXT, "certain, likely or guess."),
-        )
+    columns=(
+        *(
+            Column(field, header, kind, text, _DATA_ONLY)
+            for field, header, kind, text in (
+                ("id", "Id", Kind.TEXT, "The same for the same kind of finding."),
+                ("severity", "Severity", Kind.TEXT, "high, medium, low or info."),
+                ("title", "Title", Kind.PROSE, "The finding in a sentence."),
+                ("evidence", "Evidence", Kind.PROSE, "The figures it rests on."),
+                ("advice", "Advice", Kind.PROSE, "What to do."),
+                ("saving_us", "Saves", Kind.TIME, "What it saves of a steady iteration; empty if unknown."),
+                ("confidence", "Confidence", Kind.TEXT, "certain, likely or guess."),
+                ("verify", "Verify", Kind.TEXT, "A command that shows it, or whether the advice came true."),
+            )
+        ),
+        Column("evidence_rows", "Rows", Kind.TEXT, "Rows that prove it; in report.json alone.", frozenset()),
     ),
 )
 

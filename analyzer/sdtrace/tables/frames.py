@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import msgspec
 import polars as pl
 
 from sdtrace import model
@@ -28,13 +27,15 @@ def frames(report: model.Report) -> dict[str, pl.DataFrame]:
 
 def frame(table: str, records: Sequence[Any]) -> pl.DataFrame:
     """The rows of one table, by its id."""
-    rows = [msgspec.structs.astuple(record) for record in records]
-    return pl.DataFrame(rows, schema=dtypes(_BY_ID[table]), orient="row")
+    columns = dtypes(_BY_ID[table])
+    rows = [[getattr(record, name) for name in columns] for record in records]
+    return pl.DataFrame(rows, schema=columns, orient="row")
 
 
 def dtypes(table: Table) -> dict[str, type[pl.DataType]]:
-    """The columns of a table's frame with their types, in the order of the record."""
-    return {name: _dtype(hint) for name, hint in get_type_hints(table.record).items()}
+    """The columns of a table's frame with their types, in the order of the record; lists are in no frame."""
+    hints = get_type_hints(table.record).items()
+    return {name: _dtype(hint) for name, hint in hints if get_origin(hint) is not list}
 
 
 def _of_all(report: model.Report, table: Table) -> pl.DataFrame:

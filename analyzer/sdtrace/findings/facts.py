@@ -1,0 +1,158 @@
+"""Facts that findings are drawn from, one record for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Range(NamedTuple):
+    """A device row of a user annotation: a hull, not work."""
+
+    name: str
+    total_ns: int
+
+
+class Collectives(NamedTuple):
+    """Steady communication between devices, in nanoseconds: as kernels sum up, as time covered, and the
+    part of that time in which nothing else ran."""
+
+    work_ns: int
+    covered_ns: int
+    exposed_ns: int
+
+
+class Searches(NamedTuple):
+    """Convolutions that tried algorithms: how many, of which op, their wall time and what they launched."""
+
+    op: str
+    calls: int
+    wall_ns: int
+    launched: int
+    gpu_ns: int
+
+
+class Culprit(NamedTuple):
+    """An op or a stage that something is charged to, and how much, in nanoseconds."""
+
+    name: str
+    ns: int
+
+
+class Waiting(NamedTuple):
+    """A component of the pipeline: steady time in which the queue was empty while the host ran it, and the
+    steady device work it launched, in nanoseconds."""
+
+    component: str
+    idle_ns: int
+    work_ns: int
+
+
+class MemoryCalls(NamedTuple):
+    """Steady calls that get memory from the driver or give it back: how many, their host time in nanoseconds,
+    how many give back, and how many of these no op asked for."""
+
+    calls: int
+    host_ns: int
+    frees: int
+    direct_frees: int = 0
+
+
+class CopyTraffic(NamedTuple):
+    """Steady copies between host and device in one direction.
+
+    `ns` is device time, `blocked_ns` host time of the calls that waited for their copy, both in
+    nanoseconds. `nbytes` is None where the trace does not give the size of every copy; `pageable` counts
+    copies from or to memory that is not pinned.
+    """
+
+    to_device: bool
+    ns: int
+    nbytes: int | None
+    calls: int
+    pageable: int
+    blocked_ns: int
+
+
+class Late(NamedTuple):
+    """An iteration (from 0) that holds overhead after the first steady one, or compiles again before it: of
+    which kind, how much. Of a compile also the iteration's wall, the numbers of the frames that torch
+    compiled again, and what had changed of the inputs: `kind` is shape, type, '' where nothing had, None
+    where the trace does not tell; `change` says it in words."""
+
+    iteration: int
+    phase: str
+    ns: int
+    wall_ns: int = 0
+    frames: Sequence[str] = ()
+    kind: str | None = None
+    change: str = ""
+
+
+class Part(NamedTuple):
+    """A part of steady work: its time, and of what is held against the card the time and the least time."""
+
+    name: str
+    ns: int
+    known_ns: int = 0
+    roof_ns: int = 0
+
+
+class Dominant(NamedTuple):
+    """What takes most of the steady work, in nanoseconds: device work, or CPU time where there is none.
+
+    `callers` are the modules or functions around most of the op's time, from the inside out.
+    """
+
+    whole_ns: int
+    on_device: bool
+    component: Part | None
+    category: Part | None
+    op: Part | None
+    callers: Sequence[str]
+
+
+class Breaks(NamedTuple):
+    """Compiled pieces that always run one after the other, by name; `is_named` where one is called a
+    function that resumes."""
+
+    pieces: Sequence[str]
+    calls: int
+    is_named: bool
+
+
+class Replays(NamedTuple):
+    """Steady launches of CUDA graphs: how many, the median of the kernels in each, and their host time."""
+
+    launches: int
+    kernels: int
+    host_ns: int
+
+
+class Conversions(NamedTuple):
+    """Steady device time of conversions between NCHW and NHWC: by cuDNN in eager code and in compiled code,
+    and of weights by kernels that Inductor generated; `forward_ns` is what forward convolutions launched."""
+
+    eager_ns: int
+    compiled_ns: int
+    weights_ns: int
+    weight_kernels: Sequence[str]
+    forward_ns: int = 0
+
+
+NO_CONVERSIONS = Conversions(0, 0, 0, ())
+
+
+class Slower(NamedTuple):
+    """Kernels that ran slower at the end of the trace than at its start, with the same arguments."""
+
+    ratio: float
+    ns: int
+    example: str
+
+
+class MemoryPeak(NamedTuple):
+    """The most bytes that the allocator held on the device, and the device's memory."""
+
+    reserved: int
+    total: int

@@ -1,0 +1,34 @@
+"""What a finding is, and how it names the rows that prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from sdtrace.model import Confidence, EvidenceRow, Severity
+
+_MOST_ROWS = 5
+"""Rows that a finding names at most: the largest prove it, the table has the others."""
+
+
+class Finding(NamedTuple):
+    """Something to know or to change. `saving_ns` is per steady iteration unless the text says once.
+
+    `evidence_rows` are rows of the whole trace's report; `verify` is a command that shows the evidence, or
+    whether the advice came true.
+    """
+
+    id: str
+    severity: Severity
+    title: str
+    evidence: str
+    advice: str
+    saving_ns: int | None = None
+    confidence: Confidence = "certain"
+    evidence_rows: Sequence[EvidenceRow] = ()
+    verify: str = ""
+
+
+def rows_of(table: str, keys: Iterable[object]) -> list[EvidenceRow]:
+    """Rows of a table of the report by their keys, the first few."""
+    return [EvidenceRow(table=table, key=str(key)) for key in list(keys)[:_MOST_ROWS]]
