@@ -13,11 +13,15 @@ import numpy as np
 
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.intervals import Bools
-from sdtrace.whatif.plan import Pieces, Plan
+from sdtrace.whatif.plan import Plan
 
 Outlook = Literal["best", "middle", "worst"]
 Change = Callable[[Plan, Outlook], Plan]
-"""Gives the changed plan. Plans of one iteration differ in times alone, so masks fit all of them."""
+"""Gives the changed plan.
+
+Plans of one iteration keep their calls and pieces, what a change takes away has no duration: so masks fit all
+of them, and changes can follow each other in any order.
+"""
 
 
 class Factors(NamedTuple):
@@ -87,7 +91,8 @@ def dropped(calls: Bools) -> Change:
     def change(plan: Plan, _: Outlook) -> Plan:
         own = np.where(calls, 0, plan.calls.own_ns)
         columns = plan.calls._replace(own_ns=own, waits=plan.calls.waits & ~calls)
-        return _with_pieces(replace(plan, calls=columns), ~calls[plan.pieces.call])
+        gone = calls[plan.pieces.call]
+        return replace(plan, calls=columns).with_pieces(np.where(gone, 0, plan.pieces.dur_ns))
 
     return change
 
@@ -123,11 +128,11 @@ def compiled(group: Int64s, fusable: Bools) -> Change:
         own = np.rint(plan.calls.own_ns * share).astype(np.int64)
         mine = fusable & (group[plan.pieces.call] >= 0)
         dur = plan.pieces.dur_ns.copy()
-        kept = ~mine | (np.cumsum(mine) % FUSED_COUNT == 0)
+        kept = ~mine | (np.cumsum(mine & (dur > 0)) % FUSED_COUNT == 0)
         spread = dur[mine].sum() / max(1, dur[mine & kept].sum()) * FUSED.at(outlook)
         dur = np.where(mine, np.rint(dur * spread), dur).astype(np.int64)
         quick = plan.with_host(gap, own, plan.tail_ns)
-        return _with_pieces(quick.with_pieces(dur), kept)
+        return quick.with_pieces(np.where(kept, dur, 0))
 
     return change
 
@@ -159,33 +164,17 @@ def from_graphs(group: Int64s, call_ns: Factors) -> Change:
             pause_ns=np.where(mine, 0, pieces.pause_ns),
             within=pieces.within | mine,
         )
-        return replace(plan, calls=calls, pieces=_in_order(moved))
+        return replace(plan, calls=calls, pieces=moved)
 
     return change
 
 
-def both(first: Change, second: Change) -> Change:
-    """One change after the other; the second must not need the pieces as they were."""
+def together(*changes: Change) -> Change:
+    """Several changes, one after the other."""
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
-        return second(first(plan, outlook), outlook)
+        for part in changes:
+            plan = part(plan, outlook)
+        return plan
 
     return change
-
-
-def _with_pieces(plan: Plan, kept: Bools) -> Plan:
-    if kept.all():
-        return plan
-    number = np.append(np.where(kept, np.cumsum(kept) - 1, -1), -1)
-    left = Pieces(*(column[kept] for column in plan.pieces))
-    return replace(plan, pieces=left._replace(after=number[left.after]))
-
-
-def _in_order(pieces: Pieces) -> Pieces:
-    """Pieces by call; of one call in the order they had."""
-    order = np.argsort(pieces.call, kind="stable")
-    place = np.empty(len(order) + 1, np.int64)
-    place[order] = np.arange(len(order))
-    place[-1] = -1
-    sorted_pieces = Pieces(*(column[order] for column in pieces))
-    return sorted_pieces._replace(after=place[sorted_pieces.after])

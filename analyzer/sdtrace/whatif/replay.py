@@ -32,54 +32,58 @@ def replay(plan: Plan) -> int:
     host, free = 0, [0] * streams
     wall = done = 0
     for _ in range(_LAPS):
-        host = _lap(steps, host, free) + plan.tail_ns
+        host = _lap(steps, host, free, len(plan.pieces.call)) + plan.tail_ns
         ended = max(host, *free)
         wall, done = ended - done, ended
     return wall
 
 
-_Piece = tuple[int, int, int, int, int, bool, bool]
+_Piece = tuple[int, int, int, int, int, int, bool, bool]
 _Step = tuple[int, int, bool, int, list[_Piece]]
 
 
 def _steps(plan: Plan) -> list[_Step]:
-    """Each call with its gap, own time, whether it waits, the gap between its pieces, and its pieces."""
+    """Each call with its gap, own time, whether it waits, the gap between its pieces, and its pieces.
+
+    Pieces without duration are left out: they are how a change takes work away.
+    """
     calls, pieces = plan.calls, plan.pieces
+    number = np.flatnonzero(pieces.dur_ns > 0)
+    number = number[np.argsort(pieces.call[number], kind="stable")]
     columns = (
-        pieces.stream,
-        pieces.dur_ns,
-        pieces.lag_ns + np.where(pieces.lag_ns > 0, 0, LAUNCH_NS),
-        pieces.pause_ns,
-        pieces.after,
-        pieces.within,
-        pieces.blocks,
+        pieces.stream[number],
+        pieces.dur_ns[number],
+        np.where(pieces.lag_ns > 0, pieces.lag_ns, LAUNCH_NS)[number],
+        pieces.pause_ns[number],
+        pieces.after[number],
+        pieces.within[number],
+        pieces.blocks[number],
     )
-    rows: list[_Piece] = list(zip(*(column.tolist() for column in columns), strict=True))
-    bounds = np.searchsorted(pieces.call, np.arange(len(calls.gap_ns) + 1)).tolist()
+    rows: list[_Piece] = list(zip(number.tolist(), *(column.tolist() for column in columns), strict=True))
+    bounds = np.searchsorted(pieces.call[number], np.arange(len(calls.gap_ns) + 1)).tolist()
     between = np.where(calls.is_graph, GRAPH_GAP_NS, GAP_NS).tolist()
-    times = (calls.gap_ns.tolist(), calls.own_ns.tolist(), calls.waits.tolist(), between)
+    times = zip(calls.gap_ns.tolist(), calls.own_ns.tolist(), calls.waits.tolist(), between, strict=True)
     return [
-        (*step, rows[first:last])
-        for *step, first, last in zip(*times, bounds, bounds[1:], strict=False)  # type: ignore[misc]
+        (gap, own, waits, pause, rows[first:last])
+        for (gap, own, waits, pause), first, last in zip(times, bounds[:-1], bounds[1:], strict=True)
     ]
 
 
-def _lap(steps: list[_Step], host: int, free: list[int]) -> int:
+def _lap(steps: list[_Step], host: int, free: list[int], size: int) -> int:
     """Runs one iteration from `host` on; brings `free` up to date and returns when the host is through."""
-    ended: list[int] = []
+    ended = [0] * (size + 1)
     begun: list[int] = []
     for gap, own, waits, between, pieces in steps:
         host += gap
         called, host = host, host + own
-        for stream, dur, lag, pause, after, within, blocks in pieces:
+        for number, stream, dur, lag, pause, after, within, blocks in pieces:
             start = free[stream] + (pause or between)
             arrives = (called if within else host) + lag
             if arrives > start:
                 start = arrives
             if after >= 0 and ended[after] + between > start:
                 start = ended[after] + between
-            end = free[stream] = start + dur
-            ended.append(end)
+            end = free[stream] = ended[number] = start + dur
             if blocks:
                 host = end + own
         if waits:
