@@ -37,16 +37,17 @@ from sdtrace.phases.timeline import AUTOTUNE, COMPILE, STEADY
 from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
+from sdtrace.whatif.image import Unprofiled
 
 _CULPRITS: Final = 3
 
 
-def draw_conclusions(work: WorkStudy) -> list[Finding]:
-    """All findings about a trace."""
-    return find_all(_evidence(work))
+def draw_conclusions(work: WorkStudy, unprofiled: Unprofiled | None) -> list[Finding]:
+    """All findings about a trace, whose iteration takes `unprofiled` without the profiler."""
+    return find_all(_evidence(work, unprofiled))
 
 
-def _evidence(work: WorkStudy) -> Evidence:
+def _evidence(work: WorkStudy, unprofiled: Unprofiled | None) -> Evidence:
     study = work.study
     trace, linked, phases = study.trace, study.linked, study.phases
     start, end = wall(trace)
@@ -83,7 +84,8 @@ def _evidence(work: WorkStudy) -> Evidence:
         small_kernels=int((dur_ns[kernels] < SHORT_NS).sum()),
         ranges=ranges(study),
         work_ns=int(dur_ns.sum()),
-        unprofiled_wall_ns=study.run.unprofiled_wall_ns,
+        unprofiled_wall_ns=study.run.unprofiled_wall_ns if unprofiled is None else unprofiled.mid_ns,
+        is_estimated=unprofiled is not None and unprofiled.source == "estimated",
         variant=study.run.variant,
         model=model if isinstance(model, str) else None,
         path=str(trace.path),
@@ -121,7 +123,7 @@ def _culprits(idle: Idle, cause: str) -> list[Culprit]:
 
 def _waiting_components(study: Study, steady_idle: Idle) -> list[Waiting]:
     """Components by how long the queue was empty while the host ran them, longest first."""
-    components, empty = study.structure.components, steady_idle.launch_bound()
+    components, empty = study.structure.components, steady_idle.when("launch_bound")
     launched = components.of_work(study.structure.launches)
     dur_ns = np.where(study.phases.work_mask(STEADY), study.trace.dur_ns[study.linked.work.row], 0)
     waiting = [

@@ -13,6 +13,8 @@ class RecordedRun(NamedTuple):
     variant: str | None
     unprofiled_wall_ns: int | None
     """Median wall of a steady iteration without the profiler."""
+    unprofiled_walls_ns: list[int]
+    """All of them."""
     warmup_wall_ns: list[int]
     """Walls of the iterations before the profiler started, the first of which may hold compilation."""
 
@@ -24,6 +26,7 @@ def recorded_run(run: Mapping[str, Any]) -> RecordedRun:
     return RecordedRun(
         variant if isinstance(variant, str) else None,
         round(median(unprofiled)) if unprofiled else None,
+        unprofiled,
         _walls(run.get("warmup_wall_s")),
     )
 

@@ -51,6 +51,12 @@ class Study:
         """The trace itself."""
         return self.linked.trace
 
+    @property
+    def losses_are_few(self) -> bool:
+        """Whether the file holds the work of all launches, at times that can be."""
+        lost = self.losses
+        return not (self.trace.salvaged or lost.launches_without_work or lost.overlapping_work)
+
     @cached_property
     def steady(self) -> list[IterationRow]:
         """The steady iterations, without those that the profile cut off."""

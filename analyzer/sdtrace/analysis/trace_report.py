@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sdtrace import model
-from sdtrace.analysis.conclusions import draw_conclusions
+from sdtrace.analysis.counsel import Counsel
 from sdtrace.analysis.microseconds import in_microseconds, us
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Selection
@@ -20,6 +20,7 @@ from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import Chosen, block_rows, component_rows
 from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
+from sdtrace.findings import Finding
 from sdtrace.findings.text import time
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
@@ -46,6 +47,7 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
     part = study.select(options.part)
     work = WorkStudy(study, options.peaks)
     kernels = _kernels(part, work)
+    counsel = Counsel(work)
     return model.TraceReport(
         path=str(trace.path),
         name=trace.label,
@@ -72,15 +74,13 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
         kernels=kernels,
         categories=_categories(part),
         components=_components(part),
-        findings=[
-            in_microseconds(item, model.Finding, evidence_rows=list(item.evidence_rows))
-            for item in draw_conclusions(work)
-        ],
+        findings=[_finding(item) for item in counsel.findings],
         notes=_notes(study, kernels),
         queue=_queue(part),
         devices=_devices(study),
         lost=_lost(study),
         structure=_structure(study),
+        unprofiled=None if counsel.image is None else in_microseconds(counsel.image.wall, model.Unprofiled),
         ops_by_shape=work.by_shape(part.work),
         speed_of_light=work.speed_of_light(),
     )
@@ -89,6 +89,11 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
 def op_record(row: OpRow) -> model.Op:
     """A row of the op table as a record."""
     return in_microseconds(row, model.Op)
+
+
+def _finding(item: Finding) -> model.Finding:
+    saving = None if item.saving is None else in_microseconds(item.saving, model.Saving)
+    return in_microseconds(item, model.Finding, saving=saving, evidence_rows=list(item.evidence_rows))
 
 
 def _events(study: Study) -> model.Events:

@@ -35,7 +35,7 @@ from sdtrace.findings.facts import (
     Slower,
     Waiting,
 )
-from sdtrace.findings.finding import Finding
+from sdtrace.findings.finding import SEVERITIES, Finding
 
 __all__ = [
     "Breaks",
@@ -61,7 +61,6 @@ __all__ = [
 _ABOUT = (quality, losses, overhead)
 _OF_HOST = (host, host_causes, memory_and_copies, compiled, cpu, dominant)
 _OF_DEVICE = (device, layout, far_from_peak)
-_ORDER = {"high": 0, "medium": 1, "low": 2, "info": 3}
 
 
 def find_all(evidence: Evidence) -> list[Finding]:
@@ -73,7 +72,7 @@ def find_all(evidence: Evidence) -> list[Finding]:
     if not evidence.is_sound:
         causes = [_doubted(finding) for finding in causes]
     causes.sort(key=lambda finding: -(finding.saving_ns or 0))
-    return sorted(about + causes, key=lambda finding: _ORDER[finding.severity])
+    return sorted(about + causes, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def _doubted(finding: Finding) -> Finding:

@@ -80,6 +80,8 @@ class Evidence:
     ranges: Sequence[Range] = ()
     work_ns: int = 0
     unprofiled_wall_ns: int | None = None
+    is_estimated: bool = False
+    """Whether that was estimated from the trace, not recorded."""
     variant: str | None = None
     model: str | None = None
     """The collector's name of the model, where it made the trace."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sdtrace.model import Confidence, EvidenceRow, Severity
+from sdtrace.whatif.savings import Saving
 
+SEVERITIES: Final[tuple[Severity, ...]] = ("high", "medium", "low", "info")
 _MOST_ROWS = 5
 """Rows that a finding names at most: the largest prove it, the table has the others."""
 
@@ -27,6 +29,8 @@ class Finding(NamedTuple):
     confidence: Confidence = "certain"
     evidence_rows: Sequence[EvidenceRow] = ()
     verify: str = ""
+    saving: Saving | None = None
+    """What the advice brings, where a replay tells."""
 
 
 def rows_of(table: str, keys: Iterable[object]) -> list[EvidenceRow]:

@@ -50,7 +50,7 @@ def _launch_bound(e: Evidence) -> Iterator[Finding]:
         f"kernel{f', most before work of {most}' if most else ''}. {_survives(e)}",
         _launch_less(e),
         saving_ns=_saving(e, idle),
-        confidence="likely" if e.unprofiled_idle_ns is not None else "guess",
+        confidence="guess" if e.unprofiled_idle_ns is None or e.is_estimated else "likely",
         evidence_rows=rows_of("idle", ["launch_bound"]),
         verify=e.trial("bf16_sdpa_cudagraphs", e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle")),
     )
@@ -113,7 +113,7 @@ def _survives(e: Evidence) -> str:
             "The profiler slows the CPU: without it the share is smaller. "
             "This trace does not say by how much."
         )
-    whole = time(e.unprofiled_wall_ns)
+    whole = f"{'an estimated ' if e.is_estimated else ''}{time(e.unprofiled_wall_ns)}"
     if e.unprofiled_idle_share < _WORTH_TELLING:
         work = time(e.per_iteration(e.steady_work_ns))
         return f"Gone without the profiler: {whole} an iteration, {work} of it GPU work."
@@ -227,8 +227,9 @@ def _profiler(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "host.profiler",
         "info",
-        f"Profiling itself made an iteration {slowdown:.2f} times as long",
-        f"{time(e.unprofiled_wall_ns)} without the profiler, {time(e.steady_wall_ns)} with it.",
+        f"Profiling made an iteration {'about ' if e.is_estimated else ''}{slowdown:.2f} times as long",
+        f"{'An estimated ' if e.is_estimated else ''}{time(e.unprofiled_wall_ns)} without the profiler, "
+        f"{time(e.steady_wall_ns)} with it.",
         "GPU times are not affected. CPU and idle times of this trace are upper bounds."
         if e.work_ns
         else "The times of this trace are upper bounds.",

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from sdtrace.model.counsel import Saving as Saving
+from sdtrace.model.counsel import Unprofiled as Unprofiled
+from sdtrace.model.counsel import Verdict as Verdict
+from sdtrace.model.counsel import VerdictWhat as VerdictWhat
 from sdtrace.model.hta import HtaMeasure as HtaMeasure
 from sdtrace.model.hta import HtaResult as HtaResult
 from sdtrace.model.struct import Struct as Struct
@@ -230,6 +234,8 @@ class Finding(Struct, kw_only=True, frozen=True):
     evidence_rows: list[EvidenceRow] = []
     """Rows of the whole trace's report that prove it; in report.json alone."""
     verify: str = ""
+    saving: Saving | None = None
+    """What the advice brings, without the profiler; None where no replay tells. In report.json alone."""
     """A command that shows the evidence, or whether the advice came true."""
 
 
@@ -351,6 +357,9 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     """Set, as the two that follow, when the breakdowns are limited to a part by `Analysis.at`."""
     selected_iteration: int | None = None
     selected_step: int | None = None
+    unprofiled: Unprofiled | None = None
+    """None without a steady iteration on one device that can be replayed, or where the file lost work."""
+    verdict: Verdict | None = None
     hta: list[HtaMeasure] = []
     """Filled, as `hta_results`, when HTA was asked for (`--hta`)."""
     hta_results: list[HtaResult] = []

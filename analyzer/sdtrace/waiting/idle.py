@@ -81,7 +81,6 @@ CAUSES: Final = (
     OTHER,
     LAUNCH_BOUND,
 )
-_LAUNCH_BOUND: Final = CAUSES.index(LAUNCH_BOUND)
 
 
 class Cause(NamedTuple):
@@ -135,9 +134,9 @@ class Idle:
         mine = self.cause == CAUSES.index(cause)
         return time_by_name(self.linked, self.blamed[mine], self.lengths[mine])
 
-    def launch_bound(self) -> Intervals:
-        """When a device waited for launches."""
-        mine = self.cause == _LAUNCH_BOUND
+    def when(self, cause: str) -> Intervals:
+        """When a device was idle for one cause."""
+        mine = self.cause == CAUSES.index(cause)
         return union(self.start_ns[mine], self.end_ns[mine])
 
     def within(self, spans: Intervals) -> Idle:
@@ -196,7 +195,7 @@ def _split(linked: LinkedTrace, gaps: Gaps, claims: list[Claim], edges: Int64s) 
     start = _cut(Intervals(gaps.start_ns, gaps.end_ns), sides)
     gap = np.searchsorted(gaps.start_ns, start, side="right") - 1
     end = np.minimum(np.append(start[1:], gaps.end_ns[-1:]), gaps.end_ns[gap])
-    cause = np.full(len(start), _LAUNCH_BOUND, np.int8)
+    cause = np.full(len(start), CAUSES.index(LAUNCH_BOUND), np.int8)
     blamed = _launching_ops(linked, gaps.next_work[gap])
     is_empty = start < gaps.launched_ns[gap]
     for claim in reversed(claims):

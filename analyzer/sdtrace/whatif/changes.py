@@ -109,7 +109,7 @@ def without_component(calls: Bools) -> Change:
 
 
 def less_host(gap_ns: Int64s, recorded_ns: Int64s) -> Change:
-    """The host spends less before some calls: of each recorded gap so much, and of the plan's the same share."""
+    """The host spends less before some calls: so much of each recorded gap, the same share of the plan's."""
     share = 1 - np.minimum(1.0, gap_ns / np.maximum(1, recorded_ns))
 
     def change(plan: Plan, _: Outlook) -> Plan:

@@ -97,4 +97,5 @@ class Labels:
         host = self.linked.host
         start = host.start_ns[self.plan.calls.event]
         reached = np.maximum.accumulate(start + host.dur_ns[self.plan.calls.event])
-        return np.maximum(0, start - np.append(start[:1], reached[:-1]))
+        gap: Int64s = np.maximum(0, start - np.append(start[:1], reached[:-1]))
+        return gap

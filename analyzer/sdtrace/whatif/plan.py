@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.attribution.nesting import Int32s, Int64s
+from sdtrace.attribution.nesting import Int64s
 from sdtrace.intervals import Bools
 from sdtrace.phases.silence import launching_threads, threads_of
 from sdtrace.reader.categories import GRAPH_LAUNCH
@@ -52,9 +52,9 @@ class Pieces(NamedTuple):
 
     `call` is an index into `Calls`, `stream` a number from 0. A piece may begin when its call has returned
     (with `within`, as in graphs and copies from pageable memory, when it was made) and its stream is free;
-    it does `lag_ns` after its call, or `pause_ns` after its stream is free, where something that the file does
-    not show holds it up. `after` is a piece of another stream that must be done, -1 for none. `blocks`: its
-    call returns only when it is done.
+    it does `lag_ns` after its call, or `pause_ns` after its stream is free, where something that the file
+    does not show holds it up. `after` is a piece of another stream that must be done, -1 for none. `blocks`:
+    its call returns only when it is done.
     """
 
     call: Int64s

@@ -13,7 +13,7 @@ import numpy as np
 from sdtrace.whatif.plan import Plan
 
 LAUNCH_NS: Final = 1_500
-"""From the return of a launch call (of a graph: from its start) to the start of its work on an idle stream."""
+"""From the return of a launch call (of a graph: its start) to the start of its work on an idle stream."""
 GAP_NS: Final = 1_600
 """Between two pieces of work of one stream: the mean, of which half is rarer, longer gaps."""
 GRAPH_GAP_NS: Final = 850
@@ -79,8 +79,7 @@ def _lap(steps: list[_Step], host: int, free: list[int], size: int) -> int:
         for number, stream, dur, lag, pause, after, within, blocks in pieces:
             start = free[stream] + (pause or between)
             arrives = (called if within else host) + lag
-            if arrives > start:
-                start = arrives
+            start = max(start, arrives)
             if after >= 0 and ended[after] + between > start:
                 start = ended[after] + between
             end = free[stream] = ended[number] = start + dur

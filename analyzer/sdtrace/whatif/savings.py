@@ -24,6 +24,8 @@ class Saving(NamedTuple):
     low_ns: int
     high_ns: int
     basis: Basis
+    step_ns: int = 0
+    """What it brings after changes made before it."""
 
 
 def saving(image: Image, change: Change, basis: Basis) -> Saving:

@@ -1,0 +1,99 @@
+"""Advice with what it brings: the image without the profiler, and each change replayed on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from sdtrace.analysis.conclusions import draw_conclusions
+from sdtrace.analysis.remedies import Remedy, remedies
+from sdtrace.analysis.speed_of_light import WorkStudy
+from sdtrace.findings import Finding
+from sdtrace.findings.finding import SEVERITIES
+from sdtrace.model import Severity
+from sdtrace.whatif.image import Image, image_of
+from sdtrace.whatif.labels import Labels
+from sdtrace.whatif.replay import replay
+from sdtrace.whatif.savings import saving
+
+_SEVERE: Final[tuple[tuple[float, Severity], ...]] = ((0.25, "high"), (0.08, "medium"), (0.02, "low"))
+"""Severity by the share of the iteration that a finding saves."""
+_ONCE: Final = "overhead."
+"""Findings whose saving is paid once, not in every iteration."""
+
+
+@dataclass(frozen=True)
+class Counsel:
+    """What to change in a trace's program, and what that brings."""
+
+    work: WorkStudy
+
+    @cached_property
+    def image(self) -> Image | None:
+        """The fastest steady iteration without the profiler; None without one that can be replayed."""
+        study = self.work.study
+        if not study.steady or not study.losses_are_few or len(study.idle.devices) != 1:
+            return None
+        row = min(study.steady, key=lambda row: row.wall_ns)
+        span = row.start_ns, row.start_ns + row.host_wall_ns
+        return image_of(study.linked, span, row.wall_ns, study.run.unprofiled_walls_ns)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """All findings, each with what it brings, the most valuable of each severity first."""
+        found = draw_conclusions(self.work, None if self.image is None else self.image.wall)
+        limit = self._limit_ns
+        if self.image is None:
+            return [_limited(finding, limit) for finding in found]
+        known = self._remedies(self.image, found)
+        weighed = [
+            _weighed(self.image, finding, known[finding.id])
+            if finding.id in known
+            else _limited(finding, limit)
+            for finding in found
+        ]
+        weighed.sort(key=lambda finding: (SEVERITIES.index(finding.severity), -(finding.saving_ns or 0)))
+        return _in_steps(self.image, weighed, known)
+
+    def _remedies(self, image: Image, found: list[Finding]) -> dict[str, Remedy]:
+        study = self.work.study
+        labels = Labels(study.linked, image.usual, study.structure.components, study.categorized)
+        return remedies(study, labels, self.work.peaks, found)
+
+    @property
+    def _limit_ns(self) -> int | None:
+        """No finding saves more of an iteration than there is of it."""
+        study = self.work.study
+        walls = (study.steady_wall_ns, study.run.unprofiled_wall_ns)
+        return min((wall for wall in walls if wall is not None), default=None)
+
+
+def _limited(finding: Finding, limit_ns: int | None) -> Finding:
+    if finding.saving_ns is None or limit_ns is None or finding.id.startswith(_ONCE):
+        return finding
+    return finding._replace(saving_ns=min(finding.saving_ns, limit_ns))
+
+
+def _weighed(image: Image, finding: Finding, remedy: Remedy) -> Finding:
+    """The finding with the saving of its remedy, and a severity by its share of the iteration."""
+    brings = saving(image, remedy.change, remedy.basis)
+    saved = brings.from_ns - brings.to_ns
+    share = saved / max(1, brings.from_ns)
+    severity: Severity = next((name for least, name in _SEVERE if share >= least), "info")
+    return finding._replace(saving=brings, saving_ns=saved, severity=severity)
+
+
+def _in_steps(image: Image, findings: list[Finding], known: dict[str, Remedy]) -> list[Finding]:
+    """What each remedy brings after those before it."""
+    plan, wall = image.usual, image.wall.mid_ns
+    result = []
+    for finding in findings:
+        if finding.saving is None:
+            result.append(finding)
+            continue
+        plan = known[finding.id].change(plan, "middle")
+        after = min(wall, replay(plan))
+        result.append(finding._replace(saving=finding.saving._replace(step_ns=wall - after)))
+        wall = after
+    return result

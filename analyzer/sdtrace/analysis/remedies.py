@@ -1,0 +1,194 @@
+"""Which change to an iteration the advice of a finding is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sdtrace.analysis.study import Study
+from sdtrace.findings import Finding
+from sdtrace.intervals import Bools, Int64s
+from sdtrace.model.work import Peaks
+from sdtrace.phases.timeline import STEADY
+from sdtrace.reader.categories import GRAPH_LAUNCH
+from sdtrace.structure.component_names import DENOISERS
+from sdtrace.whatif import changes
+from sdtrace.whatif.changes import Change, Factors, scaled, together
+from sdtrace.whatif.labels import Labels
+from sdtrace.whatif.savings import Basis
+
+_FUSABLE: Final = {
+    "activation_elementwise",
+    "normalization",
+    "layout",
+    "reduction",
+    "softmax",
+    "resample",
+}
+_COPIES: Final = {"memcpy_h2d", "memcpy_d2h"}
+_TENSOR_RATIO: Final = 1 / 14.7
+"""Rate of float32 to that of bfloat16 of an H100, by its data sheet; for cards of which nothing is known."""
+_WAITS: Final = {
+    "host.data": "data_wait",
+    "host.gc": "gc",
+    "host.python": "python",
+    "host.runtime_call": "runtime_call",
+    "host.memory": "memory",
+}
+"""Findings whose cause of idle time goes away."""
+
+
+class Remedy(NamedTuple):
+    """A change, and what its prediction rests on."""
+
+    change: Change
+    basis: Basis
+
+
+def remedies(study: Study, labels: Labels, peaks: Peaks | None, findings: list[Finding]) -> dict[str, Remedy]:
+    """The remedy of each finding that has one, by the finding's id."""
+    known = _Remedies(study, labels, peaks)
+    pairs = ((finding.id, known.of(finding)) for finding in findings)
+    return {name: remedy for name, remedy in pairs if remedy is not None}
+
+
+class _Remedies:
+    def __init__(self, study: Study, labels: Labels, peaks: Peaks | None) -> None:
+        self.study = study
+        self.labels = labels
+        self.rates = peaks.flops_per_s if peaks else {}
+
+    def of(self, finding: Finding) -> Remedy | None:
+        """The remedy of a finding; None where it has none that can be replayed."""
+        if finding.id in _WAITS:
+            return self._less_waiting(_WAITS[finding.id])
+        make = _BY_ID.get(finding.id)
+        return None if make is None else make(self, finding)
+
+    def launch_less(self, _: Finding) -> Remedy | None:
+        """CUDA graphs for the denoiser; before that compilation, where nothing is compiled."""
+        group = self._capturable(self._groups())
+        if not (group >= 0).any() or self._replays_graphs():
+            return None
+        graphs = changes.from_graphs(group, self._graph_call())
+        if self.labels.of_categories({"fused_triton"}).any():
+            return Remedy(graphs, "replay")
+        fused = changes.compiled(group, self.labels.of_categories(_FUSABLE))
+        return Remedy(together(fused, graphs), "bound")
+
+    def component(self, finding: Finding) -> Remedy | None:
+        """CUDA graphs for one component."""
+        names = [row.key for row in finding.evidence_rows if row.table == "components"]
+        group = self._capturable(self.labels.groups(names))
+        if not (group >= 0).any():
+            return None
+        return Remedy(changes.from_graphs(group, changes.GRAPH_CALL_NS), "replay")
+
+    def sync(self, _: Finding) -> Remedy:
+        """No call waits but the last ones, which hand the result over."""
+        waiting = self.labels.waiting()
+        launches = np.flatnonzero(self.labels.launching(np.ones(len(self.labels.plan.pieces.call), np.bool_)))
+        last = launches[~waiting[launches]].max(initial=-1)
+        return Remedy(changes.unblocked(waiting & (np.arange(len(waiting)) < last)), "replay")
+
+    def copies(self, _: Finding) -> Remedy:
+        """What moves stays where it is."""
+        calls = self.labels.launching(self.labels.of_categories(_COPIES))
+        return Remedy(changes.without_component(calls), "replay")
+
+    def shorter_type(self, _: Finding) -> Remedy:
+        """float32 products, attention and memory traffic in bfloat16 or float16."""
+        ratio = self._ratio("float32", "bfloat16", _TENSOR_RATIO)
+        labels = self.labels
+        products, attention = labels.float32_products, labels.float32_attention
+        return Remedy(
+            together(
+                scaled(products, _times(changes.HALF_FOR_FLOAT32, ratio)),
+                scaled(attention, changes.HALF_ATTENTION),
+                scaled(labels.of_categories(_FUSABLE), changes.HALF_MEMORY),
+            ),
+            "bound",
+        )
+
+    def shorter_attention(self, _: Finding) -> Remedy:
+        """float32 attention as a flash kernel."""
+        return Remedy(scaled(self.labels.float32_attention, changes.HALF_ATTENTION), "bound")
+
+    def fused_attention(self, _: Finding) -> Remedy:
+        """Softmax and batched matmuls as one kernel."""
+        in_float32 = self.labels.float32_products.any()
+        factors = changes.FUSED_ATTENTION_FLOAT32 if in_float32 else changes.FUSED_ATTENTION
+        return Remedy(scaled(self.labels.unfused_attention, factors), "bound")
+
+    def kernels_gone(self, finding: Finding) -> Remedy:
+        """The kernels that prove the finding are gone."""
+        names = {row.key for row in finding.evidence_rows if row.table == "kernels"}
+        trace, work = self.study.trace, self.study.linked.work
+        wanted = np.array([name in names for name in trace.names], np.bool_)
+        pieces: Bools = wanted[trace.name[work.row[self.labels.plan.pieces.work]]]
+        return Remedy(scaled(pieces, Factors(0.0, 0.0, 0.3)), "replay")
+
+    def norms(self, finding: Finding) -> Remedy | None:
+        """Norms at the roofline at best; halfway there is what a better kernel usually reaches."""
+        mask = self.labels.of_categories({"normalization"})
+        taken = int(self.labels.plan.pieces.dur_ns[mask].sum())
+        if not taken or finding.saving_ns is None:
+            return None
+        best = max(0.0, 1 - finding.saving_ns / taken)
+        return Remedy(scaled(mask, Factors(best, (1 + best) / 2, 1.0)), "roofline")
+
+    def _less_waiting(self, cause: str) -> Remedy:
+        """The host no longer does what the device waited for."""
+        idle = self.study.idle.within(self.study.phases.timeline.of(STEADY))
+        gone = self.labels.time_before_calls(idle.when(cause))
+        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay")
+
+    def _groups(self) -> Int64s:
+        """Calls of the denoiser; where no component is known, all calls as one."""
+        group = self.labels.groups(DENOISERS)
+        if (group >= 0).any() or self.labels.components.names:
+            return group
+        return np.zeros(len(group), np.int64)
+
+    def _capturable(self, group: Int64s) -> Int64s:
+        """Without calls that wait: CUDA cannot record them."""
+        return np.where(self.labels.waiting(), -1, group)
+
+    def _graph_call(self) -> Factors:
+        certain = self.study.structure.components.confidence == "certain"
+        return changes.GRAPH_CALL_NS if certain else changes.GRAPH_STEP_NS
+
+    def _replays_graphs(self) -> bool:
+        """Whether most of the work comes from CUDA graphs already."""
+        trace, plan = self.study.trace, self.labels.plan
+        row = self.study.linked.host.row[plan.calls.event]
+        is_graph = trace.names_matching(GRAPH_LAUNCH)[trace.name[row]][plan.pieces.call]
+        return bool(2 * plan.pieces.dur_ns[is_graph].sum() > plan.pieces.dur_ns.sum())
+
+    def _ratio(self, slow: str, fast: str, usual: float) -> float:
+        rates = self.rates
+        return rates[slow] / rates[fast] if slow in rates and fast in rates else usual
+
+
+_BY_ID: Final[dict[str, Callable[[_Remedies, Finding], Remedy | None]]] = {
+    "host.launch_bound": _Remedies.launch_less,
+    "host.component": _Remedies.component,
+    "host.sync": _Remedies.sync,
+    "host.copies": _Remedies.copies,
+    "device.float32": _Remedies.shorter_type,
+    "device.slow_attention": _Remedies.shorter_attention,
+    "device.unfused_attention": _Remedies.fused_attention,
+    "device.weight_layout": _Remedies.kernels_gone,
+    "device.norm": _Remedies.norms,
+}
+
+
+def _times(factors: Factors, ratio: float) -> Factors:
+    return Factors(*(min(1.0, factor * ratio) for factor in factors))
+
+
+def ids() -> Iterator[str]:
+    """Ids of the findings that may have a remedy."""
+    yield from (*_BY_ID, *_WAITS)
