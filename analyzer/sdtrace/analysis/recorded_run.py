@@ -11,12 +11,15 @@ class RecordedRun(NamedTuple):
     """Times in integer nanoseconds; None and empty where the trace does not tell."""
 
     variant: str | None
-    unprofiled_wall_ns: int | None
-    """Median wall of a steady iteration without the profiler."""
     unprofiled_walls_ns: list[int]
-    """All of them."""
+    """Walls of steady iterations without the profiler."""
     warmup_wall_ns: list[int]
     """Walls of the iterations before the profiler started, the first of which may hold compilation."""
+
+    @property
+    def unprofiled_wall_ns(self) -> int | None:
+        """The median of the walls without the profiler."""
+        return round(median(self.unprofiled_walls_ns)) if self.unprofiled_walls_ns else None
 
 
 def recorded_run(run: Mapping[str, Any]) -> RecordedRun:
@@ -25,7 +28,6 @@ def recorded_run(run: Mapping[str, Any]) -> RecordedRun:
     unprofiled = _walls(run.get("unprofiled_wall_s"))
     return RecordedRun(
         variant if isinstance(variant, str) else None,
-        round(median(unprofiled)) if unprofiled else None,
         unprofiled,
         _walls(run.get("warmup_wall_s")),
     )

@@ -68,10 +68,15 @@ class _Remedies:
         return None if make is None else make(self, finding)
 
     def launch_less(self, _: Finding) -> Remedy | None:
-        """CUDA graphs for the denoiser; before that compilation, where nothing is compiled."""
+        """CUDA graphs for the denoiser; before that compilation, where nothing is compiled.
+
+        Of a program without known components, compilation alone: whether CUDA can record it is not known.
+        """
         group = self._capturable(self._groups())
         if not (group >= 0).any() or self._replays_graphs():
             return None
+        if not self.labels.components.names:
+            return Remedy(changes.compiled(group, self.labels.of_categories(_FUSABLE)), "bound")
         graphs = changes.from_graphs(group, self._graph_call())
         if self.labels.of_categories({"fused_triton"}).any():
             return Remedy(graphs, "replay")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from sdtrace import model
@@ -15,6 +16,7 @@ from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Selection
 from sdtrace.analysis.speed_of_light import WorkStudy, work_fields
 from sdtrace.analysis.study import Study, study_trace
+from sdtrace.analysis.verdict import verdict_of
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import Chosen, block_rows, component_rows
@@ -48,7 +50,7 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
     work = WorkStudy(study, options.peaks)
     kernels = _kernels(part, work)
     counsel = Counsel(work)
-    return model.TraceReport(
+    report = model.TraceReport(
         path=str(trace.path),
         name=trace.label,
         variant=study.run.variant,
@@ -84,6 +86,8 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
         ops_by_shape=work.by_shape(part.work),
         speed_of_light=work.speed_of_light(),
     )
+    steady = category_rows(study.linked, study.categorized, study.phases.work_mask(STEADY))
+    return msgspec.structs.replace(report, verdict=verdict_of(report, steady))
 
 
 def op_record(row: OpRow) -> model.Op:

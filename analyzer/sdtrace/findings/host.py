@@ -50,7 +50,7 @@ def _launch_bound(e: Evidence) -> Iterator[Finding]:
         f"kernel{f', most before work of {most}' if most else ''}. {_survives(e)}",
         _launch_less(e),
         saving_ns=_saving(e, idle),
-        confidence="guess" if e.unprofiled_idle_ns is None or e.is_estimated else "likely",
+        confidence="likely" if e.unprofiled_idle_ns is not None else "guess",
         evidence_rows=rows_of("idle", ["launch_bound"]),
         verify=e.trial("bf16_sdpa_cudagraphs", e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle")),
     )

@@ -34,6 +34,7 @@ class TraceView(NamedTuple):
 
     trace: TraceReport
     anchor: str
+    verdict: str
     figures: list[summary.Figure]
     caveats: list[str]
     segments: list[charts.Segment]
@@ -128,6 +129,7 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled]) -> TraceView:
     return TraceView(
         trace=trace,
         anchor=anchor,
+        verdict=summary.verdict(trace),
         figures=summary.figures(trace),
         caveats=summary.caveats(trace),
         segments=charts.stack(trace),

@@ -31,6 +31,7 @@ class Trace(NamedTuple):
     """A trace with every text escaped."""
 
     name: str
+    verdict: str
     headline: str
     caveats: list[str]
     findings: list[str]
@@ -79,6 +80,7 @@ def _cell(text: str, kind: Kind) -> str:
 def _trace(trace: TraceReport, top: int) -> Trace:
     return Trace(
         name=plain(trace.name),
+        verdict=line(summary.verdict(trace)),
         headline=line(summary.headline(trace)),
         caveats=[line(caveat) for caveat in summary.caveats(trace)],
         findings=[_finding(finding) for finding in trace.findings],
@@ -89,8 +91,8 @@ def _trace(trace: TraceReport, top: int) -> Trace:
 
 
 def _finding(finding: Finding) -> str:
-    saving = "" if finding.saving_us is None else f", saves {units.duration(finding.saving_us)}"
-    title = f"**{prose(finding.title)}** ({finding.severity}, {finding.confidence}{saving})"
+    about = ", ".join(filter(None, (finding.severity, finding.confidence, summary.saving(finding))))
+    title = f"**{prose(finding.title)}** ({about})"
     verify = f"<br>{code(finding.verify, _LONGEST_COMMAND)}" if finding.verify else ""
     return f"{title}<br>{prose(finding.evidence)}<br>→ {prose(finding.advice)} {code(finding.id)}{verify}"
 

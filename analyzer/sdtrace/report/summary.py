@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sdtrace import units
-from sdtrace.model import Overhead, Steady, TraceReport
+from sdtrace.model import Finding, Overhead, Steady, TraceReport
 
 
 class Figure(NamedTuple):
@@ -68,6 +68,23 @@ def _doubt(trace: TraceReport) -> str:
     """How far the number of iterations is to be trusted, where it is not certain."""
     structure = trace.structure
     return "" if structure is None or structure.confidence == "certain" else f" ({structure.confidence})"
+
+
+def saving(finding: Finding) -> str:
+    """What a finding brings: `211 ms → 76.8 ms (68.4 ms to 85.7 ms)`, `saves 12.0 ms`, or ''."""
+    if finding.saving is None:
+        return "" if finding.saving_us is None else f"saves {units.duration(finding.saving_us)}"
+    parts = finding.saving
+    low, high = units.duration(parts.low_us), units.duration(parts.high_us)
+    return f"{units.duration(parts.from_us)} → {units.duration(parts.to_us)} ({low} to {high})"
+
+
+def verdict(trace: TraceReport) -> str:
+    """The verdict with how sure it is; '' where there is none."""
+    if trace.verdict is None:
+        return ""
+    sure = "" if trace.verdict.confidence == "certain" else f" ({trace.verdict.confidence})"
+    return f"{trace.verdict.text}{sure}"
 
 
 def caveats(trace: TraceReport) -> list[str]:

@@ -7,7 +7,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from sdtrace import units
-from sdtrace.report import charts, names
+from sdtrace.report import charts, names, summary
 
 
 @cache
@@ -25,4 +25,5 @@ def environment() -> Environment:
         environment.filters[function.__name__] = function
     environment.filters["phase_style"] = charts.phase_style
     environment.filters["unbroken"] = units.unbroken
+    environment.filters["saving"] = summary.saving
     return environment

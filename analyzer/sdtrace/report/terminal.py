@@ -5,7 +5,6 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from sdtrace import units
 from sdtrace.model import Finding, Report, TraceReport
 from sdtrace.report import charts, summary
 from sdtrace.report.console import PHASE_COLOURS, Page
@@ -38,6 +37,9 @@ def _trace(page: Page, trace: TraceReport, top: int) -> None:
     page.line(trace.name, "bold underline")
     for caveat in summary.caveats(trace):
         page.line(f"! {caveat}", "yellow")
+    if trace.verdict is not None:
+        page.line(summary.verdict(trace), "bold")
+        page.console.print()
     page.line(summary.headline(trace))
     page.line("; ".join(summary.steady_details(trace)), "dim")
     page.console.print()
@@ -69,8 +71,7 @@ def _finding(page: Page, number: int, finding: Finding) -> None:
     title = page.text(f"{number}. {finding.severity}  ", _SEVERITIES[finding.severity])
     title.append_text(page.prose(finding.title, "bold"))
     page.wrapped(title)
-    saving = "" if finding.saving_us is None else f"saves {units.duration(finding.saving_us)}, "
     page.line(finding.evidence, indent=_INDENT)
     page.line(f"→ {finding.advice}", indent=_INDENT)
-    page.line(f"{saving}{finding.confidence}", "dim", _INDENT)
+    page.line(", ".join(filter(None, (summary.saving(finding), finding.confidence))), "dim", _INDENT)
     page.console.print()

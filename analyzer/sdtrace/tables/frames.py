@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import polars as pl
 
 from sdtrace import model
+from sdtrace.model.struct import Struct
 from sdtrace.tables.catalog import TABLES
 from sdtrace.tables.table import Table
 
@@ -33,9 +34,19 @@ def frame(table: str, records: Sequence[Any]) -> pl.DataFrame:
 
 
 def dtypes(table: Table) -> dict[str, type[pl.DataType]]:
-    """The columns of a table's frame with their types, in the order of the record; lists are in no frame."""
+    """The columns of a table's frame with their types, in the order of the record.
+
+    Lists and records in it are in no frame.
+    """
     hints = get_type_hints(table.record).items()
-    return {name: _dtype(hint) for name, hint in hints if get_origin(hint) is not list}
+    return {name: _dtype(hint) for name, hint in hints if not _is_nested(hint)}
+
+
+def _is_nested(hint: object) -> bool:
+    parts = (hint, *get_args(hint))
+    return get_origin(hint) is list or any(
+        isinstance(part, type) and issubclass(part, Struct) for part in parts
+    )
 
 
 def _of_all(report: model.Report, table: Table) -> pl.DataFrame:

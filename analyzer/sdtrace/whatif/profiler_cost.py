@@ -27,6 +27,10 @@ _CLOCKS: Final = {
 """Median durations in nanoseconds where the profiler slows the host least."""
 _USUAL: Final = 1.05
 """Hosts differ by so much without being slowed down."""
+_ENOUGH: Final = 50
+"""So few calls are no clock."""
+_SLOWEST: Final = 2.0
+"""The slowest of the traces that this was tried on."""
 OP_NS: Final = 2_000
 """Recording an op with its shapes."""
 FRAME_NS: Final = 1_200
@@ -44,10 +48,12 @@ _LEAST: Final = 0.1
 def slowdown(linked: LinkedTrace, start_ns: int, end_ns: int) -> float:
     """By what factor host work was slower than usual between two instants, 1 and more.
 
-    The count-weighted mean of the logarithms of medians to `_CLOCKS`.
+    The count-weighted mean of the logarithms of medians to `_CLOCKS`, of calls without others inside.
     """
     host, names = linked.host, linked.trace.names
-    inside = np.flatnonzero((host.start_ns >= start_ns) & (host.start_ns < end_ns))
+    is_leaf = np.ones(len(host) + 1, np.bool_)
+    is_leaf[host.tree_parent] = False
+    inside = np.flatnonzero((host.start_ns >= start_ns) & (host.start_ns < end_ns) & is_leaf[:-1])
     name, dur = host.name[inside], host.dur_ns[inside]
     number = {text: place for place, text in enumerate(names) if text in _CLOCKS}
     logs, counts = [], []
@@ -56,9 +62,9 @@ def slowdown(linked: LinkedTrace, start_ns: int, end_ns: int) -> float:
         if mine.size:
             logs.append(float(np.log(max(1.0, float(np.median(mine))) / _CLOCKS[text])))
             counts.append(mine.size)
-    if not counts:
+    if sum(counts) < _ENOUGH:
         return 1.0
-    return max(1.0, float(np.exp(np.average(logs, weights=counts))) / _USUAL)
+    return min(_SLOWEST, max(1.0, float(np.exp(np.average(logs, weights=counts))) / _USUAL))
 
 
 def without_profiler(plan: Plan, slower: float, pace: float = 1.0) -> Plan:
