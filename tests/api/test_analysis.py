@@ -44,7 +44,7 @@ def test_a_frame_is_the_reports_table(regional: sdtrace.Analysis, frame: str) ->
     assert records
     rows = getattr(regional, frame)
     # Lists are in no frame.
-    assert set(structs.asdict(records[0])) - set(rows.columns) <= {"evidence_rows"}
+    assert set(structs.asdict(records[0])) - set(rows.columns) <= {"evidence_rows", "saving"}
     assert rows.to_dicts() == [{name: getattr(record, name) for name in rows.columns} for record in records]
     assert getattr(regional, frame) is rows, "made once"
 

@@ -98,7 +98,7 @@ def test_80_columns_and_no_colours_in_a_pipe(command: str, tmp_path: Path) -> No
         done = run(command, *asked, cwd=tmp_path, environment=environment)
         assert done.returncode == 0, done.stderr
         assert "\x1b[3" not in done.stdout
-        assert max(map(len, re.sub(r"\x1b\[\d*m", "", done.stdout).splitlines())) <= 80
+        assert max(map(len, re.sub(r"\x1b\[[\d;]*m", "", done.stdout).splitlines())) <= 80
         assert done.stderr == ""
 
 

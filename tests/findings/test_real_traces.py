@@ -18,13 +18,13 @@ OTHER = "third_party/"
 EXPECTED = {
     COLD: {
         *{"overhead.once", "overhead.autotune", "overhead.first_calls", "host.launch_bound", "trace.ranges"},
-        "device.weight_layout",
+        *{"device.weight_layout", "host.profiler"},
     },
     EAGER: {
-        *{"overhead.once", "overhead.first_calls", "host.launch_bound", "trace.ranges"},
+        *{"overhead.once", "overhead.first_calls", "host.launch_bound", "host.profiler", "trace.ranges"},
         *{"device.float32", "device.unfused_attention", "device.layout", "device.norm", "device.convolution"},
     },
-    WARM: {"host.launch_bound", "trace.ranges", "device.weight_layout"},
+    WARM: {"host.launch_bound", "host.profiler", "trace.ranges", "device.weight_layout"},
     GRAPHS: {"overhead.once", "overhead.first_calls", "host.launch_bound", "host.sync", "trace.ranges"},
     STACK: {
         *{"overhead.once", "overhead.first_calls", "host.launch_bound", "device.layout", "trace.ranges"},
@@ -39,7 +39,7 @@ EXPECTED = {
         *{"overhead.once", "overhead.autotune", "overhead.first_calls", "host.launch_bound", "host.profiler"},
         *{"device.layout", "device.small_kernels", "trace.ranges"},
     },
-    f"{OTHER}tracelens_xdit_sd35_mi300x": {"host.launch_bound", "trace.ranges"},
+    f"{OTHER}tracelens_xdit_sd35_mi300x": {"host.launch_bound", "host.profiler", "trace.ranges"},
     f"{OTHER}hta_cudagraph_training_a100": {"device.gaps", "device.collectives", "host.small_graphs"},
     f"{OTHER}hta_ns_resolution_v100": {"device.float32"},
     f"{OTHER}hta_cpu_only": {"trace.no_device_work"},
@@ -104,7 +104,10 @@ def test_where_float32_goes() -> None:
     assert "54.5 % of steady device time" in said(EAGER, "device.float32")
     found = finding(reported(EAGER), "device.float32")
     assert found is not None
-    assert found.saving_us == pytest.approx(192_330.668)
+    # Of 531 ms without the profiler the host needs about 437: shorter kernels alone save the rest.
+    assert found.saving is not None
+    assert 0.7 * found.saving.from_us < found.saving.to_us < 0.95 * found.saving.from_us
+    assert found.saving_us == pytest.approx(found.saving.from_us - found.saving.to_us)
     assert "Softmax alone takes 10.6 %" in said(EAGER, "device.unfused_attention")
     assert "8.7 % of steady device time in 1,833 conversions" in said(EAGER, "device.layout")
 
@@ -128,12 +131,12 @@ def test_conclusions_about_the_host_say_whether_they_survive() -> None:
     assert "Still true without the profiler: 79.5 % of 10.5 ms an iteration" in said(
         SMALL_GRAPHS, "host.launch_bound"
     )
-    assert "This trace does not say" in said(COLD, "host.launch_bound")
+    assert "of an estimated 117 ms an iteration" in said(COLD, "host.launch_bound")
     assert "2.34 times as long" in said(SMALL_GRAPHS, "host.profiler")
     without, given = (finding(reported(name), "host.launch_bound") for name in (COLD, SMALL_GRAPHS))
     assert without is not None
     assert given is not None
-    assert (without.confidence, given.confidence) == ("guess", "likely")
+    assert (without.confidence, given.confidence) == ("likely", "likely")
     # Never more than the time there is without the profiler.
     report = reported(SMALL_GRAPHS)
     assert report.unprofiled_wall_us is not None

@@ -57,12 +57,11 @@ def run(**facts: Any) -> dict[str, Any]:
 
 def test_why_scaled_dot_product_attention_is_slow_in_float32(tmp_path: Path) -> None:
     found = report_of(tmp_path / "t.json", images(FMHA_F32, FMHA_F32, GEMM))["device.slow_attention"]
-    assert found.severity == "high"
     assert "float32" in found.title
     assert "66.7 % of steady device time, in `" in found.evidence
     assert "bfloat16" in found.advice
-    # 200 us of it in each image, of which a fourth would be left.
-    assert found.saving_us == pytest.approx(150)
+    # The host paces these images: shorter kernels alone bring nothing.
+    assert (found.severity, found.saving_us) == ("info", 0)
     half = report_of(tmp_path / "u.json", images(FMHA_BF16, GEMM))["device.slow_attention"]
     assert half.severity == "medium"
     assert "float32" not in half.title
@@ -75,7 +74,7 @@ def test_softmax_gives_unfused_attention_away_even_when_compiled(tmp_path: Path)
         "device.unfused_attention"
     ]
     assert "25.0 %" in found.evidence
-    assert found.saving_us == pytest.approx(100)
+    assert (found.severity, found.saving_us) == ("info", 0)
     assert "device.unfused_attention" not in report_of(
         tmp_path / "u.json", images(FLASH, SOFTMAX_FUSED, FLASH)
     )
@@ -160,9 +159,8 @@ def test_a_part_of_the_pipeline_that_alone_keeps_the_device_waiting_is_named(tmp
     found = report_of(tmp_path / "t.json", staged(50 * US))["host.component"]
     assert found.title == "The GPU waits while the CPU launches text_encoder"
     assert "The work itself takes 40.0 µs" in found.evidence
-    assert (found.severity, found.confidence) == ("medium", "likely")
-    # Waits between its kernels and after the last, in each image; before the first, in all but the first.
-    assert found.saving_us == pytest.approx(3 * 50 + 48 + 2 * 2 / 3, abs=0.001)
+    # Launching a graph takes the host longer than these few launches.
+    assert (found.severity, found.saving_us) == ("info", 0)
     gone = run(unprofiled_wall_s=[0.00205])
     assert "host.component" not in report_of(tmp_path / "u.json", staged(50 * US), **gone)
     assert "host.component" not in report_of(tmp_path / "v.json", staged(5 * US))

@@ -240,8 +240,8 @@ def records(kind: type[model.Struct], first: int) -> list[Any]:
                 values[column.name] = "cpu" if row else "device"
             elif column.name in ("severity", "confidence"):
                 values[column.name] = {"severity": "low", "confidence": "likely"}[column.name]
-            elif column.name == "evidence_rows":
-                values[column.name] = []
+            elif column.name in ("evidence_rows", "saving"):
+                values[column.name] = {"evidence_rows": [], "saving": None}[column.name]
             elif "bool" in hint:
                 values[column.name] = column.name == "is_whole"
             elif "int" in hint:
@@ -340,7 +340,8 @@ def test_the_cell_under_a_header_is_its_field(trace: model.TraceReport, name: st
 def test_data_has_every_field_under_its_own_name(trace: model.TraceReport, name: str) -> None:
     rows = [structs.asdict(record) for record in getattr(trace, name)]
     for row in rows:
-        row.pop("evidence_rows", None)  # Lists are in no frame.
+        for nested in ("evidence_rows", "saving"):
+            row.pop(nested, None)  # Lists and records are in no frame.
     frame = pl.read_parquet(io.BytesIO(parquet_files(written(trace))[f"{name}.parquet"]))
     assert [{k: v for k, v in row.items() if k != "trace"} for row in frame.to_dicts()] == rows
     told = list(csv.DictReader(io.StringIO(csv_files(written(trace))[f"{name}.csv"].decode())))

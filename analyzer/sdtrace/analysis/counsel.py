@@ -53,8 +53,8 @@ class Counsel:
             else _limited(finding, limit)
             for finding in found
         ]
-        weighed.sort(key=lambda finding: (SEVERITIES.index(finding.severity), -(finding.saving_ns or 0)))
-        return _in_steps(self.image, weighed, known)
+        stepped = _in_steps(self.image, sorted(weighed, key=_worth), known)
+        return sorted(map(_graded, stepped), key=lambda finding: SEVERITIES.index(finding.severity))
 
     def _remedies(self, image: Image, found: list[Finding]) -> dict[str, Remedy]:
         study = self.work.study
@@ -76,12 +76,25 @@ def _limited(finding: Finding, limit_ns: int | None) -> Finding:
 
 
 def _weighed(image: Image, finding: Finding, remedy: Remedy) -> Finding:
-    """The finding with the saving of its remedy, and a severity by its share of the iteration."""
+    """The finding with the saving of its remedy."""
     brings = saving(image, remedy.change, remedy.basis)
-    saved = brings.from_ns - brings.to_ns
-    share = saved / max(1, brings.from_ns)
+    return finding._replace(saving=brings, saving_ns=brings.from_ns - brings.to_ns)
+
+
+def _worth(finding: Finding) -> tuple[int, int]:
+    """The order of a plan: what is replayed by what it saves; all else by severity, behind."""
+    if finding.saving is not None:
+        return 0, -(finding.saving_ns or 0)
+    return 1 + SEVERITIES.index(finding.severity), -(finding.saving_ns or 0)
+
+
+def _graded(finding: Finding) -> Finding:
+    """With a severity by the share of the iteration that it saves, alone or after those before it."""
+    if finding.saving is None:
+        return finding
+    share = max(finding.saving_ns or 0, finding.saving.step_ns) / max(1, finding.saving.from_ns)
     severity: Severity = next((name for least, name in _SEVERE if share >= least), "info")
-    return finding._replace(saving=brings, saving_ns=saved, severity=severity)
+    return finding._replace(severity=severity)
 
 
 def _in_steps(image: Image, findings: list[Finding], known: dict[str, Remedy]) -> list[Finding]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,9 +25,9 @@ _FUSABLE: Final = {
     "normalization",
     "layout",
     "reduction",
-    "softmax",
     "resample",
 }
+_CONVERSIONS: Final = re.compile(r"^triton_poi_fused.*convolution")
 _COPIES: Final = {"memcpy_h2d", "memcpy_d2h"}
 _TENSOR_RATIO: Final = 1 / 14.7
 """Rate of float32 to that of bfloat16 of an H100, by its data sheet; for cards of which nothing is known."""
@@ -40,6 +41,9 @@ _WAITS: Final = {
 """Findings whose cause of idle time goes away."""
 
 
+_LAUNCHING: Final = {"host.launch_bound", "host.component"}
+
+
 class Remedy(NamedTuple):
     """A change, and what its prediction rests on."""
 
@@ -49,6 +53,9 @@ class Remedy(NamedTuple):
 
 def remedies(study: Study, labels: Labels, peaks: Peaks | None, findings: list[Finding]) -> dict[str, Remedy]:
     """The remedy of each finding that has one, by the finding's id."""
+    if any(finding.id == "host.copies" for finding in findings):
+        # What moves cannot be recorded in a graph, and what launches it is not what is slow.
+        findings = [finding for finding in findings if finding.id not in _LAUNCHING]
     known = _Remedies(study, labels, peaks)
     pairs = ((finding.id, known.of(finding)) for finding in findings)
     return {name: remedy for name, remedy in pairs if remedy is not None}
@@ -63,7 +70,7 @@ class _Remedies:
     def of(self, finding: Finding) -> Remedy | None:
         """The remedy of a finding; None where it has none that can be replayed."""
         if finding.id in _WAITS:
-            return self._less_waiting(_WAITS[finding.id])
+            return None if finding.saving_ns is None else self._less_waiting(_WAITS[finding.id])
         make = _BY_ID.get(finding.id)
         return None if make is None else make(self, finding)
 
@@ -117,32 +124,35 @@ class _Remedies:
             "bound",
         )
 
-    def shorter_attention(self, _: Finding) -> Remedy:
+    def shorter_attention(self, _: Finding) -> Remedy | None:
         """float32 attention as a flash kernel."""
-        return Remedy(scaled(self.labels.float32_attention, changes.HALF_ATTENTION), "bound")
+        pieces = self.labels.float32_attention
+        return Remedy(scaled(pieces, changes.HALF_ATTENTION), "bound") if pieces.any() else None
 
     def fused_attention(self, _: Finding) -> Remedy:
         """Softmax and batched matmuls as one kernel."""
-        in_float32 = self.labels.float32_products.any()
+        dur_ns, labels = self.labels.plan.pieces.dur_ns, self.labels
+        products = dur_ns[labels.of_categories({"gemm", "convolution"})].sum()
+        in_float32 = 2 * dur_ns[labels.float32_products].sum() > products
         factors = changes.FUSED_ATTENTION_FLOAT32 if in_float32 else changes.FUSED_ATTENTION
         return Remedy(scaled(self.labels.unfused_attention, factors), "bound")
 
-    def kernels_gone(self, finding: Finding) -> Remedy:
-        """The kernels that prove the finding are gone."""
-        names = {row.key for row in finding.evidence_rows if row.table == "kernels"}
-        trace, work = self.study.trace, self.study.linked.work
-        wanted = np.array([name in names for name in trace.names], np.bool_)
-        pieces: Bools = wanted[trace.name[work.row[self.labels.plan.pieces.work]]]
-        return Remedy(scaled(pieces, Factors(0.0, 0.0, 0.3)), "replay")
+    def weights_once(self, finding: Finding) -> Remedy | None:
+        """No weights are converted any more."""
+        mask = self.labels.named(_CONVERSIONS)
+        left = self._left(finding, mask)
+        return None if left is None else Remedy(scaled(mask, Factors(left, left, (1 + left) / 2)), "replay")
 
     def norms(self, finding: Finding) -> Remedy | None:
         """Norms at the roofline at best; halfway there is what a better kernel usually reaches."""
         mask = self.labels.of_categories({"normalization"})
-        taken = int(self.labels.plan.pieces.dur_ns[mask].sum())
-        if not taken or finding.saving_ns is None:
-            return None
-        best = max(0.0, 1 - finding.saving_ns / taken)
-        return Remedy(scaled(mask, Factors(best, (1 + best) / 2, 1.0)), "roofline")
+        left = self._left(finding, mask)
+        return None if left is None else Remedy(scaled(mask, Factors(left, (1 + left) / 2, 1.0)), "roofline")
+
+    def _left(self, finding: Finding, pieces: Bools) -> float | None:
+        """What remains of some pieces when the finding's saving is taken off; None where that is unknown."""
+        taken = int(self.labels.plan.pieces.dur_ns[pieces].sum())
+        return max(0.0, 1 - finding.saving_ns / taken) if taken and finding.saving_ns is not None else None
 
     def _less_waiting(self, cause: str) -> Remedy:
         """The host no longer does what the device waited for."""
@@ -185,15 +195,10 @@ _BY_ID: Final[dict[str, Callable[[_Remedies, Finding], Remedy | None]]] = {
     "device.float32": _Remedies.shorter_type,
     "device.slow_attention": _Remedies.shorter_attention,
     "device.unfused_attention": _Remedies.fused_attention,
-    "device.weight_layout": _Remedies.kernels_gone,
+    "device.weight_layout": _Remedies.weights_once,
     "device.norm": _Remedies.norms,
 }
 
 
 def _times(factors: Factors, ratio: float) -> Factors:
     return Factors(*(min(1.0, factor * ratio) for factor in factors))
-
-
-def ids() -> Iterator[str]:
-    """Ids of the findings that may have a remedy."""
-    yield from (*_BY_ID, *_WAITS)

@@ -378,6 +378,13 @@ FINDINGS: Final = Table(
             )
         ),
         Column("evidence_rows", "Rows", Kind.TEXT, "Rows that prove it; in report.json alone.", frozenset()),
+        Column(
+            "saving",
+            "From and to",
+            Kind.TEXT,
+            "The iteration without the profiler before and after, with a range; in report.json alone.",
+            frozenset(),
+        ),
     ),
 )
 

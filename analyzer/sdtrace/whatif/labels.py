@@ -21,6 +21,7 @@ _FLOAT32: Final = re.compile(
 )
 _TF32: Final = re.compile(r"tf32|s1688|xf32", re.IGNORECASE)
 _FLOAT32_ATTENTION: Final = re.compile(r"_f32_|<float,|float32|fp32")
+_SOFTMAX: Final = re.compile(r"soft_?max", re.IGNORECASE)
 _PRODUCTS: Final = re.compile(r"^aten::b?addb?mm$|^aten::bmm$")
 _OUTSIDE: Final = -1
 
@@ -62,6 +63,7 @@ class Labels:
         op = np.append(self.linked.trace.names_matching(_PRODUCTS)[self.linked.host.name], False)
         batched: Bools = op[self.linked.work.op[self.plan.pieces.work]]
         softmax = self.of_categories({"softmax", "attention_math"})
+        softmax |= self.named(_SOFTMAX) & self.of_categories({"fused_triton"})
         return softmax | (batched if softmax.any() else np.zeros_like(batched))
 
     def launching(self, pieces: Bools) -> Bools:
