@@ -20,6 +20,7 @@ _NEEDS: Final = {
     "collect": "some minutes",
     "doctor": "some seconds",
     "hta": "the extra hta",
+    "mcp": "an assistant",
     "open": "a browser",
     "peaks": "a GPU",
     "tune": "some minutes",

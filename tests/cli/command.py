@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "roofline",
     "query",
     "hta",
+    "mcp",
     "perfetto",
     "slim",
     "open",

@@ -32,6 +32,7 @@ _COMMANDS: Final = {
     "roofline": _Command("sdtrace.cli.roofline", "Hold GPU work against what the card could do."),
     "query": _Command("sdtrace.cli.query", "Ask traces in SQL."),
     "hta": _Command("sdtrace.cli.hta", "Run HolisticTraceAnalysis on a trace, exactly."),
+    "mcp": _Command("sdtrace.cli.mcp", "Answer a coding assistant's questions about traces."),
     "perfetto": _Command("sdtrace.cli.perfetto", "Write a trace with phases, for Perfetto."),
     "slim": _Command("sdtrace.cli.slim", "Write a part of a trace, to keep or share."),
     "open": _Command("sdtrace.cli.open", "Open a trace in Perfetto."),

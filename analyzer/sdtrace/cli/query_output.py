@@ -8,12 +8,11 @@ from textwrap import wrap
 
 import polars as pl
 
-from sdtrace.api.event_columns import EVENTS, LAUNCHES, MEMORY, About
+from sdtrace.api.event_columns import About
+from sdtrace.api.query_tables import columns
 from sdtrace.api.sql import TABLES as QUERIED
 from sdtrace.report.data_files import inert
-from sdtrace.tables import DATA, TABLES
 
-_OTHER_NAMES = {"compile_stages": "compile"}
 _NAME_WIDTH, _WIDTH = 26, 79
 
 
@@ -30,20 +29,11 @@ def written(result: pl.DataFrame, name: str) -> bytes:
 
 def tables() -> str:
     """Every table with its columns, 80 characters wide."""
-    return "\n\n".join("\n".join([name, *_lines(_columns(name))]) for name in QUERIED)
+    return "\n\n".join("\n".join([name, *_lines(columns(name))]) for name in QUERIED)
 
 
-def _columns(name: str) -> dict[str, About]:
-    own = {"events": EVENTS, "launches": LAUNCHES, "memory": MEMORY}
-    if name in own:
-        return own[name]
-    table = next(table for table in TABLES if table.id == _OTHER_NAMES.get(name, name))
-    held = [column for column in table.columns if DATA in column.media]
-    return {column.field: About(column.kind.unit, column.help) for column in held}
-
-
-def _lines(columns: dict[str, About]) -> Iterator[str]:
-    for name, about in columns.items():
+def _lines(held: dict[str, About]) -> Iterator[str]:
+    for name, about in held.items():
         unit = f"{about.unit}. " if about.unit else ""
         first, *rest = wrap(unit + about.help, _WIDTH - _NAME_WIDTH - 2)
         yield f"  {name:<{_NAME_WIDTH - 2}}  {first}"
