@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tools import api_page, commands_page, schema_page
+from tools import api_page, commands_page, predictions_page, schema_page
 
 from sdtrace.report import schema
 from sdtrace.tables import reference
@@ -16,6 +16,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "api.md": api_page.text,
     "columns.md": reference.text,
     "commands.md": commands_page.text,
+    "predictions.md": predictions_page.text,
     "report.schema.json": schema.text,
     "schema.md": schema_page.text,
 }

@@ -42,12 +42,8 @@ COMPILED_HOST: Final = Factors(0.38, 0.5, 0.62)
 """Host time of a component when it runs compiled instead of op by op."""
 FUSED_COUNT: Final = 3
 """So many of these kernels become one."""
-TENSOR_FLOAT32: Final = Factors(0.75, 1.1, 1.6)
-"""float32 matrix work in TF32: times the ratio of the card's two rates."""
 HALF_FOR_FLOAT32: Final = Factors(0.6, 0.95, 1.5)
 """float32 matrix work in bfloat16 or float16: times the ratio of the card's two rates."""
-HALF_FOR_TF32: Final = Factors(0.42, 0.5, 0.65)
-"""TF32 matrix work in bfloat16 or float16."""
 HALF_ATTENTION: Final = Factors(0.06, 0.08, 0.2)
 """float32 attention (memory-efficient) as flash or cuDNN attention in bfloat16 or float16."""
 HALF_MEMORY: Final = Factors(0.6, 0.78, 0.95)

@@ -1,0 +1,232 @@
+"""Holds predictions to measurements: `python -m benchmarks.predictions FOLDER... > records.json`.
+
+A folder holds traces `SCENE.SETTING.json.gz` of plain torch.profiler and, for each scene, `SCENE.truth.json`
+with the walls of every setting without the profiler (`walls_s`, timed by turns; `walls_after_s`, after
+profiling). The records of docs/predictions.md are in docs/predictions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from sdtrace.analysis.counsel import Counsel
+from sdtrace.analysis.speed_of_light import WorkStudy
+from sdtrace.analysis.study import Study, study_trace
+from sdtrace.breakdowns.rules import load_rules
+from sdtrace.trace import load_trace
+from sdtrace.whatif.plan import plan_of
+from sdtrace.whatif.replay import replay
+
+RECORDED: Final = "recorded"
+ALONE: Final = "trace alone"
+UNCHANGED: Final = "unchanged replay"
+IMAGE: Final = "image without the profiler"
+GRAPHS: Final = "CUDA graphs, from a compiled base"
+COMPILE: Final = "compile and CUDA graphs, from an eager base"
+OFFLOAD: Final = "weights kept on the GPU"
+SHORT: Final = "float32 to 16 bits"
+ATTENTION: Final = "unfused to fused attention"
+LAYOUT: Final = "weights converted once"
+NOTHING: Final = "syncs and copies of which no finding speaks"
+HELD_BACK: Final = ("b2", "pairs_sd", "pairs_fp32", "lora_train", "cfg_parallel", "sd_offload")
+"""Scenes that no constant was fitted on."""
+
+
+class Pair(NamedTuple):
+    """A base, what it became, and the finding whose saving is held to it; None where none promises any."""
+
+    kind: str
+    base: str
+    result: str
+    finding: str | None
+
+
+class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """One prediction and what was measured; milliseconds."""
+
+    kind: str
+    base: str
+    result: str
+    source: str
+    """`recorded`: the base's wall without the profiler was given. `trace alone`: it was estimated."""
+    trace_sha256: str
+    card: str
+    held_back: bool
+    from_ms: float
+    predicted_ms: float
+    low_ms: float
+    high_ms: float
+    measured_ms: float
+    measured_low_ms: float
+    measured_high_ms: float
+    runs: int
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the range predicted meets the range measured."""
+        return self.low_ms <= self.measured_high_ms and self.high_ms >= self.measured_low_ms
+
+    @property
+    def error(self) -> float:
+        """The middle of the prediction against the median measured."""
+        return self.predicted_ms / self.measured_ms - 1
+
+
+LAUNCH: Final = "host.launch_bound"
+PAIRS: Final = (
+    *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
+    Pair(GRAPHS, "fp32.bf16_compile", "fp32.bf16_graphs", LAUNCH),
+    *(Pair(COMPILE, f"{s}.base", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
+    Pair(COMPILE, "fp32.bf16", "fp32.bf16_graphs", LAUNCH),
+    Pair(COMPILE, "pairs_sd", "pairs_sd.compile_unet_reduce_overhead", LAUNCH),
+    *(Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies") for s in ("sd15", "flux", "sd3", "b2")),
+    Pair(SHORT, "fp32.base", "fp32.bf16", "device.float32"),
+    Pair(SHORT, "flux.fp32", "flux.base", "device.float32"),
+    Pair(SHORT, "sd3.fp32", "sd3.base", "device.float32"),
+    Pair(SHORT, "vae.base", "vae.fp16", "device.float32"),
+    Pair(SHORT, "pairs_fp32", "pairs_fp32.bf16", "device.float32"),
+    Pair(ATTENTION, "sd15.unfused", "sd15.base", "device.unfused_attention"),
+    Pair(ATTENTION, "fp32.unfused", "fp32.base", "device.unfused_attention"),
+    Pair(ATTENTION, "fp32.bf16_unfused", "fp32.bf16", "device.unfused_attention"),
+    Pair(ATTENTION, "b2.unfused", "b2.base", "device.unfused_attention"),
+    Pair(LAYOUT, "sd15.compile", "sd15.last_compile", "device.weight_layout"),
+    Pair(LAYOUT, "fp32.bf16_compile", "fp32.bf16_last_compile", "device.weight_layout"),
+    Pair(LAYOUT, "b2.compile", "b2.last_compile", "device.weight_layout"),
+    *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("sd15", "flux", "sd3", "b2")),
+    *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
+    *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
+    *(Pair(NOTHING, f"{s}.base", f"{s}.timesteps_host", None) for s in ("sd15", "b2")),
+)
+
+
+class Traces:
+    """The traces and walls of some folders, by `SCENE.SETTING`."""
+
+    def __init__(self, folders: list[Path]) -> None:
+        self.paths = {
+            path.name.removesuffix(".json.gz"): path
+            for folder in folders
+            for path in sorted(folder.glob("*.json.gz"))
+        }
+        self.walls: dict[str, list[float]] = {}
+        for folder in folders:
+            for path in sorted(folder.glob("*.truth.json")):
+                self._add(path.name.removesuffix(".truth.json"), msgspec.json.decode(path.read_bytes()))
+
+    def _add(self, scene: str, truth: dict[str, Any]) -> None:
+        after = truth.get("walls_after_s", {})
+        for setting, walls in truth.get("walls_s", {}).items():
+            is_base = setting == "base" and scene in self.paths
+            self.walls[scene if is_base else f"{scene}.{setting}"] = walls + after.get(setting, [])
+        if "unprofiled_s" in truth and scene in self.paths:
+            self.walls[scene] = truth["unprofiled_s"]
+
+    def measured(self, name: str) -> list[float]:
+        """Walls in milliseconds, sorted; of many the fastest and the three slowest are left out."""
+        walls = sorted(1000 * wall for wall in self.walls[name])
+        return walls[1:-3] if len(walls) > 8 else walls
+
+    @cache  # noqa: B019
+    def study(self, name: str) -> Study:
+        """The study of a trace."""
+        return study_trace(load_trace(self.paths[name]), load_rules(None))
+
+    @cache  # noqa: B019
+    def counsel(self, name: str, source: str) -> Counsel:
+        """The counsel on a trace, told the base's walls or not."""
+        study = self.study(name)
+        if source == RECORDED:
+            walls = [round(wall * 1e6) for wall in self.measured(name)]
+            study = replace(study, run=study.run._replace(unprofiled_walls_ns=walls))
+        return Counsel(WorkStudy(study))
+
+    @cache  # noqa: B019
+    def digest(self, name: str) -> str:
+        """The SHA-256 of a trace's file."""
+        return hashlib.sha256(self.paths[name].read_bytes()).hexdigest()
+
+
+def records(traces: Traces) -> Iterator[Record]:
+    """Everything that can be predicted from the traces at hand."""
+    for name in sorted(traces.paths):
+        if name in traces.walls:
+            yield from _unchanged(traces, name)
+            yield from _image(traces, name)
+    for pair in PAIRS:
+        if pair.base in traces.paths and pair.result in traces.walls:
+            for source in (RECORDED, ALONE):
+                yield from _pair(traces, pair, source)
+
+
+def _unchanged(traces: Traces, name: str) -> Iterator[Record]:
+    """The fastest steady iteration; met within 1 %."""
+    study = traces.study(name)
+    row = min(study.steady, key=lambda row: row.wall_ns, default=None)
+    if row is None:
+        return
+    plan = plan_of(study.linked, row.start_ns, row.start_ns + row.host_wall_ns)
+    if plan is None:
+        return
+    wall, again = row.wall_ns / 1e6, replay(plan) / 1e6
+    times = (wall, again, again * 0.99, again * 1.01)
+    yield _record(traces, Pair(UNCHANGED, name, name, None), ALONE, times, [wall])
+
+
+def _image(traces: Traces, name: str) -> Iterator[Record]:
+    image = traces.counsel(name, ALONE).image
+    if image is None or image.wall.source == "recorded":
+        return
+    profiled = min(row.wall_ns for row in traces.study(name).steady)
+    times = (profiled, image.wall.mid_ns, image.wall.low_ns, image.wall.high_ns)
+    in_ms = tuple(time / 1e6 for time in times)
+    yield _record(traces, Pair(IMAGE, name, name, None), ALONE, in_ms, traces.measured(name))
+
+
+def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
+    counsel = traces.counsel(pair.base, source)
+    if counsel.image is None:
+        return
+    wall = counsel.image.wall
+    times: tuple[float, ...] = (wall.mid_ns, wall.mid_ns, wall.low_ns, wall.high_ns)
+    if pair.finding is not None:
+        found = next((item.saving for item in counsel.findings if item.id == pair.finding), None)
+        if found is None:
+            return
+        times = (found.from_ns, found.to_ns, found.low_ns, found.high_ns)
+    in_ms = tuple(time / 1e6 for time in times)
+    yield _record(traces, pair, source, in_ms, traces.measured(pair.result))
+
+
+def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], walls: list[float]) -> Record:
+    start, middle, low, high = (round(time, 3) for time in times)
+    return Record(
+        kind=pair.kind,
+        base=pair.base,
+        result=pair.result,
+        source=source,
+        trace_sha256=traces.digest(pair.base),
+        card=str(traces.study(pair.base).trace.device.get("name", "")),
+        held_back=pair.base.split(".", maxsplit=1)[0] in HELD_BACK,
+        from_ms=start,
+        predicted_ms=middle,
+        low_ms=low,
+        high_ms=high,
+        measured_ms=round(median(walls), 3),
+        measured_low_ms=round(min(walls), 3),
+        measured_high_ms=round(max(walls), 3),
+        runs=len(walls),
+    )
+
+
+if __name__ == "__main__":
+    found = list(records(Traces([Path(folder) for folder in sys.argv[1:]])))
+    print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())
