@@ -158,12 +158,18 @@ class Traces:
 def records(traces: Traces) -> Iterator[Record]:
     """Everything that can be predicted from the traces at hand."""
     for name in sorted(traces.paths):
-        if name in traces.walls:
-            yield from _unchanged(traces, name)
-            yield from _image(traces, name)
+        yield from records_of(traces, name)
+
+
+def records_of(traces: Traces, name: str) -> Iterator[Record]:
+    """Everything that can be predicted from one trace, where the result was measured."""
+    if name in traces.walls:
+        yield from _unchanged(traces, name)
+        yield from _image(traces, name)
     for pair in PAIRS:
-        if pair.base in traces.paths and pair.result in traces.walls:
-            for source in (RECORDED, ALONE):
+        if pair.base == name and pair.result in traces.walls:
+            sources = (RECORDED, ALONE) if name in traces.walls else (ALONE,)
+            for source in sources:
                 yield from _pair(traces, pair, source)
 
 

@@ -19,8 +19,8 @@ change. This page holds every prediction for which there is a measurement, the w
 out. `python -m benchmarks.predictions FOLDER` makes the records from traces and measured walls.
 
 - **Measured**: the median without the profiler, and the range of the runs. Base and result were timed by
-  turns in one process, 14 to 16 runs each, each scene on one H100. The fastest and the three slowest are left
-  out.
+  turns in one process, 14 to 16 runs each, each scene on one H100. The fastest and the three slowest
+  are left out.
 - **Predicted**: the middle and the range that the report prints. It is *met* where the two ranges touch.
 - **Trace alone**: nobody told sdtrace how long the base takes without the profiler. **Recorded**: the trace
   says so.
@@ -28,9 +28,9 @@ out. `python -m benchmarks.predictions FOLDER` makes the records from traces and
 
 Scenes: `sd15`, `small` (256x256), `b2` (batch 2, bfloat16) and `fp32` (batch 4) have the geometry of Stable
 Diffusion 1.5, `flux` that of FLUX with 15 blocks, `sd3` that of Stable Diffusion 3, `vae` is the VAE alone;
-all with random weights and 4 steps. `pairs_sd`, `pairs_fp32`, `lora_train`, `cfg_parallel` and
-`sd_offload` were recorded on other machines, with 2 to 9 runs each. The host of these machines is not quiet: the same program took up to twice as long in another
-minute, which is why ranges are wide.
+all with random weights and 4 steps. `pairs_sd`, `pairs_fp32`, `lora_train`, `cfg_parallel` and `sd_offload`
+were recorded on other machines, with 2 to 9 runs each. The host of these machines is not quiet: the same
+program took up to twice as long in another minute, which is why ranges are wide.
 """
 _COLUMNS: Final = (
     *("Prediction", "From", "Pairs", "Met", "Off, median", "Off, most"),
