@@ -104,20 +104,22 @@ def plan_of(linked: LinkedTrace, start_ns: int, end_ns: int) -> Plan | None:
 
     None where more than 1 % of the device time has no launch in the file.
     """
-    events = _calls(linked, start_ns, end_ns)
+    blocking = blocking_calls(linked)
+    events = _calls(linked, blocking, start_ns, end_ns)
     pieces = _pieces(linked, events, start_ns, end_ns)
-    return None if pieces is None else _assemble(linked, events, pieces, (start_ns, end_ns))
+    return None if pieces is None else _assemble(linked, events, pieces, blocking, (start_ns, end_ns))
 
 
-def _calls(linked: LinkedTrace, start_ns: int, end_ns: int) -> Int64s:
+def _calls(linked: LinkedTrace, blocking: Int64s, start_ns: int, end_ns: int) -> Int64s:
     """Host events between two instants that launch work or block, by start."""
     host, work = linked.host, linked.work
+    first, last = np.searchsorted(host.start_ns, (start_ns, end_ns))
     launches = np.zeros(len(linked.trace), np.bool_)
     launches[work.launch[work.launch >= 0]] = True
-    wanted = launches[host.row]
-    wanted[blocking_calls(linked)] = True
-    wanted &= (host.start_ns >= start_ns) & (host.start_ns < end_ns)
-    return np.flatnonzero(wanted)
+    wanted = launches[host.row[first:last]]
+    wanted[blocking[(blocking >= first) & (blocking < last)] - first] = True
+    found: Int64s = np.flatnonzero(wanted) + first
+    return found
 
 
 class _Found(NamedTuple):
@@ -166,12 +168,14 @@ def _wide_graphs_whole(linked: LinkedTrace, events: Int64s, found: _Found) -> _F
     return _Found(*(column[first | ~is_wide] for column in whole))
 
 
-def _assemble(linked: LinkedTrace, events: Int64s, found: _Found, span: tuple[int, int]) -> Plan:
+def _assemble(
+    linked: LinkedTrace, events: Int64s, found: _Found, blocking: Int64s, span: tuple[int, int]
+) -> Plan:
     host, trace = linked.host, linked.trace
     start = host.start_ns[events]
     end = start + host.dur_ns[events]
     is_graph = trace.names_matching(GRAPH_LAUNCH)[trace.name[host.row[events]]]
-    is_blocking = np.isin(events, blocking_calls(linked))
+    is_blocking = np.isin(events, blocking)
     before = _before(found)
     copies = trace.in_categories({"gpu_memcpy"})[linked.work.row[found.work]]
     blocks = copies & (end[found.call] >= found.end)
@@ -247,14 +251,14 @@ def _begun(linked: LinkedTrace, start: Int64s, span: tuple[int, int]) -> tuple[I
     """How many ops, Triton launches and Python functions begin up to the end of each call; one more for the
     tail."""
     host, trace = linked.host, linked.trace
-    inside = (host.start_ns >= span[0]) & (host.start_ns < span[1])
-    inside &= launching_threads(linked)[threads_of(linked)]
+    first, last = np.searchsorted(host.start_ns, span)
+    row = host.row[first:last]
+    mine = launching_threads(linked)[threads_of(linked)[first:last]]
+    is_op = mine & trace.in_categories({"cpu_op"})[row]
+    is_triton = is_op & trace.names_matching(_TRITON)[trace.name[row]]
+    is_frame = mine & trace.in_categories({"python_function"})[row]
     counts = []
-    is_op = trace.in_categories({"cpu_op"})[host.row]
-    is_triton = is_op & trace.names_matching(_TRITON)[trace.name[host.row]]
-    is_frame = trace.in_categories({"python_function"})[host.row]
     for kind in (is_op, is_triton, is_frame):
-        begins = host.start_ns[inside & kind]
-        place = np.searchsorted(start, begins, "left")
+        place = np.searchsorted(start, host.start_ns[first:last][kind], "left")
         counts.append(np.bincount(place, minlength=len(start) + 1).astype(np.int64))
     return counts[0], counts[1], counts[2]

@@ -51,10 +51,11 @@ def slowdown(linked: LinkedTrace, start_ns: int, end_ns: int) -> float:
     The count-weighted mean of the logarithms of medians to `_CLOCKS`, of calls without others inside.
     """
     host, names = linked.host, linked.trace.names
-    is_leaf = np.ones(len(host) + 1, np.bool_)
-    is_leaf[host.tree_parent] = False
-    inside = np.flatnonzero((host.start_ns >= start_ns) & (host.start_ns < end_ns) & is_leaf[:-1])
-    name, dur = host.name[inside], host.dur_ns[inside]
+    first, last = np.searchsorted(host.start_ns, (start_ns, end_ns))
+    parent = host.tree_parent[first:last] - first
+    is_leaf = np.ones(last - first, np.bool_)
+    is_leaf[parent[parent >= 0]] = False
+    name, dur = host.name[first:last][is_leaf], host.dur_ns[first:last][is_leaf]
     number = {text: place for place, text in enumerate(names) if text in _CLOCKS}
     logs, counts = [], []
     for text, code in number.items():
