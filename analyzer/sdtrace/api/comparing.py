@@ -30,8 +30,9 @@ def compare(
     Each is an `Analysis`, or what `load` takes. `fail_on` are conditions such as `steady_ms>+5%`; the
     verdicts on them stand in the result, whose times are in the unit that their names end in.
 
-    Raises DifferentWork when a trace did other work than `base` (model, size, steps, batch, images), or two are
-    ranks of one job, unless `allow_different_work`; UsageError for a condition that is none, or that a trace does not tell enough for.
+    Raises DifferentWork when a trace did other work than `base` (model, size, steps, batch, images), or two
+    are ranks of one job, unless `allow_different_work`; UsageError for a condition that is none, or that a
+    trace does not tell enough for.
 
     >>> import sdtrace
     >>> found = sdtrace.compare(getfixture("eager_trace"), getfixture("eager_trace"))

@@ -84,13 +84,14 @@ def command(
         check_targets(report_files(output, files), force=force)
 
     def read(path: Path) -> tuple[TraceReport, list[Rank]]:
-        found = load(path, asked)
-        return found.report, ranks_of(found.study, asked.rules)
+        one = load(path, asked)
+        return one.report, ranks_of(one.study, asked.rules)
 
-    read_traces, failures = read_each(traces, read)
-    if read_traces:
-        reports, files = zip(*read_traces, strict=True)
-        report = report_of_all(reports, files, baseline, is_job=is_job)
+    found, failures = read_each(traces, read)
+    if found:
+        report = report_of_all(
+            [report for report, _ in found], [ranks for _, ranks in found], baseline, is_job=is_job
+        )
         if files:
             from sdtrace.report.write import write_reports  # noqa: PLC0415  # as above
 

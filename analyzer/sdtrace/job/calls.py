@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
@@ -14,13 +14,14 @@ import numpy as np
 
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import HostEvents
+from sdtrace.intervals import Bools
 from sdtrace.job.kinds import KINDS, dtype_of, kind_of, nbytes_of
 from sdtrace.trace import Trace
 
 COLLECTIVE: Final = "collective"
 """The category of kernels that communicate."""
 _PARAMETERS: Final = re.compile(r"^record_param_comms$")
-_ANNOTATION: Final = re.compile(r"^(?:nccl|rccl|gloo|mpi|ucc|xccl|hccl):(\w.*)")
+_ANNOTATION: Final = re.compile(r"^(?:nccl|gloo|mpi|ucc|xccl|hccl):(\w.*)")
 _C10D: Final = re.compile(r"^c10d::")
 Args = Mapping[str, Any]
 
@@ -65,15 +66,18 @@ def find_calls(study: Study) -> list[Call]:
     kernels that communicate (replays of CUDA graphs, custom all-reduces).
     """
     host, trace = study.linked.host, study.trace
+    is_c10d = (trace.names_matching(_C10D) | trace.names_matching(_PARAMETERS))[host.name]
     owners: dict[int, _Found] = {}
-    found = _recorded(host, trace, owners)
-    found += _annotated(host, trace, owners)
+    recorded = _recorded(host, trace)
+    for one in recorded:
+        _own(host, is_c10d, owners, one, one.event)
+    found = [*recorded, *_annotated(host, trace, is_c10d, recorded, owners)]
     found += _kernels(study, owners)
     calls = [_call(study, one) for one in found]
     return sorted(calls, key=lambda call: (call.start_ns, call.called_ns))
 
 
-def _recorded(host: HostEvents, trace: Trace, owners: dict[int, _Found]) -> list[_Found]:
+def _recorded(host: HostEvents, trace: Trace) -> list[_Found]:
     """Calls whose parameters tell the name of the collective."""
     found = []
     for event in np.flatnonzero(trace.names_matching(_PARAMETERS)[host.name]).tolist():
@@ -81,52 +85,43 @@ def _recorded(host: HostEvents, trace: Trace, owners: dict[int, _Found]) -> list
         name = args.get("Collective name")
         kind = kind_of(name) if isinstance(name, str) else None
         if kind is not None:
-            found.append(_own(host, trace, owners, _Found(event, kind, args, [])))
+            found.append(_Found(event, kind, args, []))
     return found
 
 
-def _annotated(host: HostEvents, trace: Trace, owners: dict[int, _Found]) -> list[_Found]:
-    """Annotations of collectives that lie in none of the calls found so far; sizes as the op around tells."""
-    matching = (
-        trace.names_matching(_ANNOTATION)[host.name] & trace.in_categories({"user_annotation"})[host.row]
+def _annotated(
+    host: HostEvents, trace: Trace, is_c10d: Bools, recorded: Sequence[_Found], owners: dict[int, _Found]
+) -> Iterator[_Found]:
+    """Annotations of collectives outside the calls found so far; the ops around them own their kernels."""
+    matching = trace.names_matching(_ANNOTATION)[host.name]
+    events = np.flatnonzero(matching & trace.in_categories({"user_annotation"})[host.row]).tolist()
+    calls, ops = (
+        _Around(host, [one.event for one in recorded]),
+        _Around(host, np.flatnonzero(is_c10d).tolist()),
     )
-    around = _Around(host, [one.event for one in {id(one): one for one in owners.values()}.values()])
-    ops = np.flatnonzero((trace.names_matching(_C10D) | trace.names_matching(_PARAMETERS))[host.name])
-    op_around = _Around(host, ops.tolist())
-    found = []
-    for event in np.flatnonzero(matching).tolist():
+    for event in events:
         name = _ANNOTATION.match(trace.names[host.name[event]])
         kind = kind_of(name[1]) if name else None
-        if kind is None or around.of(event) >= 0:
+        if kind is None or calls.of(event) >= 0:
             continue
-        op = op_around.of(event)
         one = _Found(event, kind, args_of(trace, int(host.row[event])), [])
-        if op >= 0:
-            one.args = {**args_of(trace, int(host.row[op])), **_larger(trace, host, op, one.args)}
-            _own(host, trace, owners, one, op)
-        found.append(one)
+        for op in _own(host, is_c10d, owners, one, ops.of(event)):
+            one.args = max(
+                one.args,
+                args_of(trace, int(host.row[op])),
+                key=lambda args: _largest_input(args)[0] or 0,
+            )
+        yield one
+
+
+def _own(host: HostEvents, is_c10d: Bools, owners: dict[int, _Found], one: _Found, event: int) -> list[int]:
+    """Note that kernels of the event, and of the `c10d` ops around it, are the call's; these events."""
+    found = []
+    while event >= 0 and is_c10d[event]:
+        owners.setdefault(event, one)
+        found.append(event)
+        event = int(host.tree_parent[event])
     return found
-
-
-def _larger(trace: Trace, host: HostEvents, op: int, args: Args) -> Args:
-    """The arguments that tell most elements: of a call, the ops around it, and its annotation."""
-    best = args
-    while op >= 0 and (trace.names_matching(_C10D) | trace.names_matching(_PARAMETERS))[host.name[op]]:
-        best = max(best, args_of(trace, int(host.row[op])), key=lambda each: _input(each)[0] or 0)
-        op = int(host.tree_parent[op])
-    return best
-
-
-def _own(
-    host: HostEvents, trace: Trace, owners: dict[int, _Found], one: _Found, event: int | None = None
-) -> _Found:
-    """Note that kernels of the call's event, and of the `c10d` ops around it, are the call's."""
-    is_c10d = trace.names_matching(_C10D) | trace.names_matching(_PARAMETERS)
-    at = one.event if event is None else event
-    while at >= 0 and is_c10d[host.name[at]]:
-        owners.setdefault(at, one)
-        at = int(host.tree_parent[at])
-    return one
 
 
 def _kernels(study: Study, owners: Mapping[int, _Found]) -> list[_Found]:
@@ -184,11 +179,11 @@ def _size(args: Args) -> tuple[int | None, str]:
     dtype = args.get("dtype")
     if known and isinstance(dtype, str):
         return max(known), dtype_of(dtype)
-    elements, spelled = _input(args)
+    elements, spelled = _largest_input(args)
     return elements, dtype_of(spelled) if spelled else ""
 
 
-def _input(args: Args) -> tuple[int | None, str]:
+def _largest_input(args: Args) -> tuple[int | None, str]:
     """Elements of the largest tensor among the inputs of an op, and its type as Kineto spells it."""
     shapes, types = args.get("Input Dims"), args.get("Input type")
     if not isinstance(shapes, Sequence) or not isinstance(types, Sequence):

@@ -27,10 +27,13 @@ class SetClocks:
     shift_ns: Mapping[int, int | None]
     collectives: int
     residual_ns: int | None
+    in_one_file: bool
 
     @property
     def how(self) -> str:
         """In a sentence."""
+        if self.residual_ns is None and self.in_one_file:
+            return "All ranks are in one file, whose times are taken as they are."
         if self.residual_ns is None:
             return (
                 "No collective ends on several ranks at once: times are as the ranks' own clocks have them."
@@ -65,6 +68,7 @@ def set_clocks(ranks: Sequence[Rank], shared: Sequence[Shared]) -> SetClocks:
         {place: shifts.get(place) if apart else None for place in range(len(ranks))},
         len(apart),
         int(np.percentile(apart, _PERCENTILE)) if apart else None,
+        len({rank.path for rank in ranks}) == 1,
     )
 
 

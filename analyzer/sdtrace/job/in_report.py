@@ -58,7 +58,7 @@ def _with_others(jobs: Sequence[Together]) -> model.Job:
 
 
 def why_no_variants(files: Sequence[Sequence[Rank]]) -> str:
-    """Why traces are no variants of one another: `a and b are ranks 0 and 1 of one job`; '' where they are."""
+    """Why traces are no variants of one another: that they are ranks of one job; '' where they are not."""
     job = next((job for job in find_jobs(files) if len({rank.path for rank in job.ranks}) > 1), None)
     if job is None:
         return ""

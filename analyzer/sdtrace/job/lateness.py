@@ -153,8 +153,8 @@ def _reason(reason: Reason) -> str:
     }
     cause = CAUSES.get(reason.part)
     what = said.get(reason.part) or f"{ns} more {cause or f'GPU work of category {reason.part}'}"
-    link = {SILENCE: "after", CPU: "most before"}.get(reason.part, "most for")
-    return f"{what}, {link} `{reason.op}`" if reason.op else what
+    link = {SILENCE: " after", CPU: ", most before"}.get(reason.part, ", most for")
+    return f"{what}{link} `{reason.op}`" if reason.op else what
 
 
 def silent_reason(arrival: Arrival) -> Reason | None:

@@ -14,6 +14,8 @@ from sdtrace.job.rank import Rank
 
 _MOST_SHIFT: Final = 256
 """How many collectives of a group one profile may hold before another one begins."""
+_EVEN_NS: Final = 100_000
+"""Clocks of two hosts drift by less in a profile; steps of one job differ by more."""
 _ALIKE: Final = 0.95
 """Share of matched calls whose kind and size must agree: sizes of an all_to_all differ from rank to rank."""
 
@@ -29,12 +31,17 @@ class Shared:
 
 def match_calls(ranks: Sequence[Rank]) -> list[Shared]:
     """Every collective once, with all calls of it; of a rank alone too. In order of time."""
-    groups: defaultdict[tuple[str, str], dict[int, list[int]]] = defaultdict(dict)
+    groups: defaultdict[tuple[str, str, int], dict[int, list[int]]] = defaultdict(dict)
     for place, rank in enumerate(ranks):
         for number, call in enumerate(rank.calls):
-            key = (call.group, "") if call.group else ("", call.kind)
+            # Who sends to whom is not recorded: in a group of three and more, order does not tell.
+            is_pair = call.kind == "send_recv" and call.group_size != 2
+            kind = call.kind if is_pair or not call.group else ""
+            key = (call.group, kind, place if is_pair else -1)
             groups[key].setdefault(place, []).append(number)
-    found = [shared for (group, _), of_rank in groups.items() for shared in _of_group(ranks, group, of_rank)]
+    found = [
+        shared for (group, _, _), of_rank in groups.items() for shared in _of_group(ranks, group, of_rank)
+    ]
     return sorted(
         found, key=lambda shared: min(_clock(ranks, place, number) for place, number in shared.calls.items())
     )
@@ -63,12 +70,13 @@ def _of_group(ranks: Sequence[Rank], group: str, of_rank: dict[int, list[int]]) 
 def _shift(base: Rank, held: Sequence[int], other: Rank, numbers: Sequence[int]) -> int | None:
     """How many calls of `base` come before the first one of `other`; negative where `other` began first.
 
-    Of the orders that fit in kind and size the one under which ends differ most evenly; None where none fits.
+    Kinds and sizes must fit, and ends differ evenly, as they do where all ranks leave together. Of what fits
+    the order that leaves fewest calls over counts, then the most even one. None where no order fits.
     """
     ours, theirs = [base.calls[number] for number in held], [other.calls[number] for number in numbers]
     signs, others = (np.array([hash(_sign(call)) for call in calls]) for calls in (ours, theirs))
     ends, other_ends = (np.array([call.end_ns for call in calls], np.int64) for calls in (ours, theirs))
-    found: list[tuple[float, int, int]] = []
+    found: list[tuple[bool, int, float, int, int]] = []
     reach = len(theirs) // 2
     for shift in range(-min(reach, _MOST_SHIFT), min(len(ours) - len(theirs) + reach, _MOST_SHIFT) + 1):
         mine = slice(max(shift, 0), min(shift + len(theirs), len(ours)))
@@ -76,8 +84,9 @@ def _shift(base: Rank, held: Sequence[int], other: Rank, numbers: Sequence[int])
         if mine.stop <= mine.start or np.mean(signs[mine] == others[its]) < _ALIKE:
             continue
         apart = ends[mine] - other_ends[its]
-        found.append((float(np.median(np.abs(apart - np.median(apart)))), abs(shift), shift))
-    return min(found)[2] if found else None
+        spread = float(np.median(np.abs(apart - np.median(apart))))
+        found.append((spread > _EVEN_NS, -len(apart), spread, abs(shift), shift))
+    return min(found)[-1] if found else None
 
 
 def _sign(call: Call) -> tuple[str, str, int | None]:

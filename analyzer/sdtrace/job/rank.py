@@ -176,8 +176,8 @@ def _integer(value: object) -> int:
 def name_without_rank(path: str) -> str | None:
     """A path with a star for the rank in it, the last one; None where it has none.
 
-    >>> name_without_rank("run.rank1.json"), name_without_rank("rank0/trace.json"), name_without_rank("a.json")
-    ('run.rank*.json', 'rank*/trace.json', None)
+    >>> [name_without_rank(path) for path in ("run.rank1.json", "rank0/trace.json", "a.json")]
+    ['run.rank*.json', 'rank*/trace.json', None]
     """
     name = path.replace("\\", "/")
     found = next(reversed([*_RANK_IN_NAME.finditer(name)]), None)

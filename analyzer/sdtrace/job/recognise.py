@@ -67,7 +67,7 @@ def _first(ranks: Sequence[Rank]) -> Together:
 
 def _is_part(rank: Rank) -> bool:
     """Whether a single trace has collectives to show, or belongs to a job of more ranks."""
-    return bool(rank.calls) or (rank.world_size or 1) > 1
+    return any(call.group_size != 1 for call in rank.calls) or (rank.world_size or 1) > 1
 
 
 def _joined(job: Together, ranks: Sequence[Rank]) -> Together | None:

@@ -113,14 +113,13 @@ def _verdict(
     wall = max(row.wall_us for row in rows)
     sentences = [f"One job, {count}, {units.duration(wall)} (with the profiler)."]
     if not came:
-        sentences.append("The traces share no collective, so nobody can be called late.")
-        return " ".join(sentences)
+        why = "the traces share no collective" if len(rows) > 1 else "the other ranks' traces are not here"
+        return " ".join([*sentences, f"Nobody can be called late: {why}."])
     waiting = [row.waiting_us for row in rows]
     most = rows[waiting.index(max(waiting))]
     sentences.append(
         f"Rank {most.rank} waits {units.duration(most.waiting_us)} of it for others, in "
         f"{units.counted(len(came), 'shared collective')}."
     )
-    top = next((one for one in findings if one.id in ("job.stall", "job.late", "job.uneven")), None)
-    sentences.append(f"{top.title}." if top else "No rank keeps the others waiting for long.")
-    return " ".join(sentences)
+    named = [f"{one.title}." for one in findings if one.id in ("job.late", "job.stall", "job.uneven")]
+    return " ".join([*sentences, *(named[:2] or ["No rank keeps the others waiting for long."])])

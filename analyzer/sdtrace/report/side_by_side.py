@@ -10,7 +10,6 @@ from sdtrace.model import Amortization, Comparison, Report, TraceReport
 from sdtrace.report.summary import busy_pct, steady_busy_pct
 from sdtrace.tables import Column, Kind, Table
 
-
 _OF_JOB: Final = "Not compared: it is a rank of the job."
 
 

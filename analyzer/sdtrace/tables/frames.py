@@ -22,7 +22,7 @@ _BY_ID = {table.id: table for table in (*TABLES, *JOB_TABLES)}
 
 
 def frames(report: model.Report) -> dict[str, pl.DataFrame]:
-    """Each table by id; the first column, `trace`, names the trace a row belongs to; not in those of a job."""
+    """Each table by id; a first column `trace` names the trace of a row, but for tables of a job."""
     of_traces = {table.id: _of_all(report, table) for table in TABLES}
     return of_traces | {table.id: _of_job(report.job, table) for table in JOB_TABLES}
 

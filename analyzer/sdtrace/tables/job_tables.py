@@ -100,7 +100,13 @@ JOB_COLLECTIVES: Final = Table(
         Column("us", "Time", Kind.TIME, "On the device, summed over the ranks; without one on the CPU."),
         Column("waiting_us", "Waiting", Kind.TIME, "What of it was waiting for the last rank."),
         Column("overlapped_us", "Hidden", Kind.TIME, "What of it ran beside other work.", _PAGES_AND_DATA),
-        Column("transfer_us", "Transfer", Kind.TIME, "Of the middle call: from the last arrival to the end."),
+        Column(
+            "transfer_us",
+            "Transfer",
+            Kind.TIME,
+            "Of the middle call: from the last arrival to the end.",
+            _PAGES_AND_DATA,
+        ),
         Column("algbw_gbps", "Alg. GB/s", Kind.RATE, "Size by transfer, 10^9 bytes/s.", _PAGES_AND_DATA),
         Column("busbw_gbps", "Bus GB/s", Kind.RATE, "The same as the links see it; see docs/ranks.md."),
         Column(
