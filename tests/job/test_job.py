@@ -9,6 +9,7 @@ import pytest
 
 import sdtrace
 from sdtrace.errors import DifferentWork, UsageError
+from tests.cli.command import run
 from tests.job import ranks
 
 FILES = [ranks.FIELD / f"two_ranks.rank{rank}.json" for rank in (0, 1)]
@@ -155,6 +156,35 @@ def test_ranks_merged_into_one_file_are_a_job(tmp_path: Path) -> None:
     job = _report(ranks.write(tmp_path, traces[:1])).job
     assert [rank.rank for rank in job.ranks] == [0, 1]
     assert [(row.rank, row.by_us) for row in job.late] == [(0, 0), (1, 19_385), (0, 2_000)]
+
+
+def test_without_a_group_kind_and_size_tell_groups_apart(tmp_path: Path) -> None:
+    traces = ranks.both()
+    for trace in traces:
+        for event in trace["traceEvents"]:
+            for key in [key for key in event["args"] if key.startswith("Process Group")]:
+                del event["args"][key]
+    for event in list(traces[0]["traceEvents"]):  # a second group, of which rank 1 is none
+        if event["name"] in ("record_param_comms", "c10d::allreduce_"):
+            again = {**event, "ts": event["ts"] - 0.5, "dur": 0.25, "args": dict(event["args"])}
+            again["args"] |= {"External id": event["args"]["External id"] + 1000}
+            if event["name"] == "record_param_comms":
+                again["args"] |= {"In msg nelems": 8, "Out msg nelems": 8}
+            traces[0]["traceEvents"].append(again)
+    job = sdtrace.load_job(*ranks.write(tmp_path, traces)).report
+    assert sorted((row.bytes, row.calls) for row in job.collectives) == [(32, 3), (4 * ranks.ELEMENTS, 3)]
+    assert [(row.rank, row.by_us) for row in job.late] == [(0, 0), (1, 19_385), (0, 2_000)]
+
+
+def test_the_user_may_say_that_traces_are_one_job(tmp_path: Path) -> None:
+    other = {"distributedInfo": None, "baseTimeNanoseconds": 1_790_000_060_000_000_000}
+    files = [str(path) for path in _edited(tmp_path, rank1=other)]
+    apart = run("analyze", *files, "--format", "terminal", cwd=tmp_path)
+    assert "Side by side" in apart.stdout
+    together = run("analyze", *files, "--job", "--format", "terminal", cwd=tmp_path)
+    assert together.returncode == 0, together.stderr
+    assert together.stdout.startswith("One job, 2 ranks")
+    assert "because you said so" in together.stdout
 
 
 def test_every_medium_shows_the_job_and_no_variants(tmp_path: Path, job: sdtrace.JobAnalysis) -> None:

@@ -10,8 +10,9 @@ from sdtrace import model, units
 from sdtrace.analysis.microseconds import us
 from sdtrace.findings.text import percent, time
 from sdtrace.job.clocks import SetClocks
-from sdtrace.job.lateness import CPU, NAMED, Arrival, silent_reason
+from sdtrace.job.lateness import NAMED, Arrival, silent_reason
 from sdtrace.job.rank import Rank
+from sdtrace.job.spent import CPU
 from sdtrace.model import EvidenceRow, Finding
 from sdtrace.tables.labels import CAUSES
 

@@ -12,7 +12,7 @@ from sdtrace.findings.text import time
 from sdtrace.job.clocks import SetClocks
 from sdtrace.job.matching import Shared
 from sdtrace.job.rank import Rank
-from sdtrace.job.spent import REST, SILENCE, TALK
+from sdtrace.job.spent import CPU, REST, SILENCE, TALK
 from sdtrace.tables.labels import CAUSES
 
 _LEAST_NS: Final = 10_000
@@ -21,9 +21,8 @@ _WORTH: Final = 0.1
 """A second reason that explains less of the lateness is not worth a word."""
 EARLIER: Final = "earlier"
 """It left its last collective later than the first rank did."""
-CPU: Final = "cpu"
-"""The device waited for the CPU: which blocking call or launch it was differs with who came first."""
 _OF_CPU: Final = frozenset({"launch_bound", "sync", "device_gap", "other", "between_iterations"})
+"""The device waited for the CPU: for which blocking call or launch differs with who came first."""
 NAMED: Final = {
     SILENCE: "nothing recorded on the CPU",
     CPU: "waiting for the CPU",
@@ -146,7 +145,7 @@ def _reason(reason: Reason) -> str:
     ns = time(reason.ns)
     said = {
         SILENCE: f"nothing recorded on the CPU for {ns}",
-        CPU: f"a slower CPU: {ns} more until it had launched",
+        CPU: f"a slower CPU: {ns} more until it came to the collective",
         EARLIER: f"it left its last collective {ns} later",
         TALK: f"{ns} more in other collectives",
         REST: f"{ns} more before its device had work",

@@ -31,20 +31,25 @@ class Shared:
 
 def match_calls(ranks: Sequence[Rank]) -> list[Shared]:
     """Every collective once, with all calls of it; of a rank alone too. In order of time."""
-    groups: defaultdict[tuple[str, str, int], dict[int, list[int]]] = defaultdict(dict)
+    groups: defaultdict[tuple[object, ...], dict[int, list[int]]] = defaultdict(dict)
     for place, rank in enumerate(ranks):
         for number, call in enumerate(rank.calls):
-            # Who sends to whom is not recorded: in a group of three and more, order does not tell.
-            is_pair = call.kind == "send_recv" and call.group_size != 2
-            kind = call.kind if is_pair or not call.group else ""
-            key = (call.group, kind, place if is_pair else -1)
-            groups[key].setdefault(place, []).append(number)
-    found = [
-        shared for (group, _, _), of_rank in groups.items() for shared in _of_group(ranks, group, of_rank)
-    ]
+            groups[_sequence(call, place)].setdefault(place, []).append(number)
+    found = [shared for key, of_rank in groups.items() for shared in _of_group(ranks, str(key[0]), of_rank)]
     return sorted(
         found, key=lambda shared: min(_clock(ranks, place, number) for place, number in shared.calls.items())
     )
+
+
+def _sequence(call: Call, place: int) -> tuple[object, ...]:
+    """What calls have in common whose order tells which belong together; the group comes first.
+
+    Who sends to whom is not recorded: in a group of three and more, sends of each rank stand alone. Where no
+    group is recorded, kind and size tell groups apart as well as can be.
+    """
+    if call.kind == "send_recv" and call.group_size != 2:
+        return call.group, call.kind, place
+    return (call.group,) if call.group else ("", *_sign(call))
 
 
 def _clock(ranks: Sequence[Rank], place: int, number: int) -> int:

@@ -19,7 +19,9 @@ SILENCE: Final = "silence"
 """Nothing is recorded on the CPU, and the device has nothing to do."""
 TALK: Final = "communication"
 REST: Final = "rest"
-"""Before the first and after the last device work; without a device, all but silence."""
+"""Before the first and after the last device work."""
+CPU: Final = "cpu"
+"""Of a rank without device work, all but silence."""
 _SILENT_NS: Final = 1_000_000
 """Python between two ops takes less."""
 _ORDINARY: Final = frozenset({"launch_bound", "host_stall", "between_iterations", "other"})
@@ -63,7 +65,7 @@ def time_spent(study: Study, calls: Sequence[Call], start_ns: int) -> Spent:
     ops_ns = np.array([covered(spans, left, arrived) for _, _, spans in ops], np.int64)
     return Spent(
         left,
-        [*parts, REST],
+        [*parts, REST if len(study.linked.work.row) else CPU],
         ns,
         [(part, op) for part, op, _ in ops],
         ops_ns.reshape(len(ops), len(calls)).T,
