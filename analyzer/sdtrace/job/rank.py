@@ -11,7 +11,7 @@ import numpy as np
 
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.breakdowns.rules import Rules
-from sdtrace.intervals import Int64s, covered, place_of, subtract, total, union
+from sdtrace.intervals import Bools, Int64s, Intervals, covered, place_of, subtract, total, union
 from sdtrace.job.calls import COLLECTIVE, Call, find_calls
 from sdtrace.job.spent import Spent, time_spent
 from sdtrace.phases.phases import wall
@@ -73,7 +73,7 @@ def ranks_of(study: Study, rules: Rules) -> list[Rank]:
         return [_rank(study, in_process=None)]
     of_event = trace.process_of(np.arange(len(trace))).copy()
     of_event[study.linked.work.row] = study.linked.work.process
-    parts = [_of_process(trace, of_event == process) for process in working.tolist()]
+    parts = [trace.take(np.flatnonzero(of_event == process)) for process in working.tolist()]
     found = [
         _rank(study_trace(part, rules), in_process=str(trace.processes[process].pid))
         for process, part in zip(working.tolist(), parts, strict=True)
@@ -84,10 +84,6 @@ def ranks_of(study: Study, rules: Rules) -> list[Rank]:
     return found
 
 
-def _of_process(trace: Trace, mine: Any) -> Trace:
-    return trace.take(np.flatnonzero(mine))
-
-
 def _rank(study: Study, in_process: str | None) -> Rank:
     trace = study.trace
     calls = find_calls(study)
@@ -95,23 +91,6 @@ def _rank(study: Study, in_process: str | None) -> Rank:
     info = trace.top_level.get("distributedInfo")
     facts = info if isinstance(info, dict) and in_process is None else {}
     number, told = _number(trace, facts, calls, in_process)
-    rows = study.linked.work.row
-    is_talk = np.array([name == COLLECTIVE for name in study.categorized.categories], np.bool_)
-    talks = is_talk[study.categorized.code]
-    copies = trace.in_categories(COPIES)[rows]
-    talk, compute = (
-        union(trace.start_ns[mine], trace.end_ns[mine]) for mine in (rows[talks], rows[~talks & ~copies])
-    )
-    copied = union(trace.start_ns[rows[copies]], trace.end_ns[rows[copies]])
-    others = union(trace.start_ns[rows[~talks]], trace.end_ns[rows[~talks]])
-    steps, iterations = study.structure.steps, study.structure.iterations
-    called = np.array([call.called_ns for call in calls], np.int64)
-    threads = np.array([call.thread for call in calls], np.int64)
-    components = study.structure.components
-    codes = components.at(called, threads)
-    begun = np.array([call.start_ns for call in calls], np.int64)
-    ended = np.array([call.end_ns for call in calls], np.int64)
-    _, index = steps.within(iterations)
     return Rank(
         name=trace.label,
         path=str(trace.path),
@@ -123,21 +102,50 @@ def _rank(study: Study, in_process: str | None) -> Rank:
         base_ns=trace.origin_ns + _integer(trace.top_level.get("baseTimeNanoseconds")),
         start_ns=start,
         end_ns=end,
-        busy_ns=total(union(trace.start_ns[rows], trace.end_ns[rows])),
-        compute_ns=total(compute),
-        copies_ns=total(copied),
-        communication_ns=total(talk),
-        exposed_ns=total(subtract(talk, others)),
         idle=study.idle.causes(),
         calls=calls,
-        overlapped_ns=covered(others, begun, ended),
         spent=time_spent(study, calls, start),
-        iteration=iterations.at(called),
-        step=np.append(index, -1)[place_of(steps.start_ns, steps.end_ns, called)],
-        component=["" if code < 0 else components.names[code] for code in codes.tolist()],
         link_properties=trace.device,
         devices_of_host=len(trace.top_level.get("deviceProperties") or ()),
+        **_times(study, calls),
+        **_places(study, calls),
     )
+
+
+def _times(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
+    """How long the device did what, and how much of each call other work hides."""
+    trace, row = study.trace, study.linked.work.row
+    is_talk = np.array([name == COLLECTIVE for name in study.categorized.categories], np.bool_)
+    talks, copies = is_talk[study.categorized.code], trace.in_categories(COPIES)[row]
+
+    def when(mine: Bools) -> Intervals:
+        return union(trace.start_ns[row[mine]], trace.end_ns[row[mine]])
+
+    others = when(~talks)
+    begun = np.array([call.start_ns for call in calls], np.int64)
+    ended = np.array([call.end_ns for call in calls], np.int64)
+    return {
+        "busy_ns": total(when(np.ones(len(row), np.bool_))),
+        "compute_ns": total(when(~talks & ~copies)),
+        "copies_ns": total(when(copies)),
+        "communication_ns": total(when(talks)),
+        "exposed_ns": total(subtract(when(talks), others)),
+        "overlapped_ns": covered(others, begun, ended),
+    }
+
+
+def _places(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
+    """The iteration, the step and the component that each call was made in."""
+    structure = study.structure
+    steps, iterations, components = structure.steps, structure.iterations, structure.components
+    called = np.array([call.called_ns for call in calls], np.int64)
+    codes = components.at(called, np.array([call.thread for call in calls], np.int64))
+    _, index = steps.within(iterations)
+    return {
+        "iteration": iterations.at(called),
+        "step": np.append(index, -1)[place_of(steps.start_ns, steps.end_ns, called)],
+        "component": ["" if code < 0 else components.names[code] for code in codes.tolist()],
+    }
 
 
 def _number(
