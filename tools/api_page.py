@@ -21,6 +21,8 @@ _ANNOTATION: Final = re.compile(r"(?<=: |> )'([^']*)'")
 _FIXTURES: Final = {
     'getfixture("eager_trace")': '"traces/h200-fp32_eager.json"',
     'getfixture("eager")': 'sdtrace.load("traces/h200-fp32_eager.json")',
+    '*getfixture("two_ranks")': '"run.rank0.json", "run.rank1.json"',
+    'getfixture("job")': 'sdtrace.load_job("run.rank0.json", "run.rank1.json")',
     'getfixture("tmp_path")': '"report"',
 }
 """What the tests put into the examples, and what a reader types."""
@@ -35,8 +37,9 @@ def text() -> str:
     """The page as Markdown, with a newline at its end."""
     parts = [
         _HEAD,
-        *(_function(name, getattr(sdtrace, name)) for name in ("load", "compare")),
+        *(_function(name, getattr(sdtrace, name)) for name in ("load", "load_job", "compare")),
         *_analysis(),
+        *_job(),
         _function("Options.of", sdtrace.Options.of, about=sdtrace.Options.__doc__),
         _exceptions(),
         *(_columns(name, *told) for name, told in _PER_EVENT.items()),
@@ -56,9 +59,18 @@ def _analysis() -> Iterable[str]:
             yield _function(f"Analysis.{name}", value, level=3)
 
 
+def _job() -> Iterable[str]:
+    members = {name: value for name, value in vars(sdtrace.JobAnalysis).items() if not name.startswith("_")}
+    tables = {name: value for name, value in members.items() if isinstance(value, property | cached_property)}
+    yield f"## `JobAnalysis`\n\n{_prose(sdtrace.JobAnalysis.__doc__)}"
+    rows = [f"| `{name}` | {_meaning(name, value.__doc__)} |" for name, value in tables.items()]
+    yield "\n".join(["| attribute | what it is |", "|---|---|", *rows])
+    yield _function("JobAnalysis.save", sdtrace.JobAnalysis.save, level=3)
+
+
 def _function(name: str, function: Any, level: int = 2, about: str | None = None) -> str:
     signature = _ANNOTATION.sub(r"\1", str(inspect.signature(function)))
-    called = name.removeprefix("Analysis.") + re.sub(r"^\(self(, )?", "(", signature)
+    called = re.sub(r"^(?:Job)?Analysis\.", "", name) + re.sub(r"^\(self(, )?", "(", signature)
     prose = "\n\n".join(_prose(said) for said in (about, function.__doc__) if said)
     return f"{'#' * level} `{name}`\n\n```py\n{_wrapped(called)}\n```\n\n{prose}"
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from sdtrace.version import VERSION
 
 if TYPE_CHECKING:
-    from sdtrace.api import Analysis, Options, compare, load
+    from sdtrace.api import Analysis, JobAnalysis, Options, compare, load, load_job
     from sdtrace.errors import DifferentWork, OutputError, SdtraceError, UnreadableTrace, UsageError
 
 __version__ = VERSION
 __all__ = [
     "Analysis",
     "DifferentWork",
+    "JobAnalysis",
     "Options",
     "OutputError",
     "SdtraceError",
@@ -31,8 +32,9 @@ __all__ = [
     "__version__",
     "compare",
     "load",
+    "load_job",
 ]
-_FROM_API = frozenset({"Analysis", "Options", "compare", "load"})
+_FROM_API = frozenset({"Analysis", "JobAnalysis", "Options", "compare", "load", "load_job"})
 
 
 def __getattr__(name: str) -> Any:

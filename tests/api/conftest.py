@@ -8,6 +8,7 @@ import pytest
 
 import sdtrace
 
+RANKS = [Path(__file__).parents[1] / "field" / f"two_ranks.rank{rank}.json" for rank in (0, 1)]
 TRACES = Path(__file__).parents[2] / "traces"
 
 
@@ -24,3 +25,13 @@ def eager(eager_trace: Path) -> sdtrace.Analysis:
 @pytest.fixture(scope="session")
 def regional() -> sdtrace.Analysis:
     return sdtrace.load(TRACES / "h200-bf16_sdpa_regional.cold.json.gz")
+
+
+@pytest.fixture(scope="session")
+def two_ranks() -> list[Path]:
+    return RANKS
+
+
+@pytest.fixture(scope="session")
+def job(two_ranks: list[Path]) -> sdtrace.JobAnalysis:
+    return sdtrace.load_job(*two_ranks)

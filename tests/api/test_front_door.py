@@ -18,7 +18,7 @@ import sdtrace
 from sdtrace.errors import SdtraceError
 
 _ATTRIBUTES = (property, cached_property)
-WITH_EXAMPLES = ["analysis", "tables", "loading", "comparing"]
+WITH_EXAMPLES = ["analysis", "tables", "loading", "comparing", "job"]
 
 
 def test_every_public_name_is_there_and_says_what_it_is() -> None:

@@ -22,6 +22,7 @@ NOT_RUN = {
     "some seconds": 1,
     "the extra hta": 3,
     "the network": 5,
+    "traces of several ranks": 2,
 }
 """How many blocks need what the tests do without. Their options are checked all the same."""
 

@@ -23,6 +23,7 @@ HAVE_IDS = {
     "cpu_op", "user_annotation", "overhead", "cuda_runtime", "cuda_driver",
     "kernel", "gpu_memcpy", "gpu_memset", "gpu_user_annotation", "cuda_sync",
 }  # fmt: skip
+BACKENDS = {"nccl", "gloo", "mpi", "ucc", "xccl", "hccl"}
 OWN_IDS = {"External id", "Record function id", "Ev Idx"}
 LAUNCHED = {"cuda_runtime", "cuda_driver", "kernel", "gpu_memcpy", "gpu_memset", "cuda_sync"}
 
@@ -86,7 +87,9 @@ def _row(category: str, event: dict[str, Any], args: dict[str, Any]) -> Row:
     nbytes = args.get("bytes", -1) if category in ("gpu_memcpy", "gpu_memset") else -1
     place = (category, event["name"], event["pid"], event["tid"])
     kept = {key: value for key, value in args.items() if key not in OWN_IDS or not isinstance(value, int)}
-    text = canonical(kept) if category == "cpu_op" and kept else ""
+    backend, colon, _ = event["name"].partition(":")
+    is_collective = category == "user_annotation" and bool(colon) and backend in BACKENDS
+    text = canonical(kept) if (category == "cpu_op" or is_collective) and kept else ""
     return Row(*place, _ns(event["ts"]), _ns(event["dur"]), int(external), int(correlation), nbytes, text)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sdtrace.errors import OutputError, UsageError
 from sdtrace.report.write import FORMATS, report_files, write_reports
-from sdtrace.tables import TABLES
+from sdtrace.tables import JOB_TABLES, TABLES
 from tests.report import sample
 
 REPOSITORY = Path(__file__).parents[2]
@@ -39,7 +39,9 @@ def _write(folder: Path, *formats: str, force: bool = False) -> list[str]:
 def test_every_format_makes_its_files_and_leaves_nothing_else(tmp_path: Path) -> None:
     names = _write(tmp_path / "new" / "report")
     assert names[:3] == ["report.html", "report.md", "report.json"]
-    assert set(names[3:]) == {f"{table.id}.{suffix}" for table in TABLES for suffix in ("csv", "parquet")}
+    assert set(names[3:]) == {
+        f"{table.id}.{suffix}" for table in (*TABLES, *JOB_TABLES) for suffix in ("csv", "parquet")
+    }
     assert sorted(path.name for path in (tmp_path / "new" / "report").iterdir()) == sorted(names)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import count
 from math import floor
 from typing import NamedTuple
@@ -26,18 +26,26 @@ class _Cost(NamedTuple):
     overhead_us: float
 
 
-def build_report(traces: Sequence[model.TraceReport], baseline: str | None = None) -> model.Report:
+def build_report(
+    traces: Sequence[model.TraceReport], baseline: str | None = None, apart: Collection[str] = ()
+) -> model.Report:
     """A report of all traces; with two or more steady ones, compared with `baseline` or the slowest.
 
-    Names that occur twice are numbered. Raises UsageError when `baseline` names no trace.
+    Names that occur twice are numbered. Traces whose names are `apart` are compared with nothing. Raises
+    UsageError when `baseline` names no trace, or one of these.
     """
-    named = _unique(traces)
+    named = unique_names(traces)
+    if baseline is not None and baseline in apart:
+        raise UsageError(f"{baseline!r} (--baseline) is a rank of a job, and no variant to compare with")
     return model.Report(
-        schema=model.SCHEMA, version=VERSION, traces=named, comparison=_comparison(named, baseline)
+        schema=model.SCHEMA,
+        version=VERSION,
+        traces=named,
+        comparison=_comparison(named, baseline, apart),
     )
 
 
-def _unique(traces: Sequence[model.TraceReport]) -> list[model.TraceReport]:
+def unique_names(traces: Sequence[model.TraceReport]) -> list[model.TraceReport]:
     """The traces, those of a name that an earlier one has with a number; no two have one name then."""
     taken = {trace.name for trace in traces}
     seen: set[str] = set()
@@ -52,10 +60,13 @@ def _unique(traces: Sequence[model.TraceReport]) -> list[model.TraceReport]:
     return result
 
 
-def _comparison(traces: Sequence[model.TraceReport], baseline: str | None) -> model.Comparison | None:
+def _comparison(
+    traces: Sequence[model.TraceReport], baseline: str | None, apart: Collection[str]
+) -> model.Comparison | None:
     if baseline is not None and baseline not in (names := [trace.name for trace in traces]):
         raise UsageError(f"no trace is named {baseline!r} (--baseline); there are {', '.join(names)}")
-    traces = _comparable(traces, baseline)
+    compared = [trace for trace in traces if trace.name not in apart]
+    traces = _comparable(compared, baseline) if compared else []
     unprofiled = all(trace.unprofiled_wall_us is not None for trace in traces)
     costs = {trace.name: cost for trace in traces if (cost := _cost(trace, unprofiled)) is not None}
     if len(costs) < 2 or (baseline is not None and baseline not in costs):

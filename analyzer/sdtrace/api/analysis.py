@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sdtrace import model
-from sdtrace.analysis.comparison import build_report
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Part
 from sdtrace.analysis.study import Study
@@ -17,6 +16,8 @@ from sdtrace.analysis.trace_report import op_record, report_on
 from sdtrace.api import event_frames
 from sdtrace.api.tables import Tables
 from sdtrace.attribution.op_table import OpTimes
+from sdtrace.job.in_report import report_of_all
+from sdtrace.job.rank import ranks_of
 from sdtrace.units import counted
 
 if TYPE_CHECKING:
@@ -207,7 +208,8 @@ class Analysis(Tables):
         """
         from sdtrace.report.write import write_reports  # noqa: PLC0415  # only writing needs it
 
-        return write_reports(build_report([self.report]), Path(folder), list(formats), top=top, force=force)
+        report = report_of_all([self.report], [ranks_of(self.study, self.options.rules)])
+        return write_reports(report, Path(folder), list(formats), top=top, force=force)
 
     def __repr__(self) -> str:
         """Such as `<sdtrace.Analysis of x: 2 images, 9,988 events>`."""

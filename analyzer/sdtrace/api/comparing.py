@@ -12,6 +12,8 @@ from sdtrace.analysis.same_work import differing_work
 from sdtrace.api.analysis import Analysis
 from sdtrace.api.loading import Source, load
 from sdtrace.errors import DifferentWork
+from sdtrace.job.in_report import why_no_variants
+from sdtrace.job.rank import ranks_of
 from sdtrace.model import TraceReport
 from sdtrace.phases.timeline import STEADY
 from sdtrace.safe_text import visible
@@ -28,8 +30,9 @@ def compare(
     Each is an `Analysis`, or what `load` takes. `fail_on` are conditions such as `steady_ms>+5%`; the
     verdicts on them stand in the result, whose times are in the unit that their names end in.
 
-    Raises DifferentWork when a trace did other work than `base` (model, size, steps, batch, images), unless
-    `allow_different_work`; UsageError for a condition that is none, or that a trace does not tell enough for.
+    Raises DifferentWork when a trace did other work than `base` (model, size, steps, batch, images), or two
+    are ranks of one job, unless `allow_different_work`; UsageError for a condition that is none, or that a
+    trace does not tell enough for.
 
     >>> import sdtrace
     >>> found = sdtrace.compare(getfixture("eager_trace"), getfixture("eager_trace"))
@@ -39,6 +42,8 @@ def compare(
     conditions = [parse_condition(text) for text in fail_on]
     first, *rest = (one if isinstance(one, Analysis) else load(one) for one in (base, *others))
     if not allow_different_work:
+        if why := why_no_variants([ranks_of(one.study, one.options.rules) for one in (first, *rest)]):
+            raise DifferentWork(f"{why}; --allow-different-work (allow_different_work=True) compares them")
         for other in rest:
             if how := differing_work(first.study, other.study):
                 did = f"{other.name} did other work than {first.name}: {'; '.join(how)}"

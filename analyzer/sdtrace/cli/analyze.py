@@ -13,7 +13,8 @@ from sdtrace.cli.inputs import CACHE, TRACES, chosen_formats, load, read_each
 from sdtrace.safe_text import visible
 
 if TYPE_CHECKING:
-    from sdtrace.model import Report
+    from sdtrace.job.rank import Rank
+    from sdtrace.model import Report, TraceReport
 
 _FORMATS = ("html", "md", "json", "csv", "parquet", "terminal")
 _TOP_FILE, _TOP_TERMINAL = 25, 8
@@ -43,22 +44,31 @@ _TOP_FILE, _TOP_TERMINAL = 25, 8
 @click.option("--rules", type=click.Path(path_type=Path), help="A TOML file with categories of your own.")
 @click.option("--peaks", type=click.Path(path_type=Path), help="A TOML file with what the card can do.")
 @click.option("--baseline", help="The trace that others are compared with, by name. [the slowest]")
+@click.option("--job", "is_job", is_flag=True, help="All traces are ranks of one job, whatever they tell.")
 @CACHE
 @click.option("--hta", is_flag=True, help="Add HTA's analyses beside ours (needs 'sdtrace[hta]').")
 @click.option("--force", is_flag=True, help="Replace reports that exist.")
 def command(
-    traces: tuple[str, ...], output: Path, formats: str, force: bool, top: int | None, **options: Any
+    traces: tuple[str, ...],
+    output: Path,
+    formats: str,
+    force: bool,
+    top: int | None,
+    is_job: bool,
+    **options: Any,
 ) -> int:
     """Read traces (files, folders, patterns, - for stdin) and say where the time went.
 
     Prints the short answer and writes report.html, report.md and report.json.
+    Traces of one job's ranks are recognised: who is late, and why (docs/ranks.md).
 
     \b
     sdtrace analyze traces/*.json
     sdtrace analyze run.json.gz --phase steady --format terminal
     """
     from sdtrace import Options  # noqa: PLC0415  # keeps --help fast
-    from sdtrace.analysis import build_report  # noqa: PLC0415  # as above
+    from sdtrace.job.in_report import report_of_all  # noqa: PLC0415  # as above
+    from sdtrace.job.rank import ranks_of  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
     if options["hta"]:
@@ -72,9 +82,16 @@ def command(
         from sdtrace.report.write import report_files  # noqa: PLC0415  # as above
 
         check_targets(report_files(output, files), force=force)
-    reports, failures = read_each(traces, lambda path: load(path, asked).report)
-    if reports:
-        report = build_report(reports, baseline)
+
+    def read(path: Path) -> tuple[TraceReport, list[Rank]]:
+        one = load(path, asked)
+        return one.report, ranks_of(one.study, asked.rules)
+
+    found, failures = read_each(traces, read)
+    if found:
+        report = report_of_all(
+            [report for report, _ in found], [ranks for _, ranks in found], baseline, is_job=is_job
+        )
         if files:
             from sdtrace.report.write import write_reports  # noqa: PLC0415  # as above
 

@@ -12,8 +12,18 @@ from sdtrace.model.counsel import Saving as Saving
 from sdtrace.model.counsel import Unprofiled as Unprofiled
 from sdtrace.model.counsel import Verdict as Verdict
 from sdtrace.model.counsel import VerdictWhat as VerdictWhat
+from sdtrace.model.finding import Confidence as Confidence
+from sdtrace.model.finding import EvidenceRow as EvidenceRow
+from sdtrace.model.finding import Finding as Finding
+from sdtrace.model.finding import Severity as Severity
 from sdtrace.model.hta import HtaMeasure as HtaMeasure
 from sdtrace.model.hta import HtaResult as HtaResult
+from sdtrace.model.job import Clocks as Clocks
+from sdtrace.model.job import Collective as Collective
+from sdtrace.model.job import Job as Job
+from sdtrace.model.job import JobIdle as JobIdle
+from sdtrace.model.job import JobRank as JobRank
+from sdtrace.model.job import Late as Late
 from sdtrace.model.struct import Struct as Struct
 from sdtrace.model.work import ComponentLight as ComponentLight
 from sdtrace.model.work import OpByShape as OpByShape
@@ -21,8 +31,6 @@ from sdtrace.model.work import Peaks as Peaks
 from sdtrace.model.work import SpeedOfLight as SpeedOfLight
 from sdtrace.model.work import WaterfallPart as WaterfallPart
 
-Severity = Literal["high", "medium", "low", "info"]
-Confidence = Literal["certain", "likely", "guess"]
 _IMAGE_PARTS = frozenset({"unet", "transformer", "vae"})
 SCHEMA = "sdtrace.report/2"
 
@@ -211,34 +219,6 @@ class Component(Struct, kw_only=True, frozen=True):
     calls: int
 
 
-class EvidenceRow(Struct, kw_only=True, frozen=True):
-    """A row of the report that proves a finding."""
-
-    table: str
-    """A table, or the record `events`, `lost` or `overhead`."""
-    key: str
-    """What names the row there: its first column; of `kernels` and `ops` the name, of `iterations` the index,
-    of `ops_by_shape` op and shapes with a blank between, of a record the field."""
-
-
-class Finding(Struct, kw_only=True, frozen=True):
-    """What to know or change, most valuable first."""
-
-    id: str
-    severity: Severity
-    title: str
-    evidence: str
-    advice: str
-    saving_us: float | None
-    confidence: Confidence
-    evidence_rows: list[EvidenceRow] = []
-    """Rows of the whole trace's report that prove it; in report.json alone."""
-    verify: str = ""
-    saving: Saving | None = None
-    """What the advice brings, without the profiler; None where no replay tells. In report.json alone."""
-    """A command that shows the evidence, or whether the advice came true."""
-
-
 class Steady(Struct, kw_only=True, frozen=True):
     """The steady iterations, without compile, autotune, capture and warmup."""
 
@@ -410,3 +390,5 @@ class Report(Struct, kw_only=True, frozen=True):
     version: str
     traces: list[TraceReport]
     comparison: Comparison | None
+    job: Job | None = None
+    """What the traces say as ranks of one job; None where they are none."""

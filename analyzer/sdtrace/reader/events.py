@@ -18,6 +18,8 @@ _LIMIT: Final = 1 << 62
 """Times and ids beyond this are damage, not data."""
 _THREAD_LIMIT: Final = 1 << 64
 """Handles of threads may use all 64 bits."""
+_COLLECTIVE: Final = re.compile(r"(?:nccl|gloo|mpi|ucc|xccl|hccl):\w")
+"""What `c10d::Work` records for a collective: backend, colon, operation."""
 _EXACT: Final = re.compile(r"-?\d{1,15}(?:\.\d{1,3})?")
 _NOTHING: Final = msgspec.Raw(b"")
 _NULL: Final = msgspec.Raw(b"null")
@@ -104,9 +106,18 @@ def args_of(raw: msgspec.Raw) -> Args | None:
         return None
 
 
+def keeps_args(event: Event) -> bool:
+    """Whether the event's arguments are kept: those of ops, and of annotations of collectives."""
+    category = category_of(event)
+    is_op = category == "cpu_op" or (
+        category == "user_annotation" and isinstance(event.name, str) and bool(_COLLECTIVE.match(event.name))
+    )
+    return is_op and len(event.args) > 0
+
+
 def kept_args(event: Event) -> str | None:
     """The arguments of an op as compact JSON, without the ids of the event itself; None if none remain."""
-    if category_of(event) != "cpu_op" or not len(event.args):
+    if not keeps_args(event):
         return None
     try:
         args = _decode_object(event.args)

@@ -25,6 +25,7 @@ from sdtrace.reader.events import (
     decode_event,
     ids_of,
     is_memory,
+    keeps_args,
     kind_of,
 )
 from sdtrace.reader.forms import Forms, Runs
@@ -223,7 +224,7 @@ def make_template(text: bytes, starts: list[int], ends: list[int]) -> Template |
         return None
     category = category_of(event)
     pid, tid = (part if isinstance(part, str) else None for part in (event.pid, event.tid))
-    args = _args_edges(valid, starts, ends) if category == "cpu_op" and len(event.args) else NO_ARGS
+    args = _args_edges(valid, starts, ends) if keeps_args(event) else NO_ARGS
     return Template(category, event.name, pid, tid, numbers, args)
 
 

@@ -8,12 +8,12 @@ import json
 from importlib import resources
 from typing import Any, NamedTuple
 
-from sdtrace.model import Report, TraceReport
+from sdtrace.model import Job, Report, TraceReport
 from sdtrace.report import charts, names, summary
 from sdtrace.report.html_tables import HtmlTable, fitted, html_table
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.templating import environment
-from sdtrace.tables import HTML, TABLES, Filled, fill, fill_all
+from sdtrace.tables import HTML, JOB_TABLES, TABLES, Filled, fill, fill_all
 from sdtrace.units import size
 
 _FIRST_FINDINGS = 4
@@ -25,8 +25,19 @@ _LEAST_ROOM = 60_000
 _MOST_ROWS = 8_000
 _MOST_ROWS_WITHOUT_SCRIPT = 300
 _MOST_ITERATIONS = 300
+_JOB = "job"
+"""The anchor of the job, and what those of its tables begin with."""
 _PHASES = "phases"
 """The table that stands on the first screen."""
+
+
+class JobView(NamedTuple):
+    """A job with everything its section of the page shows; `trace` is the job, for its findings."""
+
+    trace: Job
+    tables: list[HtmlTable]
+    anchors: dict[str, str]
+    """Of each table on the page."""
 
 
 class TraceView(NamedTuple):
@@ -56,15 +67,16 @@ def render_html(report: Report, top: int) -> str:
     filled, data = _filled(report)
     views = [_view(trace, anchor, filled[anchor]) for anchor, trace in _anchored(report).items()]
     style, script = _asset("report.css"), _asset("report.js")
-    several = len(views) > 1
+    rows = standings(report)
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             report=report,
             views=views,
-            comparison=html_table(fill(SIDE_BY_SIDE, report, HTML), "comparison") if several else None,
-            standings=standings(report),
+            job=None if report.job is None else _job(report.job, filled[_JOB]),
+            comparison=html_table(fill(SIDE_BY_SIDE, report, HTML), "comparison") if rows else None,
+            standings=rows,
             first_findings=_FIRST_FINDINGS,
             top_rows=_each(_MOST_ROWS_WITHOUT_SCRIPT, 2 * len(views), top),
             style=style,
@@ -88,6 +100,9 @@ def _filled(report: Report) -> tuple[dict[str, list[Filled]], str]:
         anchor: [_within(filled, most_rows, most_iterations) for filled in fill_all(TABLES, trace, HTML)]
         for anchor, trace in _anchored(report).items()
     }
+    if report.job is not None:
+        tables = fill_all(JOB_TABLES, report.job, HTML)
+        found[_JOB] = [_within(filled, most_rows, most_iterations) for filled in tables]
     cut, data = fitted(_long(found), max(_LEAST_ROOM, _ROOM - _ROOM_OF_A_TRACE * count))
     shown = {
         anchor: [cut.get(f"{anchor}-{filled.table.id}", filled) for filled in tables if filled.columns]
@@ -121,6 +136,11 @@ def _long(filled: dict[str, list[Filled]]) -> dict[str, Filled]:
         for each in tables
         if each.table.is_long
     }
+
+
+def _job(job: Job, filled: list[Filled]) -> JobView:
+    tables = [html_table(each, f"{_JOB}-{each.table.id}") for each in filled]
+    return JobView(job, tables, {table.filled.table.id: table.anchor for table in tables})
 
 
 def _view(trace: TraceReport, anchor: str, filled: list[Filled]) -> TraceView:

@@ -6,12 +6,12 @@ import json
 from typing import NamedTuple
 
 from sdtrace import units
-from sdtrace.model import Finding, Report, TraceReport
+from sdtrace.model import Finding, Job, Report, TraceReport
 from sdtrace.report import summary
 from sdtrace.report.markup import code, line, plain, prose
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.templating import environment
-from sdtrace.tables import MARKDOWN, TABLES, Filled, Kind, fill, fill_all
+from sdtrace.tables import JOB_TABLES, MARKDOWN, TABLES, Filled, Kind, fill, fill_all
 
 _LONGEST_COMMAND = 1_000
 
@@ -25,6 +25,15 @@ class Table(NamedTuple):
     rows: list[list[str]]
     left_out: str
     note: str
+
+
+class JobText(NamedTuple):
+    """A job with every text escaped."""
+
+    verdict: str
+    how: str
+    findings: list[str]
+    tables: list[Table]
 
 
 class Trace(NamedTuple):
@@ -48,6 +57,7 @@ def render_markdown(report: Report, top: int) -> str:
         .get_template("report.md.j2")
         .render(
             version=plain(report.version),
+            job=None if report.job is None else _job(report.job, top),
             comparison=escaped(fill(SIDE_BY_SIDE, report, MARKDOWN)) if rows else None,
             arithmetic=[
                 f"{code(each.trace.name)}: {prose(each.arithmetic)}" for each in rows if each.arithmetic
@@ -75,6 +85,15 @@ def escaped(filled: Filled) -> Table:
 
 def _cell(text: str, kind: Kind) -> str:
     return code(text) if kind is Kind.NAME else prose(text)
+
+
+def _job(job: Job, top: int) -> JobText:
+    return JobText(
+        verdict=line(job.verdict),
+        how=line(f"{job.how} ({job.confidence})"),
+        findings=[_finding(finding) for finding in job.findings],
+        tables=[escaped(filled) for filled in fill_all(JOB_TABLES, job, MARKDOWN, top) if filled.columns],
+    )
 
 
 def _trace(trace: TraceReport, top: int) -> Trace:

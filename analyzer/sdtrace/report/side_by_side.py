@@ -10,6 +10,8 @@ from sdtrace.model import Amortization, Comparison, Report, TraceReport
 from sdtrace.report.summary import busy_pct, steady_busy_pct
 from sdtrace.tables import Column, Kind, Table
 
+_OF_JOB: Final = "Not compared: it is a rank of the job."
+
 
 class Standing(NamedTuple):
     """One trace among several."""
@@ -25,19 +27,22 @@ class Standing(NamedTuple):
 
 
 def standings(report: Report) -> list[Standing]:
-    """Every trace of a report against the baseline, in the report's order; [] for a single trace."""
-    if len(report.traces) < 2:
+    """Every trace of a report against the baseline, in the report's order; [] for a single trace or job."""
+    in_job = {rank.trace for rank in report.job.ranks} if report.job else set()
+    if len(report.traces) < 2 or in_job >= {trace.name for trace in report.traces}:
         return []
     compared = report.comparison or Comparison(baseline="", rows=[])
     rows = {row.name: row for row in compared.rows if row.name != compared.baseline}
     base = next((trace for trace in report.traces if trace.name == compared.baseline), None)
-    return [_standing(trace, base, rows.get(trace.name)) for trace in report.traces]
+    return [_standing(trace, base, rows.get(trace.name), trace.name in in_job) for trace in report.traces]
 
 
-def _standing(trace: TraceReport, base: TraceReport | None, row: Amortization | None) -> Standing:
+def _standing(
+    trace: TraceReport, base: TraceReport | None, row: Amortization | None, is_rank: bool
+) -> Standing:
     if row is None:
         is_baseline = trace is base
-        why = "" if is_baseline else _uncompared(trace, base)
+        why = "" if is_baseline else _OF_JOB if is_rank else _uncompared(trace, base)
         return Standing(trace, is_baseline, 1.0 if is_baseline else None, None, "", why)
     after = row.break_even_iterations
     if after is None:

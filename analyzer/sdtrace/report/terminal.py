@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
-from sdtrace.model import Finding, Report, TraceReport
+from sdtrace.model import Finding, Job, Report, TraceReport
 from sdtrace.report import charts, summary
 from sdtrace.report.console import PHASE_COLOURS, Page
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
-from sdtrace.tables import TABLES, TERMINAL, fill, fill_all
+from sdtrace.tables import JOB_TABLES, TABLES, TERMINAL, fill, fill_all
 
 _SEVERITIES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 _INDENT = 3
@@ -22,6 +22,8 @@ def render_terminal(report: Report, console: Console, top: int) -> None:
     words say. What the console's encoding cannot write is spelled out.
     """
     page = Page(console)
+    if report.job is not None:
+        _job(page, report.job, top)
     rows = standings(report)
     if rows:
         page.table(fill(SIDE_BY_SIDE, report, TERMINAL))
@@ -31,6 +33,17 @@ def render_terminal(report: Report, console: Console, top: int) -> None:
         console.print()
     for trace in report.traces:
         _trace(page, trace, top)
+
+
+def _job(page: Page, job: Job, top: int) -> None:
+    page.line(job.verdict, "bold")
+    page.line(f"{job.how} ({job.confidence})", "dim")
+    page.console.print()
+    for number, finding in enumerate(job.findings, start=1):
+        _finding(page, number, finding)
+    for filled in fill_all(JOB_TABLES, job, TERMINAL, top):
+        if filled.columns:
+            page.table(filled)
 
 
 def _trace(page: Page, trace: TraceReport, top: int) -> None:

@@ -11,7 +11,7 @@ from sdtrace.model import Report
 from sdtrace.report.html import render_html
 from sdtrace.report.markdown import render_markdown
 from sdtrace.report.to_json import render_json
-from sdtrace.tables.catalog import TABLES
+from sdtrace.tables import JOB_TABLES, TABLES
 
 FORMATS: dict[str, Callable[[Report, int], dict[str, bytes]]] = {
     "html": lambda report, top: {"report.html": render_html(report, top).encode()},
@@ -56,7 +56,7 @@ def _check(formats: Sequence[str]) -> None:
 
 
 def _table_files(name: str) -> list[str]:
-    return [f"{table.id}.{name}" for table in TABLES]
+    return [f"{table.id}.{name}" for table in (*TABLES, *JOB_TABLES)]
 
 
 def _tables(report: Report, name: str) -> dict[str, bytes]:

@@ -77,7 +77,7 @@ _WRITERS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.TIME: units.duration,
     Kind.SHARE: units.share,
     Kind.COUNT: units.count,
-    Kind.ORDINAL: lambda value: units.count(value + 1),
+    Kind.ORDINAL: lambda value: units.count(None if value is None else value + 1),
     Kind.BYTES: units.size,
     Kind.FLOPS: units.flops,
     Kind.FACTOR: units.factor,

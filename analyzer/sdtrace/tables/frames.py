@@ -10,6 +10,7 @@ import polars as pl
 from sdtrace import model
 from sdtrace.model.struct import Struct
 from sdtrace.tables.catalog import TABLES
+from sdtrace.tables.job_tables import JOB_TABLES, field_of
 from sdtrace.tables.table import Table
 
 _DTYPES: dict[object, type[pl.DataType]] = {
@@ -18,12 +19,13 @@ _DTYPES: dict[object, type[pl.DataType]] = {
     bool: pl.Boolean,
     str: pl.String,
 }
-_BY_ID = {table.id: table for table in TABLES}
+_BY_ID = {table.id: table for table in (*TABLES, *JOB_TABLES)}
 
 
 def frames(report: model.Report) -> dict[str, pl.DataFrame]:
-    """Each table by id; the first column, `trace`, names the trace a row belongs to."""
-    return {table.id: _of_all(report, table) for table in TABLES}
+    """Each table by id; a first column `trace` names the trace of a row, but for tables of a job."""
+    of_traces = {table.id: _of_all(report, table) for table in TABLES}
+    return of_traces | {table.id: _of_job(report.job, table) for table in JOB_TABLES}
 
 
 def frame(table: str, records: Sequence[Any]) -> pl.DataFrame:
@@ -52,6 +54,10 @@ def _is_nested(hint: object) -> bool:
 def _of_all(report: model.Report, table: Table) -> pl.DataFrame:
     none = pl.DataFrame(schema={"trace": pl.String, **dtypes(table)})
     return pl.concat([none, *(_of_trace(trace, table) for trace in report.traces)])
+
+
+def _of_job(job: model.Job | None, table: Table) -> pl.DataFrame:
+    return frame(table.id, getattr(job, field_of(table)) if job else [])
 
 
 def _of_trace(trace: model.TraceReport, table: Table) -> pl.DataFrame:

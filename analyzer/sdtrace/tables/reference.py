@@ -9,6 +9,7 @@ from typing import get_type_hints
 from sdtrace.tables.catalog import TABLES
 from sdtrace.tables.columns import DATA, HTML, MARKDOWN, TERMINAL, Column
 from sdtrace.tables.frames import dtypes
+from sdtrace.tables.job_tables import JOB_TABLES
 from sdtrace.tables.table import Table
 
 _HEAD = """# Every table and column
@@ -17,13 +18,14 @@ Made from the declaration of the tables (`sdtrace.tables`) by `python -m sdtrace
 `report.json`, CSV, Parquet and frames: exact values under the field's name, times in microseconds with three
 decimals (exact nanoseconds). Terminal (T), Markdown (M) and HTML (H) show three significant digits. A column
 whose every value is 0 or empty is left out there. Tables with a row for each event (`events`, `launches`,
-`memory`) are on the [page of the Python names](api.md#events).
+`memory`) are on the [page of the Python names](api.md#events). Tables whose name begins with `job_` are of
+ranks of one job; in `report.json` they are fields of `job`, without `job_` ([several ranks](ranks.md)).
 """
 
 
 def text() -> str:
     """The page as Markdown, with a newline at its end."""
-    return "\n".join([_HEAD, *(_section(table) for table in TABLES)])
+    return "\n".join([_HEAD, *(_section(table) for table in (*TABLES, *JOB_TABLES))])
 
 
 def _section(table: Table) -> str:

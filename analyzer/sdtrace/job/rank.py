@@ -1,0 +1,192 @@
+"""One rank of a job, reduced to what a job needs: small, so that traces need not be kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from sdtrace.analysis.study import Study, study_trace
+from sdtrace.breakdowns.rules import Rules
+from sdtrace.intervals import Bools, Int64s, Intervals, covered, place_of, subtract, total, union
+from sdtrace.job.calls import COLLECTIVE, Call, find_calls
+from sdtrace.job.spent import Spent, time_spent
+from sdtrace.phases.phases import wall
+from sdtrace.reader.categories import COPIES
+from sdtrace.trace import Trace
+from sdtrace.waiting.idle import Cause
+
+_RANK_IN_NAME: Final = re.compile(r"(?:^|[^a-zA-Z])(?:rank|tp|dp|pp|ep|cp|sp)[-_ ]?(\d+)", re.IGNORECASE)
+_RANKS: Final = re.compile(r"\[([\d, ]+)\]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """What a job needs of one rank. Times are nanoseconds; `base_ns` added they are those of the clock.
+
+    `number` is None where nothing tells it. `told` says whether the trace tells it, and not only its name.
+    `groups` names its default process group, '' where the trace does not. `iteration`, `step` and `component`
+    have one element per call, -1 and '' for none.
+    """
+
+    name: str
+    path: str
+    number: int | None
+    told: bool
+    world_size: int | None
+    groups: str
+    device: str
+    base_ns: int
+    start_ns: int
+    end_ns: int
+    busy_ns: int
+    compute_ns: int
+    copies_ns: int
+    communication_ns: int
+    exposed_ns: int
+    idle: list[Cause]
+    calls: list[Call]
+    overlapped_ns: Int64s
+    spent: Spent
+    iteration: Int64s
+    step: Int64s
+    component: list[str]
+    link_properties: Mapping[str, Any]
+    """The device as the profiler recorded it."""
+    devices_of_host: int
+
+    @property
+    def idle_ns(self) -> int:
+        """All idle time of its devices."""
+        return sum(cause.ns for cause in self.idle)
+
+
+def ranks_of(study: Study, rules: Rules) -> list[Rank]:
+    """The ranks of a trace: of a merged file one for each process that has device work, else one."""
+    trace = study.trace
+    working = np.unique(study.linked.work.process)
+    working = working[working >= 0]
+    if len(working) < 2:
+        return [_rank(study, in_process=None)]
+    of_event = trace.process_of(np.arange(len(trace))).copy()
+    of_event[study.linked.work.row] = study.linked.work.process
+    parts = [trace.take(np.flatnonzero(of_event == process)) for process in working.tolist()]
+    found = [
+        _rank(study_trace(part, rules), in_process=str(trace.processes[process].pid))
+        for process, part in zip(working.tolist(), parts, strict=True)
+    ]
+    numbers = [rank.number for rank in found]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        return [replace(rank, number=place, told=False) for place, rank in enumerate(found)]
+    return found
+
+
+def _rank(study: Study, in_process: str | None) -> Rank:
+    trace = study.trace
+    calls = find_calls(study)
+    start, end = wall(trace)
+    info = trace.top_level.get("distributedInfo")
+    facts = info if isinstance(info, dict) and in_process is None else {}
+    number, told = _number(trace, facts, calls, in_process)
+    return Rank(
+        name=trace.label,
+        path=str(trace.path),
+        number=number,
+        told=told,
+        world_size=_world_size(facts, calls),
+        groups=_groups(facts),
+        device=str(trace.device.get("name", "")),
+        base_ns=trace.origin_ns + _integer(trace.top_level.get("baseTimeNanoseconds")),
+        start_ns=start,
+        end_ns=end,
+        idle=study.idle.causes(),
+        calls=calls,
+        spent=time_spent(study, calls, start),
+        link_properties=trace.device,
+        devices_of_host=len(trace.top_level.get("deviceProperties") or ()),
+        **_times(study, calls),
+        **_places(study, calls),
+    )
+
+
+def _times(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
+    """How long the device did what, and how much of each call other work hides."""
+    trace, row = study.trace, study.linked.work.row
+    is_talk = np.array([name == COLLECTIVE for name in study.categorized.categories], np.bool_)
+    talks, copies = is_talk[study.categorized.code], trace.in_categories(COPIES)[row]
+
+    def when(mine: Bools) -> Intervals:
+        return union(trace.start_ns[row[mine]], trace.end_ns[row[mine]])
+
+    others = when(~talks)
+    begun = np.array([call.start_ns for call in calls], np.int64)
+    ended = np.array([call.end_ns for call in calls], np.int64)
+    return {
+        "busy_ns": total(when(np.ones(len(row), np.bool_))),
+        "compute_ns": total(when(~talks & ~copies)),
+        "copies_ns": total(when(copies)),
+        "communication_ns": total(when(talks)),
+        "exposed_ns": total(subtract(when(talks), others)),
+        "overlapped_ns": covered(others, begun, ended),
+    }
+
+
+def _places(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
+    """The iteration, the step and the component that each call was made in."""
+    structure = study.structure
+    steps, iterations, components = structure.steps, structure.iterations, structure.components
+    called = np.array([call.called_ns for call in calls], np.int64)
+    codes = components.at(called, np.array([call.thread for call in calls], np.int64))
+    _, index = steps.within(iterations)
+    return {
+        "iteration": iterations.at(called),
+        "step": np.append(index, -1)[place_of(steps.start_ns, steps.end_ns, called)],
+        "component": ["" if code < 0 else components.names[code] for code in codes.tolist()],
+    }
+
+
+def _number(
+    trace: Trace, facts: Mapping[str, Any], calls: Sequence[Call], in_process: str | None
+) -> tuple[int | None, bool]:
+    """The rank's number, and whether the trace itself tells it: names of files and processes only hint."""
+    if isinstance(facts.get("rank"), int):
+        return int(facts["rank"]), True
+    for call in calls:
+        ranks = _RANKS.search(call.group)
+        members = [int(text) for text in ranks[1].split(",")] if ranks else []
+        if call.group_rank is not None and call.group_rank < len(members):
+            return members[call.group_rank], True
+    hints = [trace.label, trace.path.parent.name] if in_process is None else [in_process]
+    found = next((found for hint in hints if (found := _RANK_IN_NAME.search(hint))), None)
+    return (int(found[1]) if found else None), False
+
+
+def _world_size(facts: Mapping[str, Any], calls: Sequence[Call]) -> int | None:
+    if isinstance(facts.get("world_size"), int):
+        return int(facts["world_size"])
+    return max((call.group_size for call in calls if call.group_size is not None), default=None)
+
+
+def _groups(facts: Mapping[str, Any]) -> str:
+    """The process groups as one text, equal for ranks of one job: of the default group name and ranks."""
+    groups = facts.get("pg_config")
+    first = groups[0] if isinstance(groups, list) and groups else None
+    return f"{first.get('pg_name')} {first.get('ranks')}" if isinstance(first, dict) else ""
+
+
+def _integer(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def name_without_rank(path: str) -> str | None:
+    """A path with a star for the rank in it, the last one; None where it has none.
+
+    >>> [name_without_rank(path) for path in ("run.rank1.json", "rank0/trace.json", "a.json")]
+    ['run.rank*.json', 'rank*/trace.json', None]
+    """
+    name = path.replace("\\", "/")
+    found = next(reversed([*_RANK_IN_NAME.finditer(name)]), None)
+    return None if found is None else f"{name[: found.start(1)]}*{name[found.end(1) :]}"
