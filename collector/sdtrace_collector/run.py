@@ -203,12 +203,12 @@ def _profile(
     batches: list[torch.Tensor] = []
     with (
         profile(activities=activities, **msgspec.structs.asdict(spec.profiler)) as profiler,
-        annotated(pipe) as callback,
+        annotated(pipe),
     ):
         for index in range(plan.images):
             send(Stage("profiling", index, plan.images))
             with record_function("model_inference"):
-                taken, batch = timed.image(index, callback_on_step_end=callback)
+                taken, batch = timed.image(index)
             seconds.append(taken)
             batches.append(batch)
     return profiler, seconds, batches
