@@ -69,7 +69,8 @@ def _wrap_network(network: Any, role: str, steps: DenoiseSteps, stack: ExitStack
         if hasattr(network, method):
             stack.callback(_swapped(network, method, _named(getattr(network, method), name)))
     inner = _INNER if role == "text_encoder" else ()
-    for part in (getattr(network, name, None) for name in inner):
+    parts: list[Any] = [getattr(network, name, None) for name in inner]
+    for part in parts:
         if hasattr(part, "_call_impl"):
             call = part._compiled_call_impl or part._call_impl
             stack.callback(_swapped(part, "_compiled_call_impl", _named(call, role)))

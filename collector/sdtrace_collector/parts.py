@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 DENOISERS: Final = ("unet", "transformer")
@@ -73,12 +73,12 @@ def denoisers_of(pipe: Any) -> dict[str, Any]:
 
 
 def _components(pipe: Any) -> dict[str, Any]:
-    """What the pipeline registered, else its attributes; several ControlNets one by one."""
-    config = getattr(pipe, "config", None)
-    names = [name for name in config if not name.startswith("_")] if hasattr(config, "keys") else vars(pipe)
+    """What the pipeline registered and has, or the attributes of what registers nothing."""
+    config, held = getattr(pipe, "config", None), getattr(pipe, "__dict__", {})
+    names = [name for name in config if name[0] != "_"] if isinstance(config, Mapping) else list(held)
     found: dict[str, Any] = {}
     for name in names:
-        part = getattr(pipe, name, None)
+        part = held.get(name)
         if part is not None and not any(part is other for other in found.values()):
             found[name] = part
     return found

@@ -87,7 +87,7 @@ def run(spec: Spec, send: Send) -> None:
     height, width = spec.height or image_size(pipe), spec.width or image_size(pipe)
     prompts = [spec.prompt] * spec.batch
     arguments = {"prompt": prompts, "num_inference_steps": plan.steps, "height": height, "width": width}
-    timed = Timed(caller(pipe, spec.axes), plan.device, spec.seed, arguments)
+    timed = Timed(caller(pipe, spec.axes), spec.seed, arguments)
 
     warmup = [] if spec.cold else _seconds(timed, _warmup_images(spec.axes), send, "warm-up")
     if plan.device.type == "cuda":

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.attribution.nesting import Int32s, Int64s
+from sdtrace.attribution.nesting import Int64s
 from sdtrace.intervals import Bools
 from sdtrace.phases.silence import launching_threads, threads_of
 from sdtrace.reader.categories import GRAPH_LAUNCH

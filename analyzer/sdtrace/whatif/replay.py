@@ -79,8 +79,7 @@ def _lap(steps: list[_Step], host: int, free: list[int], size: int) -> int:
         for number, stream, dur, lag, pause, after, within, blocks in pieces:
             start = free[stream] + (pause or between)
             arrives = (called if within else host) + lag
-            if arrives > start:
-                start = arrives
+            start = max(start, arrives)
             if after >= 0 and ended[after] + between > start:
                 start = ended[after] + between
             end = free[stream] = ended[number] = start + dur
