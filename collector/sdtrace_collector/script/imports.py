@@ -1,4 +1,4 @@
-"""Do something to a module right after the script imported it; nothing is imported earlier than it would be."""
+"""Do something to a module right after the script imported it; nothing is imported earlier than without us."""
 
 from __future__ import annotations
 

@@ -40,9 +40,8 @@ def run_script(script: Path, arguments: list[str], function: str | None, seen: D
         if function is not None:
             _decorate(tree, function)
             module.__dict__[_SEEN] = seen
-        exec(
-            compile(tree, str(script), "exec", dont_inherit=True), module.__dict__
-        )  # what the user asked for
+        code = compile(tree, str(script), "exec", dont_inherit=True)
+        exec(code, module.__dict__)  # what the user asked for
     except SystemExit as ended:
         return _exit_code(ended)
     except BaseException as error:
