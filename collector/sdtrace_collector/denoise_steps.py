@@ -1,7 +1,7 @@
 """`denoise_step` ranges, without anything that the pipeline would have to pass on.
 
-A pipeline's loop stands inside `with self.progress_bar(total=...)`, or is over `self.progress_bar(timesteps)`.
-The first step begins there. After the scheduler has stepped, the next one begins with the first call of a
+A pipeline's loop stands inside `with self.progress_bar(total=...)`, or goes over
+`self.progress_bar(timesteps)`. The first step begins there. After the scheduler has stepped, the next one begins with the first call of a
 part; the last one ends with the loop.
 """
 

@@ -14,14 +14,16 @@ from sdtrace_collector.script.imports import when_imported
 
 Around = Callable[[str, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], Any]
 """Makes a call: its name, the function, its arguments, and the pipeline or module that is called."""
+End = Callable[[], None]
+"""What ends the seeing."""
 _WRAPPED: Final = "OptimizedModule"
 """What `torch.compile` makes of a module."""
 _DONE: Final = "_sdtrace_is_seen"
 
 
-def see_pipelines(around: Around, made: Callable[[], None]) -> Callable[[], None]:
-    """Every pipeline of diffusers: `made` as one is made, `around` as one is called. Returns what ends it."""
-    ends: list[Callable[[], None]] = []
+def see_pipelines(around: Around, made: Callable[[], None]) -> End:
+    """Every pipeline of diffusers: `made` as one is made, `around` as one is called."""
+    ends: list[End] = []
 
     def act(module: ModuleType) -> None:
         base: Any = vars(module)["DiffusionPipeline"]
@@ -36,19 +38,14 @@ def see_pipelines(around: Around, made: Callable[[], None]) -> Callable[[], None
             ends.append(see_calls(type(self), around))
             return register(self, **parts)
 
-        base.register_modules = registering
-        ends.append(lambda: setattr(base, "register_modules", register))
-
-    def end() -> None:
-        for each in reversed(ends):
-            each()
+        ends.append(_replaced(base, "register_modules", registering))
 
     when_imported("diffusers.pipelines.pipeline_utils", act)
-    return end
+    return _all(ends)
 
 
-def see_calls(kind: type, around: Around, *, only: object = None) -> Callable[[], None]:
-    """Calls of a class's instances, or of `only` one; returns what ends it. Seeing a class twice is once."""
+def see_calls(kind: type, around: Around, *, only: object = None) -> End:
+    """Calls of a class's instances, or of `only` one. Seeing a class twice is once."""
     owner = next((each for each in kind.__mro__ if "__call__" in vars(each)), None)
     if owner is None or (only is None and hasattr(vars(owner)["__call__"], _DONE)):
         return lambda: None
@@ -61,17 +58,12 @@ def see_calls(kind: type, around: Around, *, only: object = None) -> Callable[[]
         return around(type(self).__name__, called, (self, *args), kwargs, self)
 
     setattr(seen, _DONE, True)
-    owner.__call__ = seen  # type: ignore[method-assign]
-
-    def end() -> None:
-        if vars(owner)["__call__"] is seen:
-            owner.__call__ = called  # type: ignore[method-assign]
-
-    return end
+    return _replaced(owner, "__call__", seen)
 
 
-def see_modules(name: str, around: Around) -> None:
+def see_modules(name: str, around: Around) -> End:
     """Calls of every `nn.Module` whose class has this name, also where `torch.compile` wrapped it."""
+    ends: list[End] = []
 
     def act(module: ModuleType) -> None:
         base: Any = vars(module)["Module"]
@@ -80,18 +72,19 @@ def see_modules(name: str, around: Around) -> None:
         @wraps(init)
         def initializing(self: Any, *args: Any, **kwargs: Any) -> None:
             if type(self).__name__ in (name, _WRAPPED):
-                _see_modules_of(type(self), name, around)
+                ends.append(_see_modules_of(type(self), name, around))
             init(self, *args, **kwargs)
 
-        base.__init__ = initializing
+        ends.append(_replaced(base, "__init__", initializing))
 
     when_imported("torch.nn.modules.module", act)
+    return _all(ends)
 
 
-def _see_modules_of(kind: Any, name: str, around: Around) -> None:
+def _see_modules_of(kind: Any, name: str, around: Around) -> End:
     call = kind.__call__
     if hasattr(call, _DONE):
-        return
+        return lambda: None
 
     @wraps(call)
     def seen(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -100,12 +93,13 @@ def _see_modules_of(kind: Any, name: str, around: Around) -> None:
         return around(name, call, (self, *args), kwargs, self)
 
     setattr(seen, _DONE, True)
-    kind.__call__ = seen
+    return _replaced(kind, "__call__", seen)
 
 
-def see_function(target: str, around: Around) -> None:
+def see_function(target: str, around: Around) -> End:
     """Calls of `module:name` or `module:Class.method`, looked up once the module is imported."""
     place, _, path = target.partition(":")
+    ends: list[End] = []
 
     def act(module: ModuleType) -> None:
         *parents, name = path.split(".")
@@ -115,9 +109,10 @@ def see_function(target: str, around: Around) -> None:
         function = getattr(owner, name, None)
         if not callable(function):
             raise UsageError(f"--function {target}: {place} has no function {path}")
-        setattr(owner, name, seen_function(name, function, around))
+        ends.append(_replaced(owner, name, seen_function(name, function, around)))
 
     when_imported(place, act)
+    return _all(ends)
 
 
 def seen_function(name: str, function: Callable[..., Any], around: Around) -> Callable[..., Any]:
@@ -128,6 +123,29 @@ def seen_function(name: str, function: Callable[..., Any], around: Around) -> Ca
         return around(name, function, args, kwargs, None)
 
     return seen
+
+
+def _replaced(owner: Any, name: str, value: Any) -> End:
+    """Sets an attribute of a class or a module; returns what puts it back, absent if it was absent."""
+    is_own, before = name in vars(owner), vars(owner).get(name)
+    setattr(owner, name, value)
+
+    def put_back() -> None:
+        if vars(owner).get(name) is value:
+            if is_own:
+                setattr(owner, name, before)
+            else:
+                delattr(owner, name)
+
+    return put_back
+
+
+def _all(ends: list[End]) -> End:
+    def end() -> None:
+        for each in reversed(ends):
+            each()
+
+    return end
 
 
 def _is_compiling() -> bool:

@@ -1,4 +1,4 @@
-"""Do something to a module right after the script imported it; nothing is imported earlier than without us."""
+"""Do something to a module right after the script imported it; nothing is imported earlier for it."""
 
 from __future__ import annotations
 

@@ -47,16 +47,27 @@ def run_script(script: Path, arguments: list[str], function: str | None, seen: D
     except BaseException as error:
         if isinstance(error, UsageError):
             raise
-        sys.excepthook(type(error), error, without_our_frames(error.__traceback__))
+        _forget_our_frames(error)
+        sys.excepthook(type(error), error, error.__traceback__)
         return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else _FAILED
     return 0
 
 
-def without_our_frames(trace: TracebackType | None) -> TracebackType | None:
+def _forget_our_frames(error: BaseException) -> None:
+    """In the tracebacks of an error and of what led to it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        cause.__traceback__ = _without_our_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
+
+
+def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:
     """A traceback of what is not ours."""
     if trace is None:
         return None
-    inner = without_our_frames(trace.tb_next)
+    inner = _without_our_frames(trace.tb_next)
     if trace.tb_frame.f_code.co_filename.startswith(_OURS):
         return inner
     return TracebackType(inner, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)

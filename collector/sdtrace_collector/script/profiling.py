@@ -25,6 +25,9 @@ class Profiling:
     """
 
     def __init__(self, options: ProfilerOptions) -> None:
+        autograd: Any = torch.autograd
+        if autograd._profiler_enabled():  # torch would end it without a word
+            raise RuntimeError("another profiler runs in this thread")
         self._profiler = profile(activities=_activities(), **msgspec.structs.asdict(options))
         self._range: Any = None
         self._named: set[int] = set()

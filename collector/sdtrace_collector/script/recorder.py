@@ -161,18 +161,25 @@ class Recorder:
         try:
             self._profiling = Profiling(self.options)
         except RuntimeError as error:
-            self.problem = f"the profiler did not start: {str(error).splitlines()[0]}"
+            self._complain("start", error)
 
     def _stop(self) -> None:
         """Ends the profile. That of a first call which is not yet needed stays in memory."""
         profiling, self._profiling = self._profiling, None
         if profiling is None:
             return
-        profiling.stop()
-        if self.walls["profiled"]:
-            profiling.write(self.trace)
-        elif self.iterations:
-            self._first = profiling
+        try:
+            profiling.stop()
+            if self.walls["profiled"]:
+                profiling.write(self.trace)
+            elif self.iterations:
+                self._first = profiling
+        except RuntimeError as error:  # a profiler of the script took its place
+            self._complain("end well", error)
+
+    def _complain(self, what: str, error: RuntimeError) -> None:
+        """The script goes on all the same."""
+        self.problem = f"the profiler did not {what}: {str(error).splitlines()[0]}"
 
     def _remember(self, called: CallFacts, pipe: Any) -> None:
         """What is known of a profiled call; of its pipeline once, and now: later it may be gone."""

@@ -96,13 +96,13 @@ def _watch(wanted: Wanted, watched: Watched, hooks: ExitStack) -> str | None:
     pipelines: Around = watched.counted if counts_pipelines else watched.named
     hooks.callback(see_pipelines(pipelines, watched.made))
     if wanted.every_module is not None:
-        see_modules(wanted.every_module, watched.counted)
+        hooks.callback(see_modules(wanted.every_module, watched.counted))
     if wanted.function is None:
         return None
     place, colon, path = wanted.function.partition(":")
     if not colon or place == "__main__":
         return path or place
-    see_function(wanted.function, watched.counted)
+    hooks.callback(see_function(wanted.function, watched.counted))
     return None
 
 
