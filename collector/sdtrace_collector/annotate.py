@@ -63,53 +63,62 @@ def annotated(pipe: Any) -> Iterator[None]:
 
 def _wrap_network(network: Any, role: str, steps: DenoiseSteps, stack: ExitStack) -> None:
     begins = steps.part_called if role in CALLED_IN_A_STEP else None
-    call = network._compiled_call_impl or network._call_impl
-    stack.callback(_swapped(network, "_compiled_call_impl", _named(call, role, begins)))
+    part = _Part(begins, None)
+    inner = _INNER if role == "text_encoder" else ()
+    modules: list[Any] = [network, *(getattr(network, name, None) for name in inner)]
+    for module in modules:
+        if hasattr(module, "_call_impl"):
+            call = module._compiled_call_impl or module._call_impl
+            stack.callback(_swapped(module, "_compiled_call_impl", part.named(call, role)))
     for method, name in _METHODS.get(role, {}).items():
         if hasattr(network, method):
-            stack.callback(_swapped(network, method, _named(getattr(network, method), name)))
-    inner = _INNER if role == "text_encoder" else ()
-    parts: list[Any] = [getattr(network, name, None) for name in inner]
-    for part in parts:
-        if hasattr(part, "_call_impl"):
-            call = part._compiled_call_impl or part._call_impl
-            stack.callback(_swapped(part, "_compiled_call_impl", _named(call, role)))
+            stack.callback(_swapped(network, method, part.named(getattr(network, method), name)))
 
 
 def _wrap_scheduler(scheduler: Any, steps: DenoiseSteps, stack: ExitStack) -> None:
     """In its class; a method that somebody replaced on the instance, there."""
-    wrapped: dict[str, tuple[Callable[[], None] | None, Callable[[], None] | None]] = {
-        "set_timesteps": (None, None),
-        "add_noise": (None, None),
-        "scale_model_input": (steps.part_called, None),
-        "step": (None, steps.stepped),
+    parts = {
+        "set_timesteps": _Part(None, None),
+        "add_noise": _Part(None, None),
+        "scale_model_input": _Part(steps.part_called, None),
+        "step": _Part(None, steps.stepped),
     }
-    for method, (before, after) in wrapped.items():
+    for method, part in parts.items():
         if hasattr(scheduler, method):
             owner = scheduler if method in vars(scheduler) else type(scheduler)
-            named = _named(getattr(owner, method), _SCHEDULER, before, after)
-            stack.callback(_swapped(owner, method, named))
+            stack.callback(_swapped(owner, method, part.named(getattr(owner, method), _SCHEDULER)))
 
 
-def _named(
-    function: Callable[..., Any],
-    name: str,
-    before: Callable[[], None] | None = None,
-    after: Callable[[], None] | None = None,
-) -> Callable[..., Any]:
-    """`function` inside a range; its signature stays visible, for diffusers asks the scheduler for it."""
+class _Part:
+    """Puts the functions of a part into ranges, one range where they call one another.
 
-    @wraps(function)
-    def inside(*args: Any, **kwargs: Any) -> Any:
-        if before is not None:
-            before()
-        with record_function(name):
-            result = function(*args, **kwargs)
-        if after is not None:
-            after()
-        return result
+    `before` and `after` are told of each range.
+    """
 
-    return inside
+    def __init__(self, before: Callable[[], None] | None, after: Callable[[], None] | None) -> None:
+        self._before, self._after = before, after
+        self._is_open = False
+
+    def named(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
+        """`function` inside a range; its signature stays visible, for diffusers asks the scheduler for it."""
+
+        @wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            if self._is_open:
+                return function(*args, **kwargs)
+            if self._before is not None:
+                self._before()
+            self._is_open = True
+            try:
+                with record_function(name):
+                    result = function(*args, **kwargs)
+            finally:
+                self._is_open = False
+            if self._after is not None:
+                self._after()
+            return result
+
+        return inside
 
 
 def _swapped(owner: Any, attribute: str, value: object) -> Callable[[], None]:

@@ -1,8 +1,8 @@
 """`denoise_step` ranges, without anything that the pipeline would have to pass on.
 
 A pipeline's loop stands inside `with self.progress_bar(total=...)`, or goes over
-`self.progress_bar(timesteps)`. The first step begins there. After the scheduler has stepped, the next one begins with the first call of a
-part; the last one ends with the loop.
+`self.progress_bar(timesteps)`. The first step begins there. After the scheduler has stepped, the next one
+begins with the first call of a part; the last one ends with the loop.
 """
 
 from __future__ import annotations

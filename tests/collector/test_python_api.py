@@ -40,13 +40,13 @@ def test_calls_inside_the_block_are_profiled(pipe: Any, tmp_path: Path) -> None:
 
 
 def test_what_is_raised_inside_the_block_comes_out_and_the_trace_is_kept(pipe: Any, tmp_path: Path) -> None:
-    def fail() -> None:
+    def call_and_fail() -> None:
+        DDPM.call(pipe)
         raise ValueError("mine")
 
     path = tmp_path / "mine.json.gz"
     with pytest.raises(ValueError, match="mine"), profile(pipe, path):
-        DDPM.call(pipe)
-        fail()
+        call_and_fail()
     assert len(sdtrace.load(path).report.iterations) == 1
 
 

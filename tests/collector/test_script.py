@@ -81,13 +81,8 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
     def ran(program: str, *arguments: str, plan: Plan = Plan(1, 2, 2), **wanted: Any) -> Ran:  # noqa: B008 - frozen
         path = tmp_path / "mine.py"
         path.write_text(dedent(program))
-        given: dict[str, Any] = {
-            "function": None,
-            "every_module": None,
-            "profiler": {},
-            "peaks": False,
-            "force": False,
-        }
+        given: dict[str, Any] = {"function": None, "every_module": None, "profiler": {}}
+        given |= {"peaks": False, "force": False}
         target = tmp_path / "mine.json"
         code = run(Wanted(path, list(arguments), target, plan, **{**given, **wanted}))
         return Ran(code, *capfd.readouterr(), target)

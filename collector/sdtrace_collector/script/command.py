@@ -78,7 +78,7 @@ def run(
     sdtrace run --function generate my_script.py
     """
     from sdtrace_collector.script import runner  # noqa: PLC0415 - keeps --help fast
-    from sdtrace_collector.targets import check_places, targets_for  # noqa: PLC0415 - as above
+    from sdtrace_collector.targets import check_places, claimed, targets_for  # noqa: PLC0415 - as above
 
     if function is not None and every_module is not None:
         raise UsageError("--function and --every-module exclude one another: give one of them")
@@ -97,7 +97,8 @@ def run(
         peaks=options["peaks"],
         force=force,
     )
-    return runner.run(wanted)
+    with claimed(targets.values()):
+        return runner.run(wanted)
 
 
 def _plan(options: dict[str, Any]) -> Plan:
