@@ -22,6 +22,7 @@ _NEEDS: Final = {
     "hta": "the extra hta",
     "open": "a browser",
     "peaks": "a GPU",
+    "run": "some minutes",
     "tune": "some minutes",
 }
 """Why the examples of a command do not run in the tests of the documentation."""

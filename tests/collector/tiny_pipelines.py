@@ -36,13 +36,15 @@ class Tiny(NamedTuple):
         return pipe(num_inference_steps=self.asked, **self.arguments)
 
 
-def _made(name: str, **parts: Any) -> Any:
+def made(name: str, **parts: Any) -> Any:
+    """A pipeline of diffusers."""
     pipe = getattr(library, name)(**parts)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def _diffusers(name: str, **config: Any) -> Any:
+def model(name: str, **config: Any) -> Any:
+    """A network of diffusers."""
     torch.manual_seed(0)
     return getattr(library, name)(**config).eval().requires_grad_(False)
 
@@ -52,7 +54,7 @@ def tokenizer() -> Any:
     return byte_tokenizer(_START, _END, 16)
 
 
-def _clip(kind: str = "CLIPTextModel", **more: Any) -> Any:
+def clip(kind: str = "CLIPTextModel", **more: Any) -> Any:
     config = transformers.CLIPTextConfig(
         hidden_size=32,
         intermediate_size=37,
@@ -67,7 +69,7 @@ def _clip(kind: str = "CLIPTextModel", **more: Any) -> Any:
     return getattr(transformers, kind)(config).eval().requires_grad_(False)
 
 
-def _t5(kind: str = "T5EncoderModel") -> Any:
+def t5(kind: str = "T5EncoderModel") -> Any:
     config_class = transformers.UMT5Config if kind.startswith("UMT5") else transformers.T5Config
     config = config_class(vocab_size=_VOCABULARY, d_model=32, d_kv=8, d_ff=37, num_layers=1, num_heads=4)
     return getattr(transformers, kind)(config).eval().requires_grad_(False)
@@ -86,8 +88,8 @@ def _vision() -> Any:
     return transformers.CLIPVisionModelWithProjection(config).eval().requires_grad_(False)
 
 
-def _vae(channels: int = 4, **more: Any) -> Any:
-    return _diffusers(
+def vae(channels: int = 4, **more: Any) -> Any:
+    return model(
         "AutoencoderKL",
         block_out_channels=(8, 16),
         down_block_types=("DownEncoderBlock2D",) * 2,
@@ -117,31 +119,29 @@ _XL = {
 
 def _unet(**more: Any) -> Any:
     up = {"up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"), "sample_size": 16}
-    return _diffusers(
-        "UNet2DConditionModel", **{**_BLOCKS, **_ATTENTION, "attention_head_dim": 4, **up, **more}
-    )
+    return model("UNet2DConditionModel", **{**_BLOCKS, **_ATTENTION, "attention_head_dim": 4, **up, **more})
 
 
 def _controlnet() -> Any:
     more = {"attention_head_dim": 4, "conditioning_embedding_out_channels": (8, 16)}
-    return _diffusers("ControlNetModel", **_BLOCKS, **_ATTENTION, **more)
+    return model("ControlNetModel", **_BLOCKS, **_ATTENTION, **more)
 
 
 def _adapter() -> Any:
-    return _diffusers("T2IAdapter", in_channels=3, channels=[8, 16], num_res_blocks=1, downscale_factor=2)
+    return model("T2IAdapter", in_channels=3, channels=[8, 16], num_res_blocks=1, downscale_factor=2)
 
 
-def _sd(kind: str = "StableDiffusionPipeline", **more: Any) -> Any:
-    parts = {"vae": _vae(), "text_encoder": _clip(), "tokenizer": tokenizer(), "unet": _unet()}
+def sd(kind: str = "StableDiffusionPipeline", **more: Any) -> Any:
+    parts = {"vae": vae(), "text_encoder": clip(), "tokenizer": tokenizer(), "unet": _unet()}
     parts |= {"scheduler": library.DDIMScheduler(), "feature_extractor": None}
-    if kind.startswith("StableDiffusion"):
+    if not kind.startswith("AnimateDiff"):
         parts |= {"safety_checker": None, "requires_safety_checker": False}
-    return _made(kind, **{**parts, **more})
+    return made(kind, **{**parts, **more})
 
 
 def _with_image_prompt() -> Any:
     """An IP adapter, as `load_ip_adapter` sets one, without the files that it loads."""
-    pipe = _sd(
+    pipe = sd(
         image_encoder=_vision(), feature_extractor=transformers.CLIPImageProcessor(size=32, crop_size=32)
     )
     projection = {"proj.weight": torch.zeros(4 * 32, 32), "proj.bias": torch.zeros(4 * 32)}
@@ -153,22 +153,22 @@ def _with_image_prompt() -> Any:
     return pipe
 
 
-def _sdxl(kind: str = "StableDiffusionXLPipeline", **more: Any) -> Any:
+def sdxl(kind: str = "StableDiffusionXLPipeline", **more: Any) -> Any:
     parts = {
-        "vae": _vae(),
-        "text_encoder": _clip(projection_dim=32),
-        "text_encoder_2": _clip("CLIPTextModelWithProjection", projection_dim=32),
+        "vae": vae(),
+        "text_encoder": clip(projection_dim=32),
+        "text_encoder_2": clip("CLIPTextModelWithProjection", projection_dim=32),
         "tokenizer": tokenizer(),
         "tokenizer_2": tokenizer(),
         "unet": _unet(**_XL | {"cross_attention_dim": 64}),
         "scheduler": library.EulerDiscreteScheduler(),
         "add_watermarker": False,
     }
-    return _made(kind, **{**parts, **more})
+    return made(kind, **{**parts, **more})
 
 
 def _sd3() -> Any:
-    transformer = _diffusers(
+    transformer = model(
         "SD3Transformer2DModel",
         sample_size=16,
         patch_size=1,
@@ -181,21 +181,21 @@ def _sd3() -> Any:
         caption_projection_dim=32,
         pooled_projection_dim=64,
     )
-    text = _clip("CLIPTextModelWithProjection", projection_dim=32, hidden_act="gelu")
-    return _made(
+    text = clip("CLIPTextModelWithProjection", projection_dim=32, hidden_act="gelu")
+    return made(
         "StableDiffusion3Pipeline",
         transformer=transformer,
         scheduler=library.FlowMatchEulerDiscreteScheduler(),
-        vae=_vae(shift_factor=0.06, scaling_factor=1.5),
+        vae=vae(shift_factor=0.06, scaling_factor=1.5),
         text_encoder=text,
-        text_encoder_2=_clip("CLIPTextModelWithProjection", projection_dim=32, hidden_act="gelu"),
-        text_encoder_3=_t5(),
+        text_encoder_2=clip("CLIPTextModelWithProjection", projection_dim=32, hidden_act="gelu"),
+        text_encoder_3=t5(),
         **dict.fromkeys(("tokenizer", "tokenizer_2", "tokenizer_3"), tokenizer()),
     )
 
 
 def _flux(kind: str = "FluxPipeline", **more: Any) -> Any:
-    transformer = _diffusers(
+    transformer = model(
         "FluxTransformer2DModel",
         patch_size=1,
         in_channels=16,
@@ -210,16 +210,16 @@ def _flux(kind: str = "FluxPipeline", **more: Any) -> Any:
     parts = {
         "transformer": transformer,
         "scheduler": library.FlowMatchEulerDiscreteScheduler(),
-        "vae": _vae(shift_factor=0.06, scaling_factor=1.5, use_quant_conv=False, use_post_quant_conv=False),
-        "text_encoder": _clip(),
-        "text_encoder_2": _t5(),
+        "vae": vae(shift_factor=0.06, scaling_factor=1.5, use_quant_conv=False, use_post_quant_conv=False),
+        "text_encoder": clip(),
+        "text_encoder_2": t5(),
         **dict.fromkeys(("tokenizer", "tokenizer_2"), tokenizer()),
     }
-    return _made(kind, **{**parts, **more})
+    return made(kind, **{**parts, **more})
 
 
 def _pixart() -> Any:
-    transformer = _diffusers(
+    transformer = model(
         "PixArtTransformer2DModel",
         sample_size=8,
         num_layers=1,
@@ -234,12 +234,12 @@ def _pixart() -> Any:
         norm_type="ada_norm_single",
         norm_elementwise_affine=False,
     )
-    return _made(
+    return made(
         "PixArtAlphaPipeline",
         transformer=transformer,
-        vae=_vae(),
+        vae=vae(),
         scheduler=library.DDIMScheduler(),
-        text_encoder=_t5(),
+        text_encoder=t5(),
         tokenizer=tokenizer(),
     )
 
@@ -247,7 +247,7 @@ def _pixart() -> Any:
 def _wan() -> Any:
     """Wan 2.2: a transformer for much noise and one for little."""
     transformers_ = [
-        _diffusers(
+        model(
             "WanTransformer3DModel",
             patch_size=(1, 2, 2),
             num_attention_heads=2,
@@ -264,22 +264,22 @@ def _wan() -> Any:
         )
         for _ in range(2)
     ]
-    return _made(
+    return made(
         "WanPipeline",
         transformer=transformers_[0],
         transformer_2=transformers_[1],
         boundary_ratio=0.875,
-        vae=_diffusers("AutoencoderKLWan", base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1),
+        vae=model("AutoencoderKLWan", base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1),
         scheduler=library.FlowMatchEulerDiscreteScheduler(shift=7.0),
-        text_encoder=_t5("UMT5EncoderModel"),
+        text_encoder=t5("UMT5EncoderModel"),
         tokenizer=tokenizer(),
     )
 
 
 def _animatediff() -> Any:
-    return _sd(
+    return sd(
         "AnimateDiffPipeline",
-        motion_adapter=_diffusers(
+        motion_adapter=model(
             "MotionAdapter",
             block_out_channels=(8, 16),
             motion_layers_per_block=1,
@@ -295,8 +295,8 @@ def _ddpm() -> Any:
         "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
         "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
     }
-    unet = _diffusers("UNet2DModel", sample_size=_SIDE, attention_head_dim=8, **_BLOCKS, **blocks)
-    return _made("DDPMPipeline", unet=unet, scheduler=library.DDPMScheduler())
+    unet = model("UNet2DModel", sample_size=_SIDE, attention_head_dim=8, **_BLOCKS, **blocks)
+    return made("DDPMPipeline", unet=unet, scheduler=library.DDPMScheduler())
 
 
 def _image(colour: str = "red", side: int = _SIDE) -> Image.Image:
@@ -305,60 +305,58 @@ def _image(colour: str = "red", side: int = _SIDE) -> Image.Image:
 
 def base_and_refiner() -> tuple[Any, Any]:
     """SDXL and the refiner that shares its second text encoder and its VAE."""
-    base = _sdxl()
+    base = sdxl()
     shared = {name: getattr(base, name) for name in ("text_encoder_2", "tokenizer_2", "vae")}
     alone = {"text_encoder": None, "tokenizer": None, "requires_aesthetics_score": False}
     unet = _unet(**_XL | {"cross_attention_dim": 32, "projection_class_embeddings_input_dim": 80})
-    return base, _sdxl("StableDiffusionXLImg2ImgPipeline", **shared, **alone, unet=unet)
+    return base, sdxl("StableDiffusionXLImg2ImgPipeline", **shared, **alone, unet=unet)
 
 
 _PROMPT: dict[str, Any] = {"prompt": "a horse"}
-_SIZED: dict[str, Any] = _PROMPT | {"height": _SIDE, "width": _SIDE}
-_USUAL = frozenset({"text_encoder", "unet", "vae"})
-_MODERN = frozenset({"text_encoder", "transformer", "vae"})
+SIZED: dict[str, Any] = _PROMPT | {"height": _SIDE, "width": _SIDE}
+USUAL = frozenset({"text_encoder", "unet", "vae"})
+MODERN = frozenset({"text_encoder", "transformer", "vae"})
 
 TINY: dict[str, Tiny] = {
-    "text-to-image": Tiny(_sd, _SIZED, _USUAL),
+    "text-to-image": Tiny(sd, SIZED, USUAL),
     "PNDM": Tiny(
-        lambda: _sd(scheduler=library.PNDMScheduler(skip_prk_steps=True)), _SIZED, _USUAL, steps=STEPS + 1
+        lambda: sd(scheduler=library.PNDMScheduler(skip_prk_steps=True)), SIZED, USUAL, steps=STEPS + 1
     ),
-    "Heun": Tiny(lambda: _sd(scheduler=library.HeunDiscreteScheduler()), _SIZED, _USUAL, steps=2 * STEPS - 1),
+    "Heun": Tiny(lambda: sd(scheduler=library.HeunDiscreteScheduler()), SIZED, USUAL, steps=2 * STEPS - 1),
     "img2img": Tiny(
-        lambda: _sd("StableDiffusionImg2ImgPipeline"),
+        lambda: sd("StableDiffusionImg2ImgPipeline"),
         _PROMPT | {"image": _image(), "strength": 0.5},
-        _USUAL,
+        USUAL,
         steps=2,
         asked=4,
     ),
     "inpaint": Tiny(
-        lambda: _sd("StableDiffusionInpaintPipeline"),
-        _SIZED | {"image": _image(), "mask_image": _image("white")},
-        _USUAL,
+        lambda: sd("StableDiffusionInpaintPipeline"),
+        SIZED | {"image": _image(), "mask_image": _image("white")},
+        USUAL,
     ),
     "ControlNet": Tiny(
-        lambda: _sd("StableDiffusionControlNetPipeline", controlnet=_controlnet()),
-        _SIZED | {"image": _image()},
-        _USUAL | {"controlnet"},
+        lambda: sd("StableDiffusionControlNetPipeline", controlnet=_controlnet()),
+        SIZED | {"image": _image()},
+        USUAL | {"controlnet"},
     ),
     "T2I adapter": Tiny(
-        lambda: _sd("StableDiffusionAdapterPipeline", adapter=_adapter(), unet=_unet(**_ATTENTION_FIRST)),
-        _SIZED | {"image": _image()},
-        _USUAL | {"adapter"},
+        lambda: sd("StableDiffusionAdapterPipeline", adapter=_adapter(), unet=_unet(**_ATTENTION_FIRST)),
+        SIZED | {"image": _image()},
+        USUAL | {"adapter"},
     ),
-    "IP adapter": Tiny(
-        _with_image_prompt, _SIZED | {"ip_adapter_image": _image()}, _USUAL | {"image_encoder"}
-    ),
-    "SDXL": Tiny(_sdxl, _SIZED, _USUAL),
-    "SD3": Tiny(_sd3, _SIZED, _MODERN),
-    "Flux": Tiny(_flux, _SIZED | {"max_sequence_length": 16}, _MODERN),
+    "IP adapter": Tiny(_with_image_prompt, SIZED | {"ip_adapter_image": _image()}, USUAL | {"image_encoder"}),
+    "SDXL": Tiny(sdxl, SIZED, USUAL),
+    "SD3": Tiny(_sd3, SIZED, MODERN),
+    "Flux": Tiny(_flux, SIZED | {"max_sequence_length": 16}, MODERN),
     "Flux Kontext": Tiny(
         lambda: _flux("FluxKontextPipeline"),
-        _SIZED | {"image": _image(), "max_sequence_length": 16, "max_area": _SIDE**2, "_auto_resize": False},
-        _MODERN,
+        SIZED | {"image": _image(), "max_sequence_length": 16, "max_area": _SIDE**2, "_auto_resize": False},
+        MODERN,
     ),
-    "PixArt": Tiny(_pixart, _SIZED | {"use_resolution_binning": False}, _MODERN),
-    "Wan 2.2": Tiny(_wan, _SIZED | {"num_frames": 5, "max_sequence_length": 16}, _MODERN),
-    "AnimateDiff": Tiny(_animatediff, _SIZED | {"num_frames": 2}, _USUAL),
+    "PixArt": Tiny(_pixart, SIZED | {"use_resolution_binning": False}, MODERN),
+    "Wan 2.2": Tiny(_wan, SIZED | {"num_frames": 5, "max_sequence_length": 16}, MODERN),
+    "AnimateDiff": Tiny(_animatediff, SIZED | {"num_frames": 2}, USUAL),
     "DDPM": Tiny(_ddpm, {}, frozenset({"unet"})),
 }
 """By family. PNDM repeats a part of its schedule, Heun steps twice between two times."""
