@@ -50,7 +50,7 @@ def main(variant: str, model: str, steps: int, pairs: int, output: Path) -> None
     prepare(pipe, axes)
     size = image_size(pipe)
     arguments = {"prompt": [PROMPT], "num_inference_steps": steps, "height": size, "width": size}
-    timed = Timed(caller(pipe, axes), device, 0, arguments)
+    timed = Timed(caller(pipe, axes), 0, arguments)
     walls: dict[str, list[float]] = {"collector": [], "bare": []}
     for index in range(pairs + 2):
         for kind in ("collector", "bare")[:: 1 if index % 2 else -1]:

@@ -23,6 +23,7 @@ _NEEDS: Final = {
     "mcp": "an assistant",
     "open": "a browser",
     "peaks": "a GPU",
+    "run": "some minutes",
     "tune": "some minutes",
 }
 """Why the examples of a command do not run in the tests of the documentation."""

@@ -92,7 +92,8 @@ def collect(
     places = targets.targets_for([variant.name for variant in chosen], output, gzip=gzip)
     specs = [session.spec_of(variant, options) for variant in chosen]
     targets.check_places(places, golden=options["golden"], force=force)
-    code = session.run_all(specs, places, force=force)
+    with targets.claimed(places.values()):
+        code = session.run_all(specs, places, force=force)
     if code:
         raise click.exceptions.Exit(code)
 

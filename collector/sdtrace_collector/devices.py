@@ -1,6 +1,9 @@
-"""The device that a user names."""
+"""The device that a user names, and waiting for those in use."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -24,6 +27,19 @@ def device_of(wanted: str | None) -> torch.device:
     if device.type == "cuda":
         _check_cuda(wanted, device)
     return device
+
+
+def wait_for_devices() -> None:
+    """Returns once every GPU that this process uses has no work left; wakes none that it does not use."""
+    cuda: Any = torch.cuda
+    if cuda.is_initialized():
+        is_used: Callable[[int], bool] = getattr(torch._C, "_cuda_hasPrimaryContext", lambda _: True)
+        for index in range(torch.cuda.device_count()):
+            if is_used(index):
+                torch.cuda.synchronize(index)
+    xpu: Any = getattr(torch, "xpu", None)
+    if xpu is not None and xpu.is_initialized():
+        xpu.synchronize()
 
 
 def _check_cuda(wanted: str, device: torch.device) -> None:

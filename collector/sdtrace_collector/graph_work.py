@@ -31,10 +31,10 @@ def record_graph_work(pipe: Any, timed: Timed, scratch: Path) -> GraphWork:
 
     path = scratch / "graph_work.json"
     activities = [ProfilerActivity.CPU, ProfilerActivity.CUDA]
-    with inductor.patch({_FORCE_WARMUP: True}), annotated(pipe) as callback:
-        timed.image(0, num_inference_steps=_STEPS, callback_on_step_end=callback)
+    with inductor.patch({_FORCE_WARMUP: True}), annotated(pipe):
+        timed.image(0, num_inference_steps=_STEPS)
         with profile(activities=activities, record_shapes=True) as profiler:
-            timed.image(0, num_inference_steps=_STEPS, callback_on_step_end=callback)
+            timed.image(0, num_inference_steps=_STEPS)
     profiler.export_chrome_trace(str(path))
     timed.image(0)
     return graph_work_of(path)

@@ -22,21 +22,31 @@ from sdtrace_collector.protocol import (
     Failed,
     Golden,
     Measured,
+    Missing,
     Picture,
     RunFacts,
     Spec,
     Stage,
 )
 from sdtrace_collector.stream import chunks_of, pending, with_facts
-from sdtrace_collector.targets import Target
+from sdtrace_collector.targets import Target, remove_others
 
+_COMMAND = [sys.executable, "-m", "sdtrace_collector.worker"]
 _EVENTS = msgspec.json.Decoder(Event)
 
 
 def run_variant(
-    spec: Spec, target: Target, on_stage: Callable[[Stage], None], *, force: bool = False
+    spec: Spec,
+    target: Target,
+    on_stage: Callable[[Stage], None],
+    *,
+    force: bool = False,
+    on_missing: Callable[[str], None] = lambda _: None,
 ) -> RunFacts:
-    """Runs `spec` in a worker; its files appear under their names when all is well, else not at all.
+    """Runs `spec` in a worker. A file appears under its name once it is whole, the trace before all others.
+
+    `on_missing` is told what could not be made beside the trace. Files that an earlier run left beside the
+    trace of this name go, where this run does not make them.
 
     Raises:
         SetupFailed: no variant can run here.
@@ -49,14 +59,15 @@ def run_variant(
     ):
         log = Path(scratch, "log")
         with _worker(msgspec.structs.replace(spec, scratch=scratch), log) as process:
-            facts = None
+            facts, is_exported = None, False
             for event in _events(process):
+                files.close()  # the worker goes on: what it handed over is whole
                 match event:
                     case Stage():
                         on_stage(event)
                     case Exporting():
                         on_stage(Stage("writing the trace"))
-                        facts = event.facts
+                        facts, is_exported = event.facts, True
                         chunks = chunks_of(event.paths, lambda: process.poll() is None)
                         files.enter_context(pending(target.trace, force=force))(
                             with_facts(chunks, msgspec.json.encode(facts))
@@ -67,9 +78,13 @@ def run_variant(
                         place = target.golden if isinstance(event, Golden) else target.picture
                         content = chunks_of([event.path], lambda: True)
                         files.enter_context(pending(place, force=force))(content)
+                    case Missing():
+                        on_missing(event.message)
                     case Failed():
                         raise _failure(event, spec.variant, log)
                     case Done() if facts is not None:
+                        if is_exported:
+                            remove_others(target, golden=spec.golden, picture=spec.picture)
                         return facts
         raise VariantFailed(_cause_of_death(process.returncode, spec.variant, log))
 
@@ -88,7 +103,7 @@ def _worker(spec: Spec, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     try:
         with log.open("wb") as stderr, _interrupted_later():
             process = subprocess.Popen(
-                [sys.executable, "-m", "sdtrace_collector.worker"],
+                _COMMAND,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -137,6 +137,12 @@ class Picture(msgspec.Struct, frozen=True, tag="picture"):
     path: str
 
 
+class Missing(msgspec.Struct, frozen=True, tag="missing"):
+    """Something asked for beside the trace could not be made; the rest goes on."""
+
+    message: str
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """Everything asked for has been handed over."""
 
@@ -149,4 +155,4 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     expected: bool = True
 
 
-Event = Stage | Exporting | Measured | Golden | Picture | Done | Failed
+Event = Stage | Exporting | Measured | Golden | Picture | Missing | Done | Failed

@@ -75,10 +75,15 @@ def run_all(specs: list[Spec], targets: dict[str, Target], *, force: bool) -> in
     code = 0
     with terminated_like_interrupted():
         for spec in specs:
+            missing: list[str] = []
             try:
                 with shown(spec.variant) as show:
-                    path = targets[spec.variant].trace
-                    collected[path] = run_variant(spec, targets[spec.variant], show, force=force)
+                    target = targets[spec.variant]
+                    facts = run_variant(spec, target, show, force=force, on_missing=missing.append)
+                collected[target.trace] = facts
+                for what in missing:
+                    click.echo(f"sdtrace: {spec.variant}: {what}", err=True)
+                    code = VariantFailed.exit_code
             except VariantFailed as error:
                 click.echo(f"sdtrace: {spec.variant}: {error}", err=True)
                 code = error.exit_code
@@ -100,7 +105,7 @@ def _summarise(collected: dict[Path, RunFacts]) -> None:
     for path, facts in collected.items():
         click.echo(f"{shown[path]:<{width}}  {_speed(facts)}  {_compile(facts)}".rstrip())
     if collected:
-        patterns = sorted({_pattern(path) for path in collected})
+        patterns = sorted({_pattern(path, set(collected)) for path in collected})
         click.echo(f"next: sdtrace analyze {visible(' '.join(patterns))}")
 
 
@@ -114,10 +119,18 @@ def _compile(facts: RunFacts) -> str:
     return f"compile {facts.compile_s:6.1f} s" if facts.axes.compiled else ""
 
 
-def _pattern(path: Path) -> str:
+def _pattern(path: Path, collected: set[Path]) -> str:
+    """What matches a trace and others of this call; its own name where others lie beside it."""
     ending = ".json.gz" if path.suffix == ".gz" else ".json"
+    if not set(path.parent.glob(f"*{ending}")) - _beside(collected) <= collected:
+        return shlex.quote(path.as_posix())
     folder = "" if path.parent == Path() else f"{shlex.quote(path.parent.as_posix())}/"
     return f"{folder}*{ending}"
+
+
+def _beside(collected: set[Path]) -> set[Path]:
+    """torch's own tables, which `analyze` passes over."""
+    return {found for path in collected for found in path.parent.glob("*.keyavg.json.gz")}
 
 
 @contextmanager

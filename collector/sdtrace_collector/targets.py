@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +48,50 @@ def check_places(targets: dict[str, Target], *, golden: bool, force: bool) -> No
     for target in targets.values():
         check_targets((target.trace, target.golden) if golden else (target.trace,), force=force)
         _check_folder(target.trace.parent)
+
+
+def remove_others(target: Target, *, golden: bool, picture: bool) -> None:
+    """Removes what lies beside a new trace and is of the one it replaced: what this run did not make."""
+    for path, is_new in ((target.golden, golden), (target.picture, picture)):
+        if not is_new and path.is_file():
+            path.unlink()
+
+
+@contextmanager
+def claimed(targets: Iterable[Target]) -> Iterator[None]:
+    """Keeps other collectors from the same files until the block ends.
+
+    Raises:
+        OutputError: another one has claimed a file, and would be found out only at its end.
+    """
+    with ExitStack() as held:
+        for target in targets:
+            held.enter_context(_locked(target.trace))
+        yield
+
+
+@contextmanager
+def _locked(trace: Path) -> Iterator[None]:
+    """A lock that goes with its process, however that ends; the file is only where it is put."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - POSIX only
+
+    path = trace.with_name(f".{trace.name}.lock")
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"another run of sdtrace is about to write {trace}; wait for it, or write elsewhere with -o"
+            ) from error
+        except OSError:  # a file system without locks: the later of two is told at its end
+            pass
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _check_folder(folder: Path) -> None:

@@ -8,25 +8,21 @@ from typing import Any
 
 import torch
 
+from sdtrace_collector.devices import wait_for_devices
+
 
 class Timed:
     """Makes images one call at a time and takes their wall seconds: device idle before, device idle after."""
 
-    def __init__(
-        self, call: Callable[..., Any], device: torch.device, seed: int, arguments: dict[str, Any]
-    ) -> None:
-        self._call, self._device, self._seed, self._arguments = call, device, seed, arguments
+    def __init__(self, call: Callable[..., Any], seed: int, arguments: dict[str, Any]) -> None:
+        self._call, self._seed, self._arguments = call, seed, arguments
 
     def image(self, index: int, **more: object) -> tuple[float, torch.Tensor]:
         """Wall seconds and the images, one batch, as floats in [0, 1]. Equal indices make equal images."""
         generator = torch.Generator("cpu").manual_seed(self._seed + index)
-        self._synchronize()
+        wait_for_devices()
         start = time.perf_counter()
         arguments = {**self._arguments, **more}
         images = self._call(generator=generator, output_type="pt", **arguments).images
-        self._synchronize()
+        wait_for_devices()
         return time.perf_counter() - start, images
-
-    def _synchronize(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)

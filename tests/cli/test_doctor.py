@@ -12,6 +12,7 @@ import pytest
 
 from sdtrace.cli.doctor_checks import collect_checks
 from sdtrace.cli.doctor_device import Probe
+from sdtrace.cli.doctor_traces import empty_trace_checks, run_check
 from tests.cli.command import run_process
 
 _HIDE = """
@@ -39,9 +40,8 @@ def test_every_check_has_one_line_and_analyzing_works(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert done.stderr == ""
     lines = _lines(done.stdout)
-    assert {"python", "sdtrace", "polars", "msgspec", "numpy", "isal", "analyze", "torch", "disk"} <= set(
-        lines
-    )
+    analyzing = {"python", "sdtrace", "polars", "msgspec", "numpy", "isal", "analyze"}
+    assert analyzing | {"torch", "disk", "profiler", "run"} <= set(lines)
     for line in lines.values():
         assert line.startswith(("ok  ", "warn"))
         assert line.startswith("ok") or "fix:" in line or "no GPU" in line
@@ -75,6 +75,8 @@ def test_a_missing_package_fails_when_analyzing_needs_it(tmp_path: Path) -> None
         (Probe({**_GPU, "device_events": 0}, "CUPTI_ERROR_INSUFFICIENT_PRIVILEGES", ""), "cupti", "warn",
          "NVreg_RestrictProfilingToAdminUsers=0"),
         (Probe({**_GPU, "device_events": 0}, "", ""), "cupti", "warn", "libcupti"),
+        (Probe({**_GPU, "device_events": 0}, "CUPTI_ERROR_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED", ""), "cupti",
+         "warn", "another profiler holds it"),
         (Probe({**_GPU, "kineto": False}, "", ""), "cupti", "warn", "without Kineto"),
         (Probe(_GPU, "", "Segmentation fault"), "cupti", "warn", "Segmentation fault"),
         (Probe({**_GPU, "available": False}, "", ""), "device", "warn", "GPU"),
@@ -84,6 +86,43 @@ def test_what_a_probe_means(probe: Probe, check: str, status: str, said: str) ->
     found = {line.name: line for line in collect_checks(probe)}
     assert found[check].status == status
     assert said in f"{found[check].found} {found[check].fix}"
+
+
+@pytest.mark.parametrize(
+    ("environment", "facts", "check", "fix"),
+    [
+        ({"CUDA_LAUNCH_BLOCKING": "1"}, {}, "launches", "unset CUDA_LAUNCH_BLOCKING"),
+        ({"CUDA_INJECTION64_PATH": "/opt/x.so"}, {}, "injection", "unset CUDA_INJECTION64_PATH; end nsys"),
+        ({"KINETO_USE_DAEMON": "1"}, {}, "daemon", "unset KINETO_USE_DAEMON"),
+        ({}, {"profiling": True}, "profiler", "sitecustomize.py"),
+        ({}, {"cpu_events": 0}, "profiler", "install torch"),
+    ],
+)
+def test_why_a_trace_may_be_empty(
+    environment: dict[str, str], facts: dict[str, object], check: str, fix: str
+) -> None:
+    (found,) = empty_trace_checks(environment, Probe(facts, "", ""))
+    assert (found.status, found.name) == ("warn", check)
+    assert fix in found.fix
+
+
+def test_nothing_is_said_where_nothing_is_wrong() -> None:
+    (found,) = empty_trace_checks({"CUDA_LAUNCH_BLOCKING": "0"}, Probe({"cpu_events": 3}, "", ""))
+    assert found.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "said"),
+    [
+        ({"pipelines": True}, "ok", "are seen"),
+        ({"pipelines": False, "pipelines_why": "ImportError: x"}, "warn", "ImportError: x"),
+        ({}, "warn", "diffusers is not installed"),
+    ],
+)
+def test_what_run_needs(facts: dict[str, object], status: str, said: str) -> None:
+    found = run_check(Probe(facts, "", ""))
+    assert found.status == status
+    assert said in found.found
 
 
 def test_a_torch_in_this_folder_is_not_what_is_asked_about(tmp_path: Path) -> None:

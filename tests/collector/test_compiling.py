@@ -61,8 +61,8 @@ def test_ranges_stay_outside_compiled_code(monkeypatch: pytest.MonkeyPatch) -> N
     pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0)
     axes = VARIANTS["fp32_compile"].axes
     prepare(pipe, axes)
-    with profile(activities=[ProfilerActivity.CPU]) as profiler, annotated(pipe) as callback:
-        caller(pipe, axes)("a horse", num_inference_steps=2, output_type="pt", callback_on_step_end=callback)
+    with profile(activities=[ProfilerActivity.CPU]) as profiler, annotated(pipe):
+        caller(pipe, axes)("a horse", num_inference_steps=2, output_type="pt")
     torch.compiler.reset()
     unets, regions = (
         sorted((e.time_range.start, e.time_range.end) for e in profiler.events() if e.name.startswith(name))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 import torch
 
-from sdtrace_collector.protocol import Spec
+from sdtrace_collector import launch, run
+from sdtrace_collector.errors import VariantFailed
+from sdtrace_collector.protocol import Done, Event, Exporting, Missing, RunFacts, Spec, Stage
+from sdtrace_collector.targets import Target, targets_for
 from sdtrace_collector.variants import Axes
 from tests.collector.command import collect, start
+from tests.collector.conftest import Collected
 
 EAGER = ("--variant", "fp32_eager", "--device", "cpu")
 SHORT = ("--steps", "1", "--images", "1", "--unprofiled-images", "0")
@@ -152,3 +158,74 @@ def test_an_existing_trace_is_refused_before_anything_runs(tmp_path: Path) -> No
     assert result.returncode == 2
     assert result.stderr.startswith(f"sdtrace: {kept} exists already; pass --force")
     assert kept.read_text() == "mine"
+
+
+def test_a_table_that_torch_cannot_make_costs_only_itself(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def failing(*_: object) -> None:
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    monkeypatch.setattr(run, "write_golden", failing)
+    monkeypatch.setattr(run, "_export", lambda *_: None)
+    events: list[Event] = []
+    short: dict[str, Any] = {
+        "model": "tiny",
+        "steps": 1,
+        "images": 1,
+        "device": "cpu",
+        "unprofiled_images": 0,
+    }
+    run.run(Spec("fp32_eager", Axes(), str(tmp_path), device="cpu", golden=True, **short), events.append)
+    assert isinstance(events[-1], Done)
+    (missing,) = [event.message for event in events if isinstance(event, Missing)]
+    assert "key_averages() failed (UnicodeDecodeError" in missing
+    assert "the trace is whole" in missing
+
+
+_WORKER = """
+import sys, time
+sys.stdin.readline()
+for line in {lines!r}:
+    print(line, flush=True)
+"""
+
+
+def _handed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *events: Event) -> Target:
+    """What is left of a worker that says this and ends."""
+    lines = [msgspec.json.encode(event).decode() for event in events]
+    monkeypatch.setattr(launch, "_COMMAND", [sys.executable, "-c", _WORKER.format(lines=lines)])
+    return targets_for(["fp32"], tmp_path / "out", gzip=False)["fp32"]
+
+
+def _facts(facts: dict[str, object]) -> RunFacts:
+    return msgspec.convert(facts, RunFacts)
+
+
+def test_a_worker_that_dies_over_the_table_leaves_the_trace(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, eager: Collected
+) -> None:
+    exported = tmp_path / "trace.json"
+    exported.write_text('{"traceEvents": []}')
+    events = (Exporting(_facts(eager.facts), [str(exported)]), Stage("torch's key_averages"))
+    target = _handed_over(monkeypatch, tmp_path, *events)
+    spec = Spec("fp32", Axes(), "")
+    with pytest.raises(VariantFailed, match="ended early"):
+        launch.run_variant(spec, target, lambda _: None)
+    assert json.loads(target.trace.read_bytes())["sdtrace"]["variant"] == "fp32_eager"
+    assert not target.golden.exists()
+
+
+def test_what_is_missing_is_told_and_what_an_earlier_run_left_is_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, eager: Collected
+) -> None:
+    exported = tmp_path / "trace.json"
+    exported.write_text('{"traceEvents": []}')
+    events = (Exporting(_facts(eager.facts), [str(exported)]), Missing("no table"), Done())
+    target = _handed_over(monkeypatch, tmp_path, *events)
+    target.golden.parent.mkdir()
+    target.golden.write_text("of an earlier run")
+    told: list[str] = []
+    launch.run_variant(Spec("fp32", Axes(), ""), target, lambda _: None, force=True, on_missing=told.append)
+    assert told == ["no table"]
+    assert [path.name for path in target.trace.parent.iterdir()] == ["fp32.json"]

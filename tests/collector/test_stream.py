@@ -14,8 +14,9 @@ import pytest
 
 from sdtrace.errors import OutputError, UsageError
 from sdtrace_collector.errors import VariantFailed
+from sdtrace_collector.session import _pattern
 from sdtrace_collector.stream import chunks_of, pending, with_facts
-from sdtrace_collector.targets import check_places, targets_for
+from sdtrace_collector.targets import check_places, claimed, targets_for
 
 
 @pytest.fixture
@@ -153,3 +154,24 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     targets = targets_for(["bf16"], tmp_path / "file" / "traces", gzip=False)
     with pytest.raises(OutputError, match="cannot be made"):
         check_places(targets, golden=False, force=False)
+
+
+def test_a_file_that_another_collector_is_about_to_write_is_refused_at_once(tmp_path: Path) -> None:
+    targets = targets_for(["bf16", "fp16"], tmp_path, gzip=False)
+    with (
+        claimed(targets.values()),
+        pytest.raises(OutputError, match=r"about to write .*fp16\.json; wait"),
+        claimed([targets["fp16"]]),
+    ):
+        pass
+    with claimed(targets.values()):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_traces_of_another_run_are_not_analyzed_with_ours(tmp_path: Path) -> None:
+    ours = tmp_path / "a.json"
+    ours.touch()
+    assert _pattern(ours, {ours}) == f"{tmp_path}/*.json"
+    (tmp_path / "b.json").touch()
+    assert _pattern(ours, {ours}) == str(ours)

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from sdtrace import __version__
+from sdtrace.cli.doctor_check import BUSY, END_OTHERS, Check
 from sdtrace.cli.doctor_device import Probe
+from sdtrace.cli.doctor_traces import empty_trace_checks, run_check
 from sdtrace.errors import SdtraceError
 
 _REQUIRED: Final = ("polars", "msgspec", "numpy", "isal", "jinja2", "rich")
@@ -30,20 +32,6 @@ _DENIED: Final = ("INSUFFICIENT_PRIVILEGES", "NVGPUCTRPERM")
 _MINIMAL: Final = (
     b'{"traceEvents":[{"ph":"X","cat":"cpu_op","name":"aten::add","pid":1,"tid":1,"ts":1.0,"dur":2.5}]}'
 )
-
-Status = Literal["ok", "warn", "fail"]
-
-
-class Check(NamedTuple):
-    """One line: what was looked at, what was found, and what to do when it is not ok.
-
-    `fail` is kept for what analyzing needs; what only collecting needs is a `warn`.
-    """
-
-    status: Status
-    name: str
-    found: str
-    fix: str = ""
 
 
 def analysis_checks() -> Iterator[Check]:
@@ -98,6 +86,8 @@ def collect_checks(probe: Probe) -> Iterator[Check]:
         yield _device(probe)
         if probe.facts.get("available"):
             yield _cupti(probe)
+        yield from empty_trace_checks(os.environ, probe)
+        yield run_check(probe)
     for package in ("diffusers", "transformers"):
         found = _installed(package)
         yield Check("ok", package, found) if found else Check("warn", package, "not installed", _COLLECT)
@@ -147,7 +137,9 @@ def _cupti(probe: Probe) -> Check:
         return Check("warn", "cupti", "torch was built without Kineto: no device work in traces", fix)
     if events is None:
         return Check("warn", "cupti", f"profiling a kernel failed: {probe.failure}", _COLLECT)
-    fix = "check that libcupti is installed (pip install nvidia-cuda-cupti) and that no other profiler runs"
+    if any(word in probe.stderr for word in BUSY):
+        return Check("warn", "cupti", "another profiler holds it: no device work in traces", END_OTHERS)
+    fix = f"pip install nvidia-cuda-cupti, should libcupti be missing; {END_OTHERS}"
     return Check("warn", "cupti", "no device events arrive: traces will hold no device work", fix)
 
 

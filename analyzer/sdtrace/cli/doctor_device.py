@@ -18,6 +18,16 @@ warnings.simplefilter("ignore")
 import torch
 tell(torch=torch.__version__, cuda=torch.version.cuda, hip=torch.version.hip)
 tell(kineto=torch.autograd.kineto_available())
+tell(profiling=torch.autograd._profiler_enabled())
+try:
+    from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+    tell(pipelines=hasattr(DiffusionPipeline, "register_modules"))
+except Exception as error:
+    tell(pipelines=False, pipelines_why=f"{type(error).__name__}: {error}"[:200])
+from torch.profiler import ProfilerActivity, profile
+with profile(activities=[ProfilerActivity.CPU]) as profiler:
+    torch.ones(1).add_(1)
+tell(cpu_events=len(profiler.events()))
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     available = torch.cuda.is_available()
@@ -25,7 +35,6 @@ tell(available=available, why=" ".join(str(item.message) for item in caught))
 if available:
     properties = torch.cuda.get_device_properties(0)
     tell(device=properties.name, count=torch.cuda.device_count(), memory=properties.total_memory)
-    from torch.profiler import ProfilerActivity, profile
     x = torch.ones(1 << 20, device="cuda")
     torch.cuda.synchronize()
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
@@ -39,7 +48,8 @@ if available:
 class Probe(NamedTuple):
     """The facts that the process printed before it ended, and its stderr; `failure` is '' when it ended well.
 
-    Keys of `facts`: torch, cuda, hip, kineto, available, why, device, count, memory, device_events.
+    Keys of `facts`: torch, cuda, hip, kineto, profiling, pipelines, pipelines_why, cpu_events, available,
+    why, device, count, memory, device_events.
     """
 
     facts: dict[str, Any]

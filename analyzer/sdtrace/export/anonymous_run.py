@@ -52,6 +52,9 @@ _FREE_FACTS: Final = frozenset(
         "unprofiled_wall_s",
         "peak_memory_bytes",
         "image_means",
+        "calls",
+        "pipelines",
+        "settings",
     }
 )
 PUBLIC_FACTS: Final = _CODE_FACTS | _FREE_FACTS

@@ -6,7 +6,21 @@ import re
 from typing import Final
 
 DENOISERS: Final = ("unet", "transformer")
-OURS: Final = ("text_encoder", "unet", "transformer", "vae", "scheduler")
+OURS: Final = tuple(
+    (name, re.compile(f"^{pattern}$"))
+    for name, pattern in (
+        ("text_encoder", "text_encoder"),
+        ("unet", "unet"),
+        ("transformer", "transformer"),
+        ("vae", r"vae(?:\.encode)?"),
+        ("scheduler", "scheduler"),
+        ("controlnet", "controlnet"),
+        ("image_encoder", "image_encoder"),
+        ("adapter", "adapter"),
+        ("safety_checker", "safety_checker"),
+        ("vocoder", "vocoder"),
+    )
+)
 """The collector's annotations, which bear the components' own names."""
 
 _TEXT_MODELS: Final = (

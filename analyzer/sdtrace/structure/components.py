@@ -26,7 +26,6 @@ from sdtrace.structure.component_names import (
 from sdtrace.structure.iterations import Confidence
 
 _Rules = Sequence[tuple[str, re.Pattern[str]]]
-_OUR_RULES: _Rules = [(name, re.compile(f"^{name}$")) for name in OURS]
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def find_marked_components(linked: LinkedTrace) -> Components:
     Where marked spans lie within each other the outermost counts.
     """
     annotations = {"user_annotation"}
-    ours, others = _found(linked, _OUR_RULES, annotations), _found(linked, ANNOTATIONS, annotations)
+    ours, others = _found(linked, OURS, annotations), _found(linked, ANNOTATIONS, annotations)
     if ours is not None and (others is None or _present(others) <= _present(ours)):
         return replace(ours, how="Components are the collector's annotations.", confidence="certain")
     modules = _found(linked, [*FUNCTIONS, *MODULES], {"python_function"})

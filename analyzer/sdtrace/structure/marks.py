@@ -12,7 +12,7 @@ from sdtrace.attribution.event_selection import COMPILED_REGION, named_like, of_
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s
 from sdtrace.structure.candidates import Candidate, names_of, of_events, wall
-from sdtrace.structure.component_names import ANNOTATIONS
+from sdtrace.structure.component_names import ANNOTATIONS, OURS
 from sdtrace.structure.denoiser_calls import STEP_MARK, SURE_STEP
 from sdtrace.structure.iterations import Confidence
 
@@ -82,7 +82,7 @@ def _key(name: str, step: re.Pattern[str]) -> str | None:
     """The name without numbers; None when it marks no iteration."""
     if _NO_ITERATION.search(name) or step.search(name):
         return None
-    if any(pattern.search(name) for _, pattern in ANNOTATIONS):
+    if any(pattern.search(name) for _, pattern in (*OURS, *ANNOTATIONS)):
         return None
     return re.sub(r"\d+", "#", name)
 

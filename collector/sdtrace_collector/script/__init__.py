@@ -1,0 +1,1 @@
+"""Profiles somebody's own script or calls: nothing of theirs changes."""

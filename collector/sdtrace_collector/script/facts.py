@@ -1,0 +1,121 @@
+"""What the trace of a script says of its own run, under the key and the names that `collect` uses."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+import msgspec
+import torch
+
+from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
+from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
+from sdtrace_collector.peaks.measure import measure_peaks
+from sdtrace_collector.peaks.record import MeasuredPeaks
+from sdtrace_collector.protocol import ProfilerOptions
+from sdtrace_collector.script.pipeline_facts import PipelineFacts
+from sdtrace_collector.script.recorder import Recorder
+
+_PEAKS_S: Final = 5.0
+
+
+class ScriptFacts(msgspec.Struct, frozen=True):
+    """Names and units as in `RunFacts`; None and empty where nothing tells.
+
+    `script` is the file's name. `calls` counts what the script called, by class or function; walls are of
+    iterations, of which `skipped` come before those with walls of their own only where the profile is cold.
+    """
+
+    script: str | None
+    model: str | None
+    pipelines: list[PipelineFacts]
+    calls: dict[str, int]
+    parameters: dict[str, int]
+    steps: int | None
+    images: int
+    batch: int | None
+    height: int | None
+    width: int | None
+    cold: bool
+    scheduler: str | None
+    device: str
+    device_name: str
+    versions: dict[str, str | None]
+    settings: dict[str, Any]
+    options: ProfilerOptions
+    warmup_wall_s: list[float]
+    profiled_wall_s: list[float]
+    unprofiled_wall_s: list[float]
+    peak_memory_bytes: int | None
+    dynamo_compile_times: dict[str, float]
+    triton_arguments: dict[str, str]
+    peaks: MeasuredPeaks | None
+    schema: str = "sdtrace.run/1"
+
+
+def facts_of(recorder: Recorder, script: str | None, *, peaks: bool | None) -> ScriptFacts:
+    """The facts once all calls are over. Measures the card where `peaks` says so, or on a GPU by default."""
+    pipelines = list(recorder.described.values())
+    called, device = recorder.profiled, _device(pipelines)
+    memory, compile_times = peak_memory_bytes(device), dynamo_compile_times()
+    networks = {name: part for pipe in reversed(pipelines) for name, part in pipe.networks.items()}
+    return ScriptFacts(
+        script=script,
+        model=next((pipe.model or pipe.class_name for pipe in pipelines), None),
+        pipelines=pipelines,
+        calls=dict(recorder.calls),
+        parameters={name: part.parameters for name, part in networks.items()},
+        steps=called and called.steps,
+        images=len(recorder.walls["profiled"]),
+        batch=called and called.batch,
+        height=called and called.height,
+        width=called and called.width,
+        cold=recorder.cold,
+        scheduler=next((kind for pipe in pipelines for kind in pipe.schedulers.values()), None),
+        device=str(device),
+        device_name=device_name(device),
+        versions=versions(),
+        settings=_settings(),
+        options=recorder.options,
+        warmup_wall_s=recorder.walls["left out"],
+        profiled_wall_s=recorder.walls["profiled"],
+        unprofiled_wall_s=recorder.walls["timed"],
+        peak_memory_bytes=memory,
+        dynamo_compile_times=compile_times,
+        triton_arguments=argument_roles(kernel_sources()),
+        peaks=_peaks(device, wanted=peaks),
+    )
+
+
+def _device(pipelines: list[PipelineFacts]) -> torch.device:
+    """Where most networks are; weights that wait on the CPU for their turn run on the GPU."""
+    cuda: Any = torch.cuda
+    if cuda.is_initialized():
+        places = [place for pipe in pipelines for part in pipe.networks.values() for place in part.devices]
+        on_gpu = next((place for place in places if place.startswith("cuda")), None)
+        return torch.device(on_gpu or f"cuda:{cuda.current_device()}")
+    return torch.device("cpu")
+
+
+def _settings() -> dict[str, Any]:
+    """What torch holds for the whole process and changes speed."""
+    return {
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "threads": torch.get_num_threads(),
+        "attention_backend": os.environ.get("DIFFUSERS_ATTN_BACKEND"),
+        "launch_blocking": os.environ.get("CUDA_LAUNCH_BLOCKING") == "1",
+        "allocator": os.environ.get("PYTORCH_ALLOC_CONF") or os.environ.get("PYTORCH_CUDA_ALLOC_CONF"),
+    }
+
+
+def _peaks(device: torch.device, *, wanted: bool | None) -> MeasuredPeaks | None:
+    """What the card can do; None where nobody asks, or where it fails: that must not cost the trace."""
+    if not (device.type == "cuda" if wanted is None else wanted):
+        return None
+    try:
+        return measure_peaks(device, peers=False, budget_s=_PEAKS_S)
+    except RuntimeError:
+        return None

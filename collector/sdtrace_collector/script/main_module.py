@@ -1,0 +1,104 @@
+"""Runs a script as `python script.py` would: its own `__main__`, arguments and search path."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, Final
+
+from sdtrace.errors import UsageError
+
+_SEEN: Final = "__sdtrace_seen__"
+_OURS: Final = str(Path(__file__).parents[1])
+_FAILED: Final = 1
+_INTERRUPTED: Final = 130
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def run_script(script: Path, arguments: list[str], function: str | None, seen: Decorator) -> int:
+    """Runs the script to its end; its exit code. What it raises is shown as Python shows it.
+
+    `function` is one that the script itself defines: `seen` is put around it, as a decorator would be.
+
+    Raises:
+        UsageError: the script cannot be read, or does not define that function.
+    """
+    source = _source(script)
+    module = ModuleType("__main__")
+    module.__dict__.update({"__file__": str(script), "__builtins__": builtins, "__cached__": None})
+    sys.modules["__main__"] = module
+    sys.argv = [str(script), *arguments]
+    if not sys.flags.safe_path:
+        sys.path[0] = str(script.resolve().parent)
+    try:
+        tree = ast.parse(source, str(script))
+        if function is not None:
+            _decorate(tree, function)
+            module.__dict__[_SEEN] = seen
+        code = compile(tree, str(script), "exec", dont_inherit=True)
+        exec(code, module.__dict__)  # what the user asked for
+    except SystemExit as ended:
+        return _exit_code(ended)
+    except BaseException as error:
+        if isinstance(error, UsageError):
+            raise
+        _forget_our_frames(error)
+        sys.excepthook(type(error), error, error.__traceback__)
+        return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else _FAILED
+    return 0
+
+
+def _forget_our_frames(error: BaseException) -> None:
+    """In the tracebacks of an error and of what led to it."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        cause.__traceback__ = _without_our_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
+
+
+def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback of what is not ours."""
+    if trace is None:
+        return None
+    inner = _without_our_frames(trace.tb_next)
+    if trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        return inner
+    return TracebackType(inner, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+
+
+def _exit_code(ended: SystemExit) -> int:
+    if ended.code is None:
+        return 0
+    if isinstance(ended.code, int):
+        return ended.code
+    print(ended.code, file=sys.stderr)  # noqa: T201 - as the interpreter itself does
+    return _FAILED
+
+
+def _source(script: Path) -> bytes:
+    try:
+        return script.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{script}: {error.strerror}; give a Python script") from error
+
+
+def _decorate(tree: ast.Module, function: str) -> None:
+    """Puts our decorator on a function of the script, or a method of its classes, outside its own ones."""
+    body, path = tree.body, function.split(".")
+    for parent in path[:-1]:
+        classes = (node for node in body if isinstance(node, ast.ClassDef) and node.name == parent)
+        body = [each for node in classes for each in node.body]
+    for node in body:
+        if isinstance(node, ast.FunctionDef) and node.name == path[-1]:
+            node.decorator_list.insert(0, ast.copy_location(ast.Name(_SEEN, ast.Load()), node))
+            return
+    raise UsageError(
+        f"--function {function}: the script does not define it; of another module write MODULE:{function}"
+    )
