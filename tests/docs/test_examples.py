@@ -18,7 +18,7 @@ NOT_RUN = {
     "a GPU": 5,
     "a browser": 2,
     "an assistant": 2,
-    "some minutes": 6,
+    "some minutes": 8,
     "some seconds": 1,
     "the extra hta": 3,
     "the network": 5,

@@ -231,12 +231,9 @@ def test_without_python_the_report_has_the_same_numbers(tmp_path: Path) -> None:
     }
     for table in ("gpu", "ops", "devices", "queue", "lost", "idle", "iterations", "phases"):
         assert getattr(part, table) == getattr(whole, table), table
-    # Commands name the file, and modules are Python functions.
+    # Commands name the file, modules are Python functions, and a replay takes off what recording them cost.
     told_whole, told_part = (
-        [
-            replace(row, verify="", evidence=row.evidence.partition(" It is called in ")[0])
-            for row in report.findings
-        ]
+        sorted((row.id, row.title, row.evidence.partition(" It is called in ")[0]) for row in report.findings)
         for report in (whole, part)
     )
     assert told_whole == told_part

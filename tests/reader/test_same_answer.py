@@ -119,7 +119,11 @@ def test_the_whole_report_is_the_same(name: str, layout: str, tmp_path: Path) ->
     options = Options.of(phase=None, op_times="true", rules=None)
     expected, found = (msgspec.to_builtins(analyze(file, options)) for file in (TRACES / name, path))
     assert len(expected["ops"]) > 10
-    assert {**found, "path": ""} == {**expected, "path": ""}
+    for report in (expected, found):
+        report["path"] = ""
+        for item in report["findings"]:
+            item["verify"] = item["verify"].replace(str(path), "").replace(str(TRACES / name), "")
+    assert found == expected
 
 
 def test_the_comparison_covers_every_column() -> None:

@@ -19,6 +19,7 @@ from sdtrace.whatif.savings import saving
 
 _SEVERE: Final[tuple[tuple[float, Severity], ...]] = ((0.25, "high"), (0.08, "medium"), (0.02, "low"))
 """Severity by the share of the iteration that a finding saves."""
+_ABOUT: Final = ("trace.", "overhead.")
 _ONCE: Final = "overhead."
 """Findings whose saving is paid once, not in every iteration."""
 
@@ -54,7 +55,7 @@ class Counsel:
             for finding in found
         ]
         stepped = _in_steps(self.image, sorted(weighed, key=_worth), known)
-        return sorted(map(_graded, stepped), key=lambda finding: SEVERITIES.index(finding.severity))
+        return sorted(map(_graded, stepped), key=_place)
 
     def _remedies(self, image: Image, found: list[Finding]) -> dict[str, Remedy]:
         study = self.work.study
@@ -86,6 +87,11 @@ def _worth(finding: Finding) -> tuple[int, int]:
     if finding.saving is not None:
         return 0, -(finding.saving_ns or 0)
     return 1 + SEVERITIES.index(finding.severity), -(finding.saving_ns or 0)
+
+
+def _place(finding: Finding) -> tuple[int, bool]:
+    """Where a finding stands: by severity, what to know about the trace before what to change."""
+    return SEVERITIES.index(finding.severity), not finding.id.startswith(_ABOUT)
 
 
 def _graded(finding: Finding) -> Finding:

@@ -70,7 +70,7 @@ def finding(one: Analysis, identifier: str) -> str:
         brief(found),
         f"Evidence: {one_line(found.evidence)}",
         f"Advice: {one_line(found.advice)}",
-        *([f"Saves: {saves} of one steady iteration."] if saves else []),
+        *([f"One steady iteration: {saves}."] if saves else []),
         "Rows of the whole trace that prove it:",
         *(f"- {line}" for row in found.evidence_rows for line in rows(one.report, row)),
         f"Verify now: verify(trace, {found.id!r}) shows the evidence. Command: {one_line(found.verify)}",

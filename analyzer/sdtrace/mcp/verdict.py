@@ -111,7 +111,7 @@ def _to_do(report: TraceReport) -> Iterator[str]:
 def brief(found: Finding) -> str:
     """A finding in a line, with its id and what it saves."""
     saves = saving(found)
-    promise = f" Saves {saves}." if saves else ""
+    promise = f" One iteration: {saves}." if saves else ""
     title = _sentence(shorten(found.title, 2 * _NAME))
     return one_line(f"{found.id} [{found.severity}, {found.confidence}] {title}{promise}")
 
