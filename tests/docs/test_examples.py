@@ -17,7 +17,7 @@ RUN = [page for page in PAGES if page not in ELSEWHERE and any(block.is_run for 
 NOT_RUN = {
     "a GPU": 3,
     "a browser": 2,
-    "some minutes": 6,
+    "some minutes": 8,
     "some seconds": 1,
     "the extra hta": 3,
     "the network": 5,

@@ -138,9 +138,7 @@ def _cupti(probe: Probe) -> Check:
     if events is None:
         return Check("warn", "cupti", f"profiling a kernel failed: {probe.failure}", _COLLECT)
     if any(word in probe.stderr for word in BUSY):
-        return Check(
-            "warn", "cupti", "another profiler holds it: no device work in traces", END_OTHERS
-        )
+        return Check("warn", "cupti", "another profiler holds it: no device work in traces", END_OTHERS)
     fix = f"pip install nvidia-cuda-cupti, should libcupti be missing; {END_OTHERS}"
     return Check("warn", "cupti", "no device events arrive: traces will hold no device work", fix)
 
