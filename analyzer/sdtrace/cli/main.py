@@ -7,7 +7,7 @@ import sys
 
 
 def _without_debug(words: list[str]) -> list[str]:
-    """Accepted anywhere: whoever wants it adds it at the end of what failed. But a script's own one is its own."""
+    """Accepted anywhere: whoever wants it adds it at the end of what failed. A script's own one stays."""
     if "run" in words[:2]:
         return words
     return [word for word in words if word != "--debug"]
