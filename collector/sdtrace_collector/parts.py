@@ -67,11 +67,6 @@ def class_name(network: Any) -> str:
     return type(getattr(network, "_orig_mod", network)).__name__
 
 
-def denoisers_of(pipe: Any) -> dict[str, Any]:
-    """The networks that denoise, under the pipeline's names for them."""
-    return {name: part for name, part in networks_of(pipe).items() if role_of(name, part) in DENOISERS}
-
-
 def _components(pipe: Any) -> dict[str, Any]:
     """What the pipeline registered and has, or the attributes of what registers nothing."""
     config, held = getattr(pipe, "config", None), getattr(pipe, "__dict__", {})

@@ -37,6 +37,7 @@ COMMANDS: Final = (
     "collect",
     "peaks",
     "tune",
+    "run",
     "variants",
 )
 ANY_WORK: Final = "--allow-different-work"

@@ -173,7 +173,6 @@ def test_a_table_that_torch_cannot_make_costs_only_itself(
         "model": "tiny",
         "steps": 1,
         "images": 1,
-        "device": "cpu",
         "unprofiled_images": 0,
     }
     run.run(Spec("fp32_eager", Axes(), str(tmp_path), device="cpu", golden=True, **short), events.append)

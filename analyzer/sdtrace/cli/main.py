@@ -6,6 +6,13 @@ import signal
 import sys
 
 
+def _without_debug(words: list[str]) -> list[str]:
+    """Accepted anywhere: whoever wants it adds it at the end of what failed. A script's own one stays."""
+    if "run" in words[:2]:
+        return words
+    return [word for word in words if word != "--debug"]
+
+
 def main() -> None:
     """Run the command line in `sys.argv` and exit with its code; a problem is one line on stderr."""
     try:
@@ -14,8 +21,7 @@ def main() -> None:
         prepare()
         from sdtrace.cli.commands import run  # noqa: PLC0415  # as above
 
-        # Accepted anywhere: whoever wants it adds it at the end of what failed.
-        code = run([word for word in sys.argv[1:] if word != "--debug"])
+        code = run(_without_debug(sys.argv[1:]))
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001  # whatever it is, it gets its line and its exit code
         signal.signal(signal.SIGINT, signal.SIG_IGN)

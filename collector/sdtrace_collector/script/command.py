@@ -74,8 +74,7 @@ def run(
 
     \b
     sdtrace run my_script.py --prompt "a horse"
-    sdtrace run --skip 1 --unprofiled 5 -o mine.json.gz my_script.py
-    sdtrace run --function generate my_script.py
+    sdtrace run --function generate -o mine.json.gz my_script.py
     """
     from sdtrace_collector.script import runner  # noqa: PLC0415 - keeps --help fast
     from sdtrace_collector.targets import check_places, claimed, targets_for  # noqa: PLC0415 - as above

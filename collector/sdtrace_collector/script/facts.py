@@ -23,7 +23,7 @@ class ScriptFacts(msgspec.Struct, frozen=True):
     """Names and units as in `RunFacts`; None and empty where nothing tells.
 
     `script` is the file's name. `calls` counts what the script called, by class or function; walls are of
-    iterations, of which `skipped` come before those with walls of their own only where the profile is cold.
+    iterations, which are turns of calls. `warmup_wall_s` are of those left out.
     """
 
     script: str | None
