@@ -9,6 +9,7 @@ import subprocess
 import sys
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 import polars as pl
@@ -33,7 +34,7 @@ def test_every_public_name_is_there_and_says_what_it_is() -> None:
 
 def test_what_an_analysis_offers_says_what_it_is() -> None:
     public = {name: value for name, value in vars(sdtrace.Analysis).items() if not name.startswith("_")}
-    assert [name for name, value in public.items() if ">>> " not in value.__doc__] == ["hta"]  # an extra
+    assert [name for name, value in public.items() if ">>> " not in value.__doc__] == []
 
 
 def test_every_frame_says_its_columns_and_their_types(regional: sdtrace.Analysis) -> None:
@@ -64,6 +65,8 @@ def test_the_examples_are_true(name: str, request: pytest.FixtureRequest) -> Non
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
     examples = 0
     for test in finder.find(module, extraglobs={"getfixture": request.getfixturevalue}):
+        if test.name.endswith(".hta") and find_spec("hta") is None:
+            continue
         examples += len(test.examples)
         assert runner.run(test).failed == 0, test.name
     assert examples

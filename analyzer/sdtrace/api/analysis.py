@@ -183,7 +183,11 @@ class Analysis(Tables):
         the nanosecond; `sdtrace.hta.exact.ExactAnalysis` says how, and what the frame lacks.
 
         Raises UsageError when HTA is not installed (`pip install 'sdtrace[hta]'`), or the part is empty.
-        docs/hta.md has examples.
+        docs/hta.md has more examples.
+
+        >>> hta = getfixture("eager").hta()
+        >>> hta.get_temporal_breakdown(visualize=False)["idle_time(us)"].tolist()
+        [51584.979]
         """
         from sdtrace.hta import trace_analysis  # noqa: PLC0415  # only HTA needs it
 
