@@ -134,7 +134,10 @@ def _spread(steady: Steady, noun: str) -> str:
 
 def _unprofiled(trace: TraceReport) -> list[str]:
     us = trace.unprofiled_wall_us
-    return [] if us is None else [f"{units.duration(us)} without the profiler"]
+    if us is not None:
+        return [f"{units.duration(us)} without the profiler"]
+    bare = trace.unprofiled
+    return [] if bare is None else [f"about {units.duration(bare.mid_us)} without the profiler (estimated)"]
 
 
 def _overhead_figure(trace: TraceReport) -> Figure:
