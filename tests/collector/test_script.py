@@ -281,12 +281,12 @@ tiny.call(pipe)
 
 def test_the_command_imports_nothing_before_the_script_does(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(_PROGRAM)
-    command = "from sdtrace_collector.script.command import run; run()"
+    command = "import sys; from sdtrace_collector.script.command import run; sys.exit(run())"
     words = ["--profile", "1", "--skip", "0", "--unprofiled", "0", "--gzip", "mine.py"]
     done = subprocess.run(
         [sys.executable, "-c", command, *words],
         cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         timeout=120,

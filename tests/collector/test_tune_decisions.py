@@ -56,14 +56,15 @@ def settings(findings: list[Any], axes: Axes, where: Where = H200) -> list[Mappi
 
 def test_the_best_finding_of_a_real_report_comes_first() -> None:
     findings = of(EAGER).report.findings
-    assert settings(findings, EAGER)[:3] == [
-        {"compile": "default"},
-        {"compile": "reduce-overhead"},
-        {"dtype": "bf16"},
-    ]
+    assert settings(findings, EAGER)[:2] == [{"compile": "default"}, {"compile": "reduce-overhead"}]
+    assert {"dtype": "bf16"} in settings(findings, EAGER)
     first = next(advised(findings, EAGER, H200))
     assert first.finding.id == "host.launch_bound"
-    assert predict(first.finding, 17_272.865) == pytest.approx((17_272.865 - 15_103.181, None, None))
+    # The range of what it becomes: 10.5 ms, from the 17.3 ms that were timed.
+    middle, low, high = predict(first.finding, 17_272.865)
+    assert low is not None
+    assert high is not None
+    assert 10_000 < low <= middle <= high < 12_000
 
 
 def test_channels_last_is_advised_only_where_it_comes_true() -> None:
@@ -321,7 +322,7 @@ def test_the_page_holds_every_trial_with_what_was_promised_and_measured() -> Non
     page = markdown(loop.tuning)
     rows = [row for row in page.splitlines() if row.startswith("| ") and "`" in row]
     assert len(rows) == len(loop.tuning.trials)
-    assert "| `compile=default` | host.launch_bound | 1,000.0 ± 0.5 | 984.9 | 900.0 ± 0.4 |" in rows[1]
+    assert "| `compile=default` | host.launch_bound | 1,000.0 ± 0.5 | 10.1 to 11.8 | 900.0 ± 0.4 |" in rows[1]
     back = msgspec.json.decode(msgspec.json.encode(loop.tuning), type=type(loop.tuning))
     assert markdown(back) == page
 
