@@ -61,7 +61,9 @@ def test_the_best_finding_of_a_real_report_comes_first() -> None:
     first = next(advised(findings, EAGER, H200))
     assert first.finding.id == "host.launch_bound"
     # The range of what it becomes: 10.5 ms, from the 17.3 ms that were timed.
-    middle, low, high = predict(first.finding, 17_272.865)
+    promised = predict(first.finding, 17_272.865)
+    assert promised is not None
+    middle, low, high = promised
     assert low is not None
     assert high is not None
     assert 10_000 < low <= middle <= high < 12_000
