@@ -37,8 +37,8 @@ SHORT: Final = "float32 to 16 bits"
 ATTENTION: Final = "unfused to fused attention"
 LAYOUT: Final = "weights converted once"
 NOTHING: Final = "syncs and copies of which no finding speaks"
-HELD_BACK: Final = ("b2", "pairs_sd", "pairs_fp32", "lora_train", "cfg_parallel", "sd_offload")
-"""Scenes that no constant was fitted on."""
+HELD_BACK: Final = ("b2",)
+"""Scenes that were recorded after all constants had been chosen."""
 
 
 class Pair(NamedTuple):

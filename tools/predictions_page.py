@@ -24,7 +24,7 @@ out. `python -m benchmarks.predictions FOLDER` makes the records from traces and
 - **Predicted**: the middle and the range that the report prints. It is *met* where the two ranges touch.
 - **Trace alone**: nobody told sdtrace how long the base takes without the profiler. **Recorded**: the trace
   says so.
-- **Held back**: no constant was fitted on this scene. All others were looked at when constants were chosen.
+- **Held back**: recorded after the constants had been chosen. All other scenes were looked at then.
 
 Scenes: `sd15`, `small` (256x256), `b2` (batch 2, bfloat16) and `fp32` (batch 4) have the geometry of Stable
 Diffusion 1.5, `flux` that of FLUX with 15 blocks, `sd3` that of Stable Diffusion 3, `vae` is the VAE alone;
