@@ -19,6 +19,9 @@ _NO_DIGIT: Final = ord(",")
 ROW: Final = 64
 """Bytes hashed at once."""
 _WORDS: Final = ROW // 8
+_AT_ONCE: Final = 1 << 10
+"""Spans hashed at once: their rows stay in the cache."""
+_NONE: Final = np.zeros(0, np.uint64)
 _HALF: Final = np.uint64(32)
 _MOST_ROWS: Final = (1 << 15) + 2
 """The pieces of text that are split have fewer."""
@@ -86,12 +89,15 @@ class Forms:
 def hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
     """A hash of the text from each of `starts` to its end, with random keys per process; no span is empty.
 
-    A key is added to each word of the text, and the sum multiplied by its own upper half, made odd. Two given
-    texts get the same hash with a probability below 2**-30, and mostly far below. At least `ROW` bytes must
-    follow the last span.
+    A key is added to each word of the text, and the sum multiplied by its own upper half. Two given texts get
+    the same hash with a probability below 2**-30, and mostly far below. At least `ROW` bytes must follow the
+    last span.
     """
-    if not len(starts):
-        return np.zeros(0, np.uint64)
+    slices = (slice(first, first + _AT_ONCE) for first in range(0, len(starts), _AT_ONCE))
+    return np.concatenate([_NONE, *(_hash_spans(text, starts[part], ends[part]) for part in slices)])
+
+
+def _hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
     lengths = ends - starts
     counts = (lengths + (ROW - 1)) // ROW
     stops = np.cumsum(counts)
@@ -103,7 +109,7 @@ def hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
     short = np.flatnonzero(lengths < ROW)
     rows[firsts[short]] &= _SHORT[lengths[short]]
     rows += _KEYS.take(place, axis=0)
-    rows *= (rows >> _HALF) | np.uint64(1)
+    rows *= rows >> _HALF
     hashes: UInt64s = np.add.reduceat(rows.ravel(), firsts * _WORDS)
     hashes ^= lengths.astype(np.uint64) * _OF_LENGTH
     return hashes
