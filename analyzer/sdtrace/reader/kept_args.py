@@ -1,7 +1,7 @@
 """The arguments of ops, each text once: found by arrays, decoded once.
 
 Arguments repeat from event to event but for the ids that every event has its own of. Events of one template
-differ in digits alone, so what their other digits are is hashed, and only a text with a new hash is looked at.
+differ in digits alone, so their other digits are hashed, and only a text with a new hash is looked at.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ NO_DIGITS: Final = (Edge(-1, 0),) * EDGES
 
 
 def edges_of(begin: int, end: int, own: list[int], runs: dict[int, int]) -> tuple[Edge, ...]:
-    """The edges of the digits in arguments from offset `begin` to `end` of an event, but for its ids at `own`.
+    """The edges of the digits in arguments from offset `begin` to `end` of an event, its ids left out.
 
-    `runs` are the event's runs of digits, in order: where each starts and ends.
+    The ids start at `own`. `runs` are the event's runs of digits, in order: where each starts and ends.
     """
     starts, ends = list(runs), list(runs.values())
     borders = {start for start in own if start in runs}
