@@ -6,6 +6,7 @@ text but for the values of their numbers, which stand at the same offsets.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -25,8 +26,24 @@ _NONE: Final = np.zeros(0, np.uint64)
 _HALF: Final = np.uint64(32)
 _MOST_ROWS: Final = (1 << 15) + 2
 """The pieces of text that are split have fewer."""
-_random: Final = np.random.default_rng()
-_KEYS: Final = _random.integers(0, 1 << 64, (_MOST_ROWS, _WORDS), np.uint64)
+_GOLDEN: Final = 0x9E3779B97F4A7C15
+_MIX: Final = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
+
+
+def _random_words(count: int) -> UInt64s:
+    """Words that nobody foresees: SplitMix64 (Steele, Lea and Flood 2014) from a seed of the system's.
+
+    Importing numpy's generators takes longer than this.
+    """
+    seed = int.from_bytes(os.urandom(8), "little")
+    words: UInt64s = np.arange(count, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(seed)
+    for shift, odd in _MIX:
+        words ^= words >> np.uint64(shift)
+        words *= np.uint64(odd)
+    return words
+
+
+_KEYS: Final = _random_words(_MOST_ROWS * _WORDS).reshape(-1, _WORDS)
 _OF_LENGTH: Final = _KEYS[-1, 0] | np.uint64(1)
 _SHORT: Final = np.tril(np.full((ROW + 1, ROW), 0xFF, np.uint8), -1).view(np.uint64)
 """For each length below a row, the bits of a row to keep."""
