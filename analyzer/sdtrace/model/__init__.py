@@ -193,6 +193,8 @@ class Kernel(Struct, kw_only=True, frozen=True):
     """Of all calls; None, as the fields that follow, where some of it is not known."""
     bytes_read: int | None = None
     bytes_written: int | None = None
+    bytes_fetched: int | None = None
+    """What is read from memory where a kernel comes back to bytes that the cache has lost."""
     tbps: float | None = None
     """Terabytes read and written per second."""
     pct_of_peak: float | None = None

@@ -20,6 +20,10 @@ class OpByShape(Struct, kw_only=True, frozen=True):
     bytes_read: int | None
     """What must be read at least: every argument once. None, as the written ones, where it is not known."""
     bytes_written: int | None
+    bytes_fetched: int | None = None
+    """What is read from memory where a kernel comes back to bytes that the cache has lost; None: not known.
+
+    Known of Inductor's kernels whose sources the collector saw. Caches are taken to be empty before."""
     tflops: float | None
     """Tera-operations per second; None where it has no operations."""
     tbps: float | None

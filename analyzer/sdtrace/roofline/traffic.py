@@ -40,6 +40,8 @@ class Traffic:
     """False where it is a bound or a guess: an unknown op, a look-up, a type that is not recorded."""
     compute_dtype: str | None
     """The type it computes in ("bfloat16"), torch's name; whether float32 means TF32 is not known here."""
+    fetched: int | None = None
+    """What it reads from memory, what comes back once the cache has lost it again too; None: not known."""
 
 
 def traffic_of(name: str, args: Mapping[str, object], list_dtype: str | None = None) -> Traffic | None:
@@ -51,7 +53,7 @@ def traffic_of(name: str, args: Mapping[str, object], list_dtype: str | None = N
 
     >>> args = {"Input Dims": [[8, 4096, 320], [320]], "Input type": ["c10::BFloat16", "c10::BFloat16"]}
     >>> traffic_of("aten::mul", args)
-    Traffic(bytes_read=20972160, bytes_written=20971520, exact=True, compute_dtype='bfloat16')
+    Traffic(bytes_read=20972160, bytes_written=20971520, exact=True, compute_dtype='bfloat16', fetched=None)
     """
     moved = moved_by(name, parse_arguments(args, list_dtype))
     if moved is None:
