@@ -80,8 +80,9 @@ def triton_traffic(
 
     >>> args = {"kernel_backend": "triton", "kernel_hash": "c1", "Input Dims": [[8, 320], [8, 320], []],
     ...         "Input type": ["float", "c10::Half", "Scalar"]}
-    >>> triton_traffic("triton_poi_fused_0", args, KernelFacts({"c1": "io"}, {}))
-    Traffic(bytes_read=10240, bytes_written=5120, exact=True, compute_dtype='float16', fetched=None)
+    >>> traffic = triton_traffic("triton_poi_fused_0", args, KernelFacts({"c1": "io"}, {}))
+    >>> traffic.bytes_read, traffic.bytes_written, traffic.exact
+    (10240, 5120, True)
     """
     if args.get("kernel_backend") != "triton":
         return None
@@ -102,7 +103,8 @@ def triton_traffic(
     written = sum(size for letter, size in zip(letters, used, strict=True) if letter in (_WRITTEN, _BOTH))
     again = _again(access, cache_bytes) if access is not None and known else None
     dtype = _operand(pointers).dtype if name.startswith(TEMPLATE) else pointers[-1].dtype
-    return Traffic(read, written, exact, dtype, None if again is None else read + again)
+    in_place = sum(size for letter, size in zip(letters, used, strict=True) if letter == _BOTH)
+    return Traffic(read, written, exact, dtype, None if again is None else read + again, in_place)
 
 
 def _used(sizes: Sequence[int], touched: Sequence[int | None]) -> list[int]:
