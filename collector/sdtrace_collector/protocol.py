@@ -57,6 +57,17 @@ class GraphWork(msgspec.Struct, frozen=True):
     work: list[tuple[int, int, int]]
 
 
+class KernelAccess(msgspec.Struct, frozen=True):
+    """What one launch of a kernel touches, in bytes.
+
+    `touched` has what each pointer is used for, in their order, or None where the source does not tell.
+    `again` has pairs (after, read): so many bytes are read once more, after so many others were touched.
+    """
+
+    touched: list[int | None]
+    again: list[tuple[int, int]] = []
+
+
 class RunFacts(msgspec.Struct, frozen=True):
     """What the trace says of its own run, under its top-level key `sdtrace`.
 
@@ -65,7 +76,8 @@ class RunFacts(msgspec.Struct, frozen=True):
     CPU. `dynamo_compile_times` is torch's own accounting, stage to seconds, where stages contain one another;
     empty when nothing was compiled. `image_means` are the mean pixels, in [0, 1], of the profiled images;
     None where one is not finite. `triton_arguments` tell which pointers of Inductor's kernels are read and
-    written, by `kernel_hash` (see `compiled_kernels`); `graph_work` is what kernels inside CUDA graphs are.
+    written, by `kernel_hash` (see `compiled_kernels`), `triton_access` what they touch of them (see
+    `kernel_access`); `graph_work` is what kernels inside CUDA graphs are.
     `peaks` is what the card was measured to do after all else, or None.
     """
 
@@ -94,6 +106,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     image_means: list[float | None]
     dynamo_compile_times: dict[str, float]
     triton_arguments: dict[str, str] = {}
+    triton_access: dict[str, KernelAccess] = {}
     graph_work: GraphWork | None = None
     peaks: MeasuredPeaks | None = None
     schema: str = "sdtrace.run/1"

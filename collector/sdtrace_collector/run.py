@@ -20,6 +20,7 @@ from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
 from sdtrace_collector.devices import device_of
 from sdtrace_collector.golden import write_golden
 from sdtrace_collector.graph_work import record_graph_work
+from sdtrace_collector.kernel_access import access_of_sources
 from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.models import image_size, load, modules_of
 from sdtrace_collector.peaks.measure import measure_peaks
@@ -102,6 +103,7 @@ def run(spec: Spec, send: Send) -> None:
     memory, compile_times = peak_memory_bytes(plan.device), dynamo_compile_times()
     memory = memory and max(memory, peak_before)
     peaks = _peaks(spec, plan, send)
+    sources = kernel_sources()
 
     facts = RunFacts(
         variant=spec.variant,
@@ -128,7 +130,8 @@ def run(spec: Spec, send: Send) -> None:
         peak_memory_bytes=memory,
         image_means=[_mean(batch) for batch in batches],
         dynamo_compile_times=compile_times,
-        triton_arguments=argument_roles(kernel_sources()),
+        triton_arguments=argument_roles(sources),
+        triton_access=access_of_sources(sources),
         graph_work=graph_work,
         peaks=peaks,
     )

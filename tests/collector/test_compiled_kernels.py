@@ -64,13 +64,36 @@ def source(
         ("triton_poi_fused_mul_1", "in_ptr0, ks0, out_ptr0, ynumel, xnumel, YBLOCK : tl.constexpr", "io"),
         ("triton_tem_fused_addmm_2", "in_ptr0, arg_A, arg_B, out_ptr0", "iiio"),
         ("triton_tem_fused_convolution_5", "arg_X, arg_W, out_ptr0", "iio"),
-        ("triton_tem_fused_flex_attention_4", "arg_Q, arg_K, arg_V, arg_LSE, out_ptr0", "????o"),
+        ("triton_tem_fused_flex_attention_4", "arg_Q, arg_K, arg_V, arg_LSE, out_ptr0", "iiioo"),
         ("triton_red_fused_sum_6", "in_ptr0, out_ptr0, ws_ptr, semaphores_ptr, xnumel", "iow?"),
     ],
 )
 def test_the_letters_of_a_kernels_pointers(tmp_path: Path, name: str, arguments: str, letters: str) -> None:
     path = source(tmp_path, "cabc2.py", name, arguments)
-    assert argument_roles([path]) == {"cabc2": letters}
+    assert argument_roles([path])["cabc2"] == letters
+
+
+def test_templates_are_known_by_name_too_where_all_of_a_name_are_alike(tmp_path: Path) -> None:
+    """The profiler records no hash with their launches."""
+    paths = [
+        source(tmp_path, "ca.py", "triton_tem_fused_mm_0", "arg_A, arg_B, out_ptr0"),
+        source(tmp_path, "cb.py", "triton_tem_fused_mm_0", "arg_A, arg_B, out_ptr1"),
+        source(tmp_path, "cc.py", "triton_tem_fused_addmm_1", "arg_A, arg_B, in_ptr2, out_ptr0"),
+        source(tmp_path, "cd.py", "triton_tem_fused_addmm_1", "in_ptr0, arg_A, arg_B, in_ptr2, out_ptr0"),
+        source(tmp_path, "ce.py", "triton_poi_fused_add_0", "in_ptr0, out_ptr0"),
+    ]
+    roles = argument_roles(paths)
+    assert roles.pop("triton_tem_fused_mm_0") == "iio"
+    assert roles == {"ca": "iio", "cb": "iio", "cc": "iiio", "cd": "iiiio", "ce": "io"}
+
+
+def test_attention_that_is_not_asked_for_its_sums_does_not_write_them(tmp_path: Path) -> None:
+    name = "triton_tem_fused_flex_attention_0"
+    arguments = "arg_Q, arg_K, arg_V, arg_LSE, arg_MAX, arg_KV_NUM_BLKS, arg_KV_IDX, out_ptr0"
+    path = source(tmp_path, "cf.py", name, arguments)
+    assert argument_roles([path])[name] == "iiiooiio"
+    path.write_text(path.read_text() + "    OUTPUT_LOGSUMEXP : tl.constexpr = False\n")
+    assert argument_roles([path])[name] == "iiiwwiio"
 
 
 def test_other_files_are_passed_over(tmp_path: Path) -> None:

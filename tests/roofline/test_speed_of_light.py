@@ -20,7 +20,13 @@ from tests.shared import shared_trace
 from tests.test_shipped_traces import NAMES, trace_path
 
 DATA = Path(__file__).parent / "data"
-OURS = ("h200-compiled.json.gz", "h100-graphs.json.gz")
+OURS = (
+    "h200-compiled.json.gz",
+    "h100-batch.json.gz",
+    "h100-graphs.json.gz",
+    "h100-templates.json.gz",
+    "h100-transformer.json.gz",
+)
 SHARED = (
     "reference/bf16_sdpa.warm.json.gz",
     "reference/bf16_sdpa_eager.stack.json.gz",

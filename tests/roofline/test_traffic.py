@@ -188,3 +188,15 @@ def test_rules_know_nearly_all_device_time_of_an_eager_trace() -> None:
 def _is_exact(name: str, text: str) -> bool:
     traffic = traffic_of(name, msgspec.json.decode(text), "bits16")
     return name in RULES and traffic is not None and traffic.exact
+
+
+@pytest.mark.parametrize(
+    ("op", "in_place"), [("aten::add_", 4096), ("aten::add", 0), ("aten::copy_", 0), ("aten::mul_", 4096)]
+)
+def test_what_is_written_where_it_was_read_is_known(op: str, in_place: int) -> None:
+    """It is in a cache once. A copy does not read what it writes over."""
+    args = {"Input Dims": [[32, 32], [32, 32], []], "Input type": ["float", "float", "Scalar"]}
+    traffic = traffic_of(op, args)
+    assert traffic is not None
+    assert traffic.bytes_written == 4096
+    assert traffic.in_place == in_place

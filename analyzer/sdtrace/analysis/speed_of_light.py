@@ -13,8 +13,8 @@ from sdtrace.analysis.microseconds import in_microseconds, us
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import sum_by
 from sdtrace.breakdowns.iterations import IterationRow, lasting
-from sdtrace.intervals import union
-from sdtrace.model.work import ComponentLight, OpByShape, Peaks, SpeedOfLight, WaterfallPart
+from sdtrace.intervals import join, subtract, union
+from sdtrace.model.work import ComponentLight, DeviceLight, OpByShape, Peaks, SpeedOfLight, WaterfallPart
 from sdtrace.phases.timeline import AUTOTUNE
 from sdtrace.roofline.by_shape import KernelWork, ShapeRow, kernel_work, measure_kinds, shape_rows
 from sdtrace.roofline.kinds import KindWork, work_of_kinds
@@ -31,6 +31,8 @@ from sdtrace.roofline.waterfall import (
     window_of,
 )
 from sdtrace.trace.model import Bools
+from sdtrace.waiting.devices import DeviceRow, device_rows
+from sdtrace.waiting.idle import Idle
 
 
 @dataclass(frozen=True)
@@ -69,39 +71,83 @@ class WorkStudy:
         return kernel_work(self.study.linked, self.named, self.works, mask)
 
     def speed_of_light(self) -> SpeedOfLight | None:
-        """The steady iteration of median wall; None without one, with several devices, or without peaks."""
+        """The steady iteration of median wall; None without one, without peaks, with cards of two kinds."""
         study, peaks = self.study, self.peaks
-        if peaks is None or not study.steady or len(study.idle.devices) != 1:
+        if peaks is None or not study.steady or not self._is_one_kind_of_card():
             return None
         row = sorted(study.steady, key=lambda row: row.wall_ns)[(len(study.steady) - 1) // 2]
-        window = self._window(row)
-        labels = self._labels()
-        idle = study.idle.within(union(np.array([window.begun_ns]), np.array([window.done_ns])))
-        causes = {cause.cause: cause.ns for cause in idle.causes()}
-        parts = waterfall(window, self.named, self.works, labels, causes)
+        window, labels = self._window(row), self._labels()
+        own = [self._window(row, device) for device in range(len(study.idle.devices))]
         used = np.isin(np.arange(len(self.works)), self.named.kind[window.piece])
         best = fastest_dtype(self.works, used, peaks.flops_per_s)
-        components = self._components(window, labels, peaks, best)
+        least = [self._components(part, labels, peaks, best) for part in own]
+        devices = [self._device(part, labels, index, own[index]) for index, part in enumerate(least)]
         return SpeedOfLight(
             card=peaks.card,
             peaks=peaks,
             iteration=row.index,
             wall_us=us(row.wall_ns),
-            image_us=_together(window, [part.roofline_us for part in components]),
+            image_us=max(device.image_us for device in devices),
             best_dtype=best,
-            best_dtype_us=_together(window, [part.best_dtype_us for part in components]),
-            components=components,
-            waterfall=[in_microseconds(part, WaterfallPart) for part in parts],
+            best_dtype_us=max(
+                _together(part, [component.best_dtype_us for component in components])
+                for part, components in zip(own, least, strict=True)
+            ),
+            components=self._components(window, labels, peaks, best),
+            waterfall=self._parts(window, labels, self._idle(window, own)),
             in_graphs=self.named.in_graphs,
             unnamed_in_graphs=self.named.unnamed,
+            devices=devices if len(devices) > 1 else [],
         )
 
-    def _window(self, row: IterationRow) -> Window:
+    def _is_one_kind_of_card(self) -> bool:
+        return len({device.name for device in self._device_rows}) == 1
+
+    @cached_property
+    def _device_rows(self) -> list[DeviceRow]:
+        study = self.study
+        iterations = study.structure.iterations
+        return device_rows(study.linked, study.idle.devices, iterations, study.phases.is_steady)
+
+    def _window(self, row: IterationRow, device: int | None = None) -> Window:
+        """The work of an iteration; of one device, by its place, or of all."""
         study = self.study
         iterations = study.structure.iterations
         begun, _ = lasting(study.linked, iterations.start_ns, iterations.end_ns, study.structure.launches)
         begun_ns = int(begun[row.index])
-        return window_of(study.linked, begun_ns, begun_ns + row.wall_ns)
+        mask = None if device is None else study.idle.devices.of_work == device
+        return window_of(study.linked, begun_ns, begun_ns + row.wall_ns, mask)
+
+    def _device(
+        self, components: list[ComponentLight], labels: Labels, index: int, window: Window
+    ) -> DeviceLight:
+        row = self._device_rows[index]
+        return DeviceLight(
+            device=row.index,
+            name=row.name,
+            busy_us=us(window.busy_ns),
+            image_us=_together(window, [part.roofline_us for part in components]),
+            waterfall=self._parts(window, labels, self._idle_of(window, index)),
+        )
+
+    def _parts(self, window: Window, labels: Labels, idle: Idle) -> list[WaterfallPart]:
+        causes = {cause.cause: cause.ns for cause in idle.causes()}
+        parts = waterfall(window, self.named, self.works, labels, causes)
+        return [in_microseconds(part, WaterfallPart) for part in parts]
+
+    def _idle_of(self, window: Window, device: int) -> Idle:
+        """When a device did not work."""
+        whole = union(np.array([window.begun_ns]), np.array([window.done_ns]))
+        return self.study.idle.of_device(device).within(whole)
+
+    def _idle(self, window: Window, own: list[Window]) -> Idle:
+        """When no device worked, by the causes of the one that worked longest."""
+        busiest = max(range(len(own)), key=lambda device: own[device].busy_ns)
+        idle = self._idle_of(window, busiest)
+        if len(own) == 1:
+            return idle
+        spans = union(np.array([window.begun_ns]), np.array([window.done_ns]))
+        return idle.within(subtract(spans, join(*self.study.idle.devices.busy)))
 
     def _labels(self) -> Labels:
         study = self.study
@@ -158,6 +204,7 @@ def _record(row: ShapeRow) -> OpByShape:
         flops=row.flops,
         bytes_read=row.bytes_read,
         bytes_written=row.bytes_written,
+        bytes_fetched=row.bytes_fetched,
         tflops=row.flops / seconds / 1e12 if row.flops and seconds else None,
         tbps=None if moved is None or not seconds else moved / seconds / 1e12,
         bound=row.bound,
@@ -176,6 +223,7 @@ def work_fields(work: KernelWork, total_ns: int) -> dict[str, Any]:
         "flops": work.flops,
         "bytes_read": work.bytes_read,
         "bytes_written": work.bytes_written,
+        "bytes_fetched": work.bytes_fetched,
         "tbps": moved / total_ns / 1000 if total_ns else None,
         "pct_of_peak": None if roof_ns is None or not total_ns else 100 * roof_ns / total_ns,
         "bytes_are": "exact" if work.exact else "bound",

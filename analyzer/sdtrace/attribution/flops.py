@@ -29,6 +29,7 @@ from sdtrace.attribution.convolutions import (
 )
 from sdtrace.attribution.nesting import first_outside
 from sdtrace.attribution.op_arguments import Args, integers_at, is_tensor, shape_at, type_at
+from sdtrace.attribution.template_flops import template_flops
 
 _Counter: TypeAlias = Callable[[Args], int]
 
@@ -47,7 +48,10 @@ def flops_of(op_name: str, args: Mapping[str, object]) -> int:
     240
     """
     counter = _COUNTERS.get(op_name)
-    flops = counter(args) if counter is not None else attention_flops(op_name, args)
+    if counter is not None:
+        flops = counter(args)
+    else:
+        flops = attention_flops(op_name, args) or template_flops(op_name, args)
     return flops if 0 <= flops < _LIMIT else 0
 
 

@@ -193,6 +193,8 @@ class Kernel(Struct, kw_only=True, frozen=True):
     """Of all calls; None, as the fields that follow, where some of it is not known."""
     bytes_read: int | None = None
     bytes_written: int | None = None
+    bytes_fetched: int | None = None
+    """What is read from memory where a kernel comes back to bytes that the cache has lost."""
     tbps: float | None = None
     """Terabytes read and written per second."""
     pct_of_peak: float | None = None
@@ -332,7 +334,7 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     steps: list[Step] = []
     ops_by_shape: list[OpByShape] = []
     speed_of_light: SpeedOfLight | None = None
-    """None without a steady iteration on one device, or where nothing is known of the card."""
+    """None without a steady iteration, where nothing is known of the card, or cards of several kinds work."""
     selected_component: str | None = None
     """Set, as the two that follow, when the breakdowns are limited to a part by `Analysis.at`."""
     selected_iteration: int | None = None

@@ -20,6 +20,10 @@ class OpByShape(Struct, kw_only=True, frozen=True):
     bytes_read: int | None
     """What must be read at least: every argument once. None, as the written ones, where it is not known."""
     bytes_written: int | None
+    bytes_fetched: int | None = None
+    """What is read from memory where a kernel comes back to bytes that the cache has lost; None: not known.
+
+    Known of Inductor's kernels whose sources the collector saw. Caches are taken to be empty before."""
     tflops: float | None
     """Tera-operations per second; None where it has no operations."""
     tbps: float | None
@@ -80,8 +84,24 @@ class Peaks(Struct, kw_only=True, frozen=True):
     """To or from other GPUs."""
 
 
+class DeviceLight(Struct, kw_only=True, frozen=True):
+    """One of several devices in a steady iteration. Its parts sum to the wall of that iteration."""
+
+    device: int | None
+    """None where the trace gives it no number."""
+    name: str
+    busy_us: float
+    image_us: float
+    """The least time of its work, one piece after the other; never more than `busy_us`."""
+    waterfall: list[WaterfallPart]
+
+
 class SpeedOfLight(Struct, kw_only=True, frozen=True):
-    """A steady iteration against what the card could do: the one of median wall, as profiled."""
+    """A steady iteration against what the card could do: the one of median wall, as profiled.
+
+    Several devices are held against one card, and each is in `devices`. All together: `overlap` is then work
+    of several at once too, and `idle` is when none of them worked, by the causes of the busiest one.
+    """
 
     card: str
     peaks: Peaks
@@ -89,7 +109,8 @@ class SpeedOfLight(Struct, kw_only=True, frozen=True):
     """Its place among the iterations, counted from 0."""
     wall_us: float
     image_us: float
-    """The least time of the work that ran, one piece after the other; never more than the GPU was busy."""
+    """The least time of the work that ran, one piece after the other; never more than the GPU was busy. Of
+    several devices that of the one whose work takes longest: the others may work meanwhile."""
     best_dtype: str | None
     """The fastest type of those that products of the model already use."""
     best_dtype_us: float
@@ -100,3 +121,5 @@ class SpeedOfLight(Struct, kw_only=True, frozen=True):
     """Pieces of device work in CUDA graphs, in the whole trace."""
     unnamed_in_graphs: int
     """Those of which no op was found."""
+    devices: list[DeviceLight] = []
+    """Each device by itself; empty where there is one."""

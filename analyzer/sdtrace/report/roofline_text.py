@@ -39,6 +39,7 @@ def sentences(report: TraceReport) -> Iterator[str]:
         return
     yield from _card(light)
     yield from _image(report, light)
+    yield from _devices(light)
     if light.best_dtype and light.best_dtype_us < light.image_us:
         yield f"All of it in {light.best_dtype} would take {units.duration(light.best_dtype_us)}."
     if light.unnamed_in_graphs:
@@ -54,9 +55,19 @@ def _image(report: TraceReport, light: SpeedOfLight) -> Iterator[str]:
         yield f"{wall} The least time of its {unknown} of work is not known. {_NEEDED}"
         return
     share = units.share(100 * light.image_us / light.wall_us)
-    yield f"{wall} Its work at these peaks takes {units.duration(light.image_us)}, {share} of that."
+    work = "The work of its busiest GPU" if light.devices else "Its work"
+    yield f"{wall} {work} at these peaks takes {units.duration(light.image_us)}, {share} of that."
     if unknown_us > _MUCH * light.image_us:
         yield f"{unknown} of it is work whose least time is not known: it counts in full. {_NEEDED}"
+
+
+def _devices(light: SpeedOfLight) -> Iterator[str]:
+    """Each of several GPUs, and what its work takes at its peaks."""
+    for place, device in enumerate(light.devices):
+        number = place if device.device is None else device.device
+        busy = f"GPU {number} is busy for {units.duration(device.busy_us)}"
+        is_known = any(part.part == "roofline" for part in device.waterfall)
+        yield f"{busy}; at these peaks {units.duration(device.image_us)}." if is_known else f"{busy}."
 
 
 def _card(light: SpeedOfLight) -> Iterator[str]:
@@ -73,9 +84,9 @@ def _shown(rates: dict[str, float]) -> list[str]:
 def _why_not(report: TraceReport) -> str:
     if not report.has_device:
         return "The trace holds no GPU work."
-    if len(report.devices) > 1:
-        return "The trace holds several GPUs: no image is held against one card."
     if report.steady is None:
         return "No iteration is steady, so none is held against the card."
+    if len({device.name for device in report.devices}) > 1:
+        return "The trace holds GPUs of several kinds: no image is held against one card."
     name = report.device.get("name") or "this GPU"
     return f"Nothing is known of what {name} can do; give its peaks with --peaks (see docs/peaks.md)."

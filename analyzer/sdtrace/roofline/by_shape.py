@@ -20,7 +20,7 @@ from sdtrace.trace.model import Bools
 class ShapeRow(NamedTuple):
     """All calls of one op with tensors of these shapes and types; times in nanoseconds.
 
-    `flops`, `bytes_read` and `bytes_written` are of all calls together; None where they are not known.
+    `flops` and bytes are of all calls together; None where they are not known.
     `roof_ns` is the least time they could take, `lost_ns` what they take more; None where that is not known.
     `exact` is False where the bytes are a bound or a guess.
     """
@@ -37,6 +37,7 @@ class ShapeRow(NamedTuple):
     roof_ns: int | None
     lost_ns: int | None
     exact: bool
+    bytes_fetched: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class KernelWork:
     bytes_written: int | None
     roof_ns: int | None
     exact: bool
+    bytes_fetched: int | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ def _row(measured: MeasuredKinds, key: tuple[str, str, str], members: list[int])
         roof_ns=roof_ns,
         lost_ns=None if roof_ns is None else max(0, device_ns - roof_ns),
         exact=all(t is not None and t.exact for t in traffic),
+        bytes_fetched=_weighted(((t.fetched if t else None) for t in traffic), calls),
     )
 
 
@@ -147,4 +150,5 @@ def _kernel(members: list[tuple[KindWork, int]]) -> KernelWork:
         bytes_written=_weighted(((t.bytes_written if t else None) for t in traffic), calls),
         roof_ns=roof_sum(works, calls),
         exact=all(t is not None and t.exact for t in traffic),
+        bytes_fetched=_weighted(((t.fetched if t else None) for t in traffic), calls),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,13 +16,10 @@ from sdtrace.roofline.arguments import Tensor, parse_arguments
 from sdtrace.roofline.limits import Roof, roof_of
 from sdtrace.roofline.named_work import Kind, NamedWork
 from sdtrace.roofline.traffic import Traffic, list_dtype_of, traffic_of
-from sdtrace.roofline.triton import triton_traffic
+from sdtrace.roofline.triton import TEMPLATE, KernelFacts, kernel_facts, triton_traffic
 
 _TF32: Final = re.compile(r"tf32|s1688|TF32")
 """Names of kernels that multiply float32 on tensor cores (cuBLAS, cuDNN, CUTLASS)."""
-
-_TEMPLATE: Final = "triton_tem_"
-"""Inductor's products, convolutions and attention: their operations are not known."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,8 @@ class KindWork:
 def work_of_kinds(linked: LinkedTrace, named: NamedWork, peaks: Peaks | None) -> list[KindWork]:
     """The work of a call of each of `named.kinds`."""
     kernels = _kernel_names(linked, named)
-    facts = linked.trace.run.get("triton_arguments")
-    pairs = facts.items() if isinstance(facts, dict) else ()
-    roles = {key: letters for key, letters in pairs if isinstance(letters, str)}
-    return [_work_of(kind, names, peaks, roles) for kind, names in zip(named.kinds, kernels, strict=True)]
+    facts = kernel_facts(linked.trace.run)
+    return [_work_of(kind, names, peaks, facts) for kind, names in zip(named.kinds, kernels, strict=True)]
 
 
 def _kernel_names(linked: LinkedTrace, named: NamedWork) -> list[list[str]]:
@@ -69,18 +63,31 @@ def _kernel_names(linked: LinkedTrace, named: NamedWork) -> list[list[str]]:
     return names
 
 
-def _work_of(kind: Kind, kernels: list[str], peaks: Peaks | None, roles: Mapping[str, str]) -> KindWork:
+def _work_of(kind: Kind, kernels: list[str], peaks: Peaks | None, facts: KernelFacts) -> KindWork:
     args = _decoded(kind.args)
     list_dtype = list_dtype_of(kernels[0]) if kernels else None
     tensors = list(parse_arguments(args, list_dtype).all())
-    traffic = triton_traffic(args, roles) or traffic_of(kind.op, args, list_dtype)
+    cache_bytes = None if peaks is None else peaks.l2_bytes
+    traffic = triton_traffic(kind.op, args, facts, cache_bytes) or traffic_of(kind.op, args, list_dtype)
     flops = flops_of(kind.op, args)
     dtype = traffic.compute_dtype if traffic is not None else None
     if dtype == "float32" and any(map(_TF32.search, kernels)):
         dtype = "tf32"
-    is_graded = traffic is not None and traffic.exact and not kind.op.startswith(_TEMPLATE)
+    is_graded = traffic is not None and traffic.exact and (_is_counted(kind.op, flops, tensors, dtype))
     roof = roof_of(flops, traffic, peaks, dtype) if peaks is not None and is_graded else None
     return KindWork(kind, _dims(tensors), _types(tensors), flops, traffic, dtype, roof)
+
+
+def _is_counted(op: str, flops: int, tensors: list[Tensor], dtype: str | None) -> bool:
+    """Whether operations and type of a template are known: which units it uses for float32 is not recorded.
+
+    Neither is which blocks a mask leaves out of an attention. The blocks' places are the only tensors of four
+    dimensions that hold whole numbers; they are one where there is no mask.
+    """
+    if not op.startswith(TEMPLATE):
+        return True
+    places = [tensor for tensor in tensors if tensor.dtype == "int32" and len(tensor.shape) == 4]
+    return flops > 0 and dtype != "float32" and all(place.elements == 1 for place in places)
 
 
 def _decoded(text: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _moving_s(traffic: Traffic | None, peaks: Peaks) -> float | None:
     if traffic is None:
         return None
     size = traffic.bytes_read + traffic.bytes_written
-    fits = peaks.l2_bytes is not None and size <= peaks.l2_bytes
+    fits = peaks.l2_bytes is not None and size - traffic.in_place <= peaks.l2_bytes
     rate = peaks.l2_bytes_per_s if fits else peaks.memory_bytes_per_s
     return size / rate if rate else None
 
@@ -72,5 +72,6 @@ def at_best_dtype(
     shrinks = min(1.0, _ITEM_BITS[best] / _ITEM_BITS[dtype])
     read, written = int(traffic.bytes_read * shrinks), int(traffic.bytes_written * shrinks)
     faster = max((dtype, best), key=lambda name: peaks.flops_per_s.get(name, 0.0))
-    found = roof_of(flops, Traffic(read, written, traffic.exact, faster), peaks, faster)
+    shrunk = Traffic(read, written, traffic.exact, faster, in_place=int(traffic.in_place * shrinks))
+    found = roof_of(flops, shrunk, peaks, faster)
     return 1.0 if found is None else min(1.0, found.seconds / roof.seconds)

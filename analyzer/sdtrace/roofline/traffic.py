@@ -40,6 +40,10 @@ class Traffic:
     """False where it is a bound or a guess: an unknown op, a look-up, a type that is not recorded."""
     compute_dtype: str | None
     """The type it computes in ("bfloat16"), torch's name; whether float32 means TF32 is not known here."""
+    fetched: int | None = None
+    """What it reads from memory, what comes back once the cache has lost it again too; None: not known."""
+    in_place: int = 0
+    """What it writes where it read: that takes its place in a cache once."""
 
 
 def traffic_of(name: str, args: Mapping[str, object], list_dtype: str | None = None) -> Traffic | None:
@@ -50,17 +54,28 @@ def traffic_of(name: str, args: Mapping[str, object], list_dtype: str | None = N
     `list_dtype_of`.
 
     >>> args = {"Input Dims": [[8, 4096, 320], [320]], "Input type": ["c10::BFloat16", "c10::BFloat16"]}
-    >>> traffic_of("aten::mul", args)
-    Traffic(bytes_read=20972160, bytes_written=20971520, exact=True, compute_dtype='bfloat16')
+    >>> traffic = traffic_of("aten::mul", args)
+    >>> traffic.bytes_read, traffic.bytes_written, traffic.compute_dtype
+    (20972160, 20971520, 'bfloat16')
     """
-    moved = moved_by(name, parse_arguments(args, list_dtype))
+    arguments = parse_arguments(args, list_dtype)
+    moved = moved_by(name, arguments)
     if moved is None:
         return None
     (read, reads_known), (written, writes_known) = _total(moved.reads), _total(moved.writes)
     if not reads_known and not writes_known:
         return None
     exact = moved.exact and reads_known and writes_known
-    return Traffic(read, written, exact, moved.compute or _first_dtype(moved))
+    dtype = moved.compute or _first_dtype(moved)
+    return Traffic(read, written, exact, dtype, in_place=_in_place(name, arguments, moved))
+
+
+def _in_place(name: str, arguments: Arguments, moved: Moved) -> int:
+    """Bytes of the first tensor, where the op reads it and writes it again."""
+    first = arguments.tensor(0)
+    if first is None or not name.endswith("_") or not any(tensor is first for tensor in moved.reads):
+        return 0
+    return min(first.nbytes or 0, _total(moved.writes)[0])
 
 
 def moved_by(name: str, arguments: Arguments) -> Moved | None:

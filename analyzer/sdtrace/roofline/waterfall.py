@@ -13,7 +13,7 @@ import numpy as np
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int64s
-from sdtrace.intervals import covered, union
+from sdtrace.intervals import total, union
 from sdtrace.roofline.kinds import KindWork
 from sdtrace.roofline.named_work import NamedWork
 from sdtrace.trace.model import Bools
@@ -47,15 +47,15 @@ class Window(NamedTuple):
     busy_ns: int
 
 
-def window_of(linked: LinkedTrace, begun_ns: int, done_ns: int) -> Window:
-    """The work between two instants, and how long the device was busy."""
+def window_of(linked: LinkedTrace, begun_ns: int, done_ns: int, mask: Bools | None = None) -> Window:
+    """The work between two instants, and how long it lasts; `mask` (one per piece) chooses some of it."""
     row = linked.work.row
     start = np.maximum(linked.trace.start_ns[row], begun_ns)
     end = np.minimum(linked.trace.end_ns[row], done_ns)
-    piece = np.flatnonzero(end > start)
+    is_inside = end > start
+    piece = np.flatnonzero(is_inside if mask is None else is_inside & mask)
     busy = union(start[piece], end[piece])
-    bounds = np.array([begun_ns]), np.array([done_ns])
-    return Window(begun_ns, done_ns, piece, (end - start)[piece], int(covered(busy, *bounds)[0]))
+    return Window(begun_ns, done_ns, piece, (end - start)[piece], total(busy))
 
 
 class Labels(NamedTuple):
@@ -109,12 +109,12 @@ def _grouped(
     values: np.typing.NDArray[np.float64],
     code: Int64s,
     names: list[str],
-    total: int | None = None,
+    whole_ns: int | None = None,
 ) -> list[Part]:
-    """Whole nanoseconds by name, longest first. They sum to `total`, else to the rounded sum."""
+    """Whole nanoseconds by name, longest first. They sum to `whole_ns`, else to the rounded sum."""
     sums = np.zeros(len(names) + 1)
     np.add.at(sums, code[window.piece], values)
-    wanted = round(float(sums.sum())) if total is None else total
+    wanted = round(float(sums.sum())) if whole_ns is None else whole_ns
     whole: Int64s = np.floor(sums).astype(np.int64)
     missing = wanted - int(whole.sum())
     order = np.argsort(whole - sums, kind="stable")

@@ -216,6 +216,7 @@ KERNELS: Final = Table(
         Column("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", _DATA_ONLY),
         Column("bytes_read", "Read", Kind.BYTES, "Bytes that must be read.", _DATA_ONLY),
         Column("bytes_written", "Written", Kind.BYTES, "Bytes that must be written.", _DATA_ONLY),
+        Column("bytes_fetched", "Fetched", Kind.BYTES, "Bytes read from memory, again too.", _DATA_ONLY),
         Column("tbps", "TB/s", Kind.RATE, "Terabytes moved per second.", _PAGES_AND_DATA, optional=True),
         Column("pct_of_peak", "Of peak", Kind.SHARE, "Least time of it.", _PAGES_AND_DATA, optional=True),
         Column("bytes_are", "Bytes are", Kind.TEXT, "exact, or a bound.", _DATA_ONLY),

@@ -78,6 +78,7 @@ OPS_BY_SHAPE: Final = Table(
             ("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", _DATA_ONLY, False),
             ("bytes_read", "Read", Kind.BYTES, "Bytes that must be read.", _DATA_ONLY, False),
             ("bytes_written", "Written", Kind.BYTES, "Bytes that must be written.", _DATA_ONLY, False),
+            ("bytes_fetched", "Fetched", Kind.BYTES, "Bytes read from memory, again too.", _DATA_ONLY, False),
             ("tflops", "TFLOP/s", Kind.RATE, "Tera-operations per second.", _PAGES_AND_DATA, True),
             ("tbps", "TB/s", Kind.RATE, "Terabytes moved per second.", _PAGES_AND_DATA, True),
             ("exact", "Exact", Kind.FLAG, "Whether the bytes are exact.", _DATA_ONLY, False),

@@ -139,6 +139,19 @@ class Idle:
         mine = self.cause == CAUSES.index(cause)
         return union(self.start_ns[mine], self.end_ns[mine])
 
+    def of_device(self, device: int) -> Idle:
+        """The idle time of one device, by its place among the devices."""
+        mine = self.device == device
+        return replace(
+            self,
+            start_ns=self.start_ns[mine],
+            end_ns=self.end_ns[mine],
+            cause=self.cause[mine],
+            device=self.device[mine],
+            gap=self.gap[mine],
+            blamed=self.blamed[mine],
+        )
+
     def within(self, spans: Intervals) -> Idle:
         """The idle time that lies in `spans`, parts cut where these begin and end."""
         first = np.searchsorted(spans.end, self.start_ns, side="right")

@@ -9,10 +9,11 @@ import msgspec
 import torch
 
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
+from sdtrace_collector.kernel_access import access_of_sources
 from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.peaks.measure import measure_peaks
 from sdtrace_collector.peaks.record import MeasuredPeaks
-from sdtrace_collector.protocol import ProfilerOptions
+from sdtrace_collector.protocol import KernelAccess, ProfilerOptions
 from sdtrace_collector.script.pipeline_facts import PipelineFacts
 from sdtrace_collector.script.recorder import Recorder
 
@@ -49,6 +50,7 @@ class ScriptFacts(msgspec.Struct, frozen=True):
     peak_memory_bytes: int | None
     dynamo_compile_times: dict[str, float]
     triton_arguments: dict[str, str]
+    triton_access: dict[str, KernelAccess]
     peaks: MeasuredPeaks | None
     schema: str = "sdtrace.run/1"
 
@@ -58,6 +60,7 @@ def facts_of(recorder: Recorder, script: str | None, *, peaks: bool | None) -> S
     pipelines = list(recorder.described.values())
     called, device = recorder.profiled, _device(pipelines)
     memory, compile_times = peak_memory_bytes(device), dynamo_compile_times()
+    sources = kernel_sources()
     networks = {name: part for pipe in reversed(pipelines) for name, part in pipe.networks.items()}
     return ScriptFacts(
         script=script,
@@ -82,7 +85,8 @@ def facts_of(recorder: Recorder, script: str | None, *, peaks: bool | None) -> S
         unprofiled_wall_s=recorder.walls["timed"],
         peak_memory_bytes=memory,
         dynamo_compile_times=compile_times,
-        triton_arguments=argument_roles(kernel_sources()),
+        triton_arguments=argument_roles(sources),
+        triton_access=access_of_sources(sources),
         peaks=_peaks(device, wanted=peaks),
     )
 
