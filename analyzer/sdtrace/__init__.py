@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 from sdtrace.version import VERSION
 
 if TYPE_CHECKING:
-    from sdtrace.api import Analysis, JobAnalysis, Options, compare, load, load_job
+    from sdtrace.api import Analysis, Fleet, JobAnalysis, Options, compare, fleet, load, load_job
     from sdtrace.errors import DifferentWork, OutputError, SdtraceError, UnreadableTrace, UsageError
 
 __version__ = VERSION
 __all__ = [
     "Analysis",
     "DifferentWork",
+    "Fleet",
     "JobAnalysis",
     "Options",
     "OutputError",
@@ -31,10 +32,11 @@ __all__ = [
     "UsageError",
     "__version__",
     "compare",
+    "fleet",
     "load",
     "load_job",
 ]
-_FROM_API = frozenset({"Analysis", "JobAnalysis", "Options", "compare", "load", "load_job"})
+_FROM_API = frozenset({"Analysis", "Fleet", "JobAnalysis", "Options", "compare", "fleet", "load", "load_job"})
 
 
 def __getattr__(name: str) -> Any:
