@@ -122,3 +122,13 @@ def _rewritten(base: Base, factor: float, host: str, began_ns: int, turn: int) -
     }
     text = json.dumps(top)[:-1] + ', "traceEvents": [\n' + ",\n".join(lines) + "\n]}\n"
     return gzip.compress(text.encode(), compresslevel=1, mtime=0)
+
+
+def tiny(folder: Path) -> Fleet:
+    """40 small traces and two broken ones."""
+    return write(folder, [read(path) for path in TINY], 42)
+
+
+def rewritten(path: Path, factor: float, day: float = DAYS) -> None:
+    """One more of the small traces, `factor` times as long, on the first host."""
+    path.write_bytes(_rewritten(read(TINY[0]), factor, HOSTS[0], _FIRST_DAY_NS + round(day * _DAY_NS), 0))

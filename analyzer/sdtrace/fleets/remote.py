@@ -35,7 +35,7 @@ def find(text: str, suffixes: tuple[str, ...]) -> list[Item]:
     protocol = protocol_of(text)
     files = _filesystem(protocol)
     if _MAGIC.search(text):
-        found = files.glob(text, detail=True)
+        found = files.glob(text, detail=True) if protocol in _WEB else _matching(files, text)
     elif text.endswith("/") or (protocol not in _WEB and files.isdir(text)):
         found = files.find(text, detail=True)
         found = {name: facts for name, facts in found.items() if name.endswith(suffixes)}
@@ -45,6 +45,20 @@ def find(text: str, suffixes: tuple[str, ...]) -> list[Item]:
         found = {text: files.info(text)}
     kept = {name: facts for name, facts in found.items() if facts.get("type", "file") == "file"}
     return [_item(protocol, name, facts) for name, facts in sorted(kept.items())]
+
+
+def _matching(files: Any, text: str) -> dict[str, Any]:
+    """What matches a pattern. Not the client's own `glob`: obstore's finds nothing."""
+    pattern = text.partition("://")[2]
+    wanted = re.compile(import_module("fsspec.utils").glob_translate(pattern))
+    start = pattern[: _first_magic(pattern)].rpartition("/")[0]
+    below = files.find(f"{protocol_of(text)}://{start}/", detail=True)
+    return {name: facts for name, facts in below.items() if wanted.fullmatch(name)}
+
+
+def _first_magic(pattern: str) -> int:
+    found = _MAGIC.search(pattern)
+    return found.start() if found else len(pattern)
 
 
 def _item(protocol: str, name: str, facts: dict[str, Any]) -> Item:

@@ -53,23 +53,23 @@ def fill(
     """Read the traces and add them to the store; with `resume` those alone that are not in it.
 
     `runner` gives what runs the tasks of some items. `progress` hears of each that is done. What an earlier
-    run had read when it was killed is added too. Raises OutputError while another process writes the store.
+    run had read when it was killed is added first, and not read again. Raises OutputError while another
+    process writes the store.
     """
     began = time.monotonic()
+    tally = _Tally()
     with alone(store.folder):
         store.remove_strays()
+        items = [item for item in found if isinstance(item, Item)]
+        tally.add(Entry("", "", "unreadable", reason=str(one)) for one in found if not isinstance(one, Item))
+        settled = store.settled() if resume else set()
+        todo = [item for item in items if item.key not in settled]
+        tally.counts["known"] = len(items) - len(todo)
         digests = store.digests()
-        store.commit(digests)
-        counts: Counter[str] = Counter()
-        todo = [item for item in found if isinstance(item, Item)]
-        if resume:
-            settled = store.settled()
-            todo = [item for item in todo if item.key not in settled]
-            counts["known"] = len([item for item in found if isinstance(item, Item)]) - len(todo)
-        tally = _Tally(counts)
-        for error in found:
-            if isinstance(error, UnreadableTrace):
-                tally.add([Entry(str(error), "", "unreadable", reason=str(error))])
+        recovered = store.commit(digests)
+        tally.add(recovered)
+        read = {Item(entry.source, entry.stamp).key for entry in recovered}
+        todo = [item for item in todo if item.key not in read]
         if todo:
             with closing(_outcomes(runner(todo), map(task_of, todo))) as outcomes:
                 _gather(store, outcomes, digests, tally, progress)
@@ -106,8 +106,8 @@ def _gather(
 class _Tally:
     """What came of all sources so far."""
 
-    def __init__(self, counts: Counter[str]) -> None:
-        self.counts = counts
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
         self.reasons: list[str] = []
         self.cpu_s = 0.0
 

@@ -9,6 +9,7 @@ import os
 import signal
 import struct
 import sys
+from contextlib import suppress
 from typing import BinaryIO, Final
 
 LENGTH: Final = struct.Struct("<Q")
@@ -17,7 +18,8 @@ LENGTH: Final = struct.Struct("<Q")
 def main() -> None:
     """Work until there is no more. Whatever prints goes to standard error."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gives the tasks.
-    with os.fdopen(os.dup(1), "wb") as answers:
+    # Quiet where whoever gave the tasks is gone.
+    with suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
         from sdtrace.fleets.task import run_task  # noqa: PLC0415  # nothing is printed before
 

@@ -54,8 +54,8 @@ def columns(study: Study, rows: Int64s, symbols: Symbols, add_ns: int = 0) -> Ma
 
     `ts` (since the trace's first event, and `add_ns`), `dur` and `end` are int64 nanoseconds. `index` counts
     from 1 in the order of the file. `index_correlation` links work and waits to the call, and the call to the
-    last of its work: 0 where the other one is not in the frame, -1 where an event has no correlation. `stream` is -1
-    for what is no work or wait. `memory_bw_gbps` is size by duration.
+    last of its work: 0 where the other one is not in the frame, -1 where an event has no correlation.
+    `stream` is -1 for what is no work or wait. `memory_bw_gbps` is size by duration.
     """
     trace = study.trace
     linked = _links(study)
