@@ -20,8 +20,8 @@ _LEARN = ("no", "good", "always")
 @click.command("gate", short_help="Hold a trace against earlier runs; fail when it is worse.")
 @click.argument("trace")
 @click.option("--store", type=click.Path(path_type=Path), required=True, help="What sdtrace fleet made.")
-@click.option("--mads", type=click.FloatRange(min=0), default=4.0, show_default=True, help="See above.")
-@click.option("--least", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Percent; above.")
+@click.option("--mads", type=click.FloatRange(min=0), default=4.0, show_default=True, help="MADS.")
+@click.option("--least", type=click.FloatRange(min=0), default=5.0, show_default=True, help="LEAST percent.")
 @click.option("--runs", type=click.IntRange(min=2), default=5, show_default=True, help="Earlier runs needed.")
 @click.option(
     "--last", type=click.IntRange(min=2), default=50, show_default=True, help="Of more, the latest."
@@ -34,7 +34,14 @@ _LEARN = ("no", "good", "always")
     help="Add the trace to the store: where nothing is worse, or always.",
 )
 @click.option("--need-runs", is_flag=True, help="End with 4 where there are too few earlier runs.")
-@click.option("--format", "written", type=click.Choice(["terminal", "json"]), default="terminal")
+@click.option(
+    "--format",
+    "written",
+    type=click.Choice(["terminal", "json"]),
+    default="terminal",
+    show_default=True,
+    help="json has schema sdtrace.gate/1.",
+)
 @FACTS
 @FROM_PATH
 def command(  # noqa: PLR0913, PLR0917  # the options of the command
