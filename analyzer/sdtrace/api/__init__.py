@@ -3,8 +3,7 @@
 from sdtrace.analysis.options import Options
 from sdtrace.api.analysis import Analysis
 from sdtrace.api.comparing import compare
-from sdtrace.api.fleet_store import Fleet, fleet
 from sdtrace.api.job import JobAnalysis, load_job
 from sdtrace.api.loading import load
 
-__all__ = ["Analysis", "Fleet", "JobAnalysis", "Options", "compare", "fleet", "load", "load_job"]
+__all__ = ["Analysis", "JobAnalysis", "Options", "compare", "load", "load_job"]
