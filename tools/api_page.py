@@ -23,6 +23,8 @@ _FIXTURES: Final = {
     'getfixture("eager")': 'sdtrace.load("traces/h200-fp32_eager.json")',
     '*getfixture("two_ranks")': '"run.rank0.json", "run.rank1.json"',
     'getfixture("job")': 'sdtrace.load_job("run.rank0.json", "run.rank1.json")',
+    'getfixture("tmp_path") / "store"': '"store"',
+    'getfixture("fleet")': 'sdtrace.fleet(store="store")',
     'getfixture("tmp_path")': '"report"',
 }
 """What the tests put into the examples, and what a reader types."""
@@ -37,9 +39,10 @@ def text() -> str:
     """The page as Markdown, with a newline at its end."""
     parts = [
         _HEAD,
-        *(_function(name, getattr(sdtrace, name)) for name in ("load", "load_job", "compare")),
+        *(_function(name, getattr(sdtrace, name)) for name in ("load", "load_job", "compare", "fleet")),
         *_analysis(),
         *_job(),
+        *_fleet(),
         _function("Options.of", sdtrace.Options.of, about=sdtrace.Options.__doc__),
         _exceptions(),
         *(_columns(name, *told) for name, told in _PER_EVENT.items()),
@@ -60,17 +63,30 @@ def _analysis() -> Iterable[str]:
 
 
 def _job() -> Iterable[str]:
-    members = {name: value for name, value in vars(sdtrace.JobAnalysis).items() if not name.startswith("_")}
-    tables = {name: value for name, value in members.items() if isinstance(value, property | cached_property)}
-    yield f"## `JobAnalysis`\n\n{_prose(sdtrace.JobAnalysis.__doc__)}"
-    rows = [f"| `{name}` | {_meaning(name, value.__doc__)} |" for name, value in tables.items()]
+    return _class("JobAnalysis", sdtrace.JobAnalysis)
+
+
+def _fleet() -> Iterable[str]:
+    return _class("Fleet", sdtrace.Fleet)
+
+
+def _class(name: str, public: type) -> Iterable[str]:
+    """A class whose tables are attributes, and its methods."""
+    members = {member: value for member, value in vars(public).items() if not member.startswith("_")}
+    tables = {
+        member: value for member, value in members.items() if isinstance(value, property | cached_property)
+    }
+    yield f"## `{name}`\n\n{_prose(public.__doc__)}"
+    rows = [f"| `{member}` | {_meaning(member, value.__doc__)} |" for member, value in tables.items()]
     yield "\n".join(["| attribute | what it is |", "|---|---|", *rows])
-    yield _function("JobAnalysis.save", sdtrace.JobAnalysis.save, level=3)
+    for member, value in members.items():
+        if member not in tables:
+            yield _function(f"{name}.{member}", value, level=3)
 
 
 def _function(name: str, function: Any, level: int = 2, about: str | None = None) -> str:
     signature = _ANNOTATION.sub(r"\1", str(inspect.signature(function)))
-    called = re.sub(r"^(?:Job)?Analysis\.", "", name) + re.sub(r"^\(self(, )?", "(", signature)
+    called = re.sub(r"^(?:Analysis|JobAnalysis|Fleet)\.", "", name) + re.sub(r"^\(self(, )?", "(", signature)
     prose = "\n\n".join(_prose(said) for said in (about, function.__doc__) if said)
     return f"{'#' * level} `{name}`\n\n```py\n{_wrapped(called)}\n```\n\n{prose}"
 

@@ -19,6 +19,9 @@ is a file (`.json`, `.json.gz`, `.json.xz`, `.json.zst`), a folder, a pattern, o
 _NEEDS: Final = {
     "collect": "some minutes",
     "doctor": "some seconds",
+    "fleet": "many traces",
+    "fleet report": "many traces",
+    "gate": "many traces",
     "hta": "the extra hta",
     "mcp": "an assistant",
     "open": "a browser",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import sdtrace
+from tests.fleets import made
 
 RANKS = [Path(__file__).parents[1] / "field" / f"two_ranks.rank{rank}.json" for rank in (0, 1)]
 TRACES = Path(__file__).parents[2] / "traces"
@@ -35,3 +36,10 @@ def two_ranks() -> list[Path]:
 @pytest.fixture(scope="session")
 def job(two_ranks: list[Path]) -> sdtrace.JobAnalysis:
     return sdtrace.load_job(*two_ranks)
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> sdtrace.Fleet:
+    folder = tmp_path_factory.mktemp("fleet")
+    made.tiny(folder / "traces")
+    return sdtrace.fleet(folder / "traces", store=folder / "store", workers=2)

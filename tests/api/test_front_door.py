@@ -19,7 +19,7 @@ import sdtrace
 from sdtrace.errors import SdtraceError
 
 _ATTRIBUTES = (property, cached_property)
-WITH_EXAMPLES = ["analysis", "tables", "loading", "comparing", "job"]
+WITH_EXAMPLES = ["analysis", "tables", "loading", "comparing", "job", "fleet_store"]
 
 
 def test_every_public_name_is_there_and_says_what_it_is() -> None:

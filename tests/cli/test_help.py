@@ -42,9 +42,10 @@ def test_shells_complete_commands_and_options(shell: str, tmp_path: Path) -> Non
 def test_the_group_lists_every_command_with_its_summary(tmp_path: Path) -> None:
     done = run("--help", cwd=tmp_path)
     assert done.returncode == 0
-    told = dict(line.split(maxsplit=1) for line in done.stdout.partition("Commands:")[2].splitlines() if line)
+    lines = done.stdout.partition("Commands:")[2].splitlines()
+    told = dict(line.strip().split("  ", 1) for line in lines if line)
     assert sorted(told) == sorted(COMMANDS)
-    assert all(told.values())
+    assert all(text.strip() for text in told.values())
 
 
 def test_summaries_in_the_list_are_those_of_the_commands(tmp_path: Path) -> None:
@@ -77,6 +78,9 @@ def test_no_arguments_show_the_help_and_are_a_usage_error(tmp_path: Path) -> Non
         (["analyze", "--help"], ()),
         (["compare", "--help"], ()),
         (["doctor", "--help"], ()),
+        (["fleet", "--help"], ()),
+        (["fleet", "report", "--help"], ()),
+        (["gate", "--help"], ()),
         (["variants"], ("rich",)),
         (["table", str(EAGER)], ("numpy",)),
     ],

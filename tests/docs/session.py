@@ -74,10 +74,10 @@ def _read_once(path: Path) -> Trace:
 
 def _parse(words: list[str]) -> None:
     """Fail where `sdtrace` has no such command or option."""
-    (program, name, *arguments), _ = _redirected(words)
+    (program, *named), _ = _redirected(words)
     if program == "sdtrace":
         group = click.Context(cli.sdtrace)
-        command = cli.sdtrace.get_command(group, name)
+        name, command, arguments = cli.sdtrace.resolve_command(group, named)
         assert command, f"there is no sdtrace {name}"
         command.make_context(name, arguments, parent=group)
 

@@ -16,13 +16,14 @@ ELSEWHERE = {"docs/python.md", "docs/sql.md"}
 RUN = [page for page in PAGES if page not in ELSEWHERE and any(block.is_run for block in blocks(page))]
 NOT_RUN = {
     "a GPU": 5,
+    "many traces": 4,
     "a browser": 2,
     "an assistant": 2,
     "some minutes": 8,
     "some seconds": 1,
     "the extra hta": 3,
     "the network": 5,
-    "traces of several ranks": 2,
+    "traces of several ranks": 4,
 }
 """How many blocks need what the tests do without. Their options are checked all the same."""
 

@@ -39,6 +39,14 @@ def differing_work(base: Study, other: Study) -> list[str]:
     return found or _differing_flops(base, other)
 
 
+def work_facts(study: Study) -> Mapping[str, object]:
+    """What an iteration of a run does, by name: what the collector wrote, else what can be counted.
+
+    Empty where nothing tells it.
+    """
+    return _facts(study) or _counts(study)
+
+
 def _facts(study: Study) -> Mapping[str, object]:
     return {name: study.trace.run[name] for name in _FACTS if study.trace.run.get(name) is not None}
 

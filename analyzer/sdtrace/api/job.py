@@ -13,11 +13,14 @@ from sdtrace.api.analysis import Analysis
 from sdtrace.api.loading import Source, load
 from sdtrace.errors import UsageError
 from sdtrace.job.in_report import report_of_all
-from sdtrace.job.rank import ranks_of
+from sdtrace.job.rank import ranks_and_studies
+from sdtrace.job.recognise import as_one_job
 from sdtrace.units import counted
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from sdtrace.hta.exact import ExactAnalysis
 
 
 def load_job(*sources: Analysis | Source, options: Options | None = None) -> JobAnalysis:
@@ -49,9 +52,10 @@ class JobAnalysis:
         """Not for users: `sdtrace.load_job` knows what to pass. Raises UsageError as that does."""
         self.analyses = list(analyses)
         """Each trace by itself, in the order given."""
+        self._ranks = [ranks_and_studies(one.study, one.options.rules) for one in analyses]
         self._report = report_of_all(
             [one.report for one in analyses],
-            [ranks_of(one.study, one.options.rules) for one in analyses],
+            [[rank for rank, _ in ranks] for ranks in self._ranks],
             is_job=True,
         )
 
@@ -103,6 +107,22 @@ class JobAnalysis:
         [0.0, 19385.0, 2000.0]
         """
         return self._frame("late")
+
+    def hta(self) -> ExactAnalysis:
+        """The ranks as a `hta.trace_analysis.TraceAnalysis` (HolisticTraceAnalysis), on one clock.
+
+        Each rank has its number. `sdtrace.hta.exact.ExactAnalysis` says how exact it is and what it lacks.
+        Raises UsageError when HTA is not installed (`pip install 'sdtrace[hta]'`).
+
+        >>> getfixture("job").hta().get_temporal_breakdown(visualize=False)["rank"].tolist()
+        [0, 1]
+        """
+        from sdtrace.hta import job_analysis  # noqa: PLC0415  # only HTA needs it
+
+        study_of = {id(rank.calls): study for ranks in self._ranks for rank, study in ranks}
+        # Numbers are given anew, and calls stay the same object.
+        job = as_one_job([[rank for rank, _ in ranks] for ranks in self._ranks])
+        return job_analysis([(rank, study_of[id(rank.calls)]) for rank in job.ranks])
 
     def save(
         self, folder: str | Path, formats: Sequence[str] = ("html", "md", "json"), *, force: bool = False

@@ -11,7 +11,10 @@ import polars as pl
 from sdtrace.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sdtrace.api.analysis import Analysis
+    from sdtrace.fleets.store import Store
 
 TABLES: Final[dict[str, Callable[[Analysis], pl.DataFrame]]] = {
     "events": lambda one: one.events,
@@ -35,8 +38,13 @@ TABLES: Final[dict[str, Callable[[Analysis], pl.DataFrame]]] = {
 _READERS: Final = re.compile(r"(?<!\w)read_(?:csv|parquet|ipc|json|ndjson)(?!\w)", re.IGNORECASE)
 """Polars' table functions. They are refused anywhere, in texts and comments too: only polars' parser
 knows for sure what is a text or a comment."""
-_SCAN: Final = re.compile(r"^\s*(?!DF\b)\w+ SCAN\b", re.MULTILINE)
+_SCAN: Final = re.compile(r"^\s*(?!DF\b)\w+ SCAN\b(?: \[([^,\]]*))?", re.MULTILINE)
 """A file in a plan of polars, should a later version have more of these functions."""
+STORE_TABLES: Final = (
+    *("traces", "ops", "kernels", "categories", "components", "iterations", "findings"),
+    "failures",
+)
+"""Those of `sdtrace.fleets.tables`, and what could not be read."""
 
 
 def query(analyses: Sequence[Analysis], sql: str) -> pl.DataFrame:
@@ -48,15 +56,27 @@ def query(analyses: Sequence[Analysis], sql: str) -> pl.DataFrame:
     return run_sql({name: _all_traces(analyses, make) for name, make in asked.items()}, sql)
 
 
-def run_sql(frames: dict[str, pl.DataFrame], sql: str) -> pl.DataFrame:
-    """The rows that `sql` selects from `frames`. Raises as `query` does."""
+def query_store(store: Store, sql: str) -> pl.DataFrame:
+    """The rows that `sql` selects from the tables of a store (`STORE_TABLES`), of whose files only those
+    parts are read that it needs. Raises as `query` does.
+    """
+    asked = [name for name in STORE_TABLES if _speaks_of(name, sql)]
+    frames = {name: store.failures().lazy() if name == "failures" else store.scan(name) for name in asked}
+    return run_sql(frames, sql, str(store.folder))
+
+
+def run_sql(
+    frames: Mapping[str, pl.DataFrame | pl.LazyFrame], sql: str, folder: str | None = None
+) -> pl.DataFrame:
+    """The rows that `sql` selects from `frames`, which may read files of `folder`. Raises as `query` does."""
     if _READERS.search(sql):
         raise _other_table()
     try:
         plan = pl.SQLContext(frames).execute(sql, eager=False)
-        if _SCAN.search(plan.explain(optimized=False)):
+        scans = _SCAN.findall(plan.explain(optimized=False))
+        if any(folder is None or not path.startswith(folder) for path in scans):
             raise _other_table()
-        result = plan.collect()
+        result = plan.collect() if folder is None else plan.collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise UsageError(f"the query failed: {reason}; {_there_is(frames)}") from error
@@ -74,12 +94,14 @@ def _all_traces(analyses: Sequence[Analysis], make: Callable[[Analysis], pl.Data
     return pl.concat(parts)
 
 
-def _there_is(frames: dict[str, pl.DataFrame]) -> str:
+def _there_is(frames: Mapping[str, pl.DataFrame | pl.LazyFrame]) -> str:
     """The columns of the tables that the query names, else the tables."""
     if not frames:
         return f"tables: {', '.join(TABLES)}"
-    return "; ".join(f"{name} has {', '.join(frame.columns)}" for name, frame in frames.items())
+    return "; ".join(
+        f"{name} has {', '.join(frame.lazy().collect_schema().names())}" for name, frame in frames.items()
+    )
 
 
 def _other_table() -> UsageError:
-    return UsageError("a query reads only the trace, no other files; write SELECT ... FROM events")
+    return UsageError("a query reads only the trace or store, no other files; write SELECT ... FROM events")

@@ -31,6 +31,9 @@ _COMMANDS: Final = {
     "table": _Command("sdtrace.cli.table", "Print torch's own op table, rebuilt from the file."),
     "roofline": _Command("sdtrace.cli.roofline", "Hold GPU work against what the card could do."),
     "query": _Command("sdtrace.cli.query", "Ask traces in SQL."),
+    "fleet": _Command("sdtrace.cli.fleet", "Read many traces into a store, to ask and to judge."),
+    "fleet report": _Command("sdtrace.cli.fleet_report", "Report on a store: trends, regressions, hosts."),
+    "gate": _Command("sdtrace.cli.gate", "Hold a trace against earlier runs; fail when it is worse."),
     "hta": _Command("sdtrace.cli.hta", "Run HolisticTraceAnalysis on a trace, exactly."),
     "mcp": _Command("sdtrace.cli.mcp", "Answer a coding assistant's questions about traces."),
     "perfetto": _Command("sdtrace.cli.perfetto", "Write a trace with phases, for Perfetto."),
@@ -58,6 +61,8 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if " ".join(args[:2]) in _COMMANDS and len(args) > 1:
+            args = [" ".join(args[:2]), *args[2:]]
         name = args[0]
         if name not in _COMMANDS and not name.startswith("-") and name not in _entry_points():
             known = self.list_commands(ctx)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,6 +14,7 @@ from sdtrace.safe_text import visible
 
 if TYPE_CHECKING:
     from sdtrace import Analysis
+    from sdtrace.hta.exact import ExactAnalysis
 
 _NAMES: Final = (
     *("temporal", "idle", "kernels", "overlap", "annotations", "bandwidth"),
@@ -41,17 +42,17 @@ _TRACKS: Final = "tracks"
     type=click.Path(path_type=Path),
     help="Write CSV, JSON and traces there too.",
 )
+@click.option("--job", "is_job", is_flag=True, help="All traces are ranks of one job: analyze them together.")
 @CACHE
 @click.option("--force", is_flag=True, help="Replace files that exist.")
 def command(
     traces: tuple[str, ...],
+    is_job: bool,
     only: str | None,
-    operator: str | None,
-    annotation: str | None,
-    instance: int | None,
     top: int,
     output: Path | None,
     force: bool,
+    **asked: Any,
 ) -> int:
     """Print HTA's analyses of each TRACE, with times exact to the nanosecond.
 
@@ -68,7 +69,7 @@ def command(
     ops            the kernels that each op launches, and the delays
     sequences      kernel sequences that an op launches again and again
     steps          numbers of the profiler's steps
-    stragglers     ranks that are late; needs a trace of several
+    stragglers     ranks that are late; needs several, with --job
     counters       performance counters (CUPTI) by kernel and op
     critical-path  what the time of an annotation depends on
     tracks         traces with counters and the critical path; needs -o
@@ -87,15 +88,14 @@ def command(
     from sdtrace.cli import hta_output  # noqa: PLC0415  # as above, and needs HTA
     from sdtrace.hta.results import Asked, run  # noqa: PLC0415  # as above
 
-    asked = Asked(operator, annotation, instance)
+    wanted = Asked(**asked)
     analyses, failures = read_each(traces, load)
-    for label, analysis in _labelled(analyses):
+    for label, hta in _together(analyses) if is_job and analyses else _apart(analyses):
         if len(analyses) > 1:
             click.echo(f"{visible(label)}\n")
-        hta = analysis.hta()
         results = []
         for name in names:
-            results.append(run(hta, name, asked))
+            results.append(run(hta, name, wanted))
             if text := hta_output.as_text(results[-1], top):
                 click.echo(text)
         if output is not None:
@@ -112,6 +112,19 @@ def _labelled(analyses: Sequence[Analysis]) -> Iterator[tuple[str, Analysis]]:
         seen[analysis.name] += 1
         again = seen[analysis.name]
         yield (f"{analysis.name} ({again})" if again > 1 else analysis.name), analysis
+
+
+def _apart(analyses: Sequence[Analysis]) -> Iterator[tuple[str, ExactAnalysis]]:
+    """Each trace by itself."""
+    for label, analysis in _labelled(analyses):
+        yield label, analysis.hta()
+
+
+def _together(analyses: Sequence[Analysis]) -> Iterator[tuple[str, ExactAnalysis]]:
+    """All traces as one job."""
+    from sdtrace import load_job  # noqa: PLC0415  # as above
+
+    yield "job", load_job(*analyses).hta()
 
 
 def _chosen(only: str | None, output: Path | None) -> list[str]:

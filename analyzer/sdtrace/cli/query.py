@@ -1,8 +1,9 @@
-"""`sdtrace query`: SQL over traces."""
+"""`sdtrace query`: SQL over traces, or over a store of them."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from sdtrace.safe_text import visible
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from sdtrace.fleets.store import Store
 
 _ROWS = 50
 _NAME_CHARS = 80
@@ -42,6 +45,9 @@ def command(words: tuple[str, ...], tables: bool, written: str, as_csv: bool, ro
     ops, kernels, categories, components, phases, iterations, steps, idle,
     compile_stages, devices, memory, findings     as in report.json
 
+    A store that `sdtrace fleet` made has traces, ops, kernels, categories,
+    components, iterations, findings and failures, with the facts of each run.
+
     \b
     sdtrace query X.json "SELECT category, sum(total_us) AS us
       FROM kernels GROUP BY category ORDER BY us DESC"
@@ -58,15 +64,36 @@ def command(words: tuple[str, ...], tables: bool, written: str, as_csv: bool, ro
     from sdtrace.api.sql import query  # noqa: PLC0415  # as above
 
     *traces, sql = words
+    written = "csv" if as_csv else written
+    if (store := _store(traces)) is not None:
+        from sdtrace.api.sql import query_store  # noqa: PLC0415  # as above
+
+        _show(query_store(store, sql), written, rows)
+        return 0
     analyses, failures = read_each(traces, load)
     if analyses:
-        result = query(analyses, sql)
-        if written == "table" and not as_csv:
-            _print(result, rows)
-        else:
-            sys.stdout.flush()
-            sys.stdout.buffer.write(query_output.written(result, "csv" if as_csv else written))
+        _show(query(analyses, sql), written, rows)
     return 3 if failures else 0
+
+
+def _store(names: list[str]) -> Store | None:
+    """The store that is asked, if it is one; it is asked alone."""
+    from sdtrace.fleets.store import is_store, open_store  # noqa: PLC0415  # as above
+
+    stores = [name for name in names if is_store(Path(name))]
+    if stores and len(names) > 1:
+        raise UsageError(f"{stores[0]}: a store is asked alone, without other stores and traces")
+    return open_store(Path(stores[0])) if stores else None
+
+
+def _show(result: pl.DataFrame, written: str, rows: int) -> None:
+    from sdtrace.cli import query_output  # noqa: PLC0415  # as above
+
+    if written == "table":
+        _print(result, rows)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(query_output.written(result, written))
 
 
 def _print(result: pl.DataFrame, rows: int) -> None:

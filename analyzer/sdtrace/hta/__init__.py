@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from sdtrace.errors import UsageError
 from sdtrace.intervals import Bools
+from sdtrace.job.clocks import set_clocks
+from sdtrace.job.matching import match_calls
+from sdtrace.job.rank import Rank
 
 if TYPE_CHECKING:
     from sdtrace.analysis.study import Study
@@ -20,9 +24,28 @@ def trace_analysis(study: Study, chosen: Bools | None = None) -> ExactAnalysis:
     installed, or no event is left.
     """
     need_hta()
-    from sdtrace.hta.exact import ExactAnalysis  # noqa: PLC0415  # HTA and pandas take a second to import
+    from sdtrace.hta.exact import ExactAnalysis, OneRank  # noqa: PLC0415  # HTA and pandas take a second
+    from sdtrace.hta.loaded import RANK  # noqa: PLC0415  # as above
 
-    return ExactAnalysis(study, chosen)
+    return ExactAnalysis({RANK: OneRank(study, chosen)})
+
+
+def job_analysis(ranks: Sequence[tuple[Rank, Study]]) -> ExactAnalysis:
+    """The same of ranks of one job under their numbers, on the clock that their collectives set.
+
+    Raises UsageError when HTA is not installed, or a rank has no event.
+    """
+    need_hta()
+    from sdtrace.hta.exact import ExactAnalysis, OneRank  # noqa: PLC0415  # as above
+
+    job = [rank for rank, _ in ranks]
+    clocks = set_clocks(job, match_calls(job))
+    return ExactAnalysis(
+        {
+            rank.number or 0: OneRank(study, add_ns=clocks.base_ns[place])
+            for place, (rank, study) in enumerate(ranks)
+        }
+    )
 
 
 def need_hta() -> None:

@@ -10,7 +10,6 @@ import polars as pl
 
 from sdtrace.errors import UsageError
 from sdtrace.hta.exact import ExactAnalysis
-from sdtrace.hta.loaded import RANK
 
 
 class Asked(NamedTuple):
@@ -51,7 +50,7 @@ class Lacking(UsageError):
 
 def need_work(hta: ExactAnalysis) -> None:
     """Raise Lacking where the trace has no GPU work."""
-    if not (hta.nanoseconds.get_trace(RANK)["stream"] >= 0).any():
+    if not hta.has_work:
         raise Lacking("the trace has no GPU work")
 
 

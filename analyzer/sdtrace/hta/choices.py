@@ -7,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 
 from sdtrace.analysis.study import Study
-from sdtrace.hta.loaded import RANK
 
 _STEP: Final = "ProfilerStep"
 
@@ -35,7 +34,7 @@ def default_annotation(hta: Any, annotation: str | None, instance: int | None) -
     Profiler steps, else the annotation with most time, else `""`, which is the whole trace; the last on the
     CPU that is no shorter than half the usual one: most likely steady, and whole.
     """
-    frame, numbers = hta.t.get_trace(RANK), hta.t.symbol_table.get_sym_index()
+    frame, numbers = hta.t.get_trace(hta.rank), hta.t.symbol_table.get_sym_index()
     on_cpu = frame["cat"] == numbers.get("user_annotation", -1)
     if annotation is None:
         annotation = _longest(frame[on_cpu], hta.t.symbol_table.get_sym_table())

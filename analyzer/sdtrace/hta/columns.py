@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -32,32 +32,39 @@ def frame_rows(trace: Trace, chosen: Bools | None) -> Int64s:
     return np.flatnonzero(kept if chosen is None else kept & chosen)
 
 
-def symbols(trace: Trace) -> tuple[list[str], _Column, _Column]:
-    """All names and categories, each once; the place among them of each of both."""
-    place: dict[str, int] = {}
-    for text in (*trace.names, *trace.categories):
-        place.setdefault(text, len(place))
-    names, categories = (
-        np.array([place[text] for text in texts], np.int32) for texts in (trace.names, trace.categories)
-    )
-    return list(place), names, categories
+class Symbols:
+    """All names and categories of some traces, each once."""
+
+    def __init__(self, traces: Iterable[Trace]) -> None:
+        texts = (text for trace in traces for text in (*trace.names, *trace.categories))
+        self._place = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+
+    @property
+    def texts(self) -> list[str]:
+        """In the order of their numbers."""
+        return list(self._place)
+
+    def numbers(self, texts: Sequence[str]) -> _Column:
+        """The number of each text (int32)."""
+        return np.array([self._place[text] for text in texts], np.int32)
 
 
-def columns(study: Study, rows: Int64s, names: _Column, categories: _Column) -> Mapping[str, _Column]:
-    """HTA's columns of the events `rows`; `names` and `categories` are the numbers of their texts.
+def columns(study: Study, rows: Int64s, symbols: Symbols, add_ns: int = 0) -> Mapping[str, _Column]:
+    """HTA's columns of the events `rows`.
 
-    `ts` (since the trace's first event), `dur` and `end` are int64 nanoseconds. `index` counts from 1 in the
-    order of the file. `index_correlation` links work and waits to the call, and the call to the last of
-    its work: 0 where the other one is not in the frame, -1 where an event has no correlation. `stream` is -1
-    for what is no work or wait. `memory_bw_gbps` is size by duration.
+    `ts` (since the trace's first event, and `add_ns`), `dur` and `end` are int64 nanoseconds. `index` counts
+    from 1 in the order of the file. `index_correlation` links work and waits to the call, and the call to the
+    last of its work: 0 where the other one is not in the frame, -1 where an event has no correlation.
+    `stream` is -1 for what is no work or wait. `memory_bw_gbps` is size by duration.
     """
     trace = study.trace
     linked = _links(study)
     inside = np.zeros(len(trace) + 1, np.bool_)
     inside[rows] = True
+    names, categories = symbols.numbers(trace.names), symbols.numbers(trace.categories)
     correlation = _correlations(study)[rows]
     link = np.where(inside[linked[rows]], linked[rows] + FIRST_INDEX, np.minimum(correlation, 0))
-    start, dur, nbytes = trace.start_ns[rows], trace.dur_ns[rows], trace.nbytes[rows]
+    start, dur, nbytes = trace.start_ns[rows] + add_ns, trace.dur_ns[rows], trace.nbytes[rows]
     sized = (nbytes >= 0) & (dur > 0)
     return {
         "index": (rows + FIRST_INDEX).astype(np.int32),
@@ -134,6 +141,14 @@ def _links(study: Study) -> Int64s:
     known = work.launch >= 0
     found[work.row], found[work.launch[known]] = work.launch, work.row[known]
     return found
+
+
+def found_iterations(study: Study) -> _Column:
+    """The iteration that each event was launched or started in, as sdtrace finds them: from 1; 0 outside."""
+    trace, linked = study.trace, _links(study)
+    of_host = ~trace.in_categories(WORK | {WAIT})
+    called = np.where(of_host | (linked < 0), np.arange(len(trace)), linked)
+    return study.structure.iterations.at(trace.start_ns[called]).astype(np.int32) + 1
 
 
 def _iterations(trace: Trace, linked: Int64s) -> _Column:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,10 @@ from hta.trace_analysis import TraceAnalysis
 
 from sdtrace.analysis.study import Study
 from sdtrace.errors import UsageError
-from sdtrace.hta.columns import FIRST_INDEX, WAIT, columns, frame_rows, symbols
+from sdtrace.hta.columns import FIRST_INDEX, WAIT, Symbols, columns, frame_rows
 from sdtrace.hta.failures import say_what_is_lacking
-from sdtrace.hta.loaded import RANK, LoadedTrace, Raw, raw_trace
+from sdtrace.hta.late_ranks import late_starts, stragglers
+from sdtrace.hta.loaded import LoadedTrace, Raw, raw_trace
 from sdtrace.hta.op_delays import op_delays
 from sdtrace.hta.sequence_overlay import draw, lay_over
 from sdtrace.hta.sequences import Launched, Pattern, as_frame, find_sequences, ranked
@@ -28,14 +30,23 @@ _TIMES = ("ts", "dur", "end")
 _STATISTICS = ("mean", "std", "min", "25%", "50%", "75%", "max")
 
 
+class OneRank(NamedTuple):
+    """A rank: what is known of its trace, the part of its events, and what its clock is set forward by."""
+
+    study: Study
+    chosen: Bools | None = None
+    add_ns: int = 0
+
+
 @say_what_is_lacking(of=TraceAnalysis)
 class ExactAnalysis(TraceAnalysis):
-    """`hta.trace_analysis.TraceAnalysis` of one trace. Rank 0 holds it, whatever its rank was.
+    """`hta.trace_analysis.TraceAnalysis` of one trace, or of the ranks of a job.
 
-    `t.traces[0]` is the frame as HTA has it. Its ts, dur and end are float64 microseconds since the trace's
-    first event; each has all its nanoseconds. Sums of floats would not, and HTA rounds some to whole
-    microseconds. So the analyses that sum times work on `nanoseconds`, the same frame in int64 nanoseconds,
-    without the waits (`cuda_sync`), which are no work. Their results are in microseconds again.
+    One trace is rank 0, whatever its rank was; the ranks of a job have their own numbers, and one clock.
+    `t.traces[0]` is the frame as HTA has it. Its ts, dur and end are float64 microseconds since the first
+    event; each has all its nanoseconds. Sums of floats would not, and HTA rounds some to whole microseconds.
+    So the analyses that sum times work on `nanoseconds`, the same frame in int64 nanoseconds, without the
+    waits (`cuda_sync`), which are no work. Their results are in microseconds again.
 
     Unlike after HTA's own loader, no event is cut to whole microseconds and the last profiler step stays. The
     frame lacks `input_dims`, `input_type`, `input_strides`, the links from forward to backward, and what a
@@ -47,32 +58,43 @@ class ExactAnalysis(TraceAnalysis):
     For example, `sdtrace.load("run.json").hta().get_temporal_breakdown(visualize=False)`.
     """
 
-    def __init__(self, study: Study, chosen: Bools | None = None) -> None:
-        """Raises UsageError when no event is left."""
-        self.study = study
-        trace = study.trace
-        rows = frame_rows(trace, chosen)
-        if not rows.size:
-            raise UsageError(f"{trace.label}: there is no event for HTA")
-        texts, names, categories = symbols(trace)
-        exact = pd.DataFrame(dict(columns(study, rows, names, categories)), copy=False)
-        exact.index = pd.Index(exact["index"].to_numpy())
+    def __init__(self, ranks: Mapping[int, OneRank]) -> None:
+        """Raises UsageError when a rank has no event left."""
+        self.ranks = dict(sorted(ranks.items()))
+        symbols = Symbols(one.study.trace for one in self.ranks.values())
+        exact = {rank: _exact(one, symbols) for rank, one in self.ranks.items()}
+        traces = {rank: one.study.trace for rank, one in self.ranks.items()}
 
-        def raw() -> Raw:
+        def raw(rank: int) -> Raw:
             # A closure: HTA copies its trace deeply, and must not copy ours.
-            return raw_trace(trace)
+            return raw_trace(traces[rank])
 
-        def load(frame: Any) -> LoadedTrace:
-            return LoadedTrace(trace, frame, texts, raw)
+        def load(frames: Mapping[int, Any]) -> LoadedTrace:
+            return LoadedTrace(traces, frames, symbols.texts, raw)
 
-        self.t = load(exact.assign(**{name: exact[name] / 1000 for name in _TIMES}))
-        waits = exact["cat"] == texts.index(WAIT) if WAIT in trace.categories else None
-        self.nanoseconds = load(exact if waits is None else exact[~waits])
+        self.t = load(
+            {
+                rank: frame.assign(**{name: frame[name] / 1000 for name in _TIMES})
+                for rank, frame in exact.items()
+            }
+        )
+        wait = symbols.texts.index(WAIT) if WAIT in symbols.texts else None
+        self.nanoseconds = load({rank: frame[frame["cat"] != wait] for rank, frame in exact.items()})
+
+    @property
+    def rank(self) -> int:
+        """The lowest rank: the one that methods look at where nobody says which."""
+        return min(self.ranks)
+
+    @property
+    def study(self) -> Study:
+        """That of the lowest rank."""
+        return self.ranks[self.rank].study
 
     @property
     def has_work(self) -> bool:
         """Whether there is any kernel, copy or fill."""
-        return bool((self.nanoseconds.get_trace(RANK)["stream"] >= 0).any())
+        return any((frame["stream"] >= 0).any() for frame in self.nanoseconds.traces.values())
 
     def writing_to(self, folder: Path) -> ExactAnalysis:
         """The same analysis, whose traces with counters go to `folder` instead of beside the trace."""
@@ -128,10 +150,13 @@ class ExactAnalysis(TraceAnalysis):
         self, ranks: Sequence[int] | None = None, sort_by: Sequence[str] | None = None
     ) -> dict[int, Any]:
         """The frame that HTA defines, computed by `op_delays`; nothing is drawn."""
-        inside = np.zeros(len(self.study.trace), np.bool_)
-        inside[self.t.get_trace(RANK)["index"].to_numpy() - FIRST_INDEX] = True
-        found = op_delays(self.study, inside, sort_by or ["occurrence_count"])
-        return dict.fromkeys(ranks or [RANK], found)
+        return {rank: self._op_delays(rank, sort_by or ["occurrence_count"]) for rank in ranks or [self.rank]}
+
+    def _op_delays(self, rank: int, sort_by: Sequence[str]) -> Any:
+        study = self.ranks[rank].study
+        inside = np.zeros(len(study.trace), np.bool_)
+        inside[self.t.get_trace(rank)["index"].to_numpy() - FIRST_INDEX] = True
+        return op_delays(study, inside, sort_by)
 
     def get_idle_time_breakdown(
         self,
@@ -147,16 +172,39 @@ class ExactAnalysis(TraceAnalysis):
         delay = consecutive_kernel_delay * 1000
         found = [
             BreakdownAnalysis.get_idle_time_breakdown(self.nanoseconds, delay, rank, *asked)
-            for rank in ranks or [RANK]
+            for rank in ranks or [self.rank]
         ]
         times = _microseconds(pd.concat([times for times, _ in found]), ["idle_time"])
         if not show_idle_interval_stats:
             return times, None
         return times, _microseconds(pd.concat([stats for _, stats in found]), _STATISTICS)
 
+    def get_potential_stragglers(
+        self,
+        profiler_steps: list[int] | None = None,
+        num_candidates: int = 2,
+        visualize: bool = False,
+        straggler_identification_impl: Callable[..., Any] = late_starts,
+    ) -> list[int]:
+        """As HTA's; of collectives by their newer names too (`ncclDevKernel`), and not all ranks.
+
+        Without profiler steps the iterations that sdtrace finds are taken, counted from 1.
+        """
+        frames = {rank: self.t.get_trace(rank) for rank in self.ranks}
+        return stragglers(
+            {rank: (frame, self.ranks[rank].study) for rank, frame in frames.items()},
+            self.t.symbol_table.get_sym_table(),
+            profiler_steps,
+            straggler_identification_impl,
+            num_candidates,
+            visualize,
+        )
+
     def get_comm_comp_overlap(self, visualize: bool = True) -> Any:
         """As HTA's; of exact times."""
-        return CommunicationAnalysis.get_comm_comp_overlap(self.nanoseconds, visualize)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # HTA's own, of pandas 3
+            return CommunicationAnalysis.get_comm_comp_overlap(self.nanoseconds, visualize)
 
     def get_cuda_kernel_launch_stats(
         self,
@@ -173,7 +221,7 @@ class ExactAnalysis(TraceAnalysis):
             )
         found = CudaKernelAnalysis.cuda_kernel_launch_stats(
             self.nanoseconds,
-            list(ranks or [RANK]),
+            list(ranks or [self.rank]),
             include_memory_events=include_memory_events,
             visualize=False,
         )
@@ -185,7 +233,7 @@ class ExactAnalysis(TraceAnalysis):
         operator_name: str,
         output_dir: str | None,
         min_pattern_len: int = 3,
-        rank: int = RANK,
+        rank: int | None = None,
         top_k: int = 5,
         visualize: bool = False,
         compress_other_kernels: bool = True,
@@ -194,7 +242,8 @@ class ExactAnalysis(TraceAnalysis):
 
         Ops on the CPU count; HTA finds none where an annotation on the GPU has the same name.
         """
-        found = self._sequences(operator_name, min_pattern_len)
+        rank = self.rank if rank is None else rank
+        found = self._sequences(operator_name, min_pattern_len, rank)
         symbols = self.t.symbol_table.get_sym_table()
         frame = as_frame(found, symbols)
         if found and output_dir is not None:
@@ -209,11 +258,24 @@ class ExactAnalysis(TraceAnalysis):
 
     def kernel_sequences(self, operator_name: str, min_pattern_len: int = 3) -> Any:
         """What `get_frequent_cuda_kernel_sequences` returns, without a trace that shows the sequences."""
-        found = self._sequences(operator_name, min_pattern_len)
+        found = self._sequences(operator_name, min_pattern_len, self.rank)
         return as_frame(found, self.t.symbol_table.get_sym_table())
 
-    def _sequences(self, operator: str, least: int) -> Mapping[Pattern, Launched]:
-        return find_sequences(self.nanoseconds, self.study.trace.thread.astype(np.int64), operator, least)
+    def _sequences(self, operator: str, least: int, rank: int) -> Mapping[Pattern, Launched]:
+        thread = self.ranks[rank].study.trace.thread.astype(np.int64)
+        frame = self.nanoseconds.get_trace(rank)
+        return find_sequences(frame, self.nanoseconds.symbol_table, thread, operator, least)
+
+
+def _exact(one: OneRank, symbols: Symbols) -> Any:
+    """The frame of a rank in nanoseconds."""
+    trace = one.study.trace
+    rows = frame_rows(trace, one.chosen)
+    if not rows.size:
+        raise UsageError(f"{trace.label}: there is no event for HTA")
+    frame = pd.DataFrame(dict(columns(one.study, rows, symbols, one.add_ns)), copy=False)
+    frame.index = pd.Index(frame["index"].to_numpy())
+    return frame
 
 
 def _microseconds(frame: Any, names: Iterable[str]) -> Any:

@@ -6,7 +6,6 @@ import polars as pl
 
 from sdtrace.hta.answers import Asked, Lacking, Table, need_work, rows, whole
 from sdtrace.hta.exact import ExactAnalysis
-from sdtrace.hta.loaded import RANK
 
 _ALL_KERNELS = 10**9
 """Where HTA sums kernels up as others, its mean, min and max of the rest are those of sums."""
@@ -18,6 +17,7 @@ def temporal(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """How long the GPU was busy and idle."""
     need_work(hta)
     names = {
+        **_rank(hta),
         "kernel_time(us)": "span_us",
         "idle_time(us)": "idle_us",
         "compute_time(us)": "compute_us",
@@ -26,14 +26,31 @@ def temporal(hta: ExactAnalysis, _: Asked) -> list[Table]:
     }
     found = rows(hta.get_temporal_breakdown(visualize=False), names)
     busy = (pl.col("span_us") - pl.col("idle_us")).round(3).alias("busy_us")
-    return [Table("temporal", "GPU busy and idle, first to last kernel", found.insert_column(1, busy))]
+    return [
+        Table(
+            "temporal",
+            "GPU busy and idle, first to last kernel",
+            found.insert_column(1 + bool(_rank(hta)), busy),
+        )
+    ]
+
+
+def _rank(hta: ExactAnalysis) -> dict[str, str]:
+    """The column of the rank, where there are several."""
+    return {"rank": "rank"} if len(hta.ranks) > 1 else {}
 
 
 def idle(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """Why each stream was idle."""
     need_work(hta)
-    found, _stats = hta.get_idle_time_breakdown(visualize=False)
-    names = {"stream": "stream", "idle_category": "cause", "idle_time": "idle_us", "idle_time_ratio": "share"}
+    found, _stats = hta.get_idle_time_breakdown(ranks=list(hta.ranks), visualize=False)
+    names = {
+        **_rank(hta),
+        "stream": "stream",
+        "idle_category": "cause",
+        "idle_time": "idle_us",
+        "idle_time_ratio": "share",
+    }
     return [Table("idle", "Why each stream was idle", rows(found, names))]
 
 
@@ -52,7 +69,8 @@ def kernels(hta: ExactAnalysis, _: Asked) -> list[Table]:
 def overlap(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """How much communication overlaps computation."""
     need_work(hta)
-    found = rows(hta.get_comm_comp_overlap(visualize=False), {"comp_comm_overlap_pctg": "overlap_pct"})
+    names = {**_rank(hta), "comp_comm_overlap_pctg": "overlap_pct"}
+    found = rows(hta.get_comm_comp_overlap(visualize=False), names)
     if found["overlap_pct"].null_count():
         raise Lacking("the trace has no communication kernels (NCCL)")
     return [Table("overlap", "Communication that overlaps computation", found)]
@@ -65,7 +83,7 @@ def annotated(hta: ExactAnalysis, _: Asked) -> list[Table]:
     if found is None or found.empty:
         raise Lacking("the trace has no annotations on the GPU (record_function)")
     ordered = found.sort_values("sum (us)", ascending=False)
-    work = hta.get_gpu_kernels_with_user_annotations(RANK)
+    work = hta.get_gpu_kernels_with_user_annotations(hta.rank)
     tables = [
         Table(
             "annotations",
@@ -84,7 +102,7 @@ def annotated(hta: ExactAnalysis, _: Asked) -> list[Table]:
 def bandwidth(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """How fast copies and fills are."""
     need_work(hta)
-    found = hta.get_memory_bw_summary()
+    found = hta.get_memory_bw_summary([hta.rank])
     if found is None or found.empty:
         raise Lacking("the trace has no copies or fills with a size")
     flat = found.droplevel(0, axis=1).reset_index()

@@ -20,12 +20,13 @@ def stragglers(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """Ranks that start their communication later than others."""
     if len(hta.t.get_all_traces()) < 2:
         raise Lacking("the trace is of one rank; stragglers need those of several")
-    return [Table("stragglers", "Late ranks", pl.DataFrame({"rank": hta.get_potential_stragglers()}))]
+    found = pl.DataFrame({"rank": hta.get_potential_stragglers()}, schema={"rank": pl.Int64})
+    return [Table("stragglers", "Late ranks", found)]
 
 
 def counters(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """Performance counters of kernels by op."""
-    found = hta.get_cupti_counter_data_with_operators()
+    found = hta.get_cupti_counter_data_with_operators([hta.rank])
     if not found:
         raise Lacking("the trace has no CUPTI performance counters (cuda_profiler_range)")
     names = ("name", "top_level_op", "bottom_level_op", "dur")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from sdtrace.hta.answers import Asked, Lacking, Table, need_work, rows, whole
 from sdtrace.hta.choices import default_operator
 from sdtrace.hta.exact import ExactAnalysis
-from sdtrace.hta.loaded import RANK
 from sdtrace.units import count
 
 _MIN_SEQUENCE = 3
@@ -14,7 +13,7 @@ _MIN_SEQUENCE = 3
 def launches(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """Time of the call, of the GPU work, and between them."""
     need_work(hta)
-    found = hta.get_cuda_kernel_launch_stats(visualize=False)[RANK]
+    found = hta.get_cuda_kernel_launch_stats(visualize=False)[hta.rank]
     if found.empty:
         raise Lacking("no launch has a name that HTA knows (cudaLaunchKernel, cudaMemcpyAsync and so on)")
     names = {"cpu_duration": "cpu_us", "gpu_duration": "gpu_us", "launch_delay": "delay_us"}
@@ -32,7 +31,7 @@ def launches(hta: ExactAnalysis, _: Asked) -> list[Table]:
 def queue(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """How many kernels wait in the launch queue."""
     need_work(hta)
-    found = hta.get_queue_length_summary_from_time_series(hta.get_queue_length_time_series())
+    found = hta.get_queue_length_summary_from_time_series(hta.get_queue_length_time_series([hta.rank]))
     if found is None:
         raise Lacking("no launch that HTA knows has GPU work")
     flat = found.droplevel(0, axis=1).reset_index()
@@ -43,7 +42,7 @@ def queue(hta: ExactAnalysis, _: Asked) -> list[Table]:
 def full_queue(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """How long the CPU waits for room in the launch queue."""
     need_work(hta)
-    found = hta.get_time_spent_blocked_on_full_queue(hta.get_queue_length_time_series())
+    found = hta.get_time_spent_blocked_on_full_queue(hta.get_queue_length_time_series([hta.rank]))
     if found is None or found.empty:
         raise Lacking("the launch queue was never full (1,024 kernels)")
     names = {
@@ -57,7 +56,7 @@ def full_queue(hta: ExactAnalysis, _: Asked) -> list[Table]:
 def ops(hta: ExactAnalysis, _: Asked) -> list[Table]:
     """The kernels that each op launches, and the delays until then."""
     need_work(hta)
-    found = hta.get_aten_op_kernels_and_delay()[RANK]
+    found = hta.get_aten_op_kernels_and_delay()[hta.rank]
     if found.empty:
         raise Lacking("no op whose name begins with aten:: launches GPU work")
     names = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from sdtrace.hta.columns import FIRST_INDEX
 from sdtrace.trace import Trace
 
 RANK = 0
+"""The rank that holds the trace where there is only one."""
 _LEVEL: Final = 1
 """Of gzip: twice the size of the best, in a tenth of the time."""
 _BUFFER: Final = 1 << 20
@@ -32,29 +33,38 @@ _encode = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 class LoadedTrace(HtaTrace):
-    """One rank, 0, with a frame that is there already; `raw` gives what HTA would read again."""
+    """Ranks with frames that are there already; `raw` gives what HTA would read again of one."""
 
-    def __init__(self, trace: Trace, frame: Any, symbols: Sequence[str], raw: Callable[[], Raw]) -> None:
-        super().__init__(trace_files={}, trace_dir=str(trace.path.parent))
-        self.trace_files = {RANK: str(trace.path.with_name(_gzipped(trace.path.name)))}
+    def __init__(
+        self,
+        traces: Mapping[int, Trace],
+        frames: Mapping[int, Any],
+        symbols: Sequence[str],
+        raw: Callable[[int], Raw],
+    ) -> None:
+        first = min(traces)
+        super().__init__(trace_files={}, trace_dir=str(traces[first].path.parent))
+        self.trace_files = {
+            rank: str(trace.path.with_name(_gzipped(trace.path.name))) for rank, trace in traces.items()
+        }
         self.symbol_table = symbol_table(symbols)
-        self.traces = {RANK: frame}
-        self.meta_data = {RANK: dict(trace.top_level)}
-        self.min_ts = trace.origin_ns / 1000
+        self.traces = dict(frames)
+        self.meta_data = {rank: dict(trace.top_level) for rank, trace in traces.items()}
+        self.min_ts = traces[first].origin_ns / 1000
         self.is_parsed = True
         self.raw = raw
 
     def in_folder(self, folder: Path) -> LoadedTrace:
         """The same trace; what HTA writes beside it goes to `folder`."""
         other = copy(self)
-        other.trace_files = {RANK: str(folder / Path(self.trace_files[RANK]).name)}
+        other.trace_files = {rank: str(folder / Path(name).name) for rank, name in self.trace_files.items()}
         return other
 
     def get_raw_trace_for_one_rank(self, rank: int = RANK) -> Raw:
-        """The trace as JSON holds it, to lay results over. Raises ValueError for a rank other than 0."""
-        if rank != RANK:
-            raise ValueError(f"there is only rank {RANK}, not {rank}")
-        return self.raw()
+        """The trace as JSON holds it, to lay results over. Raises ValueError for a rank that is not there."""
+        if rank not in self.traces:
+            raise ValueError(f"there is only rank {', '.join(map(str, self.traces))}, not {rank}")
+        return self.raw(rank)
 
     def write_raw_trace(self, output_file: str, trace_contents: Raw) -> None:
         """Write a trace as gzipped JSON. HTA's own way takes ten times as long."""

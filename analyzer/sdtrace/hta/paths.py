@@ -15,7 +15,6 @@ from sdtrace.errors import UsageError
 from sdtrace.hta.answers import Asked, Lacking, Table, need_work, rows
 from sdtrace.hta.choices import default_annotation
 from sdtrace.hta.exact import ExactAnalysis
-from sdtrace.hta.loaded import RANK
 from sdtrace.intervals import total, union
 from sdtrace.units import count
 
@@ -67,7 +66,7 @@ def _path(hta: ExactAnalysis, annotation: str, instance: int, *, is_asked: bool)
         raise Lacking(f"{count(number)} events {where} are too many for HTA; choose with --annotation")
     no_path = f"HTA finds no critical path {where}; choose another with --annotation and --instance"
     try:
-        found = hta.critical_path_analysis(RANK, annotation, instance)
+        found = hta.critical_path_analysis(hta.rank, annotation, instance)
     except UsageError as error:
         raise Lacking(no_path) from error
     if found is None:
@@ -80,7 +79,7 @@ def _path(hta: ExactAnalysis, annotation: str, instance: int, *, is_asked: bool)
 
 def events_of(hta: ExactAnalysis, annotation: str, instance: int) -> int:
     """How many host events start in the annotation."""
-    frame, names = hta.t.get_trace(RANK), hta.t.symbol_table.get_sym_index()
+    frame, names = hta.t.get_trace(hta.rank), hta.t.symbol_table.get_sym_index()
     if not annotation:
         return len(frame)
     matching = frame[frame["name"].isin([number for name, number in names.items() if annotation in name])]
@@ -120,7 +119,7 @@ def tracks(hta: ExactAnalysis, asked: Asked) -> Mapping[str, bytes]:
         shadow = hta.writing_to(folder)
         shadow.generate_trace_with_counters()
         with suppress(Lacking):
-            shadow.overlay_critical_path_analysis(RANK, find(hta, asked).graph, str(folder))
+            shadow.overlay_critical_path_analysis(hta.rank, find(hta, asked).graph, str(folder))
         return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
@@ -128,7 +127,7 @@ def _busy_share(hta: ExactAnalysis, graph: Any) -> float:
     """The share of the path's time in which the GPU worked."""
     nodes = [graph.node_list[number].ts for number in graph.critical_path_nodes]
     start, end = (round(1000 * time) for time in (min(nodes), max(nodes)))
-    frame = hta.nanoseconds.get_trace(RANK)
+    frame = hta.nanoseconds.get_trace(hta.rank)
     work = frame[(frame["stream"] >= 0) & (frame["end"] > start) & (frame["ts"] < end)]
     busy = union(np.maximum(work["ts"].to_numpy(), start), np.minimum(work["end"].to_numpy(), end))
     return total(busy) / ((end - start) or 1)

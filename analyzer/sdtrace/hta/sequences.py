@@ -14,7 +14,6 @@ import pandas as pd
 
 from sdtrace.hta.call_order import CallOrder, call_order, call_spans, moved_below
 from sdtrace.hta.columns import FIRST_INDEX, PYTHON
-from sdtrace.hta.loaded import RANK, LoadedTrace
 from sdtrace.intervals import Int64s, place_of
 from sdtrace.reader.categories import HOST
 
@@ -38,16 +37,15 @@ class Launched:
 
 
 def find_sequences(
-    loaded: LoadedTrace, thread: Int64s, operator: str, least: int
+    frame: Any, symbols: Any, thread: Int64s, operator: str, least: int
 ) -> Mapping[Pattern, Launched]:
     """What the ops with `operator` in their name launch: sequences of at least `least` pieces of work.
 
     Of these ops, the ones least deep in calls count. `thread` is that of each event of the whole trace; times
-    of `loaded` are in nanoseconds. `operator` '' is that of none.
+    of `frame`, which HTA's table of `symbols` belongs to, are in nanoseconds. `operator` '' is that of none.
 
     HTA itself walks the trace once for each op, and goes astray after some ops that last no time.
     """
-    frame, symbols = loaded.get_trace(RANK), loaded.symbol_table
     numbers = symbols.get_sym_index()
     host = frame[frame["cat"].isin([numbers[name] for name in _CALLS if name in numbers])]
     order = _calls(host, thread[host["index"].to_numpy() - FIRST_INDEX], symbols.get_sym_table())

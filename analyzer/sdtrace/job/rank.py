@@ -66,22 +66,28 @@ class Rank:
 
 def ranks_of(study: Study, rules: Rules) -> list[Rank]:
     """The ranks of a trace: of a merged file one for each process that has device work, else one."""
+    return [rank for rank, _ in ranks_and_studies(study, rules)]
+
+
+def ranks_and_studies(study: Study, rules: Rules) -> list[tuple[Rank, Study]]:
+    """The ranks of a trace as `ranks_of` has them, each with the study of its own events."""
     trace = study.trace
     working = np.unique(study.linked.work.process)
     working = working[working >= 0]
     if len(working) < 2:
-        return [_rank(study, in_process=None)]
+        return [(_rank(study, in_process=None), study)]
     of_event = trace.process_of(np.arange(len(trace))).copy()
     of_event[study.linked.work.row] = study.linked.work.process
     parts = [trace.take(np.flatnonzero(of_event == process)) for process in working.tolist()]
+    studies = [study_trace(part, rules) for part in parts]
     found = [
-        _rank(study_trace(part, rules), in_process=str(trace.processes[process].pid))
-        for process, part in zip(working.tolist(), parts, strict=True)
+        _rank(one, in_process=str(trace.processes[process].pid))
+        for process, one in zip(working.tolist(), studies, strict=True)
     ]
     numbers = [rank.number for rank in found]
     if None in numbers or len(set(numbers)) < len(numbers):
-        return [replace(rank, number=place, told=False) for place, rank in enumerate(found)]
-    return found
+        found = [replace(rank, number=place, told=False) for place, rank in enumerate(found)]
+    return list(zip(found, studies, strict=True))
 
 
 def _rank(study: Study, in_process: str | None) -> Rank:

@@ -1,4 +1,4 @@
-"""One pass over the text of a file's events: cut between events, given to two threads, gathered in order."""
+"""One pass over the text of a file's events: cut between events, given to threads, gathered in order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import chain
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from sdtrace.reader.envelope import Beginning
 from sdtrace.reader.numbers import PADDING
@@ -15,8 +15,17 @@ from sdtrace.reader.salvage import Walk, last_boundary
 Result = TypeVar("Result")
 _MAX_EVENT_BYTES: Final = 64 << 20
 _MAX_TAIL_BYTES: Final = 64 << 20
-_WORKERS: Final = 2
+THREADS: Final = 2
 _IN_FLIGHT: Final = 3
+
+
+class _Here(Executor):
+    """Does what it is given at once, in the thread that gives it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
 
 
 class _Waiting(NamedTuple, Generic[Result]):
@@ -30,7 +39,8 @@ class ChunkPass(Generic[Result]):
     """The state of one pass.
 
     `work` takes a chunk, `PADDING` included, and whether it is the `final` one; it returns a result and where
-    it stopped. `gather` takes each result and how many bytes it is of.
+    it stopped. `gather` takes each result and how many bytes it is of. With one of `threads` everything runs
+    in the caller's own.
     """
 
     def __init__(
@@ -38,8 +48,10 @@ class ChunkPass(Generic[Result]):
         beginning: Beginning,
         work: Callable[..., tuple[Result, Walk]],
         gather: Callable[[Result, int], None],
+        threads: int = THREADS,
     ) -> None:
         self._beginning, self._work, self._gather = beginning, work, gather
+        self._threads = threads
         self._waiting: deque[_Waiting[Result]] = deque()
         self._carry = b""
         """Text between two events on, not yet given to a worker."""
@@ -56,7 +68,7 @@ class ChunkPass(Generic[Result]):
     def run(self, blocks: Iterator[bytes]) -> None:
         """Work on all events, of the beginning and of the blocks after it, then read what follows them."""
         blocks = chain([self._beginning.events], blocks)
-        with ThreadPoolExecutor(_WORKERS) as pool:
+        with ThreadPoolExecutor(self._threads) if self._threads > 1 else _Here() as pool:
             for block in blocks:
                 cut = last_boundary(block)
                 if not cut:

@@ -1,4 +1,4 @@
-"""From a file to columns: read, decompress, decode on two threads, gather."""
+"""From a file to columns: read, decompress, decode on threads, gather."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from sdtrace.errors import UnreadableTrace
 from sdtrace.reader.chunk import decode_chunk
-from sdtrace.reader.chunk_pass import ChunkPass
+from sdtrace.reader.chunk_pass import THREADS, ChunkPass
 from sdtrace.reader.columns import Decoded, EventColumns, EventKey, GrowingColumns, MemoryEvent, Metadata
 from sdtrace.reader.envelope import Beginning, parse_object, read_beginning
 from sdtrace.reader.foreign import recognise
@@ -40,10 +40,11 @@ class RawTrace:
     salvaged: bool
 
 
-def read_raw(path: Path, file: BinaryIO | None = None) -> RawTrace:
+def read_raw(path: Path, file: BinaryIO | None = None, threads: int = THREADS) -> RawTrace:
     """Read a trace.
 
-    `file` is what to read instead of the file at `path`, which then only names it.
+    `file` is what to read instead of the file at `path`, which then only names it. With one of `threads`
+    everything runs in the caller's own.
     Raises UnreadableTrace, one line long, when the file is missing or no trace.
     """
     with open_blocks(path, file) as blocks:
@@ -51,7 +52,7 @@ def read_raw(path: Path, file: BinaryIO | None = None) -> RawTrace:
         size = 0 if file is not None or path == STDIN else path.stat().st_size
         gathered = _Gathered(path, size, beginning)
         work = partial(decode_chunk, templates=Templates())
-        events = ChunkPass(beginning, work, gathered.add)
+        events = ChunkPass(beginning, work, gathered.add, threads)
         events.run(blocks)
     return gathered.result(is_whole=gathered.add_tail(events.tail) and events.is_whole)
 

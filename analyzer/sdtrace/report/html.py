@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from importlib import resources
 from typing import Any, NamedTuple
 
 from sdtrace.model import Job, Report, TraceReport
 from sdtrace.report import charts, names, summary
 from sdtrace.report.html_tables import HtmlTable, fitted, html_table
+from sdtrace.report.page import asset, policy
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.templating import environment
 from sdtrace.tables import HTML, JOB_TABLES, TABLES, Filled, fill, fill_all
@@ -66,7 +64,7 @@ def render_html(report: Report, top: int) -> str:
     """
     filled, data = _filled(report)
     views = [_view(trace, anchor, filled[anchor]) for anchor, trace in _anchored(report).items()]
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = asset("report.css"), asset("report.js")
     rows = standings(report)
     return (
         environment()
@@ -81,7 +79,7 @@ def render_html(report: Report, top: int) -> str:
             top_rows=_each(_MOST_ROWS_WITHOUT_SCRIPT, 2 * len(views), top),
             style=style,
             script=script,
-            policy=_policy(style, script),
+            policy=policy(style, script),
             data=data,
         )
     )
@@ -177,20 +175,3 @@ def _value(key: str, value: object) -> str:
         return size(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return names.shorten(names.visible(text), 400)
-
-
-def _asset(name: str) -> str:
-    """A style sheet or script, as it stands in the templates' folder; never a place for a trace's text."""
-    return resources.files("sdtrace_templates").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """The page's Content-Security-Policy: its own style and script by their hashes, and nothing else."""
-    return (
-        f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

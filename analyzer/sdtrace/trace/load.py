@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from sdtrace.reader import STDIN, RawTrace, read_raw
+from sdtrace.reader import STDIN, THREADS, RawTrace, read_raw
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.reader.columns import MemoryEvent, Metadata
 from sdtrace.trace.encodable import encodable
@@ -25,15 +25,17 @@ _SAMPLE = 1 << 16
 """Events that tell the middle of a trace well enough to know a damaged stamp."""
 
 
-def load_trace(path: Path, file: BinaryIO | None = None, *, cache: bool = False) -> Trace:
+def load_trace(
+    path: Path, file: BinaryIO | None = None, *, cache: bool = False, threads: int = THREADS
+) -> Trace:
     """Read one file.
 
     `file` is what to read instead of the file at `path`, which then only names it. With `cache` what was
-    read before need not be read again (see `sdtrace.trace.cache`).
+    read before need not be read again (see `sdtrace.trace.cache`). `threads` decode it.
     Raises UnreadableTrace when the file is missing or no trace, OutputError when the cache cannot be written.
     """
     if not cache:
-        return from_raw(path, read_raw(path, file))
+        return from_raw(path, read_raw(path, file, threads))
     from sdtrace.trace.cache import cache_folder, read_cached  # noqa: PLC0415  # most runs need none of it
 
     return from_raw(path, read_cached(path, cache_folder()))
