@@ -59,16 +59,21 @@ def _what(trace: TraceReport) -> VerdictWhat:
     run = trace.run
     height, width = run.get("height"), run.get("width")
     axes, versions = _mapping(run.get("axes")), _mapping(run.get("versions"))
-    model = str(run.get("model") or "")
     steps = run.get("steps")
     return VerdictWhat(
-        model=_MODELS.get(model, model),
+        model=model_name(run),
         size=f"{width}x{height}" if isinstance(width, int) and isinstance(height, int) else "",
         steps=steps if isinstance(steps, int) else _steps(trace),
         dtype=_DTYPES.get(str(axes.get("dtype")), str(axes.get("dtype") or "")),
         device=str(run.get("device_name") or trace.device.get("name") or ""),
         torch=str(versions.get("torch") or ""),
     )
+
+
+def model_name(run: Mapping[str, Any]) -> str:
+    """The model by the name that people know it by; '' where the run's facts do not tell."""
+    model = str(run.get("model") or "")
+    return _MODELS.get(model, model)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -142,15 +147,22 @@ def _dominates(trace: TraceReport, categories: Sequence[CategoryRow]) -> str:
     if not total or not kinds:
         return ""
     most = max(components, key=lambda row: row.gpu_us)
-    kind = _name(kinds[0].category)
+    kind = in_words(kinds[0].category)
     share = units.percent(kinds[0].gpu_ns, sum(row.gpu_ns for row in kinds))
     if most.component == "other":
         return f"Of GPU time {share} is {kind}."
     of_component = units.percent(most.gpu_us, total)
-    return f"The {_name(most.component)} takes {of_component} of GPU time; of all GPU time {share} is {kind}."
+    return (
+        f"The {in_words(most.component)} takes {of_component} of GPU time; of all GPU time {share} is {kind}."
+    )
 
 
-def _name(label: str) -> str:
+def in_words(label: str) -> str:
+    """A component or category as people call it.
+
+    >>> in_words("unet"), in_words("text_encoder")
+    ('UNet', 'text encoder')
+    """
     return _NAMES.get(label, label.replace("_", " "))
 
 

@@ -168,6 +168,11 @@ class Evidence:
         """A sum over the steady phase as a share of one steady iteration."""
         return round(ns / max(1, self.n_steady))
 
+    def share_of_iteration(self, ns: float) -> float:
+        """What a sum over the steady phase is of an iteration (0 to 1), without the profiler where known."""
+        wall = self.unprofiled_wall_ns or self.steady_wall_ns
+        return self.per_iteration(ns) / wall if wall else 0.0
+
     def saving_of(self, idle_ns: int) -> int:
         """Idle time of one cause per iteration; of the idle time without the profiler its share, if less."""
         saving = self.per_iteration(idle_ns)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sdtrace import units
 from sdtrace.findings.evidence import Evidence
-from sdtrace.findings.finding import Finding, rows_of
+from sdtrace.findings.finding import Finding, lower, rows_of, severity_of
 from sdtrace.findings.text import listed, percent, time
 from sdtrace.model import EvidenceRow
 from sdtrace.roofline.by_shape import ShapeRow
@@ -90,7 +90,7 @@ def _convolutions(e: Evidence) -> Iterator[Finding]:
     )
     yield Finding(
         "device.convolution",
-        "medium",
+        lower("medium", severity_of(e.share_of_iteration(work.ns - work.roof_ns))),
         "Convolutions run far below what the card can do",
         f"{percent(work.ns, e.steady_work_ns)} of steady device time, at "
         f"{percent(work.roof_ns, work.ns)} of what the card can do. Most is lost on "
@@ -143,7 +143,7 @@ def _clock(e: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "device.clock",
-        "medium",
+        lower("medium", severity_of(e.share_of_iteration(slower.ns * (1 - 1 / slower.ratio)))),
         f"The GPU got slower: the same kernels take {slower.ratio:.2f} times as long at the end",
         f"The median over products, convolutions and attention with the same arguments, {time(slower.ns)} of "
         f"steady device time. The largest is {listed([slower.example])}.",

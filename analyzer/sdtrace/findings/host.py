@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence
-from sdtrace.findings.finding import Finding, rows_of
+from sdtrace.findings.finding import Finding, lower, rows_of, severity_of
 from sdtrace.findings.text import listed, percent, time
 from sdtrace.model import Severity
 
@@ -207,7 +207,7 @@ def _stall(e: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "host.stall",
-        "medium",
+        lower("medium", severity_of(stall.wall_ns / max(1, e.wall_ns))),
         f"No event explains {time(stall.wall_ns)} of wall time",
         "No op, runtime call or GPU work for more than 100 ms at a time.",
         "It may be Python code outside PyTorch, I/O, or a compile that this torch version does not mark. "

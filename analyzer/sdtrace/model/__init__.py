@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from sdtrace.model.compare import Match as Match
+from sdtrace.model.compare import Story as Story
+from sdtrace.model.compare import WaterfallStep as WaterfallStep
 from sdtrace.model.counsel import Saving as Saving
 from sdtrace.model.counsel import Unprofiled as Unprofiled
 from sdtrace.model.counsel import Verdict as Verdict
@@ -374,6 +377,10 @@ class Amortization(Struct, kw_only=True, frozen=True):
     """None when the candidate is not faster."""
     arithmetic: str
     """The computation in words and figures."""
+    extra_us: float = 0.0
+    """One-time cost beyond the baseline's; 0 where it is less."""
+    story: Story | None = None
+    """The comparison in sentences and as a waterfall."""
 
 
 class Comparison(Struct, kw_only=True, frozen=True):
@@ -381,6 +388,8 @@ class Comparison(Struct, kw_only=True, frozen=True):
 
     baseline: str
     rows: list[Amortization]
+    workload: str = ""
+    """What all of them did, and on which device; '' where the traces do not tell."""
 
 
 class Report(Struct, kw_only=True, frozen=True):
@@ -390,5 +399,8 @@ class Report(Struct, kw_only=True, frozen=True):
     version: str
     traces: list[TraceReport]
     comparison: Comparison | None
+    """Of the baseline asked for, else of the workload that most traces share."""
+    comparisons: list[Comparison] = []
+    """All of them: traces are compared where they did the same work on the same device."""
     job: Job | None = None
     """What the traces say as ranks of one job; None where they are none."""

@@ -79,6 +79,13 @@ def saving(finding: Finding) -> str:
     return f"{units.duration(parts.from_us)} → {units.duration(parts.to_us)} ({low} to {high})"
 
 
+def brings(finding: Finding) -> str:
+    """As `saving`, without the range."""
+    if finding.saving is None:
+        return saving(finding)
+    return f"{units.duration(finding.saving.from_us)} → {units.duration(finding.saving.to_us)}"
+
+
 def verdict(trace: TraceReport) -> str:
     """The verdict with how sure it is; '' where there is none."""
     if trace.verdict is None:
