@@ -21,7 +21,7 @@ _WORKLOAD = ("model", "steps", "batch", "height", "width")
 
 
 class _Cost(NamedTuple):
-    """What a trace says about one way to run: a steady iteration, and what is paid once; microseconds."""
+    """What a trace says about one way to run: a steady iteration, and its one-time cost; microseconds."""
 
     steady_us: float
     overhead_us: float
@@ -181,7 +181,7 @@ def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: 
     extra = max(0.0, cost.overhead_us - base.overhead_us)
     iterations = floor(extra / saving) + 1 if saving > 0 else None
     times = f"({time(base.steady_us * 1e3)} - {time(cost.steady_us * 1e3)})"
-    how = "without the profiler" if unprofiled else "under the profiler"
+    how = "without the profiler" if unprofiled else "with the profiler"
     if iterations is None:
         mine, other = time(cost.steady_us * 1e3), time(base.steady_us * 1e3)
         arithmetic = f"Not faster than `{base_name}`: {mine} against {other} {how}"

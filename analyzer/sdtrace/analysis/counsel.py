@@ -18,7 +18,7 @@ from sdtrace.whatif.savings import saving
 
 _ABOUT: Final = ("trace.", "overhead.")
 _ONCE: Final = "overhead."
-"""Findings whose saving is paid once, not in every iteration."""
+"""Findings about one-time cost: they save nothing of a steady iteration."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def command(
     a change from BASE with a sign: +5% or -3%. METRIC is one of
       steady_ms        wall of a steady iteration, without the profiler where
                        all traces have it, else with it
-      gpu_ms           device time of a steady iteration
+      gpu_ms           GPU time of a steady iteration
       launches         launches in a steady iteration
       paid_ms          one-time cost: before_profile_ms and overhead_ms
       overhead_ms      one-time cost in the trace; in parts: compile_ms,

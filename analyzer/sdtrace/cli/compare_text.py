@@ -29,7 +29,7 @@ _LABELS: Final = {
     "autotune_ms": "    autotune",
     "capture_ms": "    capture",
     "warmup_ms": "    warmup",
-    "peak_memory_mib": "peak device memory",
+    "peak_memory_mib": "peak GPU memory",
 }
 _MINUS: Final = "\u2212"
 _HEADER_WIDTH: Final = 22
@@ -90,7 +90,7 @@ def _movers(what: str, kind: Kind, name: Any) -> Table:
         title=f"{what.capitalize()} that moved most",
         record=Mover,
         rows=lambda found: getattr(found, what),
-        help="Device work per steady iteration on both sides.",
+        help="GPU work per steady iteration on both sides.",
         is_long=True,
         columns=(
             Column("name", "Per steady iteration", kind, "The work.", value=lambda row: name(row.name)),

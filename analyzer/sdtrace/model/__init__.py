@@ -234,7 +234,7 @@ class Steady(Struct, kw_only=True, frozen=True):
 
 
 class Overhead(Struct, kw_only=True, frozen=True):
-    """What is paid once: host wall time outside steady state. `total_us` is of the trace alone."""
+    """The one-time cost: CPU wall time outside steady state. `total_us` counts the trace only."""
 
     compile_us: float
     autotune_us: float
@@ -246,7 +246,7 @@ class Overhead(Struct, kw_only=True, frozen=True):
 
     @property
     def paid_us(self) -> float:
-        """All that was paid once, in the trace and before it."""
+        """The whole one-time cost, in the trace and before it."""
         return self.total_us + self.before_profile_us
 
 

@@ -77,7 +77,7 @@ def _uncompared(trace: TraceReport, base: TraceReport | None) -> str:
         return f"Not compared: it has no steady {trace.noun}."
     if base is None:
         return "Not compared: each trace is of another model, size, number of steps, batch or device."
-    why = differences(trace, base) or [f"it has no steady {trace.noun} under the profiler"]
+    why = differences(trace, base) or [f"it has no steady {trace.noun} with the profiler"]
     return f"Not compared with `{base.name}`: {'; '.join(why)}."
 
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from sdtrace import units
 from sdtrace.model import Comparison, Match, Report, Story, WaterfallStep
 from sdtrace.tables import Column, Kind, Table
+from sdtrace.tables.columns import PAGES
 from sdtrace.tables.labels import CAUSES
 
 _MOST_STEPS: Final = 9
@@ -157,7 +158,7 @@ MATCHES: Final = Table(
         Column(
             "change_us", "Change", Kind.FIGURE, "After less before.", value=lambda row: signed(row.change_us)
         ),
-        Column("by", "Matched by", Kind.TEXT, "How.", value=lambda row: _HOW[row.by]),
-        Column("other_work", "Now", Kind.NAME, "Ops or kernels of the other trace."),
+        Column("by", "Matched by", Kind.TEXT, "How.", PAGES, lambda row: _HOW[row.by]),
+        Column("other_work", "Now", Kind.NAME, "Ops or kernels of the other trace.", PAGES),
     ),
 )
