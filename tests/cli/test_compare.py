@@ -162,7 +162,9 @@ def test_all_formats_say_the_same(tmp_path: Path) -> None:
         "h200-bf16_sdpa_cudagraphs",
         "h200-bf16_sdpa_regional.cold",
     ]
+    assert max(map(len, done.stdout.splitlines())) <= 80
     for found in told["differences"]:
+        assert " ".join(found["story"]["speed"].replace("`", "").split()) in " ".join(done.stdout.split())
         assert f"{found['name']} against h200-fp32_eager" in done.stdout
         assert f"## {found['name']} against h200-fp32_eager" in markdown
         assert found["categories"][0]["name"] in markdown

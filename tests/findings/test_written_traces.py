@@ -58,7 +58,7 @@ def run(**facts: Any) -> dict[str, Any]:
 def test_why_scaled_dot_product_attention_is_slow_in_float32(tmp_path: Path) -> None:
     found = report_of(tmp_path / "t.json", images(FMHA_F32, FMHA_F32, GEMM))["device.slow_attention"]
     assert "float32" in found.title
-    assert "66.7 % of steady device time, in `" in found.evidence
+    assert "66.7 % of steady GPU time, in `" in found.evidence
     assert "bfloat16" in found.advice
     # The host paces these images: shorter kernels alone bring nothing.
     assert (found.severity, found.saving_us) == ("info", 0)

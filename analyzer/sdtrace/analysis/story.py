@@ -68,7 +68,7 @@ def story(
         work=work,
         speed=_speed(base, other, ours, theirs, is_unprofiled),
         cause=_cause(steps, other.noun),
-        pays_off="" if paid is None else pays_off(paid, other.noun),
+        pays_off=_worth(paid, ours, theirs, other.noun),
         advice=_advice(base, other, ours, theirs),
         factor=ours.middle / theirs.middle if ours and theirs else None,
         factor_low=ours.low / theirs.high if ours and theirs else None,
@@ -78,6 +78,16 @@ def story(
         is_unprofiled=is_unprofiled,
         waterfall=steps,
     )
+
+
+def _worth(paid: Amortization | None, ours: _Walls | None, theirs: _Walls | None, noun: str) -> str:
+    """When the one-time cost is paid back, said with a condition where the difference may be chance."""
+    if paid is None:
+        return ""
+    told = pays_off(paid, noun)
+    if ours and theirs and _may_be_chance(ours, theirs) and paid.break_even_iterations is not None:
+        return f"If the difference is real, {told[:1].lower()}{told[1:]}"
+    return told
 
 
 def pays_off(paid: Amortization, noun: str) -> str:
@@ -161,13 +171,24 @@ def _speed(
     if min(ours.number, theirs.number) < 2:
         return f"{word} How sure that is cannot be said: there is only one {other.noun} on a side."
     spread = f"{units.factor(low)} to {units.factor(high)}"
-    if low < 1 < high:
+    if _may_be_chance(ours, theirs):
         return f"{word} The spread of {counted} is larger than the difference ({spread}): it may be chance."
     return f"{word} By the spread of {counted} it is {spread}."
 
 
+def _may_be_chance(ours: _Walls, theirs: _Walls) -> bool:
+    """Whether the spreads of both overlap, or one of them is not known."""
+    return ours.low / theirs.high < 1 < ours.high / theirs.low or min(ours.number, theirs.number) < 2
+
+
 def _cause(steps: Sequence[WaterfallStep], noun: str) -> str:
-    """What explains most of the change, in its direction: GPU work by component, idle time by cause."""
+    """What explains most of the change, in its direction: GPU work by component, idle time by cause.
+
+    Nothing is said where the profiler's own cost differs by more than the iterations do.
+    """
+    whole = sum(step.change_us for step in steps)
+    if any(abs(step.change_us) > abs(whole) for step in steps if step.sort == "profiler"):
+        return ""
     sums: Counter[str] = Counter()
     for step in steps:
         if step.sort not in ("profiler", "rest"):
