@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -21,13 +21,17 @@ TEMPORARY: Final = ".sdtrace-*.tmp"
 """What temporary names match."""
 
 
-def write_all(contents: Mapping[Path, bytes], *, force: bool) -> list[Path]:
+def write_all(
+    contents: Mapping[Path, bytes], *, force: bool, replaceable: Collection[Path] = ()
+) -> list[Path]:
     """Write every file or, where something is in the way, none; folders are made as needed.
 
-    Returns the targets. Raises OutputError when one exists and `force` is not set, is no file, or
-    cannot be written.
+    Returns the targets. Raises OutputError when one exists that is not `replaceable` and `force` is not
+    set, is no file, or cannot be written.
     """
-    check_targets(contents, force=force)
+    forced = set(contents) if force else set(replaceable)
+    for target in contents:
+        check_targets([target], force=target in forced)
     with ExitStack() as temporaries:
         complete: dict[Path, Path] = {}
         for target, content in contents.items():
@@ -36,7 +40,7 @@ def write_all(contents: Mapping[Path, bytes], *, force: bool) -> list[Path]:
                 file.write(content)
                 file.close()
             complete[target] = Path(file.name)
-        _rename_all(complete, force=force)
+        _rename_all(complete, forced)
     return list(contents)
 
 
@@ -106,16 +110,17 @@ def _temporary(target: Path) -> Iterator[BinaryIO]:
             path.unlink()
 
 
-def _rename_all(complete: Mapping[Path, Path], *, force: bool) -> None:
-    """Rename each temporary file to its target; without `force` none stays when one is in the way."""
+def _rename_all(complete: Mapping[Path, Path], forced: Collection[Path]) -> None:
+    """Rename each temporary file to its target. When one is in the way, none stays that is not `forced`."""
     done: list[Path] = []
     try:
         for target, temporary in complete.items():
             with _explained(target):
-                _rename(temporary, target, force=force)
-            done.append(target)
+                _rename(temporary, target, force=target in forced)
+            if target not in forced:
+                done.append(target)
     except BaseException:
-        for target in [] if force else done:
+        for target in done:
             with suppress(OSError):
                 target.unlink()
         raise

@@ -32,7 +32,7 @@ _PATH = click.Path(path_type=Path)
     help="sd15, sd21, sdxl, sd3, tiny, a folder or a hub id. [GPU: sd15; CPU: tiny]",
 )
 @click.option("--steps", type=_COUNT, help="Denoising steps. [GPU: 10; CPU: 4]")
-@click.option("--images", type=_COUNT, help="Images under the profiler. [GPU: 3; CPU: 2]")
+@click.option("--images", type=_COUNT, help="Images with the profiler. [GPU: 3; CPU: 2]")
 @click.option(
     "--unprofiled-images",
     type=click.IntRange(min=0),

@@ -97,12 +97,12 @@ def test_what_is_not_compared_is_told_why(tmp_path: Path) -> None:
     other = traced(tmp_path / "other.json", [50] * 4, steps=10, device_name=gpu)
     untold = traced(tmp_path / "untold.json", [50] * 4, steps=50)
     standing = {item.trace.name: item for item in standings(build_report([a, b, other, untold]))}
-    assert standing["other"].arithmetic == "Not compared with `a`: steps 10, not 50."
-    assert standing["untold"].arithmetic == "Not compared with `a`: device unknown, not NVIDIA H200."
+    assert standing["other"].told == "Not compared with `a`: steps 10, not 50."
+    assert standing["untold"].told == "Not compared with `a`: device unknown, not NVIDIA H200."
     assert standing["b"].speedup == 1
     single = traced(tmp_path / "single.json", [1040], compile_ms=1000, unprofiled_wall_s=[0.04], steps=50)
     alike = [traced(tmp_path / f"{name}.json", [100] * 4, steps=50) for name in "cd"]
-    linked = [item.arithmetic for item in standings(build_report([*alike, single]))]
+    linked = [item.told for item in standings(build_report([*alike, single]))]
     assert linked[2] == "Not compared with `c`: it has no steady iteration under the profiler."
 
 

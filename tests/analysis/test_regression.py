@@ -11,13 +11,20 @@ from tests.report import sample
 
 def test_a_metric_is_in_the_unit_of_its_name() -> None:
     overhead = Overhead(
-        compile_us=1_000.0, autotune_us=2_000.0, capture_us=3_000.0, warmup_us=4_000.0, total_us=10_000.0
+        compile_us=1_000.0,
+        autotune_us=2_000.0,
+        capture_us=3_000.0,
+        warmup_us=4_000.0,
+        total_us=10_000.0,
+        before_profile_us=5_000.0,
     )
     trace = replace(sample.cold(), overhead=overhead, unprofiled_wall_us=5_000.0)
     assert metrics(replace(trace, run={"peak_memory_bytes": 3 * 2**20}), True) == {
         "steady_ms": 5.0,
         "gpu_ms": 43.936658,
         "launches": 653.0,
+        "paid_ms": 15.0,
+        "before_profile_ms": 5.0,
         "overhead_ms": 10.0,
         "compile_ms": 1.0,
         "autotune_ms": 2.0,

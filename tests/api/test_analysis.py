@@ -163,8 +163,10 @@ def _events(path: Path) -> list[dict[str, Any]]:
     return events
 
 
-def test_saving_writes_reports_and_overwrites_nothing(eager: sdtrace.Analysis, tmp_path: Path) -> None:
+def test_saving_writes_reports_and_overwrites_only_its_own(eager: sdtrace.Analysis, tmp_path: Path) -> None:
     assert [p.name for p in eager.save(tmp_path, ["json", "md"])] == ["report.json", "report.md"]
+    assert [p.name for p in eager.save(tmp_path, ["json"])] == ["report.json"]
+    (tmp_path / "report.json").write_text("mine")
     with pytest.raises(sdtrace.OutputError, match="exists already"):
         eager.save(tmp_path, ["json"])
     with pytest.raises(sdtrace.UsageError, match="unknown format"):

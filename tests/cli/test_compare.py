@@ -88,7 +88,7 @@ def test_a_trace_against_itself_differs_in_nothing(reports: dict[str, TraceRepor
 def test_different_workloads_are_said_to_be_and_in_what(comparison: Regression) -> None:
     # By the runs' own facts: one step an image in the one, two in the other, all else alike.
     assert comparison.differences[0].notes == [
-        "The traces differ in workload or device (steps 2, not 1): their speeds say little."
+        "The runs differ (steps 2, not 1): their times say little about each other."
     ]
 
 
@@ -162,11 +162,16 @@ def test_all_formats_say_the_same(tmp_path: Path) -> None:
         "h200-bf16_sdpa_cudagraphs",
         "h200-bf16_sdpa_regional.cold",
     ]
+    assert max(map(len, done.stdout.splitlines())) <= 80
     for found in told["differences"]:
+        assert " ".join(found["story"]["speed"].replace("`", "").split()) in " ".join(done.stdout.split())
         assert f"{found['name']} against h200-fp32_eager" in done.stdout
         assert f"## {found['name']} against h200-fp32_eager" in markdown
         assert found["categories"][0]["name"] in markdown
-    again = run("compare", ANY_WORK, EAGER, GRAPHS, "--format", "md", "-o", "out", cwd=tmp_path)
+    repeat = ("compare", ANY_WORK, EAGER, GRAPHS, "--format", "md", "-o", "out")
+    assert run(*repeat, cwd=tmp_path).returncode == 0
+    (tmp_path / "out" / "compare.md").write_text("edited")
+    again = run(*repeat, cwd=tmp_path)
     assert again.returncode == 2
     assert "pass --force" in again.stderr
 

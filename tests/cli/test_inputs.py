@@ -106,6 +106,7 @@ def test_analyze_writes_what_was_asked_for(tmp_path: Path) -> None:
     done = run("analyze", EAGER, "-o", "out", cwd=tmp_path)
     assert done.returncode == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".sdtrace-files",
         "report.html",
         "report.json",
         "report.md",

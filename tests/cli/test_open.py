@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +20,7 @@ import pytest
 from playwright.sync_api import Route
 
 from tests.cli.command import EAGER, ENTRY_POINT, MINIMAL, complaint, run
-from tests.export.perfetto_page import ask, browser, page_folder, wait_until_loaded
+from tests.export.perfetto_page import ask, browser, import_errors, page_folder, wait_until_loaded
 
 _PORT = 9001
 _PAGE = "https://ui.perfetto.dev"
@@ -36,14 +38,15 @@ def _free_port() -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def _opened(path: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command while it waits, and the address it printed."""
     with subprocess.Popen(
-        [ENTRY_POINT, "open", "--no-browser", path],
+        [ENTRY_POINT, "open", "--no-browser", *options, path],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={name: value for name, value in os.environ.items() if name != "SSH_CONNECTION"}
+        | {"PYTHONUNBUFFERED": "1"},
     ) as process:
         try:
             said = _line(process.stdout)
@@ -69,7 +72,7 @@ def test_only_the_file_and_only_for_the_page(tmp_path: Path) -> None:
     path = tmp_path / "a trace é.json"
     path.write_text(MINIMAL)
     (tmp_path / "secret.json").write_text(MINIMAL)
-    with _opened(path) as (process, address):
+    with _opened(path, "--raw") as (process, address):
         resource = "/a%20trace%20%C3%A9.json"
         assert address == f"{_PAGE}/#!/?url=http://127.0.0.1:{_PORT}{resource}"
         for other in ("/", "/secret.json", "/../secret.json", f"{resource}/", f"/{tmp_path}/secret.json"):
@@ -94,7 +97,7 @@ def _fulfil(route: Route, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["trace.json", "trace.json.gz"])
-def test_the_page_itself_fetches_it(name: str, tmp_path: Path) -> None:
+def test_the_page_itself_fetches_a_copy_in_which_nothing_is_lost(name: str, tmp_path: Path) -> None:
     folder = page_folder()
     path = tmp_path / name
     text = EAGER.read_bytes()
@@ -105,7 +108,11 @@ def test_the_page_itself_fetches_it(name: str, tmp_path: Path) -> None:
         page = context.new_page()
         page.goto(address)
         wait_until_loaded(page)
-        assert int(ask(page, "select count(*) from slice where name = 'model_inference'")[0][0]) >= 2
+        assert address.endswith("/trace.pftrace")
+        assert import_errors(page) == []
+        events = json.loads(text)["traceEvents"]
+        slices = "select count(*) from slice where category is not 'sdtrace'"
+        assert int(ask(page, slices)[0][0]) == sum(event["ph"] == "X" for event in events)
         assert process.wait(30) == 0
 
 
@@ -113,6 +120,7 @@ def test_ctrl_c_ends_it(tmp_path: Path) -> None:
     path = tmp_path / "trace.json"
     path.write_text(MINIMAL)
     with _opened(path) as (process, _):
+        assert "Made a copy for Perfetto: " in _line(process.stderr)
         assert "Ctrl-C" in _line(process.stderr)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
@@ -130,4 +138,40 @@ def test_what_perfetto_could_not_read(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text("hello")
     assert "is not JSON" in complaint(run("open", "t.json", "--no-browser", cwd=tmp_path), 3)
     (tmp_path / "t.json.zst").write_bytes(b"")
-    assert "sdtrace perfetto" in complaint(run("open", "t.json.zst", cwd=tmp_path), 2)
+    assert "leave --raw away" in complaint(run("open", "t.json.zst", "--raw", cwd=tmp_path), 2)
+
+
+def test_a_remote_machine_gets_the_line_that_leads_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "trace.json"
+    path.write_text(MINIMAL)
+    with _opened(path, "--ssh") as (process, _):
+        assert "From your own machine" in _line(process.stdout)
+        assert re.fullmatch(r"ssh -N -L 9001:127\.0\.0\.1:9001 \S+@\S+", _line(process.stdout))
+
+
+def test_a_report_is_served_and_nothing_else_of_its_folder(tmp_path: Path) -> None:
+    assert run("analyze", EAGER, "-o", "report", cwd=tmp_path).returncode == 0
+    (tmp_path / "report" / "secret.txt").write_text("mine")
+    for typed in ("report", "report/report.html"):
+        with subprocess.Popen(
+            [ENTRY_POINT, "open", "--no-browser", typed],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        ) as process:
+            try:
+                assert _line(process.stdout) == f"http://127.0.0.1:{_PORT}/report.html"
+                answer, body = _ask("/report.html")
+                assert answer.getheader("Content-Type") == "text/html; charset=utf-8"
+                assert body == (tmp_path / "report" / "report.html").read_bytes()
+                assert _ask("/report.json")[0].status == 200
+                for other in ("/", "/secret.txt", "/../secret.txt", "/.sdtrace-files"):
+                    assert _ask(other)[0].status == 404
+                assert _ask("/report.html", Host=f"rebound.example:{_PORT}")[0].status == 403
+                assert process.poll() is None
+                process.send_signal(signal.SIGINT)
+                assert process.wait(30) == 0
+            finally:
+                process.kill()

@@ -61,7 +61,7 @@ def said(name: str, identifier: str) -> str:
 
 def test_how_long_the_host_autotuned_and_what_the_device_did_meanwhile() -> None:
     text = said(COLD, "overhead.autotune")
-    for figure in ("7.46 s on the CPU", "149 calls", "130,827", "1.94 s", "91.5 % of all device time"):
+    for figure in ("7.46 s on the CPU", "149 calls", "130,827", "1.94 s", "91.5 % of all GPU time"):
         assert figure in text
     # 61 % of it flushes the L2 cache; with what compilation tried 1.24 s.
     for figure in ("61.5 %", "flush the L2 cache", "All fills together take 1.24 s", "compute no result"):
@@ -101,7 +101,7 @@ def test_the_range_that_is_no_work_and_why_it_exceeds_all_of_it() -> None:
 
 
 def test_where_float32_goes() -> None:
-    assert "54.5 % of steady device time" in said(EAGER, "device.float32")
+    assert "54.5 % of steady GPU time" in said(EAGER, "device.float32")
     found = finding(reported(EAGER), "device.float32")
     assert found is not None
     # Of 531 ms without the profiler the host needs about 437: shorter kernels alone save the rest.
@@ -109,7 +109,7 @@ def test_where_float32_goes() -> None:
     assert 0.7 * found.saving.from_us < found.saving.to_us < 0.95 * found.saving.from_us
     assert found.saving_us == pytest.approx(found.saving.from_us - found.saving.to_us)
     assert "Softmax alone takes 10.6 %" in said(EAGER, "device.unfused_attention")
-    assert "8.7 % of steady device time in 1,833 conversions" in said(EAGER, "device.layout")
+    assert "8.7 % of steady GPU time in 1,833 conversions" in said(EAGER, "device.layout")
 
 
 def test_who_made_the_host_wait() -> None:
@@ -128,10 +128,11 @@ def test_advice_goes_further_than_what_was_done_already() -> None:
 
 
 def test_conclusions_about_the_host_say_whether_they_survive() -> None:
-    assert "Still true without the profiler: 79.5 % of 10.5 ms an iteration" in said(
-        SMALL_GRAPHS, "host.launch_bound"
+    assert (
+        "Still true without the profiler: the GPU has nothing to do for 79.5 % of an iteration of 10.5 ms"
+        in said(SMALL_GRAPHS, "host.launch_bound")
     )
-    assert "of an estimated 117 ms an iteration" in said(COLD, "host.launch_bound")
+    assert "of an iteration of an estimated 117 ms" in said(COLD, "host.launch_bound")
     assert "2.34 times as long" in said(SMALL_GRAPHS, "host.profiler")
     without, given = (finding(reported(name), "host.launch_bound") for name in (COLD, SMALL_GRAPHS))
     assert without is not None

@@ -258,6 +258,9 @@ def test_a_finding_appears_from_its_threshold_on(
     [
         ("overhead.once", "medium", {"paid_once": {"compile": WALL // 2}}),
         ("overhead.once", "high", {"paid_once": {"compile": WALL // 2 + 1}}),
+        ("overhead.recompile", "high", {"late_overhead": [Late(3, "compile", WALL // 4)]}),
+        ("overhead.recompile", "medium", {"late_overhead": [Late(3, "compile", WALL // 10)]}),
+        ("overhead.recompile", "low", {"late_overhead": [Late(3, "compile", WALL // 40)]}),
         ("overhead.autotune", "low", autotune(50 * MS)),
         ("overhead.autotune", "medium", autotune(50 * MS + 1)),
         ("overhead.convolution_search", "low", search(50 * MS)),
@@ -466,7 +469,7 @@ def test_findings_come_by_severity_and_then_by_what_they_save() -> None:
 
 
 def test_findings_of_every_severity_come_in_this_order() -> None:
-    given = {"late_overhead": [Late(3, "compile", MS)], "skipped": 1, "first_calls_ns": 10 * MS}
+    given = {"late_overhead": [Late(3, "compile", WALL // 4)], "skipped": 1, "first_calls_ns": 10 * MS}
     ordered = found(**given, **lost(foreign_events=1))
     assert [item.severity for item in ordered.values()] == ["high", "medium", "low", "info"]
 

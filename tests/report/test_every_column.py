@@ -115,7 +115,7 @@ SPECS: dict[str, list[Spec]] = {
         plain("component", "Component", text),
         plain("phase", "Phase", text),
         plain("gpu_us", "GPU time", TIME),
-        plain("wall_us", "Host wall", TIME),
+        plain("wall_us", "CPU wall", TIME),
         plain("calls", "Calls", COUNT),
     ],
     "waterfall": [

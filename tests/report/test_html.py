@@ -171,7 +171,7 @@ def test_a_fact_of_the_run_is_shown_up_to_400_characters() -> None:
     assert "n" * 400 in words
     assert f"{'s' * 266}…{'s' * 133}" in words
     assert "s" * 267 not in words
-    assert re.search(r"gpu_memory\s*1.00\sKiB\s*cpu_mem\s*1023\s*pixels\s*4096", words)
+    assert re.search(r"Gpu memory\s*1.00\sKiB\s*Cpu mem\s*1,023\s*Pixels\s*4,096", words)
 
 
 def test_every_field_of_a_trace_is_shown() -> None:

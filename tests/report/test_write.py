@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sdtrace.errors import OutputError, UsageError
+from sdtrace.own_files import RECORD
 from sdtrace.report.write import FORMATS, report_files, write_reports
 from sdtrace.tables import JOB_TABLES, TABLES
 from tests.report import sample
@@ -42,7 +43,7 @@ def test_every_format_makes_its_files_and_leaves_nothing_else(tmp_path: Path) ->
     assert set(names[3:]) == {
         f"{table.id}.{suffix}" for table in (*TABLES, *JOB_TABLES) for suffix in ("csv", "parquet")
     }
-    assert sorted(path.name for path in (tmp_path / "new" / "report").iterdir()) == sorted(names)
+    assert sorted(path.name for path in (tmp_path / "new" / "report").iterdir()) == sorted([RECORD, *names])
 
 
 def test_only_what_is_asked_for_is_written(tmp_path: Path) -> None:

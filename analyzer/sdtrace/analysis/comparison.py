@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from math import floor
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from sdtrace import model
+from sdtrace import model, units
+from sdtrace.analysis.same_work import differing
+from sdtrace.analysis.story import Side, story
 from sdtrace.errors import UsageError
 from sdtrace.findings.text import time
 from sdtrace.version import VERSION
@@ -20,29 +21,70 @@ _WORKLOAD = ("model", "steps", "batch", "height", "width")
 
 
 class _Cost(NamedTuple):
-    """What a trace says about one way to run: a steady iteration, and what is paid once; microseconds."""
+    """What a trace says about one way to run: a steady iteration, and its one-time cost; microseconds."""
 
     steady_us: float
     overhead_us: float
 
 
 def build_report(
-    traces: Sequence[model.TraceReport], baseline: str | None = None, apart: Collection[str] = ()
+    traces: Sequence[model.TraceReport],
+    baseline: str | None = None,
+    apart: Collection[str] = (),
+    sides: Sequence[Side] | None = None,
 ) -> model.Report:
-    """A report of all traces; with two or more steady ones, compared with `baseline` or the slowest.
+    """A report of all traces; those that did the same work on one device are compared with each other.
 
-    Names that occur twice are numbered. Traces whose names are `apart` are compared with nothing. Raises
-    UsageError when `baseline` names no trace, or one of these.
+    In each such group the baseline is `baseline` where it is one of them, else the slowest. `sides` (one per
+    trace) tell how they differ; without them only the facts of the runs do. Names that occur twice are
+    numbered. Traces whose names are `apart` are compared with nothing. Raises UsageError when `baseline`
+    names no trace, or one of these.
     """
     named = unique_names(traces)
-    if baseline is not None and baseline in apart:
-        raise UsageError(f"{baseline!r} (--baseline) is a rank of a job, and no variant to compare with")
+    if baseline is not None:
+        _check(baseline, named, apart)
+    known = {trace.name: side for trace, side in zip(named, sides or (), strict=False)}
+    compared = [trace for trace in named if trace.name not in apart]
+    found = [_comparison(group, baseline, known) for group in workloads(compared, known)]
+    comparisons = [each for each in found if each is not None]
+    first = next((each for each in comparisons if each.baseline == baseline), None)
+    if baseline is None:
+        first = max(comparisons, key=lambda each: len(each.rows), default=None)
     return model.Report(
-        schema=model.SCHEMA,
-        version=VERSION,
-        traces=named,
-        comparison=_comparison(named, baseline, apart),
+        schema=model.SCHEMA, version=VERSION, traces=named, comparison=first, comparisons=comparisons
     )
+
+
+def _check(baseline: str, traces: Sequence[model.TraceReport], apart: Collection[str]) -> None:
+    if baseline in apart:
+        raise UsageError(f"{baseline!r} (--baseline) is a rank of a job, and no variant to compare with")
+    names = [trace.name for trace in traces]
+    if baseline not in names:
+        raise UsageError(f"no trace is named {baseline!r} (--baseline); there are {', '.join(names)}")
+
+
+def workloads(
+    traces: Sequence[model.TraceReport], sides: Mapping[str, Side]
+) -> list[list[model.TraceReport]]:
+    """The traces in groups that did the same work on the same device, in the order of the first of each.
+
+    Speeds of different models, sizes or devices say nothing about one another.
+    """
+    groups: list[list[model.TraceReport]] = []
+    for trace in traces:
+        group = next((group for group in groups if not _differ(trace, group[0], sides)), None)
+        if group is None:
+            groups.append([trace])
+        else:
+            group.append(trace)
+    return groups
+
+
+def _differ(trace: model.TraceReport, other: model.TraceReport, sides: Mapping[str, Side]) -> bool:
+    if differences(trace, other):
+        return True
+    mine, theirs = sides.get(trace.name), sides.get(other.name)
+    return mine is not None and theirs is not None and bool(differing(theirs.facts, mine.facts))
 
 
 def unique_names(traces: Sequence[model.TraceReport]) -> list[model.TraceReport]:
@@ -61,32 +103,41 @@ def unique_names(traces: Sequence[model.TraceReport]) -> list[model.TraceReport]
 
 
 def _comparison(
-    traces: Sequence[model.TraceReport], baseline: str | None, apart: Collection[str]
+    traces: Sequence[model.TraceReport], baseline: str | None, sides: Mapping[str, Side]
 ) -> model.Comparison | None:
-    if baseline is not None and baseline not in (names := [trace.name for trace in traces]):
-        raise UsageError(f"no trace is named {baseline!r} (--baseline); there are {', '.join(names)}")
-    compared = [trace for trace in traces if trace.name not in apart]
-    traces = _comparable(compared, baseline) if compared else []
+    """The traces of one workload against the baseline; None with fewer than two that have a speed."""
+    names = {trace.name: trace for trace in traces}
     unprofiled = all(trace.unprofiled_wall_us is not None for trace in traces)
     costs = {trace.name: cost for trace in traces if (cost := _cost(trace, unprofiled)) is not None}
-    if len(costs) < 2 or (baseline is not None and baseline not in costs):
+    wanted = baseline if baseline in names else None
+    if len(costs) < 2 or (wanted is not None and wanted not in costs):
         return None
-    base = baseline or max(costs, key=lambda name: costs[name].steady_us)
-    rows = [
-        _amortized(name, cost, base, costs[base], unprofiled) for name, cost in costs.items() if name != base
-    ]
-    return model.Comparison(baseline=base, rows=sorted(rows, key=lambda row: row.steady_us))
+    base = wanted or max(costs, key=lambda name: costs[name].steady_us)
+    rows = []
+    for name, cost in costs.items():
+        if name == base:
+            continue
+        paid = _amortized(name, cost, base, costs[base], unprofiled)
+        both = sides.get(base), sides.get(name)
+        told = story(names[base], names[name], both, paid, is_unprofiled=unprofiled)
+        rows.append(replace(paid, story=told))
+    return model.Comparison(
+        baseline=base,
+        rows=sorted(rows, key=lambda row: row.steady_us),
+        workload=workload_of(names[base]),
+    )
 
 
-def _comparable(traces: Sequence[model.TraceReport], baseline: str | None) -> list[model.TraceReport]:
-    """The traces of one workload: the baseline's, else the one most traces share.
-
-    Speeds of different models, sizes or devices say nothing about one another.
-    """
-    workloads = {trace.name: _workload(trace) for trace in traces}
-    most, _ = Counter(workloads.values()).most_common(1)[0]
-    wanted = workloads[baseline] if baseline is not None else most
-    return [trace for trace in traces if workloads[trace.name] == wanted]
+def workload_of(trace: model.TraceReport) -> str:
+    """What a trace did and on which device: `Stable Diffusion 1.5, 512x512, 50 steps on NVIDIA H200`."""
+    what = trace.verdict.what if trace.verdict else None
+    if what is None:
+        return ""
+    steps = units.counted(what.steps, "step") if what.steps else ""
+    told = ", ".join(part for part in (what.model, what.size, steps) if part)
+    device = what.device or ("" if trace.has_device else "the CPU")
+    told = told[:1].upper() + told[1:]
+    return f"{told or 'The same work'} on {device}" if device else told
 
 
 def _workload(trace: model.TraceReport) -> tuple[str, ...]:
@@ -105,6 +156,18 @@ def _known(fact: str) -> str:
     return "unknown" if fact in ("", "None") else fact
 
 
+def amortized(
+    base: model.TraceReport, other: model.TraceReport, unprofiled: bool
+) -> model.Amortization | None:
+    """When `other` pays off against `base`; None where one of them has no steady iteration."""
+    ours, theirs = _cost(base, unprofiled), _cost(other, unprofiled)
+    return (
+        None
+        if ours is None or theirs is None
+        else _amortized(other.name, theirs, base.name, ours, unprofiled)
+    )
+
+
 def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
     """Wall times without the profiler when all traces have them, else those with it."""
     steady = trace.unprofiled_wall_us if unprofiled else trace.steady.median_us if trace.steady else None
@@ -118,7 +181,7 @@ def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: 
     extra = max(0.0, cost.overhead_us - base.overhead_us)
     iterations = floor(extra / saving) + 1 if saving > 0 else None
     times = f"({time(base.steady_us * 1e3)} - {time(cost.steady_us * 1e3)})"
-    how = "without the profiler" if unprofiled else "under the profiler"
+    how = "without the profiler" if unprofiled else "with the profiler"
     if iterations is None:
         mine, other = time(cost.steady_us * 1e3), time(base.steady_us * 1e3)
         arithmetic = f"Not faster than `{base_name}`: {mine} against {other} {how}"
@@ -135,4 +198,5 @@ def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: 
         saving_per_iteration_us=saving,
         break_even_iterations=iterations,
         arithmetic=arithmetic,
+        extra_us=extra,
     )

@@ -11,12 +11,14 @@ from sdtrace.suggestions import did_you_mean
 
 METRICS: Final = {
     "steady_ms": "wall time of a steady iteration, without the profiler where all traces tell it",
-    "gpu_ms": "device time of a steady iteration",
+    "gpu_ms": "GPU time of a steady iteration",
     "launches": "launches in a steady iteration",
-    "overhead_ms": "what is paid once within the trace: the next four together",
-    "compile_ms": "host time in torch.compile",
-    "autotune_ms": "host time in autotuning",
-    "capture_ms": "host time in CUDA graph capture",
+    "paid_ms": "one-time cost: in the trace and before the profiler started",
+    "before_profile_ms": "one-time cost before the profiler started",
+    "overhead_ms": "one-time cost in the trace: the next four together",
+    "compile_ms": "CPU time in torch.compile",
+    "autotune_ms": "CPU time in autotuning",
+    "capture_ms": "CPU time in CUDA graph capture",
     "warmup_ms": "what first calls take longer than steady ones",
     "peak_memory_mib": "most device memory in use, from the facts of the run",
 }

@@ -10,18 +10,15 @@ from sdtrace.analysis.conclusions import draw_conclusions
 from sdtrace.analysis.remedies import Remedy, remedies
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.findings import Finding
-from sdtrace.findings.finding import SEVERITIES
-from sdtrace.model import Severity
+from sdtrace.findings.finding import SEVERITIES, lower, severity_of
 from sdtrace.whatif.image import Image, image_of
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.replay import replay
 from sdtrace.whatif.savings import saving
 
-_SEVERE: Final[tuple[tuple[float, Severity], ...]] = ((0.25, "high"), (0.08, "medium"), (0.02, "low"))
-"""Severity by the share of the iteration that a finding saves."""
 _ABOUT: Final = ("trace.", "overhead.")
 _ONCE: Final = "overhead."
-"""Findings whose saving is paid once, not in every iteration."""
+"""Findings about one-time cost: they save nothing of a steady iteration."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Counsel:
         found = draw_conclusions(self.work, None if self.image is None else self.image.wall)
         limit = self._limit_ns
         if self.image is None:
-            return [_limited(finding, limit) for finding in found]
+            return sorted((_graded(_limited(finding, limit), limit) for finding in found), key=_place)
         known = self._remedies(self.image, found)
         weighed = [
             _weighed(self.image, finding, known[finding.id])
@@ -55,7 +52,7 @@ class Counsel:
             for finding in found
         ]
         stepped = _in_steps(self.image, sorted(weighed, key=_worth), known)
-        return sorted(map(_graded, stepped), key=_place)
+        return sorted((_graded(finding, limit) for finding in stepped), key=_place)
 
     def _remedies(self, image: Image, found: list[Finding]) -> dict[str, Remedy]:
         study = self.work.study
@@ -94,13 +91,18 @@ def _place(finding: Finding) -> tuple[int, bool]:
     return SEVERITIES.index(finding.severity), not finding.id.startswith(_ABOUT)
 
 
-def _graded(finding: Finding) -> Finding:
-    """With a severity by the share of the iteration that it saves, alone or after those before it."""
-    if finding.saving is None:
+def _graded(finding: Finding, wall_ns: int | None) -> Finding:
+    """With a severity by the share of the iteration that it saves, alone or after those before it.
+
+    What no replay tells saves at most `saving_ns`: it may be less severe than the evidence alone says.
+    """
+    if finding.saving is not None:
+        share = max(finding.saving_ns or 0, finding.saving.step_ns) / max(1, finding.saving.from_ns)
+        return finding._replace(severity=severity_of(share))
+    if finding.saving_ns is None or not wall_ns or finding.id.startswith(_ABOUT):
         return finding
-    share = max(finding.saving_ns or 0, finding.saving.step_ns) / max(1, finding.saving.from_ns)
-    severity: Severity = next((name for least, name in _SEVERE if share >= least), "info")
-    return finding._replace(severity=severity)
+    share = finding.saving_ns / wall_ns
+    return finding._replace(severity=lower(finding.severity, severity_of(share)))
 
 
 def _in_steps(image: Image, findings: list[Finding], known: dict[str, Remedy]) -> list[Finding]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from sdtrace import model
-from sdtrace.analysis.comparison import build_report, differences
+from sdtrace.analysis.comparison import amortized, differences, unique_names
 from sdtrace.analysis.conditions import METRICS, Condition
+from sdtrace.analysis.matched_work import Items, matches
+from sdtrace.analysis.story import Side, story
 from sdtrace.errors import UsageError
 from sdtrace.version import VERSION
 
@@ -47,6 +51,10 @@ class Difference(model.Struct, kw_only=True, frozen=True):
     break_even: str
     """When the candidate has paid for itself, with the arithmetic; '' when that is unknown."""
     notes: list[str]
+    story: model.Story | None = None
+    """The comparison in sentences, and from where the difference comes."""
+    matches: list[model.Match] = msgspec.field(default_factory=list)
+    """Device work that is the same on both sides, also where one was compiled; largest change first."""
 
 
 class Verdict(model.Struct, kw_only=True, frozen=True):
@@ -74,20 +82,28 @@ class Regression(model.Struct, kw_only=True, frozen=True):
     verdicts: list[Verdict]
 
 
+class Depth(NamedTuple):
+    """What a comparison tells beyond the reports: one of each per trace, the base first."""
+
+    sides: Sequence[Side]
+    items: Sequence[Items]
+
+
 def compare_traces(
-    base: model.TraceReport, candidates: Sequence[model.TraceReport], conditions: Sequence[Condition] = ()
+    base: model.TraceReport,
+    candidates: Sequence[model.TraceReport],
+    conditions: Sequence[Condition] = (),
+    depth: Depth | None = None,
 ) -> Regression:
     """Compare each candidate with the base; all must be reports on the phase `steady`.
 
-    Raises UsageError when a condition asks for what a trace does not tell.
+    With `depth` the result says whether they did the same work, and from where the difference comes. Raises
+    UsageError when a condition asks for what a trace does not tell.
     """
-    report = build_report([base, *candidates], base.name)
-    unprofiled = all(trace.unprofiled_wall_us is not None for trace in report.traces)
-    rows = report.comparison.rows if report.comparison else []
-    arithmetic = {row.name: row.arithmetic for row in rows}
+    first, *others = unique_names([base, *candidates])
+    unprofiled = all(trace.unprofiled_wall_us is not None for trace in (first, *others))
     differences = [
-        _difference(report.traces[0], trace, unprofiled, arithmetic.get(trace.name, ""))
-        for trace in report.traces[1:]
+        _difference(first, trace, unprofiled, place, depth) for place, trace in enumerate(others, start=1)
     ]
     return Regression(
         schema=SCHEMA,
@@ -101,8 +117,10 @@ def compare_traces(
 
 
 def _difference(
-    base: model.TraceReport, candidate: model.TraceReport, unprofiled: bool, arithmetic: str
+    base: model.TraceReport, candidate: model.TraceReport, unprofiled: bool, place: int, depth: Depth | None
 ) -> Difference:
+    paid = amortized(base, candidate, unprofiled)
+    sides = (None, None) if depth is None else (depth.sides[0], depth.sides[place])
     before, after = metrics(base, unprofiled), metrics(candidate, unprofiled)
     return Difference(
         name=candidate.name,
@@ -110,8 +128,10 @@ def _difference(
         measures=[_measure(metric, before[metric], after[metric]) for metric in METRICS],
         categories=_movers(_categories(base), _categories(candidate)),
         kernels=_movers(_kernels(base), _kernels(candidate)),
-        break_even=arithmetic,
-        notes=_notes(base, candidate),
+        break_even=paid.arithmetic if paid else "",
+        notes=_notes(base, candidate, is_told=depth is not None),
+        story=story(base, candidate, sides, paid, is_unprofiled=unprofiled),
+        matches=[] if depth is None else matches(depth.items[0], depth.items[place]),
     )
 
 
@@ -124,6 +144,8 @@ def metrics(trace: model.TraceReport, unprofiled: bool) -> dict[str, float | Non
         "steady_ms": None if wall_us is None else wall_us / 1000,
         "gpu_ms": steady.gpu_median_us / 1000 if steady else None,
         "launches": steady.launches_median if steady else None,
+        "paid_ms": overhead.paid_us / 1000,
+        "before_profile_ms": overhead.before_profile_us / 1000,
         "overhead_ms": overhead.total_us / 1000,
         "compile_ms": overhead.compile_us / 1000,
         "autotune_ms": overhead.autotune_us / 1000,
@@ -177,15 +199,15 @@ def _movers(base: Mapping[str, _Work], candidate: Mapping[str, _Work]) -> list[M
     return sorted(movers, key=lambda mover: (-abs(mover.change_us), mover.name))
 
 
-def _notes(base: model.TraceReport, candidate: model.TraceReport) -> list[str]:
-    """What to know before the figures are believed."""
+def _notes(base: model.TraceReport, candidate: model.TraceReport, *, is_told: bool) -> list[str]:
+    """What to know before the figures are believed; `is_told` where the story says whether work differs."""
     notes = [
-        f"{trace.name} has no steady iteration: only what is paid once can be compared."
+        f"{trace.name} has no steady iteration: only the one-time cost can be compared."
         for trace in (base, candidate)
         if trace.steady is None
     ]
-    if not notes and (how := differences(candidate, base)):
-        notes.append(f"The traces differ in workload or device ({'; '.join(how)}): their speeds say little.")
+    if not notes and not is_told and (how := differences(candidate, base)):
+        notes.append(f"The runs differ ({'; '.join(how)}): their times say little about each other.")
     notes += [
         f"{trace.name} was cut off; what came after is missing."
         for trace in (base, candidate)

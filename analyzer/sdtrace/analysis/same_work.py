@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from sdtrace import units
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.captures import is_captured
 from sdtrace.attribution.flops import outermost
 from sdtrace.attribution.host import sum_by
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS
-from sdtrace.units import flops
 
 _FACTS: Final = ("model", "height", "width", "steps", "batch")
 _SAME_FLOPS: Final = 0.01
@@ -24,6 +24,23 @@ _COUNTED: Final = frozenset({*DENOISERS, _VAE})
 _COMPILED: Final = re.compile(r"^(?:Torch-Compiled Region|## Call CompiledFxGraph|triton_)")
 
 
+class WorkFacts(NamedTuple):
+    """What a trace tells about the work of one iteration.
+
+    `recorded` is what the collector wrote, `counted` what the events show; `flops` is of the median
+    iteration, 0 where compiled code and graphs hide some, or nothing tells them.
+    """
+
+    recorded: Mapping[str, object]
+    counted: Mapping[str, object]
+    flops: int
+
+
+def work_facts(study: Study) -> WorkFacts:
+    """What `study` tells about the work of one iteration."""
+    return WorkFacts(_recorded(study), _counts(study), _flops(study))
+
+
 def differing_work(base: Study, other: Study) -> list[str]:
     """How an iteration of `other` differs in work from `base`'s: `steps 20, not 50`; [] where it does not.
 
@@ -31,23 +48,34 @@ def differing_work(base: Study, other: Study) -> list[str]:
     and VAE, and the FLOPs of a usual iteration, where both traces tell them. What neither tells is taken for
     equal. The number of iterations does not matter, nor does the device.
     """
-    ours, theirs = _facts(base), _facts(other)
-    if not (ours and theirs):
-        ours, theirs = _counts(base), _counts(other)
+    return differing(work_facts(base), work_facts(other))
+
+
+def differing(base: WorkFacts, other: WorkFacts) -> list[str]:
+    """The same of facts that were gathered before."""
+    ours, theirs = _comparable(base, other)
     both = [name for name in ours if name in theirs]
     found = [f"{name} {theirs[name]}, not {ours[name]}" for name in both if theirs[name] != ours[name]]
-    return found or _differing_flops(base, other)
+    return found or _differing_flops(base.flops, other.flops)
 
 
-def work_facts(study: Study) -> Mapping[str, object]:
-    """What an iteration of a run does, by name: what the collector wrote, else what can be counted.
+def agreeing(base: WorkFacts, other: WorkFacts) -> list[str]:
+    """In what the work of both is the same: `steps 50`, `2.81 TFLOP`; [] where nothing tells."""
+    ours, theirs = _comparable(base, other)
+    found = [f"{name} {ours[name]}" for name in ours if theirs.get(name) == ours[name]]
+    if base.flops and other.flops and not _differing_flops(base.flops, other.flops):
+        found.append(f"{units.flops(base.flops)} an iteration")
+    return found
 
-    Empty where nothing tells it.
-    """
-    return _facts(study) or _counts(study)
+
+def _comparable(base: WorkFacts, other: WorkFacts) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """What the collector wrote where it wrote about both, else what the events of both show."""
+    if base.recorded and other.recorded:
+        return base.recorded, other.recorded
+    return base.counted, other.counted
 
 
-def _facts(study: Study) -> Mapping[str, object]:
+def _recorded(study: Study) -> Mapping[str, object]:
     return {name: study.trace.run[name] for name in _FACTS if study.trace.run.get(name) is not None}
 
 
@@ -70,11 +98,10 @@ def _counts(study: Study) -> Mapping[str, object]:
     return counts
 
 
-def _differing_flops(base: Study, other: Study) -> list[str]:
-    ours, theirs = _flops(base), _flops(other)
+def _differing_flops(ours: int, theirs: int) -> list[str]:
     if not ours or not theirs or abs(theirs - ours) <= _SAME_FLOPS * ours:
         return []
-    return [f"{flops(theirs)} an iteration, not {flops(ours)}"]
+    return [f"{units.flops(theirs)} an iteration, not {units.flops(ours)}"]
 
 
 def _flops(study: Study) -> int:

@@ -33,7 +33,7 @@ _NAMES: Final = {
 }
 _SURE: Final = ("certain", "likely", "guess")
 _MUCH_ONCE: Final = 3.0
-"""What is paid once is told where it takes as long as so many steady iterations."""
+"""The one-time cost is told where it takes as long as so many steady iterations."""
 
 
 def verdict_of(trace: TraceReport, steady_categories: Sequence[CategoryRow]) -> Verdict:
@@ -59,16 +59,21 @@ def _what(trace: TraceReport) -> VerdictWhat:
     run = trace.run
     height, width = run.get("height"), run.get("width")
     axes, versions = _mapping(run.get("axes")), _mapping(run.get("versions"))
-    model = str(run.get("model") or "")
     steps = run.get("steps")
     return VerdictWhat(
-        model=_MODELS.get(model, model),
+        model=model_name(run),
         size=f"{width}x{height}" if isinstance(width, int) and isinstance(height, int) else "",
         steps=steps if isinstance(steps, int) else _steps(trace),
         dtype=_DTYPES.get(str(axes.get("dtype")), str(axes.get("dtype") or "")),
         device=str(run.get("device_name") or trace.device.get("name") or ""),
         torch=str(versions.get("torch") or ""),
     )
+
+
+def model_name(run: Mapping[str, Any]) -> str:
+    """The model by the name that people know it by; '' where the run's facts do not tell."""
+    model = str(run.get("model") or "")
+    return _MODELS.get(model, model)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -123,15 +128,15 @@ def _bare(bare: Unprofiled) -> str:
 
 
 def _paid_once(trace: TraceReport) -> str:
-    """What was paid once, where it is much."""
+    """The one-time cost, where it is much."""
     paid, steady = trace.overhead, trace.steady
     if not paid.paid_us or (steady is not None and paid.paid_us < _MUCH_ONCE * steady.median_us):
         return ""
     kinds = {"compile": paid.compile_us, "autotune": paid.autotune_us, "capture": paid.capture_us}
-    kinds |= {"warmup": paid.warmup_us, "before the profiler": paid.before_profile_us}
+    kinds |= {"warmup": paid.warmup_us, "before the profile": paid.before_profile_us}
     largest = sorted((pair for pair in kinds.items() if pair[1]), key=lambda pair: -pair[1])[:2]
     told = ", ".join(f"{name} {units.duration(us)}" for name, us in largest)
-    return f"{units.duration(paid.paid_us)} were paid once ({told})."
+    return f"One-time cost: {units.duration(paid.paid_us)} ({told})."
 
 
 def _dominates(trace: TraceReport, categories: Sequence[CategoryRow]) -> str:
@@ -142,15 +147,25 @@ def _dominates(trace: TraceReport, categories: Sequence[CategoryRow]) -> str:
     if not total or not kinds:
         return ""
     most = max(components, key=lambda row: row.gpu_us)
-    kind = _name(kinds[0].category)
+    kind = in_words(kinds[0].category)
     share = units.percent(kinds[0].gpu_ns, sum(row.gpu_ns for row in kinds))
     if most.component == "other":
-        return f"Of GPU time {share} is {kind}."
+        return f"{kind[:1].upper()}{kind[1:]} takes {share} of GPU time."
     of_component = units.percent(most.gpu_us, total)
-    return f"The {_name(most.component)} takes {of_component} of GPU time; of all GPU time {share} is {kind}."
+    return f"The {in_words(most.component)} takes {of_component} of GPU time, {kind} {share}."
 
 
-def _name(label: str) -> str:
+def article(noun: str) -> str:
+    """`a` or `an`."""
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+def in_words(label: str) -> str:
+    """A component or category as people call it.
+
+    >>> in_words("unet"), in_words("text_encoder")
+    ('UNet', 'text encoder')
+    """
     return _NAMES.get(label, label.replace("_", " "))
 
 
@@ -169,8 +184,8 @@ def _to_do(trace: TraceReport, first: Finding | None) -> str:
     )
     speed = units.factor(saving.from_us / saving.to_us) if saving.to_us else ""
     return (
-        f"Fix first: {first.title}. That would take {trace.noun} time from {start} to about {end} "
-        f"({low} to {high}), {speed} as fast."
+        f"Fix first: {first.title}. This brings {article(trace.noun)} {trace.noun} from {start} to about "
+        f"{end} ({low} to {high}), {speed} as fast."
     )
 
 

@@ -204,8 +204,8 @@ class Analysis(Tables):
     ) -> list[Path]:
         """Write reports into `folder`: any of html, md, json, csv and parquet; the files that were written.
 
-        Raises OutputError when one cannot be written or, without `force`, is there already; UsageError for an
-        unknown format.
+        Raises OutputError when one cannot be written or, without `force`, is there already and not as
+        sdtrace wrote it; UsageError for an unknown format.
 
         >>> [path.name for path in getfixture("eager").save(getfixture("tmp_path"), ["json"])]
         ['report.json']

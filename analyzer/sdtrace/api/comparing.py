@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from sdtrace.analysis.conditions import parse_condition
-from sdtrace.analysis.regression import Regression, compare_traces
+from sdtrace.analysis.matched_work import steady_items
+from sdtrace.analysis.regression import Depth, Regression, compare_traces
 from sdtrace.analysis.same_work import differing_work
+from sdtrace.analysis.speed_of_light import WorkStudy
+from sdtrace.analysis.story import side_of
 from sdtrace.api.analysis import Analysis
 from sdtrace.api.loading import Source, load
 from sdtrace.errors import DifferentWork
@@ -49,7 +52,10 @@ def compare(
                 did = f"{other.name} did other work than {first.name}: {'; '.join(how)}"
                 raise DifferentWork(f"{did}; --allow-different-work (allow_different_work=True) compares it")
     reports = [_steady(one) for one in (first, *rest)]
-    return compare_traces(reports[0], reports[1:], conditions)
+    studies = [one.study for one in (first, *rest)]
+    items = [steady_items(WorkStudy(study)) for study in studies]
+    depth = Depth([side_of(study) for study in studies], items)
+    return compare_traces(reports[0], reports[1:], conditions, depth)
 
 
 def _steady(one: Analysis) -> TraceReport:

@@ -103,11 +103,12 @@ def _inherited_ids(trace: Trace, host: HostEvents, overhead: Int64s) -> Int64s:
 
 
 def _walked(trace: Trace, host: HostEvents, overhead: Int64s) -> _Walked:
-    """Everything linked to nobody that may decide what an overhead event interrupts, rows of no table too.
+    """The events that have no link to an op and decide which op an overhead event interrupts.
 
-    The device's ranges are linked to nobody either, and torch has them on the thread of overhead, among the
-    ops that run there: an op whose kernels open a range has the range on top of it from then on. A Python
-    function has no id to pass on.
+    torch charges an overhead event to the op that it interrupts, so these events matter for its totals. Some
+    of them are no rows of any table. The device's ranges are among them: torch has them on the thread of
+    overhead, among the ops that run there: an op whose kernels open a range has the range on top of it from
+    then on. A Python function has no id to pass on.
     """
     free = np.flatnonzero(host.is_op | (trace.external_id[host.row] <= 0))
     more = _rows_of_no_table(trace, host)

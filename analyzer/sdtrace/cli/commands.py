@@ -38,7 +38,7 @@ _COMMANDS: Final = {
     "mcp": _Command("sdtrace.cli.mcp", "Answer a coding assistant's questions about traces."),
     "perfetto": _Command("sdtrace.cli.perfetto", "Write a trace with phases, for Perfetto."),
     "slim": _Command("sdtrace.cli.slim", "Write a part of a trace, to keep or share."),
-    "open": _Command("sdtrace.cli.open", "Open a trace in Perfetto."),
+    "open": _Command("sdtrace.cli.open", "Open a trace in Perfetto, or a report."),
     "doctor": _Command("sdtrace.cli.doctor", "Check what is installed and usable here."),
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sdtrace.atomic_files import check_targets, write_all
+from sdtrace import own_files
 from sdtrace.cli.environment import reader_may_leave
 from sdtrace.cli.inputs import CACHE, chosen_formats, load, one_file, read_each
 from sdtrace.errors import UsageError
@@ -40,7 +40,7 @@ _TOP = 8
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report"), show_default=True)
 @click.option("--top", type=click.IntRange(min=1), default=_TOP, show_default=True, help="Rows of movers.")
 @CACHE
-@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--force", is_flag=True, help="Replace also what sdtrace did not write, or was edited.")
 @click.option(
     "--allow-different-work",
     is_flag=True,
@@ -56,16 +56,18 @@ def command(
     force: bool,
     allow_different_work: bool,
 ) -> int:
-    """Compare each CANDIDATE with BASE by steady iteration: time, launches, memory, and which work moved.
+    """Compare each CANDIDATE with BASE: whether both did the same work, how much faster one is and how sure
+    that is, and from where the difference comes.
 
     \b
     A condition is METRIC OP VALUE. OP is one of > < >= <=. VALUE is absolute, or
     a change from BASE with a sign: +5% or -3%. METRIC is one of
       steady_ms        wall of a steady iteration, without the profiler where
                        all traces have it, else with it
-      gpu_ms           device time of a steady iteration
+      gpu_ms           GPU time of a steady iteration
       launches         launches in a steady iteration
-      overhead_ms      paid once in the trace; in parts: compile_ms,
+      paid_ms          one-time cost: before_profile_ms and overhead_ms
+      overhead_ms      one-time cost in the trace; in parts: compile_ms,
                        autotune_ms, capture_ms, warmup_ms
       peak_memory_mib  most device memory in use, where the trace has it
 
@@ -78,7 +80,7 @@ def command(
 
     chosen = chosen_formats(formats, _FORMATS)
     files = [name for name in chosen if name != "terminal"]
-    check_targets([output / f"compare.{name}" for name in files], force=force)
+    own_files.check([output / f"compare.{name}" for name in files], force=force)
     for text in conditions:
         parse_condition(text)
     first = one_file(base)
@@ -115,5 +117,5 @@ def _write(comparison: Regression, formats: list[str], output: Path, *, top: int
     if "json" in formats:
         contents[output / "compare.json"] = msgspec.json.format(msgspec.json.encode(comparison), indent=1)
     if contents:
-        written = write_all(contents, force=force)
+        written = own_files.write(contents, force=force)
         click.echo(f"Wrote {', '.join(visible(str(path)) for path in written)}", err=True)

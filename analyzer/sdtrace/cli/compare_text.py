@@ -15,18 +15,21 @@ from sdtrace.report.console import Page
 from sdtrace.report.markdown import escaped
 from sdtrace.report.markup import line, plain
 from sdtrace.report.names import shorten
+from sdtrace.report.story import MATCHES, WATERFALL, sentences, signed
 from sdtrace.tables import MARKDOWN, TERMINAL, Column, Filled, Kind, Table, fill
 
 _LABELS: Final = {
     "steady_ms": "steady iteration",
     "gpu_ms": "GPU time in it",
     "launches": "launches in it",
-    "overhead_ms": "one-time cost in the trace",
-    "compile_ms": "  compile",
-    "autotune_ms": "  autotune",
-    "capture_ms": "  capture",
-    "warmup_ms": "  warmup",
-    "peak_memory_mib": "peak device memory",
+    "paid_ms": "one-time cost",
+    "before_profile_ms": "  before the profile",
+    "overhead_ms": "  in the trace",
+    "compile_ms": "    compile",
+    "autotune_ms": "    autotune",
+    "capture_ms": "    capture",
+    "warmup_ms": "    warmup",
+    "peak_memory_mib": "peak GPU memory",
 }
 _MINUS: Final = "\u2212"
 _HEADER_WIDTH: Final = 22
@@ -48,7 +51,7 @@ def _change(measure: Measure) -> str:
 
 def _moved(mover: Mover) -> str:
     word = {"appeared": "new ", "disappeared": "gone ", "moved": ""}[mover.state]
-    return f"{word}{_sign(mover.change_us)}{units.duration(abs(mover.change_us))}"
+    return f"{word}{signed(mover.change_us)}"
 
 
 def _calls(mover: Mover) -> str:
@@ -87,7 +90,7 @@ def _movers(what: str, kind: Kind, name: Any) -> Table:
         title=f"{what.capitalize()} that moved most",
         record=Mover,
         rows=lambda found: getattr(found, what),
-        help="Device work per steady iteration on both sides.",
+        help="GPU work per steady iteration on both sides.",
         is_long=True,
         columns=(
             Column("name", "Per steady iteration", kind, "The work.", value=lambda row: name(row.name)),
@@ -99,12 +102,14 @@ def _movers(what: str, kind: Kind, name: Any) -> Table:
     )
 
 
-_TABLES: Final = (_MEASURES, _movers("categories", Kind.TEXT, str), _movers("kernels", Kind.NAME, short_name))
+_MOVERS: Final = _movers("kernels", Kind.NAME, short_name)
 
 
 def filled_tables(found: Difference, base: str, medium: str, top: int) -> list[Filled]:
-    """The tables of one candidate: measures, then movers; `top` rows of each of these."""
-    tables = [fill(table, found, medium, top) for table in _TABLES]
+    """The tables of one candidate: measures, waterfall, matched work, kernels; `top` rows of the last two."""
+    tables = [fill(table, found, medium, top) for table in (_MEASURES, MATCHES, _MOVERS)]
+    if found.story is not None:
+        tables.insert(1, fill(WATERFALL, found.story, medium))
     measures = tables[0]
     names = (base, found.name)
     headers = [
@@ -116,42 +121,33 @@ def filled_tables(found: Difference, base: str, medium: str, top: int) -> list[F
     return [table for table in tables if table.records]
 
 
-def _named(measures: Filled, base: str, candidate: str) -> Filled:
-    """The measures under the names of the two traces."""
-    metric, before, after, change = measures.columns
-    before = replace(before, header=shorten(base, _HEADER_WIDTH))
-    after = replace(after, header=shorten(candidate, _HEADER_WIDTH))
-    return measures._replace(title=f"{candidate} against {base}", columns=[metric, before, after, change])
-
-
 def render_terminal(comparison: Regression, console: Console, top: int) -> None:
     """Print the comparison; names give way where the terminal is narrow."""
     page = Page(console)
     for found in comparison.differences:
+        for number, sentence in enumerate(told(found)):
+            page.line(sentence, "bold" if number < 2 else "")
+        console.print()
         for filled in filled_tables(found, comparison.base, TERMINAL, top):
             page.table(filled, _ELSEWHERE)
-        for sentence in sentences(found, comparison):
-            page.line(sentence, "dim")
-        console.print()
     for verdict in comparison.verdicts:
         page.line(verdict_line(verdict), "bold red" if verdict.is_met else "green")
 
 
 def render_markdown(comparison: Regression, top: int) -> str:
     """The comparison as GitHub-flavoured Markdown."""
-    parts = [f"# {plain(comparison.base)} and what came after"]
+    parts = [f"# Compared with {plain(comparison.base)}"]
     parts += [f"- {line(verdict_line(verdict))}" for verdict in comparison.verdicts]
     for found in comparison.differences:
+        parts += [f"## {plain(found.name)} against {plain(comparison.base)}"]
+        parts += ["\n".join(f"- {line(sentence)}" for sentence in told(found))]
         parts += [_markdown(filled) for filled in filled_tables(found, comparison.base, MARKDOWN, top)]
-        parts += [line(sentence) for sentence in sentences(found, comparison)]
     return units.unbroken("\n\n".join(parts) + "\n")
 
 
-def sentences(found: Difference, comparison: Regression) -> list[str]:
-    """What the tables must be read with."""
-    how = "without the profiler" if comparison.is_unprofiled else "under the profiler, which slows the host"
-    notes = [f"Steady iterations were timed {how}.", *found.notes]
-    return [*notes, f"{found.break_even}."] if found.break_even else notes
+def told(found: Difference) -> list[str]:
+    """The story of a candidate, and what must be known before it is believed."""
+    return [*([] if found.story is None else sentences(found.story)), *found.notes]
 
 
 def verdict_line(verdict: Verdict) -> str:
@@ -166,4 +162,4 @@ def _markdown(filled: Filled) -> str:
     table = escaped(filled)
     rows = "\n".join(f"| {' | '.join(cells)} |" for cells in (table.headers, table.rule, *table.rows))
     left_out = f"\n\n{table.left_out} more in compare.json" if table.left_out else ""
-    return f"## {table.title}\n\n{rows}{left_out}"
+    return f"### {table.title}\n\n{rows}{left_out}"

@@ -126,21 +126,21 @@ def _device(probe: Probe) -> Check:
 
 
 def _cupti(probe: Probe) -> Check:
-    """Whether the profiler sees what runs on the device."""
+    """Whether the profiler sees what runs on the GPU."""
     events = probe.facts.get("device_events")
     if events:
-        return Check("ok", "cupti", f"device events arrive ({events} for one kernel)")
+        return Check("ok", "cupti", f"GPU events arrive ({events} for one kernel)")
     if any(word in probe.stderr for word in _DENIED):
-        return Check("warn", "cupti", "not permitted: traces will hold no device work", _PERMISSION_FIX)
+        return Check("warn", "cupti", "not permitted: traces will hold no GPU work", _PERMISSION_FIX)
     if not probe.facts.get("kineto"):
         fix = "install torch from https://pytorch.org or PyPI"
-        return Check("warn", "cupti", "torch was built without Kineto: no device work in traces", fix)
+        return Check("warn", "cupti", "torch was built without Kineto: no GPU work in traces", fix)
     if events is None:
         return Check("warn", "cupti", f"profiling a kernel failed: {probe.failure}", _COLLECT)
     if any(word in probe.stderr for word in BUSY):
-        return Check("warn", "cupti", "another profiler holds it: no device work in traces", END_OTHERS)
+        return Check("warn", "cupti", "another profiler holds it: no GPU work in traces", END_OTHERS)
     fix = f"pip install nvidia-cuda-cupti, should libcupti be missing; {END_OTHERS}"
-    return Check("warn", "cupti", "no device events arrive: traces will hold no device work", fix)
+    return Check("warn", "cupti", "no GPU events arrive: traces will hold no GPU work", fix)
 
 
 def _compile_checks(probe: Probe) -> Iterator[Check]:

@@ -22,7 +22,7 @@ def empty_trace_checks(environment: Mapping[str, str], probe: Probe) -> Iterator
         yield Check("warn", "launches", found, "unset CUDA_LAUNCH_BLOCKING")
     injected = [name for name in _INJECTED if environment.get(name)]
     if injected:
-        found = f"{injected[0]} is set: another profiler may hold CUPTI, and traces hold no device work"
+        found = f"{injected[0]} is set: another profiler may hold CUPTI, and traces hold no GPU work"
         yield Check("warn", "injection", found, f"unset {' '.join(injected)}; {END_OTHERS}")
     if environment.get("KINETO_USE_DAEMON"):
         found = "KINETO_USE_DAEMON is set: a daemon may start a profile that ends yours"

@@ -1,68 +1,117 @@
-"""`sdtrace open`: Perfetto's page in the browser, with a trace that stays on this machine."""
+"""`sdtrace open`: a trace in Perfetto's page, or a report in the browser; both stay on this machine."""
 
 from __future__ import annotations
 
+import getpass
 import os
-import shutil
-import threading
+import socket
+import tempfile
 import webbrowser
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote
+from shlex import quote
+from typing import Final
 
 import click
 
-from sdtrace.cli.inputs import ONE_TRACE, one_file
+from sdtrace.cli.inputs import one_file, stem
+from sdtrace.cli.local_server import HOST, PAGE, PORT, LocalServer
 from sdtrace.errors import UsageError
 from sdtrace.safe_text import visible
 
-PAGE: Final = "https://ui.perfetto.dev"
-HOST: Final = "127.0.0.1"
-PORT: Final = 9001
-"""The only port of this machine from which the page's security policy lets it fetch."""
+_REPORT: Final = "report.html"
+_REPORT_FILES: Final = (_REPORT, "report.md", "report.json")
+_OWN_FORMAT: Final = ".pftrace"
 _UNREADABLE_THERE: Final = (".zst", ".xz")
-_HOSTS: Final = (f"{HOST}:{PORT}", f"localhost:{PORT}")
-_POLL_S: Final = 0.2
-_BLOCK_BYTES: Final = 1 << 20
 
 
-@click.command("open", short_help="Open a trace in Perfetto.")
-@ONE_TRACE
+@click.command("open", short_help="Open a trace in Perfetto, or a report.")
+@click.argument("trace", metavar="TRACE|REPORT")
 @click.option("--no-browser", is_flag=True, help="Print the address only; open it yourself.")
-def command(trace: str, no_browser: bool) -> None:
+@click.option(
+    "--ssh", is_flag=True, help="Print how to reach it from your own machine, when this is a remote one."
+)
+@click.option("--raw", is_flag=True, help="Open the file as it is: Perfetto then drops overlapping events.")
+def command(trace: str, no_browser: bool, ssh: bool, raw: bool) -> None:
     """Open TRACE in Perfetto's page, which fetches it from this machine and uploads nothing.
 
-    Ends once the page has the trace, or with Ctrl-C.
+    The page gets a copy in Perfetto's own format, in which no event is lost, with tracks for phases,
+    iterations, components and why the GPU was idle. Ends once the page has it, or with Ctrl-C.
+    A folder with a report is served until Ctrl-C.
 
     \b
     sdtrace open run.json.gz
-    sdtrace open run.json.gz --no-browser
+    sdtrace open run.json.gz --no-browser --ssh
+    sdtrace open report/
     """
+    report = _report_files(trace)
+    if report:
+        with _listen() as server:
+            _announce(server.show(report), is_quiet=no_browser, is_remote=ssh)
+            _serve(server, "Serving the report.")
+        return
     path = one_file(trace)
     if trace == "-":
         raise UsageError("standard input cannot be opened in Perfetto; give a file")
-    if path.suffix in _UNREADABLE_THERE:
-        raise UsageError(f"{path}: Perfetto does not read {path.suffix}; run: sdtrace perfetto {path}")
-    _check_is_trace(path)
-    with _listen(path) as server:
-        shown = visible(str(path))
-        click.echo(
-            f"{shown} stays on this machine: the page fetches it from {HOST}:{PORT} into your browser."
-        )
-        click.echo(server.address)
-        if not no_browser and not webbrowser.open(server.address):
-            click.echo("No browser could be started; open the address yourself.", err=True)
-        try:
-            click.echo(
-                f"Waiting for the page to fetch it; let {PAGE} reach this device if the browser asks. "
-                "Ctrl-C ends this.",
-                err=True,
-            )
-            server.wait()
-        except KeyboardInterrupt:
-            click.echo("Stopped before the page had fetched it.", err=True)
+    raw = raw or path.suffix == _OWN_FORMAT
+    if raw and path.suffix in _UNREADABLE_THERE:
+        raise UsageError(f"{path}: Perfetto does not read {path.suffix}; leave --raw away")
+    with _listen() as server, tempfile.TemporaryDirectory(prefix="sdtrace-") as folder:
+        _offer(server, path, Path(folder), is_raw=raw, is_quiet=no_browser, is_remote=ssh)
+
+
+def _report_files(typed: str) -> Mapping[str, Path]:
+    """The files of a report by name, the page first; {} where `typed` is none."""
+    given = Path(typed)
+    folder = given.parent if given.name == _REPORT else given
+    if not (folder / _REPORT).is_file() or (given.is_file() and given.name != _REPORT):
+        return {}
+    return {name: folder / name for name in _REPORT_FILES if (folder / name).is_file()}
+
+
+def _offer(
+    server: LocalServer, path: Path, folder: Path, *, is_raw: bool, is_quiet: bool, is_remote: bool
+) -> None:
+    """Serve the trace at `path`, or its copy in `folder`, until the page has it."""
+    shown = visible(str(path))
+    served, name = path, path.name
+    if is_raw:
+        if path.suffix != _OWN_FORMAT:
+            _check_is_trace(path)
+    else:
+        from sdtrace.export import write_pftrace  # noqa: PLC0415  # keeps --help fast
+
+        name = f"{stem(path)}{_OWN_FORMAT}"
+        served = folder / "trace.pftrace"
+        slices = write_pftrace(path, served, force=False)
+        size = served.stat().st_size / 1e6
+        click.echo(f"Made a copy for Perfetto: {slices:,} slices, {size:.1f} MB.", err=True)
+    click.echo(f"{shown} stays on this machine: the page fetches it from {HOST}:{PORT} into your browser.")
+    _announce(server.offer(served, name), is_quiet=is_quiet, is_remote=is_remote)
+    waiting = f"Waiting for the page to fetch it; let {PAGE} reach this device if the browser asks."
+    if not _serve(server, waiting):
+        click.echo("Stopped before the page had fetched it.", err=True)
+
+
+def _announce(address: str, *, is_quiet: bool, is_remote: bool) -> None:
+    """Print the address, and from a remote machine the line that leads there; start a browser."""
+    click.echo(address)
+    if is_remote or "SSH_CONNECTION" in os.environ:
+        where = f"{quote(getpass.getuser())}@{quote(socket.gethostname())}"
+        click.echo("From your own machine, first run this there, then open the address:")
+        click.echo(f"  ssh -N -L {PORT}:{HOST}:{PORT} {where}")
+    elif not is_quiet and not webbrowser.open(address):
+        click.echo("No browser could be started; open the address yourself.", err=True)
+
+
+def _serve(server: LocalServer, what: str) -> bool:
+    """Say `what` happens now; whether the file was fetched before the user had enough."""
+    try:
+        click.echo(f"{what} Ctrl-C ends this.", err=True)
+        server.wait()
+    except KeyboardInterrupt:
+        return False
+    return True
 
 
 def _check_is_trace(path: Path) -> None:
@@ -74,83 +123,11 @@ def _check_is_trace(path: Path) -> None:
         read_beginning(path, blocks)
 
 
-def _listen(path: Path) -> TraceServer:
+def _listen() -> LocalServer:
     try:
-        return TraceServer(path)
+        return LocalServer()
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(
             f"cannot listen on {HOST}:{PORT}: {reason}; end what uses it (another `sdtrace open`?)"
         ) from error
-
-
-class TraceServer(ThreadingHTTPServer):
-    """Serves one file to Perfetto's page, on this machine only. Raises OSError when the port is taken."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.resource = f"/{quote(os.fsencode(path.name))}"
-        self.address = f"{PAGE}/#!/?url=http://{HOST}:{PORT}{self.resource}"
-        self._fetched = threading.Event()
-        super().__init__((HOST, PORT), _Handler)
-        self.timeout = _POLL_S
-
-    def wait(self) -> None:
-        """Serve until the whole file has been fetched once."""
-        while not self._fetched.is_set():
-            self.handle_request()
-
-    def note_fetched(self) -> None:
-        """The file has been sent to its end."""
-        self._fetched.set()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever hangs up may come again: not worth a traceback."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    """Answers for the one file, to Perfetto's page and to tools that are no web page."""
-
-    server: TraceServer
-
-    def do_OPTIONS(self) -> None:
-        """The browser asks whether the page may fetch from this machine."""
-        if self._is_allowed():
-            self._begin(HTTPStatus.NO_CONTENT, 0)
-
-    def do_HEAD(self) -> None:
-        """The size of the file."""
-        if self._is_allowed():
-            self._begin(HTTPStatus.OK, self.server.path.stat().st_size)
-
-    def do_GET(self) -> None:
-        """The file."""
-        if not self._is_allowed():
-            return
-        with self.server.path.open("rb") as file:
-            self._begin(HTTPStatus.OK, os.fstat(file.fileno()).st_size)
-            shutil.copyfileobj(file, self.wfile, _BLOCK_BYTES)
-            self.wfile.flush()
-        self.server.note_fetched()
-
-    def _is_allowed(self) -> bool:
-        """Refuses other paths, other pages, and names of other hosts that were made to point here."""
-        if self.headers.get("Host") not in _HOSTS or self.headers.get("Origin", PAGE) != PAGE:
-            self.send_error(HTTPStatus.FORBIDDEN)
-        elif self.path != self.server.resource:
-            self.send_error(HTTPStatus.NOT_FOUND)
-        else:
-            return True
-        return False
-
-    def _begin(self, status: HTTPStatus, length: int) -> None:
-        self.send_response(status)
-        self.send_header("Access-Control-Allow-Origin", PAGE)
-        self.send_header("Access-Control-Allow-Private-Network", "true")
-        self.send_header("Cache-Control", "no-store")
-        self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(length))
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server's name
-        """Nothing: the terminal is for what the user needs to know."""

@@ -44,9 +44,17 @@ def _lanes(trace: Trace) -> Int64s:
 
 def find_lanes(track: Int64s, start_ns: Int64s, dur_ns: Int64s) -> Int64s:
     """The lane of each event of `track`, so that all nest as Perfetto reads them; 0 is the track itself."""
-    lane = np.zeros(len(start_ns), np.int64)
-    start, end = _as_perfetto_reads(start_ns, dur_ns)
-    number, left = 0, np.arange(len(start_ns))
+    return _lanes_of(track, *_as_perfetto_reads(start_ns, dur_ns))
+
+
+def find_exact_lanes(track: Int64s, start_ns: Int64s, dur_ns: Int64s) -> Int64s:
+    """The same where times are read to the nanosecond, as those of Perfetto's own format are."""
+    return _lanes_of(track, start_ns, start_ns + dur_ns)
+
+
+def _lanes_of(track: Int64s, start: Int64s, end: Int64s) -> Int64s:
+    lane = np.zeros(len(start), np.int64)
+    number, left = 0, np.arange(len(start))
     while left.size:
         order = np.lexsort((-end[left], start[left], track[left]))
         left = left[order]

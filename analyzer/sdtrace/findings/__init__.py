@@ -66,7 +66,7 @@ _OF_DEVICE = (device, layout, far_from_peak)
 def find_all(evidence: Evidence) -> list[Finding]:
     """All findings by severity; within it what to know about the trace, then what saves most."""
     about = [finding for module in _ABOUT for finding in module.find(evidence)]
-    # Device events come last in a file: of one that was cut, nothing can be said about waiting.
+    # GPU events come last in a file: of one that was cut, nothing can be said about waiting.
     modules = _OF_DEVICE if evidence.salvaged else (*_OF_HOST, *_OF_DEVICE, devices)
     causes = [_hidden(evidence, finding) for module in modules for finding in module.find(evidence)]
     if not evidence.is_sound:
@@ -81,7 +81,7 @@ def _doubted(finding: Finding) -> Finding:
 
 
 def _hidden(evidence: Evidence, finding: Finding) -> Finding:
-    """Says that saving device time does not help while the run is CPU-bound."""
+    """Says that saving GPU time does not help while the run is CPU-bound."""
     if not (finding.id.startswith("device.") and evidence.is_host_bound and finding.saving_ns):
         return finding
     return finding._replace(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence
 from sdtrace.findings.facts import Late
-from sdtrace.findings.finding import Finding, rows_of
+from sdtrace.findings.finding import Finding, rows_of, severity_of
 from sdtrace.findings.text import time
 from sdtrace.phases.timeline import COMPILE
 from sdtrace.units import counted
@@ -34,7 +34,7 @@ def _again(e: Evidence) -> Iterator[Finding]:
     compiles = [late for late in e.late_overhead if late.phase == COMPILE]
     yield Finding(
         "overhead.recompile",
-        "high",
+        severity_of(sum(late.ns for late in e.late_overhead) / max(1, e.wall_ns)),
         "Something was compiled or captured again",
         f"These iterations do so after an earlier one had compiled and run. {' '.join(shown)}{more}{steady}",
         _advice(compiles),
@@ -85,7 +85,7 @@ def _breaks(e: Evidence) -> Iterator[Finding]:
     pieces = len(names)
     yield Finding(
         "host.graph_breaks",
-        "medium",
+        "low",
         f"Compiled code runs in {pieces} pieces: graph breaks",
         f"{pieces} compiled pieces run one after the other, {calls:,} times in steady state."
         + (" Functions named `torch_dynamo_resume_in_` say that one resumes the other." if is_named else ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence
-from sdtrace.findings.finding import Finding, rows_of
+from sdtrace.findings.finding import Finding, lower, rows_of, severity_of
 from sdtrace.findings.text import listed, percent
 
 _SHARE = 0.05
@@ -21,7 +21,7 @@ def find(e: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "host.slow_op",
-        "medium",
+        lower("medium", severity_of(ns / max(1, e.dominant.whole_ns))),
         "An op runs in a slow implementation on the CPU",
         f"{percent(ns, e.dominant.whole_ns)} of the CPU time of steady ops is in {listed(names)}: the way "
         "for tensors that oneDNN does not take.",

@@ -1,4 +1,4 @@
-"""Findings about the device work of steady state: precision, layout, attention, many small kernels."""
+"""Findings about the GPU work of steady state: precision, layout, attention, many small kernels."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ def _float32(e: Evidence) -> Iterator[Finding]:
         "device.float32",
         "high" if matters else "medium",
         "Matrix work runs in full float32, without tensor cores",
-        f"{percent(ns, e.steady_work_ns)} of steady device time, "
-        f"in {listed([row.short_name for row in rows])}.",
+        f"{percent(ns, e.steady_work_ns)} of steady GPU time, in {listed([row.short_name for row in rows])}.",
         f"{_shorter_types(e)} Assumes a 4x speedup of these kernels.",
         saving_ns=saving,
         confidence="likely",
@@ -69,7 +68,7 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
         "device.unfused_attention",
         "high",
         "Attention is computed unfused: the score matrix goes through memory",
-        f"Softmax alone takes {percent(ns, e.steady_work_ns)} of steady device time "
+        f"Softmax alone takes {percent(ns, e.steady_work_ns)} of steady GPU time "
         f"({sum(row.calls for row in softmax):,} calls); fused attention kernels take "
         f"{percent(fused, e.steady_work_ns)}.",
         "Use scaled dot product attention: `AttnProcessor2_0`, diffusers' default (variants `*_sdpa`), in "
@@ -88,7 +87,7 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
         return
     full = sum(row.total_ns for row in rows if _FP32_ATTENTION.search(row.name))
     evidence = (
-        f"{percent(ns, e.steady_work_ns)} of steady device time, in {listed([r.short_name for r in rows])}."
+        f"{percent(ns, e.steady_work_ns)} of steady GPU time, in {listed([r.short_name for r in rows])}."
     )
     if 2 * full > ns:
         yield Finding(
@@ -151,7 +150,7 @@ def _collectives(e: Evidence) -> Iterator[Finding]:
         "GPUs communicate while no other work runs"
         if severe
         else "Communication between GPUs overlaps with other work",
-        f"Collectives take {percent(work_ns, e.steady_work_ns)} of steady device time. No other work runs "
+        f"Collectives take {percent(work_ns, e.steady_work_ns)} of steady GPU time. No other work runs "
         f"during {percent(exposed_ns, covered_ns)} of that, which is "
         f"{percent(exposed_ns, e.steady_span_ns)} of steady time.",
         "A collective lasts until the slowest rank arrives: compare the ranks' traces first. Then overlap "

@@ -36,7 +36,7 @@ _ESCAPED = r"\\\g<0>"
 _MUCH_MOVED = 0.15
 """Inputs and results take a few percent at most; what takes more is weights, or data of many gigabytes."""
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "python")
-"""Causes of idle time that the pace of the host is."""
+"""Causes of idle time that a faster CPU would shorten."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Evidence:
     compile_stages: Sequence[Culprit] = ()
     """Exclusive time, longest first."""
     paid_once: Mapping[str, int] = field(default_factory=dict)
-    """Host wall by kind of overhead; of warmup what exceeds as many steady iterations."""
+    """CPU wall by kind of overhead; of warmup what exceeds as many steady iterations."""
     late_overhead: Sequence[Late] = ()
     first_calls: Sequence[Culprit] = ()
     first_calls_ns: int = 0
@@ -70,9 +70,9 @@ class Evidence:
     sync_culprits: Sequence[Culprit] = ()
     launch_bound_culprits: Sequence[Culprit] = ()
     launch_bound_components: Sequence[Waiting] = ()
-    """Those in which the device waited, longest first."""
+    """Those in which the GPU waited, longest first."""
     graph_replayed_ns: int = 0
-    """Steady device work launched by replays of CUDA graphs."""
+    """Steady GPU work launched by replays of CUDA graphs."""
     kernels: int = 0
     """Steady kernels; copies and fills by the driver are none."""
     small_kernels: int = 0
@@ -101,28 +101,28 @@ class Evidence:
     memory_calls: MemoryCalls | None = None
     copies: Sequence[CopyTraffic] = ()
     loading_ns: int = 0
-    """Steady host time in data loaders."""
+    """Steady CPU time in data loaders."""
     losses: Losses | None = None
     empty_iterations: int = 0
-    """Iterations without device work between ones that have some."""
+    """Iterations without GPU work between ones that have some."""
     steady_iterations: Sequence[int] = ()
     """Their places, from 0."""
     dominant: Dominant | None = None
     work_by_shape: Sequence[ShapeRow] = ()
-    """Steady device work by op and shape, longest first."""
+    """Steady GPU work by op and shape, longest first."""
     breaks: Breaks | None = None
     replays: Replays | None = None
     conversions: Conversions = NO_CONVERSIONS
     slower: Slower | None = None
     memory_peak: MemoryPeak | None = None
     slow_cpu_ops: Sequence[Culprit] = ()
-    """Ops with a slow implementation on the CPU, by steady host time."""
+    """Ops with a slow implementation on the CPU, by steady CPU time."""
     turns: Turns | None = None
     """Devices that work one after the other."""
 
     @property
     def is_sound(self) -> bool:
-        """Whether all device work is in the file, at times that can be."""
+        """Whether all GPU work is in the file, at times that can be."""
         lost = self.losses
         broken = lost is not None and (
             lost.launches_without_work or lost.work_before_launch or lost.overlapping_work
@@ -148,7 +148,7 @@ class Evidence:
         return f'sdtrace query {quote(self.path)} "{_IN_QUOTES.sub(_ESCAPED, sql)}"'
 
     def steady_work(self, where: str) -> str:
-        """The command that lists steady device work of which an SQL condition holds, longest first."""
+        """The command that lists steady GPU work of which an SQL condition holds, longest first."""
         return self.query(
             "SELECT name, count(*) AS calls, sum(dur_ns) / 1e6 AS ms FROM launches "
             f"WHERE phase = 'steady' AND {where} GROUP BY name ORDER BY ms DESC"
@@ -168,6 +168,11 @@ class Evidence:
         """A sum over the steady phase as a share of one steady iteration."""
         return round(ns / max(1, self.n_steady))
 
+    def share_of_iteration(self, ns: float) -> float:
+        """What a sum over the steady phase is of an iteration (0 to 1), without the profiler where known."""
+        wall = self.unprofiled_wall_ns or self.steady_wall_ns
+        return self.per_iteration(ns) / wall if wall else 0.0
+
     def saving_of(self, idle_ns: int) -> int:
         """Idle time of one cause per iteration; of the idle time without the profiler its share, if less."""
         saving = self.per_iteration(idle_ns)
@@ -182,21 +187,21 @@ class Evidence:
 
     @property
     def unprofiled_idle_ns(self) -> int | None:
-        """What an iteration without the profiler takes beyond its device work; None when that is unknown."""
+        """What an iteration without the profiler takes beyond its GPU work; None when that is unknown."""
         if self.unprofiled_wall_ns is None or not self.n_steady:
             return None
         return max(0, self.unprofiled_wall_ns - self.per_iteration(self.steady_work_ns))
 
     @property
     def unprofiled_idle_share(self) -> float:
-        """The share of an iteration that is not device work without the profiler; 1 when that is unknown."""
+        """The share of an iteration that is not GPU work without the profiler; 1 when that is unknown."""
         if self.unprofiled_idle_ns is None or not self.unprofiled_wall_ns:
             return 1.0
         return self.unprofiled_idle_ns / self.unprofiled_wall_ns
 
     @property
     def is_host_bound(self) -> bool:
-        """Whether the device waits for the host so much that shorter device work shortens little.
+        """Whether the device waits for the CPU so much that shorter GPU work shortens little.
 
         A third of the time without the profiler; where that is unknown, two thirds with it.
         """
@@ -222,5 +227,5 @@ class Evidence:
         return 2 * self.graph_replayed_ns > self.steady_work_ns
 
     def steady_share(self, ns: float) -> float:
-        """Percent of steady device work."""
+        """Percent of steady GPU work."""
         return 100 * ns / self.steady_work_ns if self.steady_work_ns else 0.0

@@ -40,8 +40,8 @@ class Culprit(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A component of the pipeline: steady time in which the queue was empty while the host ran it, and the
-    steady device work it launched, in nanoseconds."""
+    """A component of the pipeline: steady time in which the queue was empty while the CPU ran it, and the
+    steady GPU work it launched, in nanoseconds."""
 
     component: str
     idle_ns: int
@@ -49,7 +49,7 @@ class Waiting(NamedTuple):
 
 
 class MemoryCalls(NamedTuple):
-    """Steady calls that get memory from the driver or give it back: how many, their host time in nanoseconds,
+    """Steady calls that get memory from the driver or give it back: how many, their CPU time in nanoseconds,
     how many give back, and how many of these no op asked for."""
 
     calls: int
@@ -59,9 +59,9 @@ class MemoryCalls(NamedTuple):
 
 
 class CopyTraffic(NamedTuple):
-    """Steady copies between host and device in one direction.
+    """Steady copies between CPU and GPU in one direction.
 
-    `ns` is device time, `blocked_ns` host time of the calls that waited for their copy, both in
+    `ns` is GPU time, `blocked_ns` CPU time of the calls that waited for their copy, both in
     nanoseconds. `nbytes` is None where the trace does not give the size of every copy; `pageable` counts
     copies from or to memory that is not pinned.
     """
@@ -99,7 +99,7 @@ class Part(NamedTuple):
 
 
 class Dominant(NamedTuple):
-    """What takes most of the steady work, in nanoseconds: device work, or CPU time where there is none.
+    """What takes most of the steady work, in nanoseconds: GPU work, or CPU time where there is none.
 
     `callers` are the modules or functions around most of the op's time, from the inside out.
     """
@@ -122,7 +122,7 @@ class Breaks(NamedTuple):
 
 
 class Replays(NamedTuple):
-    """Steady launches of CUDA graphs: how many, the median of the kernels in each, and their host time."""
+    """Steady launches of CUDA graphs: how many, the median of the kernels in each, and their CPU time."""
 
     launches: int
     kernels: int
@@ -130,7 +130,7 @@ class Replays(NamedTuple):
 
 
 class Conversions(NamedTuple):
-    """Steady device time of conversions between NCHW and NHWC: by cuDNN in eager code and in compiled code,
+    """Steady GPU time of conversions between NCHW and NHWC: by cuDNN in eager code and in compiled code,
     and of weights by kernels that Inductor generated; `forward_ns` is what forward convolutions launched."""
 
     eager_ns: int
@@ -152,7 +152,7 @@ class Slower(NamedTuple):
 
 
 class MemoryPeak(NamedTuple):
-    """The most bytes that the allocator held on the device, and the device's memory."""
+    """The most bytes that the allocator held on the GPU, and the device's memory."""
 
     reserved: int
     total: int

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sdtrace import units
 from sdtrace.findings.evidence import Evidence
-from sdtrace.findings.finding import Finding, rows_of
+from sdtrace.findings.finding import Finding, lower, rows_of, severity_of
 from sdtrace.findings.text import listed, percent, time
 from sdtrace.model import EvidenceRow
 from sdtrace.roofline.by_shape import ShapeRow
@@ -17,9 +17,9 @@ _NORM = re.compile(r"^aten::(?:native_group_norm|native_layer_norm|_fused_rms_no
 _CONVOLUTION = re.compile(r"^aten::(?:cudnn_convolution\w*|miopen_convolution\w*|_?convolution)$")
 _NORM_SHARE = 5.0
 _CONVOLUTION_SHARE = 10.0
-"""Percent of steady device time from which such work is worth a finding."""
+"""Percent of steady GPU time from which such work is worth a finding."""
 _LATENCY_SHARE = 20.0
-"""A pipeline at its usual size spends up to a seventh of its device time so."""
+"""A pipeline at its usual size spends up to a seventh of its GPU time so."""
 _FAR = 0.3
 """Of the least time. Good kernels reach half and more of a card's peak on work of this size."""
 _SLOWER = 1.05
@@ -64,7 +64,7 @@ def _norms(e: Evidence) -> Iterator[Finding]:
         "device.norm",
         "medium",
         "Normalization uses little of the card's memory bandwidth",
-        f"{percent(work.ns, e.steady_work_ns)} of steady device time, at "
+        f"{percent(work.ns, e.steady_work_ns)} of steady GPU time, at "
         f"{percent(work.roof_ns, work.ns)} of what the card can do. Most is `{worst.op}` on "
         f"{worst.input_dims.split(',')[0]}. It gives each group of channels to one block of threads, and "
         "leaves the other multiprocessors idle.",
@@ -90,9 +90,9 @@ def _convolutions(e: Evidence) -> Iterator[Finding]:
     )
     yield Finding(
         "device.convolution",
-        "medium",
+        lower("medium", severity_of(e.share_of_iteration(work.ns - work.roof_ns))),
         "Convolutions run far below what the card can do",
-        f"{percent(work.ns, e.steady_work_ns)} of steady device time, at "
+        f"{percent(work.ns, e.steady_work_ns)} of steady GPU time, at "
         f"{percent(work.roof_ns, work.ns)} of what the card can do. Most is lost on "
         f"{worst.input_dims.split(',')[0]}, at {percent(worst.roof_ns or 0, worst.device_ns)}.{converting}",
         f"{search}Small images leave most of the card idle: make larger batches. A half-precision type and "
@@ -112,7 +112,7 @@ def _latency(e: Evidence) -> Iterator[Finding]:
         "device.latency",
         "low",
         "Much GPU time goes to work that is too small for the card",
-        f"{percent(ns, e.steady_work_ns)} of steady device time is in calls that the whole card could do in "
+        f"{percent(ns, e.steady_work_ns)} of steady GPU time is in calls that the whole card could do in "
         f"less time than any kernel takes. Most is `{rows[0].op}` on {rows[0].input_dims.split(',')[0]}. "
         "Such a call keeps few of the multiprocessors busy.",
         "Give each call more work: larger batches, both halves of classifier-free guidance in one call, or "
@@ -143,10 +143,10 @@ def _clock(e: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "device.clock",
-        "medium",
+        lower("medium", severity_of(e.share_of_iteration(slower.ns * (1 - 1 / slower.ratio)))),
         f"The GPU got slower: the same kernels take {slower.ratio:.2f} times as long at the end",
         f"The median over products, convolutions and attention with the same arguments, {time(slower.ns)} of "
-        f"steady device time. The largest is {listed([slower.example])}.",
+        f"steady GPU time. The largest is {listed([slower.example])}.",
         "The card lowered its clock: heat, a power limit, or another process. Watch "
         "`nvidia-smi -q -d CLOCK,PERFORMANCE` while it runs, and compare runs at one clock "
         "(`nvidia-smi --lock-gpu-clocks`).",

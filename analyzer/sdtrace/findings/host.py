@@ -1,11 +1,11 @@
-"""Findings about why the device waited, and about the profiler's own weight."""
+"""Findings about why the GPU waited, and about the profiler's own weight."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence
-from sdtrace.findings.finding import Finding, rows_of
+from sdtrace.findings.finding import Finding, lower, rows_of, severity_of
 from sdtrace.findings.text import listed, percent, time
 from sdtrace.model import Severity
 
@@ -22,7 +22,7 @@ _KERNEL_START_NS = 5_000
 
 
 def find(e: Evidence) -> Iterator[Finding]:
-    """What the host kept the device waiting for."""
+    """What the CPU kept the device waiting for."""
     if _is_much(e.steady_idle.get("launch_bound", 0), e):
         yield from _launch_bound(e)
     else:
@@ -66,7 +66,7 @@ def _severity(share: float) -> Severity:
 
 
 def _waiting_component(e: Evidence) -> Iterator[Finding]:
-    """One part of the pipeline that keeps the device waiting where the whole does not."""
+    """One part of the pipeline that keeps the GPU waiting where the whole does not."""
     for part in e.launch_bound_components[:1]:
         share = min(part.idle_ns / e.steady_span_ns, e.unprofiled_idle_share)
         if share < _WORTH_TELLING or 2 * part.idle_ns < e.steady_idle["launch_bound"]:
@@ -118,7 +118,9 @@ def _survives(e: Evidence) -> str:
         work = time(e.per_iteration(e.steady_work_ns))
         return f"Gone without the profiler: {whole} an iteration, {work} of it GPU work."
     share = percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns)
-    return f"Still true without the profiler: {share} of {whole} an iteration is not GPU work."
+    return (
+        f"Still true without the profiler: the GPU has nothing to do for {share} of an iteration of {whole}."
+    )
 
 
 def _saving(e: Evidence, idle: int) -> int:
@@ -143,7 +145,7 @@ def _sync(e: Evidence) -> Iterator[Finding]:
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle around blocking calls, most from "
         f"{ops}.",
         "Avoid `.item()`, `.cpu()`, branches on tensors and printing them inside the loop; keep a "
-        "scheduler's timesteps on the host, its other tensors on the device.",
+        "scheduler's timesteps on the CPU, its other tensors on the GPU.",
         saving_ns=_saving(e, idle),
         confidence="likely",
         evidence_rows=rows_of("idle", ["sync"]),
@@ -207,7 +209,7 @@ def _stall(e: Evidence) -> Iterator[Finding]:
         return
     yield Finding(
         "host.stall",
-        "medium",
+        lower("medium", severity_of(stall.wall_ns / max(1, e.wall_ns))),
         f"No event explains {time(stall.wall_ns)} of wall time",
         "No op, runtime call or GPU work for more than 100 ms at a time.",
         "It may be Python code outside PyTorch, I/O, or a compile that this torch version does not mark. "

@@ -15,8 +15,8 @@ TO_NHWC = re.compile(
 """Kernels of cuDNN and MIOpen that convert what a convolution reads or writes."""
 _SHARE = 5.0
 _WEIGHTS_SHARE = 2.0
-"""Percent of steady device time. Weights converted each time are pure loss: removing them took as much off
-the device time of the pipelines that were measured."""
+"""Percent of steady GPU time. Weights converted each time are pure loss: removing them took as much off
+the GPU time of the pipelines that were measured."""
 
 
 def find(e: Evidence) -> Iterator[Finding]:
@@ -35,7 +35,7 @@ def _activations(e: Evidence) -> Iterator[Finding]:
         "device.layout",
         "low",
         "Convolutions convert their input between NCHW and NHWC every time",
-        f"{percent(ns, e.steady_work_ns)} of steady device time in "
+        f"{percent(ns, e.steady_work_ns)} of steady GPU time in "
         f"{sum(row.calls for row in rows):,} conversions, "
         f"{percent(e.conversions.compiled_ns, ns)} of it in compiled code.",
         _in_compiled_code(e) if mostly_compiled else _in_eager_code(e),
@@ -48,7 +48,7 @@ def _activations(e: Evidence) -> Iterator[Finding]:
 def _in_eager_code(e: Evidence) -> str:
     return (
         "channels_last alone does not help here: in eager mode the ops between convolutions convert back. "
-        "It made four of four measured pipelines no faster, or slower. "
+        "It did not help in any of four measured pipelines. "
         f"Compile this part first{e.variant_hint('bf16_sdpa')}; then measure it with channels_last too."
     )
 
@@ -69,7 +69,7 @@ def _weights(e: Evidence) -> Iterator[Finding]:
         "device.weight_layout",
         "medium",
         "Compiled code converts the weights of convolutions in every call",
-        f"{percent(ns, e.steady_work_ns)} of steady device time, in {len(names)} kernels that copy a weight "
+        f"{percent(ns, e.steady_work_ns)} of steady GPU time, in {len(names)} kernels that copy a weight "
         "into another layout.",
         "Convert them once, before you compile: `model.to(memory_format=torch.channels_last)`"
         f"{e.variant_hint('bf16_sdpa_channels_last')}.",

@@ -1,4 +1,4 @@
-"""Findings about memory calls that hold the GPU up, and about copies between host and device."""
+"""Findings about memory calls that hold the GPU up, and about copies between CPU and GPU."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _memory(e: Evidence) -> Iterator[Finding]:
 
 _LESS_EMPTYING = (
     "No op asked for most of these frees: `torch.cuda.empty_cache()` runs in every iteration, or a library "
-    "calls it. It looks slow under the profiler. Without the profiler a pipeline took as long with it as "
+    "calls it. It looks slow with the profiler. Without the profiler a pipeline took as long with it as "
     "without: expect little from removing it."
 )
 

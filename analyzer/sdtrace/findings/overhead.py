@@ -15,15 +15,15 @@ _NAMES = {"warmup": "warmup beyond steady iterations"}
 _CUDNN = (
     "cuDNN's benchmark mode (`torch.backends.cudnn.benchmark`)",
     (
-        "It is paid once for each shape, in every process. If shapes change, or if it gains too little: "
-        "`torch.backends.cudnn.benchmark = False`."
+        "It is a one-time cost for each shape, in every process. If shapes change, or if it gains too "
+        "little: `torch.backends.cudnn.benchmark = False`."
     ),
 )
 _MIOPEN = (
     "MIOpen's search",
     (
-        "It is paid once for each shape; MIOpen's user database keeps what was found for the next process. "
-        "`MIOPEN_FIND_MODE=FAST` searches less."
+        "It is a one-time cost for each shape; MIOpen's user database keeps what was found for the next "
+        "process. `MIOPEN_FIND_MODE=FAST` searches less."
     ),
 )
 
@@ -92,9 +92,9 @@ def _autotune(e: Evidence) -> Iterator[Finding]:
         "medium" if phase.wall_ns > _WORTH_A_FINDING * e.wall_ns else "low",
         f"Autotuning kernels took {time(phase.wall_ns)} on the CPU",
         f"It launched {phase.gpu_events:,} kernels and fills{calls}. They take {time(phase.gpu_ns)}, "
-        f"{percent(phase.gpu_ns, e.work_ns)} of all device time, and compute no result."
+        f"{percent(phase.gpu_ns, e.work_ns)} of all GPU time, and compute no result."
         f"{flushes}{_trials_in_compile(e)}{how}",
-        "Tables of device time that include it mislead: use `--phase steady`. The choices are cached: the "
+        "Tables of GPU time that include it mislead: use `--phase steady`. The choices are cached: the "
         "next run with the same cache skips this.",
         confidence="likely" if e.autotune_by_pattern else "certain",
         evidence_rows=rows_of("phases", ["autotune"]),

@@ -32,7 +32,7 @@ def find(e: Evidence) -> Iterator[Finding]:
             "trace.cut",
             "high",
             "The file ends in the middle",
-            "Everything up to its last whole event is counted, the rest is lost. Device events come last in "
+            "Everything up to its last whole event is counted, the rest is lost. GPU events come last in "
             "a file: device times, launches and shares are of the part that is left.",
             "The process died while writing, or the disk was full: export again.",
             evidence_rows=rows_of("events", ["salvaged"]),
@@ -58,7 +58,7 @@ def _no_work(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "trace.no_device_work",
         "info",
-        "The trace holds no device work",
+        "The trace holds no GPU work",
         "It has no kernel, copy or fill: only CPU activity is available.",
         f"The trace names a GPU ({e.device_name}), so the GPU's events were not recorded. {_RECORD_GPU}"
         if e.device_name
@@ -69,7 +69,7 @@ def _no_work(e: Evidence) -> Iterator[Finding]:
 
 
 def _ranges(e: Evidence) -> Iterator[Finding]:
-    """Device rows of annotations as long as all device work: torch's table shows over 100 % for them."""
+    """Device rows of annotations as long as all GPU work: torch's table shows over 100 % for them."""
     large = sorted((row for row in e.ranges if row.total_ns > e.work_ns / 2), key=lambda row: -row.total_ns)
     if not large or not e.work_ns:
         return

@@ -94,7 +94,8 @@ def _told(study: Study, name: str) -> str:
 
 def _work(study: Study) -> str:
     """What an iteration does; where nothing tells it, what the file is called, without its numbers."""
-    facts: Mapping[str, Any] = work_facts(study)
+    work = work_facts(study)
+    facts: Mapping[str, Any] = work.recorded or work.counted
     if not facts:
         return f"named {_DIGITS.sub('#', study.trace.label)}"
     axes = study.trace.run.get("axes")

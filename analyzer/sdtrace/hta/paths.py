@@ -106,7 +106,7 @@ def contradiction(edges: Any, busy: float) -> str:
     if on_cpu >= _MAINLY and busy >= _BUSY:
         return (
             f"HTA is wrong here: {_CPU} is {100 * on_cpu:.1f} % of its path, but the GPU was busy for "
-            f"{100 * busy:.1f} % of that time. The GPU sets the pace."
+            f"{100 * busy:.1f} % of that time. The GPU is the bottleneck."
         )
     return ""
 

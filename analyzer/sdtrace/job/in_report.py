@@ -9,6 +9,7 @@ from msgspec import structs
 
 from sdtrace import model
 from sdtrace.analysis.comparison import build_report, unique_names
+from sdtrace.analysis.story import Side
 from sdtrace.job.rank import Rank
 from sdtrace.job.recognise import Together, as_one_job, find_jobs
 from sdtrace.job.report import report_on_job
@@ -20,10 +21,12 @@ def report_of_all(
     baseline: str | None = None,
     *,
     is_job: bool = False,
+    sides: Sequence[Side] | None = None,
 ) -> model.Report:
     """The report of `traces`, whose ranks are `files`; of a job only the first rank is compared with others.
 
-    `is_job`: all are of one job, whatever they tell. Raises UsageError where they cannot be, and as
+    `is_job`: all are of one job, whatever they tell. `sides` (one per trace) tell what the comparison needs
+    beyond the reports. Raises UsageError where they cannot be, and as
     `build_report` does.
     """
     named = unique_names(traces)
@@ -35,7 +38,7 @@ def report_of_all(
     apart = {rank.name for job in jobs for rank in job.ranks} - {job.ranks[0].name for job in jobs}
     if baseline is not None and jobs and baseline in {rank.name for rank in jobs[0].ranks}:
         apart.add(baseline)
-    report = build_report(named, baseline, apart)
+    report = build_report(named, baseline, apart, sides)
     return structs.replace(report, job=_with_others(jobs)) if jobs else report
 
 

@@ -11,13 +11,16 @@ from sdtrace.api import Analysis
 from sdtrace.api import compare as compare_analyses
 from sdtrace.breakdowns.short_names import short_name
 from sdtrace.errors import DifferentWork, UsageError
+from sdtrace.report.story import sentences
 from sdtrace.safe_text import one_line
 
 _LABELS: Final = {
     "steady_ms": "steady iteration",
     "gpu_ms": "GPU time in it",
     "launches": "launches in it",
-    "overhead_ms": "one-time cost",
+    "paid_ms": "one-time cost",
+    "before_profile_ms": "of it before the profile",
+    "overhead_ms": "of it in the trace",
     "compile_ms": "of it compile",
     "autotune_ms": "of it autotune",
     "capture_ms": "of it capture",
@@ -54,8 +57,8 @@ def different(error: DifferentWork) -> DifferentWork:
 def _lines(found: Difference, base: str) -> Iterator[str]:
     yield one_line(f"{found.name} against {base}")
     yield from (measured(each) for each in found.measures if each.base or each.candidate)
-    if found.break_even:
-        yield f"{found.break_even}."
+    if found.story is not None:
+        yield from sentences(found.story)
     yield from found.notes
     if found.categories:
         yield "GPU work that moved most, per steady iteration, by category:"

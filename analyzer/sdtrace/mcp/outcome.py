@@ -12,7 +12,7 @@ from sdtrace.phases.timeline import STEADY
 _ENOUGH: Final = 0.75
 """The share of a promised saving that must be measured, where the promise has no range."""
 _ONCE: Final = "overhead."
-"""How ids begin of findings about what is paid once."""
+"""How ids of findings about one-time cost begin."""
 _FEW: Final = 3
 
 
@@ -70,7 +70,7 @@ def _kept(found: Finding, first: _Walls, second: _Walls) -> str:
 
 
 def _once(before: TraceReport, after: TraceReport) -> str:
-    """What is paid once, which every trace measures once."""
+    """The one-time cost, which every trace measures once."""
     first, second = before.overhead.paid_us, after.overhead.paid_us
     word = "came true" if second < first else "did not come true"
     change = f"{units.duration(first)} -> {units.duration(second)}"

@@ -24,7 +24,7 @@ _NAME: Final = 60
 
 
 def verdict(one: Analysis) -> str:
-    """What ran, a steady iteration, what is paid once, what dominates, and the first things to do."""
+    """What ran, a steady iteration, the one-time cost, what dominates, and the first things to do."""
     report = one.report
     lines = [f"{one_line(report.name)} ({one_line(str(one.study.trace.path))})"]
     lines += [f"Caution: {remark}" for remark in caveats(report)]

@@ -16,7 +16,7 @@ from sdtrace.model import EvidenceRow, Finding, TraceReport
 from sdtrace.safe_text import one_line
 
 _ROWS: Final = 10
-_SHOWN: Final = ("steady_ms", "gpu_ms", "launches", "overhead_ms")
+_SHOWN: Final = ("steady_ms", "gpu_ms", "launches", "paid_ms")
 
 
 def shown_now(one: Analysis, identifier: str) -> str:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from sdtrace.model.compare import Match as Match
+from sdtrace.model.compare import Story as Story
+from sdtrace.model.compare import WaterfallStep as WaterfallStep
 from sdtrace.model.counsel import Saving as Saving
 from sdtrace.model.counsel import Unprofiled as Unprofiled
 from sdtrace.model.counsel import Verdict as Verdict
@@ -233,7 +236,7 @@ class Steady(Struct, kw_only=True, frozen=True):
 
 
 class Overhead(Struct, kw_only=True, frozen=True):
-    """What is paid once: host wall time outside steady state. `total_us` is of the trace alone."""
+    """The one-time cost: CPU wall time outside steady state. `total_us` counts the trace only."""
 
     compile_us: float
     autotune_us: float
@@ -245,7 +248,7 @@ class Overhead(Struct, kw_only=True, frozen=True):
 
     @property
     def paid_us(self) -> float:
-        """All that was paid once, in the trace and before it."""
+        """The whole one-time cost, in the trace and before it."""
         return self.total_us + self.before_profile_us
 
 
@@ -376,6 +379,10 @@ class Amortization(Struct, kw_only=True, frozen=True):
     """None when the candidate is not faster."""
     arithmetic: str
     """The computation in words and figures."""
+    extra_us: float = 0.0
+    """One-time cost beyond the baseline's; 0 where it is less."""
+    story: Story | None = None
+    """The comparison in sentences and as a waterfall."""
 
 
 class Comparison(Struct, kw_only=True, frozen=True):
@@ -383,6 +390,8 @@ class Comparison(Struct, kw_only=True, frozen=True):
 
     baseline: str
     rows: list[Amortization]
+    workload: str = ""
+    """What all of them did, and on which device; '' where the traces do not tell."""
 
 
 class Report(Struct, kw_only=True, frozen=True):
@@ -392,5 +401,8 @@ class Report(Struct, kw_only=True, frozen=True):
     version: str
     traces: list[TraceReport]
     comparison: Comparison | None
+    """Of the baseline asked for, else of the workload that most traces share."""
+    comparisons: list[Comparison] = []
+    """All of them: traces are compared where they did the same work on the same device."""
     job: Job | None = None
     """What the traces say as ranks of one job; None where they are none."""

@@ -32,8 +32,8 @@ class Finding(Struct, kw_only=True, frozen=True):
     saving_us: float | None
     confidence: Confidence
     evidence_rows: list[EvidenceRow] = []
-    """Rows of the whole trace's report that prove it; in report.json alone."""
+    """Rows of the whole trace's report that prove it; only in report.json."""
     verify: str = ""
     """A command that shows the evidence, or whether the advice came true."""
     saving: Saving | None = None
-    """What the advice brings, without the profiler; None where no replay tells. In report.json alone."""
+    """What the advice brings, without the profiler; None where no replay tells. Only in report.json."""

@@ -61,7 +61,7 @@ class Collective(Struct, kw_only=True, frozen=True):
     us: float
     """Device time, summed over the ranks; without a device the time on the CPU. Waiting is in it."""
     waiting_us: float | None
-    """What of it was waiting for the last rank; None where the trace of only one rank is there."""
+    """How much of it was waiting for the last rank; None where the trace of only one rank is there."""
     overlapped_us: float
     """What of it ran beside other work of its rank."""
     transfer_us: float | None

@@ -58,7 +58,7 @@ class Phases:
     spans: OverheadSpans
     first_calls: FirstCalls
     autotune_by_pattern: bool
-    """Autotune was told by the pattern of its kernels, because the trace has no spans of it."""
+    """Autotune was recognized by the pattern of its kernels, because the trace has no spans of it."""
     recompiles: list[Recompile]
     searches: Int64s
     """Host events (indices): convolutions that try algorithms, which is autotune as well."""

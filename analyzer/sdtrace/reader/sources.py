@@ -51,5 +51,5 @@ def _resolve_one(text: str) -> list[Path | UnreadableTrace]:
 
 
 def is_companion(path: Path) -> bool:
-    """Whether a file lies beside a trace and is none: torch's table of it, or our copy for Perfetto."""
+    """True for files that lie next to a trace and are none: torch's table of it, or our copy for Perfetto."""
     return any(mark in path.name for mark in (".keyavg.", ".truth.", ".perfetto."))

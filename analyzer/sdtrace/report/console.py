@@ -20,6 +20,7 @@ PHASE_COLOURS = {
     "steady": "green",
     "other": "bright_black",
 }
+SEVERITIES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 _NARROWEST_NAME = 26
 _WIDEST_NAME = 70
 _LEAST_NAME = 8
@@ -42,9 +43,19 @@ class Page:
 
     def wrapped(self, text: Text, indent: int = 0) -> None:
         """Print without the blanks at the ends of lines that would be copied along."""
-        for line in text.wrap(self.console, self.console.width - indent):
+        for line in self.broken(text, indent):
+            self.console.print(line, no_wrap=True)
+
+    def lines(self, text: str, style: str = "", indent: int = 0) -> list[Text]:
+        """The lines that `line` prints."""
+        return self.broken(self.prose(text, style), indent)
+
+    def broken(self, text: Text, indent: int = 0) -> list[Text]:
+        """The lines that `wrapped` prints."""
+        lines = text.wrap(self.console, self.console.width - indent)
+        for line in lines:
             line.rstrip()
-            self.console.print(Text(" " * indent).append_text(line), no_wrap=True)
+        return [Text(" " * indent).append_text(line) for line in lines]
 
     def table(self, filled: Filled, elsewhere: str = "report.json") -> None:
         """A table with its title; how many rows are left out, and where they are."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sdtrace.model import Job, Report, TraceReport
-from sdtrace.report import charts, names, summary
+from sdtrace.report import charts, summary
 from sdtrace.report.html_tables import HtmlTable, fitted, html_table
 from sdtrace.report.page import asset, policy
+from sdtrace.report.run_facts import run_facts
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
+from sdtrace.report.story import fall_of
 from sdtrace.report.templating import environment
 from sdtrace.tables import HTML, JOB_TABLES, TABLES, Filled, fill, fill_all
-from sdtrace.units import size
 
 _FIRST_FINDINGS = 4
 _ROOM = 620_000
@@ -51,9 +51,7 @@ class TraceView(NamedTuple):
     tables: list[HtmlTable]
     anchors: dict[str, str]
     """Of each table on the page."""
-    device_times: str
-    run: list[tuple[str, str]]
-    device: list[tuple[str, str]]
+    facts: list[tuple[str, str]]
 
 
 def render_html(report: Report, top: int) -> str:
@@ -75,6 +73,7 @@ def render_html(report: Report, top: int) -> str:
             job=None if report.job is None else _job(report.job, filled[_JOB]),
             comparison=html_table(fill(SIDE_BY_SIDE, report, HTML), "comparison") if rows else None,
             standings=rows,
+            falls=[fall for row in rows if row.story and (fall := fall_of(row.trace.name, row.story))],
             first_findings=_FIRST_FINDINGS,
             top_rows=_each(_MOST_ROWS_WITHOUT_SCRIPT, 2 * len(views), top),
             style=style,
@@ -154,24 +153,10 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled]) -> TraceView:
         phases=tables.pop(_PHASES, None),
         tables=list(tables.values()),
         anchors=anchors,
-        device_times=summary.device_times(trace) if trace.has_device else "",
-        run=_entries(trace.run),
-        device=_entries(trace.device),
+        facts=run_facts(trace),
     )
 
 
 def _each(room: int, parts: int, most: int) -> int:
     """An equal part of the room, at least 4 rows, at most `most`."""
     return min(most, max(4, room // max(parts, 1)))
-
-
-def _entries(mapping: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(names.visible(key), _value(key, value)) for key, value in mapping.items()]
-
-
-def _value(key: str, value: object) -> str:
-    """A fact as text: memory sizes in MiB or GiB, anything nested as JSON."""
-    if isinstance(value, int) and "mem" in key.lower() and value >= 1024:
-        return size(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return names.shorten(names.visible(text), 400)

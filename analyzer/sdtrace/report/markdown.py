@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 
 from sdtrace import units
 from sdtrace.model import Finding, Job, Report, TraceReport
 from sdtrace.report import summary
 from sdtrace.report.markup import code, line, plain, prose
+from sdtrace.report.run_facts import run_facts
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.templating import environment
 from sdtrace.tables import JOB_TABLES, MARKDOWN, TABLES, Filled, Kind, fill, fill_all
@@ -59,9 +59,7 @@ def render_markdown(report: Report, top: int) -> str:
             version=plain(report.version),
             job=None if report.job is None else _job(report.job, top),
             comparison=escaped(fill(SIDE_BY_SIDE, report, MARKDOWN)) if rows else None,
-            arithmetic=[
-                f"{code(each.trace.name)}: {prose(each.arithmetic)}" for each in rows if each.arithmetic
-            ],
+            arithmetic=[f"{code(each.trace.name)}: {prose(each.told)}" for each in rows if each.told],
             traces=[_trace(trace, top) for trace in report.traces],
         )
     )
@@ -104,7 +102,10 @@ def _trace(trace: TraceReport, top: int) -> Trace:
         caveats=[line(caveat) for caveat in summary.caveats(trace)],
         findings=[_finding(finding) for finding in trace.findings],
         tables=[escaped(filled) for filled in fill_all(TABLES, trace, MARKDOWN, top) if filled.columns],
-        facts=_facts(trace),
+        facts=[
+            (plain(label), code(value) if label == "File" else plain(value))
+            for label, value in run_facts(trace)
+        ],
         notes=[line(note) for note in trace.notes],
     )
 
@@ -114,17 +115,3 @@ def _finding(finding: Finding) -> str:
     title = f"**{prose(finding.title)}** ({about})"
     verify = f"<br>{code(finding.verify, _LONGEST_COMMAND)}" if finding.verify else ""
     return f"{title}<br>{prose(finding.evidence)}<br>→ {prose(finding.advice)} {code(finding.id)}{verify}"
-
-
-def _facts(trace: TraceReport) -> list[tuple[str, str]]:
-    events = trace.events
-    kinds = ", ".join(f"{units.count(number)} {plain(name)}" for name, number in events.by_category.items())
-    facts = [("File", code(trace.path)), ("Events", f"{units.count(events.total)} ({kinds})")]
-    if trace.has_device:
-        facts.append(("GPU", plain(summary.device_times(trace))))
-    recorded = trace.run | {f"device.{key}": value for key, value in trace.device.items()}
-    return facts + [(plain(key), code(_text(value))) for key, value in recorded.items()]
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

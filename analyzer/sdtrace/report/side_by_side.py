@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sdtrace import units
 from sdtrace.analysis.comparison import differences
-from sdtrace.model import Amortization, Comparison, Report, TraceReport
+from sdtrace.model import Amortization, Comparison, Report, Story, TraceReport
+from sdtrace.report.story import sentences
 from sdtrace.report.summary import busy_pct, steady_busy_pct
 from sdtrace.tables import Column, Kind, Table
 
@@ -23,7 +25,9 @@ class Standing(NamedTuple):
     saving_us: float | None
     """Time saved by every iteration against the baseline; negative when it is slower."""
     break_even: str
-    arithmetic: str
+    told: str
+    """The comparison in sentences, or why there is none; '' for the baseline."""
+    story: Story | None = None
 
 
 def standings(report: Report) -> list[Standing]:
@@ -31,10 +35,24 @@ def standings(report: Report) -> list[Standing]:
     in_job = {rank.trace for rank in report.job.ranks} if report.job else set()
     if len(report.traces) < 2 or in_job >= {trace.name for trace in report.traces}:
         return []
-    compared = report.comparison or Comparison(baseline="", rows=[])
-    rows = {row.name: row for row in compared.rows if row.name != compared.baseline}
-    base = next((trace for trace in report.traces if trace.name == compared.baseline), None)
-    return [_standing(trace, base, rows.get(trace.name), trace.name in in_job) for trace in report.traces]
+    comparisons = report.comparisons or ([report.comparison] if report.comparison else [])
+    return [_of_trace(trace, report, comparisons, trace.name in in_job) for trace in report.traces]
+
+
+def _of_trace(
+    trace: TraceReport, report: Report, comparisons: Sequence[Comparison], is_rank: bool
+) -> Standing:
+    """The standing of a trace in the comparison it belongs to, else against the first baseline."""
+    for each in comparisons:
+        row = next((row for row in each.rows if row.name == trace.name), None)
+        if row is not None or trace.name == each.baseline:
+            return _standing(trace, _named(report, each.baseline), row, is_rank)
+    first = report.comparison or next(iter(comparisons), None)
+    return _standing(trace, _named(report, first.baseline) if first else None, None, is_rank)
+
+
+def _named(report: Report, name: str) -> TraceReport | None:
+    return next((trace for trace in report.traces if trace.name == name), None)
 
 
 def _standing(
@@ -48,8 +66,9 @@ def _standing(
     if after is None:
         pays = "never: not faster"
     else:
-        pays = f"after {units.counted(after, trace.noun)}" if after > 0 else "at once"
-    return Standing(trace, False, row.speedup, row.saving_per_iteration_us, pays, row.arithmetic)
+        pays = f"after {units.counted(after, trace.noun)}" if after > 1 or row.extra_us else "at once"
+    told = " ".join(sentences(row.story)) if row.story else row.arithmetic
+    return Standing(trace, False, row.speedup, row.saving_per_iteration_us, pays, told, row.story)
 
 
 def _uncompared(trace: TraceReport, base: TraceReport | None) -> str:
@@ -58,7 +77,7 @@ def _uncompared(trace: TraceReport, base: TraceReport | None) -> str:
         return f"Not compared: it has no steady {trace.noun}."
     if base is None:
         return "Not compared: each trace is of another model, size, number of steps, batch or device."
-    why = differences(trace, base) or [f"it has no steady {trace.noun} under the profiler"]
+    why = differences(trace, base) or [f"it has no steady {trace.noun} with the profiler"]
     return f"Not compared with `{base.name}`: {'; '.join(why)}."
 
 
@@ -98,7 +117,7 @@ SIDE_BY_SIDE: Final = Table(
             "paid_us",
             "One-time cost",
             Kind.TIME,
-            "Compile, autotune, capture and extra warmup.",
+            "Compile, autotune, capture, and warmup beyond a steady iteration.",
             value=lambda row: row.trace.overhead.paid_us,
         ),
         Column("break_even", "Pays off", Kind.TEXT, "When the one-time cost is paid back."),

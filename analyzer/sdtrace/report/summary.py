@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sdtrace import units
 from sdtrace.model import Finding, Overhead, Steady, TraceReport
@@ -14,6 +14,14 @@ class Figure(NamedTuple):
     label: str
     value: str
     detail: str
+    help: str
+    """What the label means."""
+
+
+_STEADY: Final = "After all one-time work: what every further one costs."
+_ONCE: Final = "Compile, autotune, capture, and warmup beyond a steady one: not paid again with the next."
+_BUSY: Final = "The part of the time in which at least one kernel, copy or fill ran on the GPU."
+_WALL: Final = "From the first event to the last; recording slows the CPU."
 
 
 def device_times(trace: TraceReport) -> str:
@@ -79,6 +87,13 @@ def saving(finding: Finding) -> str:
     return f"{units.duration(parts.from_us)} → {units.duration(parts.to_us)} ({low} to {high})"
 
 
+def brings(finding: Finding) -> str:
+    """As `saving`, without the range."""
+    if finding.saving is None:
+        return saving(finding)
+    return f"{units.duration(finding.saving.from_us)} → {units.duration(finding.saving.to_us)}"
+
+
 def verdict(trace: TraceReport) -> str:
     """The verdict with how sure it is; '' where there is none."""
     if trace.verdict is None:
@@ -120,9 +135,9 @@ def _steady_figure(trace: TraceReport) -> Figure:
     steady = trace.steady
     if steady is None:
         why = "every one includes a one-time cost" if trace.iterations else "no iterations were found"
-        return Figure(label, units.MISSING, "; ".join([why, *_unprofiled(trace)]))
+        return Figure(label, units.MISSING, "; ".join([why, *_unprofiled(trace)]), _STEADY)
     detail = "; ".join([_spread(steady, trace.noun), *_unprofiled(trace)])
-    return Figure(label, units.duration(steady.median_us), detail)
+    return Figure(label, units.duration(steady.median_us), detail, _STEADY)
 
 
 def _spread(steady: Steady, noun: str) -> str:
@@ -145,7 +160,7 @@ def _overhead_figure(trace: TraceReport) -> Figure:
     if trace.overhead.before_profile_us:
         parts.append(f"{units.duration(trace.overhead.before_profile_us)} before the profiler started")
     detail = ", ".join(parts) or "nothing compiled, tuned or warmed up"
-    return Figure("One-time cost", units.duration(trace.overhead.paid_us), detail)
+    return Figure("One-time cost", units.duration(trace.overhead.paid_us), detail, _ONCE)
 
 
 def _one_time_parts(trace: TraceReport) -> list[str]:
@@ -166,14 +181,15 @@ def _steady_sentence(trace: TraceReport) -> list[str]:
 def _busy_figure(trace: TraceReport) -> Figure:
     overall, steady = busy_pct(trace), steady_busy_pct(trace)
     if overall is None:
-        return Figure("GPU busy", units.MISSING, "the trace holds no device work")
+        return Figure("GPU busy", units.MISSING, "the trace holds no GPU work", _BUSY)
     if steady is None:
-        return Figure("GPU busy", units.share(overall), "of the time from the first to the last device event")
+        detail = "of the time from the first to the last GPU event"
+        return Figure("GPU busy", units.share(overall), detail, _BUSY)
     detail = f"{units.share(overall)} over the whole trace"
-    return Figure("GPU busy in steady state", units.share(steady), detail)
+    return Figure("GPU busy in steady state", units.share(steady), detail, _BUSY)
 
 
 def _wall_figure(trace: TraceReport) -> Figure:
     found = f"{units.counted(len(trace.iterations), trace.noun)}, " if trace.iterations else ""
     detail = f"with the profiler; {found}{units.counted(trace.events.total, 'event')}"
-    return Figure("Wall time", units.duration(trace.wall_us), detail)
+    return Figure("Wall time", units.duration(trace.wall_us), detail, _WALL)

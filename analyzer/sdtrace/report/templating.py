@@ -7,7 +7,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from sdtrace import units
-from sdtrace.report import charts, names, summary
+from sdtrace.report import charts, names, story, summary
 
 
 @cache
@@ -25,5 +25,6 @@ def environment() -> Environment:
         environment.filters[function.__name__] = function
     environment.filters["phase_style"] = charts.phase_style
     environment.filters["unbroken"] = units.unbroken
+    environment.filters["signed"] = story.signed
     environment.filters["saving"] = summary.saving
     return environment

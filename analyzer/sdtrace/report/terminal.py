@@ -1,4 +1,4 @@
-"""The report on a terminal: what matters first, at 80 columns."""
+"""The whole report on a terminal: what matters first, at 80 columns."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from rich.text import Text
 
 from sdtrace.model import Finding, Job, Report, TraceReport
 from sdtrace.report import charts, summary
-from sdtrace.report.console import PHASE_COLOURS, Page
+from sdtrace.report.console import PHASE_COLOURS, SEVERITIES, Page
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.tables import JOB_TABLES, TABLES, TERMINAL, fill, fill_all
 
-_SEVERITIES = {"high": "bold red", "medium": "yellow", "low": "cyan", "info": "dim"}
 _INDENT = 3
 
 
@@ -28,8 +27,8 @@ def render_terminal(report: Report, console: Console, top: int) -> None:
     if rows:
         page.table(fill(SIDE_BY_SIDE, report, TERMINAL))
         for standing in rows:
-            if standing.arithmetic:
-                page.line(f"{standing.trace.name}: {standing.arithmetic}")
+            if standing.told:
+                page.line(f"{standing.trace.name}: {standing.told}")
         console.print()
     for trace in report.traces:
         _trace(page, trace, top)
@@ -81,7 +80,7 @@ def _strip(console: Console, trace: TraceReport) -> None:
 
 
 def _finding(page: Page, number: int, finding: Finding) -> None:
-    title = page.text(f"{number}. {finding.severity}  ", _SEVERITIES[finding.severity])
+    title = page.text(f"{number}. {finding.severity}  ", SEVERITIES[finding.severity])
     title.append_text(page.prose(finding.title, "bold"))
     page.wrapped(title)
     page.line(finding.evidence, indent=_INDENT)

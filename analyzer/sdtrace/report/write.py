@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sdtrace.atomic_files import write_all
+from sdtrace import own_files
 from sdtrace.errors import UsageError
 from sdtrace.model import Report
 from sdtrace.report.html import render_html
@@ -30,14 +30,15 @@ def write_reports(
 ) -> list[Path]:
     """Render `formats` into `folder` and return the files, in the order of `formats`.
 
-    All are rendered before the first is written, and none is written when any exists and `force` is
-    not set. Raises UsageError for an unknown format, OutputError when a file cannot be written.
+    All are rendered before the first is written. None is written when `force` is not set and any exists
+    that sdtrace did not write, or that was edited.
+    Raises UsageError for an unknown format, OutputError when a file cannot be written.
     """
     _check(formats)
     contents: dict[Path, bytes] = {}
     for name in formats:
         contents |= {folder / file: content for file, content in FORMATS[name](report, top).items()}
-    return write_all(contents, force=force)
+    return own_files.write(contents, force=force)
 
 
 def report_files(folder: Path, formats: Sequence[str]) -> list[Path]:

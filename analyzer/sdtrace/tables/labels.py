@@ -16,7 +16,7 @@ CAUSES: Final = {
     "between_iterations": "between iterations",
     "data_wait": "waiting for data",
     "host_stall": "nothing recorded on the CPU",
-    "other": "unknown launch",
+    "other": "cause not known",
     "outside": "before or after all GPU work",
     "launch_bound": "waiting for launch",
 }

@@ -22,7 +22,7 @@ def hta_note(trace: TraceReport) -> str:
 
 
 def idle_note(trace: TraceReport) -> str:
-    """How well the host kept the GPU fed; empty where nothing was launched."""
+    """How well the CPU kept the GPU fed; empty where nothing was launched."""
     queue = trace.queue
     if queue is None:
         return ""
@@ -36,7 +36,7 @@ def idle_note(trace: TraceReport) -> str:
 
 
 def op_note(trace: TraceReport) -> str:
-    """How GPU times of ops are counted; empty for a trace without device work."""
+    """How GPU times of ops are counted; empty for a trace without GPU work."""
     if not trace.has_device:
         return ""
     return (_ONCE if trace.op_times == "true" else _TORCH) + _RANGE

@@ -40,7 +40,7 @@ def kernels(trace: TraceReport) -> list[Kernel]:
 
 
 def kind_of(op: Op) -> str:
-    """What a row of the op table is, where it is no op of the host: `device` work or a `range`."""
+    """What a row of the op table is, where it is no op of the CPU: `device` work or a `range`."""
     if op.is_range or op.is_wait:
         return "range" if op.is_range else "wait"
     return "" if op.device_type == "cpu" else "device"

@@ -64,7 +64,7 @@ class Filled(NamedTuple):
     records: list[Any]
     cells: list[list[Cell]]
     left_out: int
-    """Records that are in report.json alone."""
+    """Records that are only in report.json."""
 
     @property
     def total(self) -> int:

@@ -1,4 +1,4 @@
-"""The tables of device work held against the card."""
+"""The tables of GPU work held against the card."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ OPS_BY_SHAPE: Final = Table(
     title="Work by op and shape",
     record=OpByShape,
     rows=_lost_first,
-    help="Device work by op, shapes and types, beside what the card could do; see docs/roofline.md.",
+    help="GPU work by op, shapes and types, beside what the card could do; see docs/roofline.md.",
     is_long=True,
     sorted_by="lost_us",
     columns=tuple(
@@ -71,7 +71,7 @@ OPS_BY_SHAPE: Final = Table(
             ("input_dims", "Shapes", Kind.TEXT, "Of its tensors, in order.", _PAGES_AND_DATA, True),
             ("input_types", "Types", Kind.TEXT, "Of its tensors, in order.", _DATA_ONLY, False),
             ("calls", "Calls", Kind.COUNT, "How often it was called.", _PAGES_AND_DATA, False),
-            ("device_us", "GPU time", Kind.TIME, "Device time of all calls.", _PAGES_AND_DATA, False),
+            ("device_us", "GPU time", Kind.TIME, "GPU time of all calls.", _PAGES_AND_DATA, False),
             ("lost_us", "Lost", Kind.TIME, "What it took beyond the least time.", _PAGES_AND_DATA, True),
             ("pct_of_peak", "Of peak", Kind.SHARE, "Least time as a share of it.", _PAGES_AND_DATA, True),
             ("bound", "Bound", Kind.TEXT, "What bounds the least time.", _PAGES_AND_DATA, True),

@@ -25,7 +25,7 @@ For those that follow the queue was empty, and the host
 What is left is
 
 - `other`: the trace does not tell when the next work was launched, or none followed.
-- `launch_bound`: the host was on its way to the next launch, or the launch on its way to the device.
+- `launch_bound`: the GPU waits for the CPU to launch the next kernel.
 """
 
 from __future__ import annotations

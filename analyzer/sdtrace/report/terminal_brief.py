@@ -1,0 +1,116 @@
+"""The report on one screen: the verdict, the phases, the first findings, and where the rest is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from sdtrace import units
+from sdtrace.model import Finding, Job, Report, TraceReport
+from sdtrace.report import summary
+from sdtrace.report.console import SEVERITIES, Page
+from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
+from sdtrace.report.story import story
+from sdtrace.tables import TERMINAL, fill
+
+LINES: Final = 21
+"""A usual terminal has 24: one for the command, one for what was written, one for the next command."""
+_INDENT: Final = 3
+
+
+def render_brief(report: Report, console: Console, elsewhere: str) -> None:
+    """Print what fits a screen of 24 lines for one trace; for several, the comparison and a line each.
+
+    `elsewhere` is the last line: where everything else is.
+    """
+    page = Page(console)
+    ranks = {rank.trace for rank in report.job.ranks} if report.job else set()
+    others = [trace for trace in report.traces if trace.name not in ranks]
+    if report.job is not None:
+        _show(page, _job(page, report.job))
+    if standings(report):
+        for sentence in story(report):
+            page.line(sentence, "bold")
+        console.print()
+        page.table(fill(SIDE_BY_SIDE, report, TERMINAL))
+    if len(others) == 1 and report.job is None:
+        _show(page, _trace(page, others[0]))
+    else:
+        for trace in others:
+            _show(page, _in_short(page, trace))
+    console.print()
+    page.line(elsewhere, "dim")
+
+
+def _show(page: Page, lines: list[Text]) -> None:
+    for line in lines:
+        page.console.print(line, no_wrap=True)
+
+
+def _trace(page: Page, trace: TraceReport) -> list[Text]:
+    """A trace with as many findings as `LINES` lines have room for, two of them left for `elsewhere`."""
+    lines = page.lines(trace.name, "bold underline")
+    for caveat in summary.caveats(trace):
+        lines += page.lines(f"! {caveat}", "yellow")
+    lines += page.lines(summary.verdict(trace) or summary.headline(trace), "bold")
+    lines += [Text(), *page.lines(_phases(trace)), Text()]
+    first = trace.verdict.first if trace.verdict else ""
+    return lines + _findings(page, trace.findings, first, LINES - 2 - len(lines))
+
+
+def _phases(trace: TraceReport) -> str:
+    """The phases in a line: `10.8 s with the profiler: compile 8.97 s, steady 94.9 ms.`"""
+    rows = [row for row in trace.phases if row.wall_us]
+    parts = ", ".join(f"{row.phase} {units.duration(row.wall_us)}" for row in rows)
+    made = f", {units.counted(len(trace.iterations), trace.noun)}" if trace.iterations else ""
+    return f"{units.duration(trace.wall_us)} with the profiler{made}: {parts or 'nothing'}."
+
+
+def _findings(page: Page, findings: list[Finding], first: str, room: int) -> list[Text]:
+    """The findings that ask for something, as many as fit into `room` lines, and how many there are more.
+
+    The advice is told of the one called `first`, where there is room for it.
+    """
+    asking = [finding for finding in findings if finding.severity != "info"]
+    shown: list[list[Text]] = []
+    for number, finding in enumerate(asking, start=1):
+        lines = _finding(page, number, finding)
+        if sum(map(len, shown)) + len(lines) + 1 > room:
+            break
+        shown.append(lines)
+    for lines, finding in zip(shown, asking, strict=False):
+        advice = page.lines(f"→ {finding.advice}", indent=_INDENT)
+        if finding.id == first and sum(map(len, shown)) + len(advice) + 1 <= room:
+            lines.extend(advice)
+    left = len(findings) - len(shown)
+    more = page.lines(f"{units.counted(left, 'more finding')}.", "dim") if left else []
+    return [*(line for lines in shown for line in lines), *more]
+
+
+def _finding(page: Page, number: int, finding: Finding) -> list[Text]:
+    title = page.text(f"{number}. {finding.severity}  ", SEVERITIES[finding.severity])
+    title.append_text(page.prose(finding.title))
+    if saved := summary.brings(finding):
+        title.append_text(page.text(f": {saved}", "bold"))
+    return page.broken(title)
+
+
+def _in_short(page: Page, trace: TraceReport) -> list[Text]:
+    """One of several traces: its name, what must be known before, and what to do first."""
+    lines = [line for caveat in summary.caveats(trace) for line in page.lines(f"! {caveat}", "yellow", 2)]
+    first = trace.verdict.first if trace.verdict else ""
+    found = next((finding for finding in trace.findings if finding.id == first), None)
+    if found is None:
+        found = next((finding for finding in trace.findings if finding.severity in ("high", "medium")), None)
+    advice = "nothing stands out"
+    if found is not None:
+        saved = summary.brings(found)
+        advice = f"{found.title}{f': {saved}' if saved else ''}"
+    return [*page.broken(page.text(f"{trace.name}: ", "bold").append_text(page.prose(advice))), *lines]
+
+
+def _job(page: Page, job: Job) -> list[Text]:
+    lines = page.lines(job.verdict, "bold") + page.lines(f"{job.how} ({job.confidence})", "dim") + [Text()]
+    return lines + _findings(page, job.findings, "", LINES - 2 - len(lines))

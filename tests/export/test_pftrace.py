@@ -1,0 +1,175 @@
+"""Perfetto's own format in Perfetto itself: every event with its times, and tracks as the report has them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser
+
+from sdtrace.analysis import Options, analyze
+from sdtrace.export import write_pftrace
+from sdtrace.export.packets import id_bytes
+from sdtrace.export.protobuf import varint, wide_varints
+from sdtrace.export.slices import depths
+from sdtrace.model import TraceReport
+from tests.export.perfetto_page import ask, browser, import_errors, page_folder, serving, wait_until_loaded
+from tests.shared import shared_trace
+
+_OTHERS = "where category is not 'sdtrace'"
+TRACES = Path(__file__).parents[2] / "traces"
+
+
+class Loaded(NamedTuple):
+    events: list[dict[str, Any]]
+    report: TraceReport
+    written: int
+    errors: list[list[Any]]
+    slices: Counter[tuple[str, int, int]]
+    """Name, start since the first event, duration of all that sdtrace did not add."""
+    added: dict[str, dict[str, tuple[int, int]]]
+    """Of each added track the slices and nanoseconds of each name."""
+    flows: list[list[Any]]
+    facts: dict[str, int]
+    tracks: list[str]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    page_folder()  # skips where there is no browser
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "h200-fp32_eager.json",
+        "third_party/tracelens_vllm_decode_graph_rocm.json.gz",
+        "third_party/hta_cpu_only.json.gz",
+    ],
+)
+def loaded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, chromium: Browser
+) -> Loaded:
+    source = shared_trace(request.param) if "/" in request.param else TRACES / request.param
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "page").symlink_to(page_folder(), target_is_directory=True)
+    written = write_pftrace(source, folder / "copy.pftrace", force=False)
+    with serving(folder) as address, chromium.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{address}/page/#!/?url={address}/copy.pftrace")
+        wait_until_loaded(page)
+        others = ask(page, f"select name, ts, dur from slice {_OTHERS}")
+        added: dict[str, dict[str, tuple[int, int]]] = {}
+        for track, name, count, ns in ask(
+            page,
+            "select t.name, s.name, count(*), sum(s.dur) from slice s join track t on s.track_id = t.id "
+            "where s.category = 'sdtrace' group by 1, 2",
+        ):
+            added.setdefault(track, {})[name] = int(count), int(ns)
+        text = gzip.decompress(source.read_bytes()) if source.suffix == ".gz" else source.read_bytes()
+        return Loaded(
+            events=json.loads(text, parse_float=Decimal)["traceEvents"],
+            report=analyze(source, Options.of()),
+            written=written,
+            errors=import_errors(page),
+            slices=Counter((name, int(ts), int(dur)) for name, ts, dur in others),
+            added=added,
+            flows=ask(
+                page,
+                "select a.category, b.category, count(*) from flow f join slice a on f.slice_out = a.id "
+                "join slice b on f.slice_in = b.id group by 1, 2",
+            ),
+            facts={
+                key: int(n)
+                for key, n in ask(
+                    page, f"select key, count(*) from slice join args using (arg_set_id) {_OTHERS} group by 1"
+                )
+            },
+            tracks=[name for (name,) in ask(page, "select name from track where name is not null")],
+        )
+
+
+def _ns(us: float | Decimal) -> int:
+    return round(us * 1000)
+
+
+def test_perfetto_imports_it_without_an_error(loaded: Loaded) -> None:
+    assert loaded.errors == []
+
+
+def test_every_event_is_a_slice_with_its_times_to_the_nanosecond(loaded: Loaded) -> None:
+    complete = [event for event in loaded.events if event["ph"] == "X"]
+    first = min(_ns(event["ts"]) for event in complete)
+    expected = Counter((e["name"], _ns(e["ts"]) - first, _ns(e["dur"])) for e in complete)
+    lost = expected - loaded.slices
+    assert not lost, (lost.most_common(3), (loaded.slices - expected).most_common(3))
+    assert loaded.slices == expected
+    assert loaded.written == len(complete) + sum(
+        count for names in loaded.added.values() for count, _ in names.values()
+    )
+
+
+def test_the_added_tracks_say_what_the_report_says(loaded: Loaded) -> None:
+    report, added = loaded.report, loaded.added
+    phases = {name.removeprefix("phase "): rows for name, rows in added.items() if name.startswith("phase ")}
+    assert {name: rows[name][1] for name, rows in phases.items()} == {
+        row.phase: _ns(row.wall_us) for row in report.phases if row.wall_us
+    }
+    idle: Counter[str] = Counter()
+    for track, rows in added.items():
+        if track.startswith("GPU idle"):
+            idle.update({cause: ns for cause, (_, ns) in rows.items()})
+    assert idle == {row.cause: _ns(row.us) for row in report.idle}
+    assert sum(count for count, _ in added.get("iterations", {}).values()) == len(report.iterations)
+
+
+def test_arrows_lead_from_launches_to_their_work(loaded: Loaded) -> None:
+    device = {"kernel", "gpu_memcpy", "gpu_memset"}
+    if not loaded.report.has_device:
+        assert loaded.flows == []
+        return
+    assert {inward for _, inward, _ in loaded.flows} <= device
+    assert sum(int(count) for _, _, count in loaded.flows) == loaded.report.gpu.launches
+
+
+def test_facts_stand_beside_the_slices(loaded: Loaded) -> None:
+    if loaded.report.has_device:
+        kernels = sum(row.gpu_events for row in loaded.report.phases)
+        assert loaded.facts["debug.category"] == kernels
+        assert loaded.facts["debug.phase"] >= kernels
+        assert any("stream" in name for name in loaded.tracks)
+    shaped = sum(
+        bool(event.get("args", {}).get("Input Dims")) for event in loaded.events if event["ph"] == "X"
+    )
+    told = loaded.facts.get("debug.Input Dims", 0)
+    assert 0 < told <= shaped if shaped else told == 0
+
+
+@pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**34 - 1, 2**49 - 1])
+def test_numbers_are_written_seven_bits_a_byte(value: int) -> None:
+    def read(digits: bytes) -> int:
+        assert all(byte & 0x80 for byte in digits[:-1])
+        assert not digits[-1] & 0x80
+        return sum((byte & 0x7F) << 7 * place for place, byte in enumerate(digits))
+
+    assert read(varint(value)) == value
+    assert read(wide_varints(np.array([value])).tobytes()) == value
+    if value < 2**35:
+        assert read(id_bytes(value)) == value
+        assert len(id_bytes(value)) == 5
+
+
+def test_depth_is_how_many_slices_of_the_track_lie_around() -> None:
+    track = np.array([1, 1, 1, 2, 1, 1])
+    start = np.array([0, 0, 5, 0, 10, 10])
+    length = np.array([10, 5, 5, 3, 0, 4])
+    assert depths(track, start, length).tolist() == [0, 1, 1, 0, 1, 0]
