@@ -12,6 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -24,6 +25,7 @@ _ITEM_SIZES: Final = {"1": 1, "8": 1, "16": 2, "32": 4, "64": 8}
 _SIGNATURE: Final = re.compile(r"'(\w+)': '\*(?:bf|fp|u|i)(\d+)\w*'")
 _INDEXES: Final = {"yindex": "y", "xindex": "x", "r0_index": "r"}
 _SIZES: Final = {"ynumel": "y", "xnumel": "x", "r0_numel": "r"}
+_MOST_POINTS: Final = 1 << 48
 _OTHER_AXES: Final = ("znumel", "r1_numel", "rsplit_id")
 _MEMORY: Final = {"load": False, "store": True, "atomic_add": True}
 _INTEGERS: Final = ("int1", "int8", "int16", "int32", "int64")
@@ -92,7 +94,8 @@ class KernelSource:
     def touches(self, points: Points) -> list[Touch]:
         """Each load and store of the source, in its order, followed for these points."""
         followed = _Followed(points, self.item_sizes)
-        followed.run(self.body)
+        with np.errstate(all="ignore"):
+            followed.run(self.body)
         return followed.touches
 
 
@@ -117,6 +120,8 @@ def parse_kernel(source: str) -> KernelSource | None:
     sizes = {axis: constants.get(name) for name, axis in _SIZES.items() if name in names}
     known = {axis: size for axis, size in sizes.items() if isinstance(size, int) and size > 0}
     if "x" not in known or known.keys() != sizes.keys() or names.intersection(_OTHER_AXES):
+        return None
+    if prod(known.values()) > _MOST_POINTS:
         return None
     item_sizes = {name: _ITEM_SIZES.get(bits, 1) for name, bits in _SIGNATURE.findall(source)}
     pointers = tuple(argument.arg for argument in kernel.args.args if argument.arg in item_sizes)
@@ -170,7 +175,7 @@ class _Followed:
                 mask = call.args[1 + _MEMORY[function] :][:1]
                 try:
                     address = self._address(index, mask) * self._item_sizes[name]
-                except _Unknown:
+                except (_Unknown, ArithmeticError, TypeError, ValueError):
                     address = None
                 self.touches.append(Touch(name, loop, address))
             case _:
@@ -224,5 +229,5 @@ class _Followed:
     def _applied(self, op: ast.AST, left: ast.expr, right: ast.expr) -> Any:
         try:
             return _OPERATORS[type(op)](self._value(left), self._value(right))
-        except (TypeError, ZeroDivisionError) as error:
+        except (ArithmeticError, TypeError, ValueError) as error:
             raise _Unknown from error

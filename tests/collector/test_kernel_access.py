@@ -9,9 +9,11 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import re
 from collections import defaultdict
 from math import prod
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -232,6 +234,21 @@ def test_what_is_read_again_and_after_how_much_else(x: int, index: str, memory: 
 def test_what_is_no_kernel_of_constant_sizes_is_passed_over(tmp_path: Path, text: str) -> None:
     (tmp_path / "ca.py").write_text(text)
     assert access_of_sources([tmp_path / "ca.py"]) == {}
+
+
+def test_damaged_sources_cost_nothing() -> None:
+    """Lines that are missing or have other numbers: what is found may differ, nothing is raised."""
+    random = Random(3)
+    texts = sorted(sources().values())
+    for _ in range(60):
+        lines = random.choice(texts).splitlines()
+        for _ in range(3):
+            place = random.randrange(len(lines))
+            number = random.choice(["0", "-3", "99999999999999999999", "1.5", "None", "'x'", "(1, x0)"])
+            lines[place] = random.choice(["", re.sub(r"\b\d+\b", number, lines[place])])
+        kernel = parse_kernel("\n".join(lines))
+        if kernel is not None:
+            access_of(kernel)
 
 
 def test_a_look_up_is_not_known(tmp_path: Path) -> None:
