@@ -52,11 +52,26 @@ def test_each_rank_is_as_by_itself_on_one_clock() -> None:
         assert [texts[number] for number in ours["name"]] == [names[number] for number in theirs["name"]]
         rest = [name for name in ours if name not in (*TIMES, "name", "cat")]
         assert ours[rest].equals(theirs[rest])
-    talks = [texts.index(text) for text in texts if text.startswith("nccl") and "Kernel" in text]
-    frames = [job.nanoseconds.get_trace(rank) for rank in (0, 1)]
-    ends = [frame[frame["name"].isin(talks)]["end"].tolist() for frame in frames]
+    ends = [_ends(job, rank) for rank in (0, 1)]
     assert len(ends[0]) == ranks.STEPS
     assert ends[0] == ends[1]  # all leave a collective together
+
+
+def _ends(job: Any, rank: int) -> list[int]:
+    """When each collective ends on a rank."""
+    texts, frame = job.t.symbol_table.get_sym_table(), job.nanoseconds.get_trace(rank)
+    talks = [number for number, text in enumerate(texts) if text.startswith("ncclDevKernel")]
+    found: list[int] = frame[frame["name"].isin(talks)]["end"].tolist()
+    return found
+
+
+def test_clocks_agree_where_a_profile_began_later(tmp_path: Path) -> None:
+    traces = ranks.both()
+    events = traces[1]["traceEvents"]
+    first_end = next(event["ts"] + event["dur"] for event in events if event["name"].startswith("ncclDev"))
+    traces[1]["traceEvents"] = [event for event in events if event["ts"] >= first_end]
+    job = _job(ranks.write(tmp_path, traces))
+    assert _ends(job, 1) == _ends(job, 0)[1:]
 
 
 def test_the_analyses_are_those_of_htas_own_loader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
