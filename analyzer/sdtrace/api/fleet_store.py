@@ -22,7 +22,6 @@ from sdtrace.units import counted
 if TYPE_CHECKING:
     import polars as pl
 
-    from sdtrace.fleets.gate import Limits
     from sdtrace.fleets.record import FleetReport, Gate
 
 HERE = "local"
@@ -176,10 +175,20 @@ class Fleet:
 
         return judge(self._store, hours)
 
-    def gate(self, trace: str | os.PathLike[str], limits: Limits | None = None) -> Gate:
+    def gate(
+        self,
+        trace: str | os.PathLike[str],
+        *,
+        mads: float = 4.0,
+        least_pct: float = 5.0,
+        runs: int = 5,
+        last: int = 50,
+    ) -> Gate:
         """A trace held against earlier runs of the same work on the same card.
 
-        `limits` is a `sdtrace.fleets.gate.Limits`. Raises UnreadableTrace when the trace cannot be read.
+        A measure is worse above median + max(`mads` * 1.4826 * MAD, `least_pct` percent of the median) of the
+        `last` runs; with fewer than `runs` nothing is judged. Raises UnreadableTrace when the trace cannot be
+        read.
 
         >>> getfixture("fleet").gate(getfixture("eager_trace")).runs
         0
@@ -187,7 +196,8 @@ class Fleet:
         from sdtrace.fleets import gate  # noqa: PLC0415  # as above
 
         task = gate.task_of(os.fspath(trace))
-        return gate.judge_trace(self._store, gate.read(task), limits or gate.Limits())
+        limits = gate.Limits(mads, least_pct, runs, last)
+        return gate.judge_trace(self._store, gate.read(task), limits)
 
     @cached_property
     def _number(self) -> int:

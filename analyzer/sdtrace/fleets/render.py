@@ -22,6 +22,8 @@ from sdtrace.tables import HTML, MARKDOWN, fill_all
 _MOST_CHARTS: Final = 12
 _WIDTH, _HEIGHT = 600.0, 90.0
 _MARGIN: Final = 6.0
+_LEAST_RANGE: Final = 0.1
+"""How far up and down from the median a chart reaches at least."""
 
 
 class Chart(NamedTuple):
@@ -109,20 +111,22 @@ def _shown(report: FleetReport) -> list[Series]:
 
 
 def _chart(series: Series) -> Chart:
-    """The line from its lowest to its highest median; days stand at equal distances."""
+    """The line of daily medians; days stand at equal distances, and noise of a percent stays flat."""
     values = [day.median_us for day in series.days]
-    low, high = min(values), max(values)
+    low = min(*values, (1 - _LEAST_RANGE) * series.median_us)
+    high = max(*values, (1 + _LEAST_RANGE) * series.median_us)
     wide, tall = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
     places = [
         (
             _MARGIN + wide * number / (len(values) - 1),
-            _MARGIN + tall * ((high - value) / (high - low) if high > low else 0.5),
+            _MARGIN + tall * (high - value) / (high - low) if high > low else _HEIGHT / 2,
         )
         for number, value in enumerate(values)
     ]
     return Chart(
         title=", ".join(part for part in (series.work, series.variant, series.card) if part),
-        about=f"{units.duration(low)} to {units.duration(high)}, {series.first_day} to {series.last_day}",
+        about=f"{units.duration(min(values))} to {units.duration(max(values))}, "
+        f"{series.first_day} to {series.last_day}",
         points=[
             (f"{x:.1f}", f"{y:.1f}", f"{day.day}: {units.duration(day.median_us)}, {day.runs} runs")
             for (x, y), day in zip(places, series.days, strict=True)

@@ -10,6 +10,7 @@ from sdtrace.fleets.record import FleetReport
 from sdtrace.fleets.series import MEASURES
 from sdtrace.tables import Column, Kind, Table
 
+_MEASURES: Final = {name: said[:1].upper() + said[1:] for name, said in MEASURES.items()}
 _WORK: Final = (
     Column("work", "Work", Kind.NAME, "What an iteration does."),
     Column("variant", "Variant", Kind.TEXT, "The settings, where the collector named them.", optional=True),
@@ -34,7 +35,7 @@ CHANGES: Final = Table(
     help="Places in time from which on the same work on the same card is slower or faster.",
     is_wide=True,
     columns=(
-        Column("measure", "Measure", Kind.TEXT, "What is slower or faster.", labels=MEASURES),
+        Column("measure", "Measure", Kind.TEXT, "What is slower or faster.", labels=_MEASURES),
         *_WORK,
         Column("change_pct", "Change", Kind.SHARE, "By how much the median grew."),
         Column("before_us", "Before", Kind.TIME, "The median of the runs before."),

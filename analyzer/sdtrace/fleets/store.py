@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
 import polars as pl
 
 from sdtrace.errors import OutputError, UsageError
@@ -33,6 +34,8 @@ _SPOOL: Final = "spool"
 _LOCK: Final = "lock"
 _SMALL_BYTES: Final = 4 << 20
 _MERGED_BYTES: Final = 64 << 20
+_LONGEST: Final = 80
+"""Characters of a fact that name a folder."""
 _MANY: Final = 8
 """So many small files of a partition become one."""
 _FAILURES: Final = dict.fromkeys(("source", "status", "reason", "at"), pl.String)
@@ -92,7 +95,10 @@ class Store:
             return []
         new, entries = [], []
         for path in waiting:
-            outcome = decode_outcome(path.read_bytes())
+            try:
+                outcome = decode_outcome(path.read_bytes())
+            except msgspec.DecodeError:  # the machine stopped while it was written; it is read again
+                continue
             digest = bytes.fromhex(outcome.digest)
             status = "duplicate" if outcome.status == "done" and digest in digests else outcome.status
             if status == "done":
@@ -132,10 +138,13 @@ class Store:
         written = []
         for (table, value), frames in parts.items():
             rows = pl.concat(frames)
-            folder = self.folder / table / f"{self.partition}={quote(value, safe=' ') or 'unknown'}"
+            folder = (
+                self.folder / table / f"{self.partition}={quote(value[:_LONGEST], safe=' ') or 'unknown'}"
+            )
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / _new_name()
             rows.write_parquet(path, compression="zstd")
+            _to_disk(path)
             written.append(self._within(path))
         return written
 
@@ -151,6 +160,7 @@ class Store:
     def _merged(self, group: list[Path]) -> tuple[str, list[Path]]:
         target = group[0].parent / _new_name()
         pl.scan_parquet(group, missing_columns="insert").sink_parquet(target, compression="zstd")
+        _to_disk(target)
         return self._within(target), group
 
     def _within(self, path: Path) -> str:
@@ -227,6 +237,12 @@ def _groups(files: list[tuple[Path, int]]) -> Iterator[list[Path]]:
         total += size
     if len(group) >= _MANY:
         yield group
+
+
+def _to_disk(path: Path) -> None:
+    """What the log names must be there after the machine stopped, too."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _new_name() -> str:
