@@ -122,7 +122,7 @@ def hardware_table(rows: dict[str, Row], again: Row, tflop: float) -> list[str]:
         "|---|--:|--:|",
         f"| `fastest` against `{BASE}`, batch 1 | 8x | {base.steady / one.steady:.2f}x |",
         f"| the same, `{BASE}` measured right after it | 8x | {again.steady / one.steady:.2f}x |",
-        f"| the same, device time alone | | {again.gpu / one.gpu:.2f}x |",
+        f"| the same, GPU time alone | | {again.gpu / one.gpu:.2f}x |",
         f"| share of the roofline at batch 8 | 50 % | {100 * share:.1f} % |",
         f"| by hand before: CUDA graphs and channels_last, batch 1 | 0.395 s | {one.steady:.3f} s |",
         f"| by hand before: with fused QKV, 8 images | 1.825 s | {eight.steady:.3f} s |",

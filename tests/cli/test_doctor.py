@@ -71,7 +71,7 @@ def test_a_missing_package_fails_when_analyzing_needs_it(tmp_path: Path) -> None
     ("probe", "check", "status", "said"),
     [
         (Probe({}, "", "ImportError: libcudart.so"), "torch", "warn", "libcudart"),
-        (Probe({**_GPU, "device_events": 2}, "", ""), "cupti", "ok", "device events arrive"),
+        (Probe({**_GPU, "device_events": 2}, "", ""), "cupti", "ok", "GPU events arrive"),
         (Probe({**_GPU, "device_events": 0}, "CUPTI_ERROR_INSUFFICIENT_PRIVILEGES", ""), "cupti", "warn",
          "NVreg_RestrictProfilingToAdminUsers=0"),
         (Probe({**_GPU, "device_events": 0}, "", ""), "cupti", "warn", "libcupti"),

@@ -74,7 +74,7 @@ def test_the_verdict_says_what_ran_and_what_was_paid_once() -> None:
     assert report.verdict is not None
     what = report.verdict.what
     assert (what.size, what.steps, what.dtype, what.device) == ("64x64", 2, "bfloat16", "NVIDIA H200")
-    for part in ("tiny test model", "10.6 s were paid once (compile 8.97 s", "33.6 ms without the profiler"):
+    for part in ("tiny test model", "One-time cost: 10.6 s (compile 8.97 s", "33.6 ms without the profiler"):
         assert part in report.verdict.text
 
 

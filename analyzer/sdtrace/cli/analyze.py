@@ -80,7 +80,7 @@ def command(
 
         need_hta()
     files = [name for name in chosen if name != "terminal"]
-    full = full or (not files and any((top, options["phase"], options["hta"])))  # asked for tables
+    full = full or options["hta"] or (not files and any((top, options["phase"])))  # asked for tables
     baseline = options.pop("baseline")
     asked = Options.of(**options)
     if files:

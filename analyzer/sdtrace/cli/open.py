@@ -40,8 +40,7 @@ def command(trace: str, no_browser: bool, ssh: bool, raw: bool) -> None:
     A folder with a report is served until Ctrl-C.
 
     \b
-    sdtrace open run.json.gz
-    sdtrace open run.json.gz --no-browser --ssh
+    sdtrace open run.json.gz --ssh
     sdtrace open report/
     """
     report = _report_files(trace)

@@ -31,7 +31,6 @@ def command(trace: str, output: Path | None, force: bool) -> None:
 
     \b
     sdtrace perfetto run.json
-    sdtrace perfetto run.json.gz -o seen.json.gz --force
     sdtrace perfetto run.json.gz -o seen.pftrace
     """
     from sdtrace.export import write_perfetto, write_pftrace  # noqa: PLC0415  # keeps --help fast
