@@ -60,10 +60,10 @@ def kernel_sums(work: WorkStudy, cell: Int64s) -> KernelSums:
     np.maximum.at(longest, group, dur_ns)
     return KernelSums(
         *(column[first] for column in columns),
-        calls=np.bincount(group, minlength=len(first)),
-        total_ns=sum_by(group, dur_ns, len(first)),
-        min_ns=shortest,
-        max_ns=longest,
+        np.bincount(group, minlength=len(first)),
+        sum_by(group, dur_ns, len(first)),
+        shortest,
+        longest,
     )
 
 

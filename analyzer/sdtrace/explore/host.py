@@ -56,7 +56,10 @@ class OpSums:
 
 
 def op_sums(study: Study, linked: LinkedTrace, host_cell: Int64s, work_cell: Int64s, cells: int) -> OpSums:
-    """Add up the op table. `linked` is what its rows are made of, `host_cell` one cell per host event of it."""
+    """Add up the op table. `linked` is what its rows are made of.
+
+    `host_cell` and `work_cell` have a cell for each host event of it and each piece of device work.
+    """
     host, trace, work = linked.host, study.trace, linked.work
     names = len(trace.names)
     annotation = trace.in_categories({"user_annotation"})[host.row]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sdtrace.analysis.study import Study
 from sdtrace.explore.picks import Picks
 from sdtrace.intervals import Int64s, place_of
+from sdtrace.phases.timeline import ThreadSpans
 from sdtrace.structure.components import Components
 
 NONE: Final = -1
@@ -116,7 +117,8 @@ class Places:
         structure = self.study.structure
         own = [structure.components.thread, structure.blocks.thread]
         own.append(np.flatnonzero(self.study.phases.by_thread.has_own))
-        return np.unique(np.concatenate(own)).tolist()
+        found: list[int] = np.unique(np.concatenate(own)).tolist()
+        return found
 
     def _edges(self, thread: int) -> Int64s:
         """Every instant at which the place of a thread may change."""
@@ -126,7 +128,8 @@ class Places:
         sides += [side for claim in by_thread.everywhere for side in claim]
         sides += [structure.iterations.start_ns, structure.iterations.end_ns]
         sides += [structure.steps.start_ns, structure.steps.end_ns]
-        for spans in (*by_thread.own, structure.components, structure.blocks):
+        own: list[ThreadSpans | Components] = [*by_thread.own, structure.components, structure.blocks]
+        for spans in own:
             mine = spans.thread == thread
             sides += [spans.start_ns[mine], spans.end_ns[mine]]
         return np.unique(np.concatenate(sides))
@@ -147,4 +150,5 @@ def _only(numbers: Int64s, kept: list[int]) -> Int64s:
 
 def present(components: Components) -> list[int]:
     """The components that were called, by number."""
-    return np.unique(components.code).tolist()
+    found: list[int] = np.unique(components.code).tolist()
+    return found

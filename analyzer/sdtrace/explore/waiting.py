@@ -158,7 +158,8 @@ class Times:
     def _piece_of(self, instant: Int64s) -> Int64s:
         """The piece of the wall that holds each instant; fast where these are sorted."""
         if np.any(instant[1:] < instant[:-1]):
-            return np.searchsorted(self.edges, instant, side="right") - 1
+            piece: Int64s = np.searchsorted(self.edges, instant, side="right") - 1
+            return piece
         first = np.searchsorted(instant, self.edges, side="left")
         return np.repeat(np.arange(len(self.edges)), np.diff(np.append(first, len(instant))))
 
