@@ -41,13 +41,13 @@ def analyze(path: Path, options: Options) -> model.TraceReport:
     return report_on(study_trace(load_trace(path), options.rules), options)
 
 
-def report_on(study: Study, options: Options) -> model.TraceReport:
-    """Everything a report shows of one trace."""
+def report_on(study: Study, options: Options, work: WorkStudy | None = None) -> model.TraceReport:
+    """Everything a report shows of one trace; `work` where the study's work is named already."""
     trace = study.trace
     start, end = wall(trace)
     unprofiled = study.run.unprofiled_wall_ns
     part = study.select(options.part)
-    work = WorkStudy(study, options.peaks)
+    work = work or WorkStudy(study, options.peaks)
     kernels = _kernels(part, work)
     counsel = Counsel(work)
     report = model.TraceReport(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sdtrace import model
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Part
+from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study
 from sdtrace.analysis.trace_report import op_record, report_on
 from sdtrace.api import event_frames
@@ -61,7 +62,7 @@ class Analysis(Tables):
         >>> getfixture("eager").report.gpu.launches
         1366
         """
-        report = report_on(self.study, self.options)
+        report = report_on(self.study, self.options, self._work)
         if not self.options.hta:
             return report
         hta = self.hta()
@@ -210,10 +211,12 @@ class Analysis(Tables):
         >>> [path.name for path in getfixture("eager").save(getfixture("tmp_path"), ["json"])]
         ['report.json']
         """
-        from sdtrace.report.write import write_reports  # noqa: PLC0415  # only writing needs it
+        from sdtrace.api.page import pages_of  # noqa: PLC0415  # only writing needs it
+        from sdtrace.report.write import write_reports  # noqa: PLC0415  # as above
 
         report = report_of_all([self.report], [ranks_of(self.study, self.options.rules)])
-        return write_reports(report, Path(folder), list(formats), top=top, force=force)
+        pages = pages_of([self], formats)
+        return write_reports(report, Path(folder), list(formats), top=top, force=force, pages=pages)
 
     def __repr__(self) -> str:
         """Such as `<sdtrace.Analysis of x: 2 images, 9,988 events>`."""
@@ -227,6 +230,10 @@ class Analysis(Tables):
         from sdtrace.report.notebook import render_notebook  # noqa: PLC0415  # only a notebook needs it
 
         return render_notebook(self.report)
+
+    @cached_property
+    def _work(self) -> WorkStudy:
+        return WorkStudy(self.study, self.options.peaks)
 
     @cached_property
     def _selection(self) -> Any:

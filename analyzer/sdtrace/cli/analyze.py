@@ -15,6 +15,7 @@ from sdtrace.safe_text import visible
 if TYPE_CHECKING:
     from sdtrace.job.rank import Rank
     from sdtrace.model import Report, TraceReport
+    from sdtrace.report.exploration import Exploration
 
 _FORMATS = ("html", "md", "json", "csv", "parquet", "terminal")
 _TOP_FILE, _TOP_TERMINAL = 25, 8
@@ -83,20 +84,23 @@ def command(
 
         check_targets(report_files(output, files), force=force)
 
-    def read(path: Path) -> tuple[TraceReport, list[Rank]]:
+    def read(path: Path) -> tuple[TraceReport, list[Rank], list[Exploration]]:
+        from sdtrace.api.page import pages_of  # noqa: PLC0415  # as above
+
         one = load(path, asked)
-        return one.report, ranks_of(one.study, asked.rules)
+        return one.report, ranks_of(one.study, asked.rules), pages_of([one], files)
 
     found, failures = read_each(traces, read)
     if found:
         report = report_of_all(
-            [report for report, _ in found], [ranks for _, ranks in found], baseline, is_job=is_job
+            [report for report, *_ in found], [ranks for _, ranks, _ in found], baseline, is_job=is_job
         )
         if files:
             from sdtrace.report.write import write_reports  # noqa: PLC0415  # as above
 
             # Before anything is printed: whoever reads the output may stop reading.
-            written = write_reports(report, output, files, top=top or _TOP_FILE, force=force)
+            pages = [page for *_, pages in found for page in pages]
+            written = write_reports(report, output, files, top=top or _TOP_FILE, force=force, pages=pages)
             click.echo(f"Wrote {', '.join(visible(str(path)) for path in written)}", err=True)
         with reader_may_leave():
             _show(report, top or _TOP_TERMINAL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -42,15 +42,10 @@ def kernel_sums(work: WorkStudy, cell: Int64s) -> KernelSums:
     """Add up device work; `cell` has one number per piece."""
     study = work.study
     trace, row = study.trace, study.linked.work.row
-    columns: list[Any] = [
-        trace.name[row].astype(np.int64),
-        study.categorized.code,
-        work.named.kind,
-        _is_alone(work).astype(np.int64),
-        cell,
-    ]
+    name, category, kind = trace.name[row].astype(np.int64), study.categorized.code, work.named.kind
+    alone = _is_alone(work).astype(np.int64)
     code = np.zeros(len(row), np.int64)
-    for column in columns:
+    for column in (name, category, kind, alone, cell):
         code = code * (int(column.max(initial=0)) + 2) + column + 1
     _, first, group = np.unique(code, return_index=True, return_inverse=True)
     dur_ns = trace.dur_ns[row]
@@ -59,7 +54,11 @@ def kernel_sums(work: WorkStudy, cell: Int64s) -> KernelSums:
     np.minimum.at(shortest, group, dur_ns)
     np.maximum.at(longest, group, dur_ns)
     return KernelSums(
-        *(column[first] for column in columns),
+        name[first],
+        category[first],
+        kind[first],
+        alone[first],
+        cell[first],
         np.bincount(group, minlength=len(first)),
         sum_by(group, dur_ns, len(first)),
         shortest,

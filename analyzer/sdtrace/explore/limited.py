@@ -25,13 +25,16 @@ from sdtrace.roofline.by_shape import KernelWork, MeasuredKinds, roof_sum, shape
 from sdtrace.waiting.idle import CAUSES, Cause
 
 
-def limited(trace: model.TraceReport, explored: Explored, part: Part) -> model.TraceReport:
+def limited(
+    trace: model.TraceReport, explored: Explored, part: Part, most: int | None = None
+) -> model.TraceReport:
     """`trace` with ops, kernels, categories, components, idle time and work by shape of a part alone.
 
-    Iterations and steps of the part must be among those that are kept.
+    Iterations and steps of the part must be among those that are kept. `most` limits the kernels to the
+    longest, and leaves work by shape out.
     """
     found = _Part(explored, part)
-    kernels = found.kernels()
+    kernels = found.kernels(most)
     return msgspec.structs.replace(
         trace,
         selected_phase=part.phase,
@@ -43,7 +46,7 @@ def limited(trace: model.TraceReport, explored: Explored, part: Part) -> model.T
         kernels=kernels,
         categories=found.categories(),
         components=found.components(),
-        ops_by_shape=found.by_shape(),
+        ops_by_shape=found.by_shape() if most is None else [],
         queue=None,
     )
 
@@ -81,13 +84,16 @@ class _Part:
             mask &= when.components >> names.index(part.component) & 1 == 1
         return mask
 
-    def kernels(self) -> list[model.Kernel]:
+    def kernels(self, most: int | None) -> list[model.Kernel]:
         sums, study = self.explored.kernels, self.explored.study.study
         mine = np.flatnonzero(self.cells[sums.cell])
         groups: dict[int, list[int]] = {}
         for place, name in zip(mine.tolist(), sums.name[mine].tolist(), strict=True):
             groups.setdefault(name, []).append(place)
         whole = int(sums.total_ns[mine].sum())
+        if most is not None:
+            totals = {name: int(sums.total_ns[members].sum()) for name, members in groups.items()}
+            groups = {name: groups[name] for name in sorted(groups, key=lambda name: -totals[name])[:most]}
         rows = [self._kernel(study.trace.names[name], members, whole) for name, members in groups.items()]
         return sorted(rows, key=lambda row: (-row.total_us, row.name))
 

@@ -98,7 +98,8 @@ class Times:
     def _inside_wall(self) -> Int64s:
         start, end = wall(self.places.study.trace)
         low, high = np.maximum(self.edges[:-1], start), np.minimum(self.edges[1:], max(end, start + 1))
-        return np.maximum(high - low, 0)
+        inside: Int64s = np.maximum(high - low, 0)
+        return inside
 
     def _bits(self, start: Int64s) -> Int64s:
         bits = np.zeros(len(start), np.int64)
@@ -161,7 +162,8 @@ class Times:
             piece: Int64s = np.searchsorted(self.edges, instant, side="right") - 1
             return piece
         first = np.searchsorted(instant, self.edges, side="left")
-        return np.repeat(np.arange(len(self.edges)), np.diff(np.append(first, len(instant))))
+        held = np.diff(np.append(first, len(instant)))
+        return np.repeat(np.arange(len(self.edges), dtype=np.int64), held)
 
 
 def _component_sums(parts: list[tuple[Int64s, Int64s, Int64s, int]]) -> ComponentSums:
