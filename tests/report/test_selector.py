@@ -101,7 +101,7 @@ def test_the_page_starts_at_steady_state(opened: tuple[str, Page]) -> None:
     page.reload()
     page.wait_for_selector(".explored.ready")
     expect(page.get_by_label("Phase", exact=True)).to_have_value("steady")
-    expect(page.locator(".said")).to_have_text("Below: Steady")
+    expect(page.locator(".said")).to_have_text("Steady state")
 
 
 def test_the_selector_works_from_the_keyboard(opened: tuple[str, Page]) -> None:
@@ -110,7 +110,7 @@ def test_the_selector_works_from_the_keyboard(opened: tuple[str, Page]) -> None:
     page.wait_for_selector(".explored.ready")
     page.get_by_label("Phase", exact=True).focus()
     page.keyboard.press("Home")
-    expect(page.locator(".said")).to_have_text("Below: The whole run")
+    expect(page.locator(".said")).to_have_text("The whole run")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.previousElementSibling.textContent") == "Component"
 

@@ -17,6 +17,7 @@ from sdtrace.explore import Explored, explore
 from sdtrace.explore.limited import limited
 from sdtrace.phases.timeline import STEADY
 from sdtrace.report.payload import Names, payload
+from sdtrace.report.picture_data import picture_data
 from sdtrace.tables import HTML, TABLES, Column, Table
 
 DRIVEN: Final = ("categories", "components", "idle", "ops_by_shape", "kernels", "ops")
@@ -53,6 +54,7 @@ def explored_page(work: WorkStudy, trace: model.TraceReport, options: Options) -
         "stepLabels": found.picks.step_words,
         "tables": {table.id: described(table) for table in TABLES if table.id in DRIVEN},
         "names": names.texts,
+        **picture_data(trace),
     }
     first = trace if start == options.part else limited(trace, found, start)
     phases = [row.phase for row in trace.phases if row.phase != start.phase] if start == Part(STEADY) else []

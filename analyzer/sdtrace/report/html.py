@@ -9,17 +9,24 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
+from sdtrace.analysis.part import Part
 from sdtrace.model import Job, Report, TraceReport
+from sdtrace.phases.timeline import STEADY
 from sdtrace.report import charts, names, summary
 from sdtrace.report.exploration import DRIVEN, Exploration, of_others
 from sdtrace.report.html_tables import HtmlTable, fitted, html_table
+from sdtrace.report.picture_data import pictures_of
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.templating import environment
 from sdtrace.tables import HTML, JOB_TABLES, TABLES, Filled, fill, fill_all
 from sdtrace.units import size
 
 _FIRST_FINDINGS = 4
-_SCRIPTS = ("format", "dom", "grid", "run", "tables", "render", "pictures", "selector", "section", "main")
+_SCRIPTS = (
+    *("format", "dom", "grid", "run", "tables", "render"),
+    *("pictures", "waterfall", "steps", "roofline"),
+    *("selector", "section", "main"),
+)
 """In the order of the page."""
 _ROOM = 620_000
 _ROOM_OF_SEVERAL = 1_000_000
@@ -52,6 +59,14 @@ class PartView(NamedTuple):
     tables: list[HtmlTable]
 
 
+class PictureView(NamedTuple):
+    """A picture: its name in the script, its title, and the table of its numbers if it has one of its own."""
+
+    name: str
+    title: str
+    table: HtmlTable | None
+
+
 class ExploredView(NamedTuple):
     """What the selector drives: its data, and the tables of the part that the page starts with."""
 
@@ -59,6 +74,7 @@ class ExploredView(NamedTuple):
     title: str
     tables: list[HtmlTable]
     others: list[PartView]
+    pictures: list[PictureView]
 
 
 class TraceView(NamedTuple):
@@ -195,6 +211,11 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled], explored: Explo
     tables = {each.table.id: html_table(each, f"{anchor}-{each.table.id}") for each in filled}
     anchors = {name: table.anchor for name, table in tables.items()}
     driven = [tables.pop(name) for name in DRIVEN if name in tables] if explored else []
+    drawn = [
+        PictureView(name, title, tables.pop(name, None))
+        for name, title in pictures_of(trace).items()
+        if explored
+    ]
     return TraceView(
         trace=trace,
         anchor=anchor,
@@ -208,11 +229,13 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled], explored: Explo
         device_times=summary.device_times(trace) if trace.has_device else "",
         run=_entries(trace.run),
         device=_entries(trace.device),
-        explored=None if explored is None else _explored(explored, anchor, driven),
+        explored=None if explored is None else _explored(explored, anchor, driven, drawn),
     )
 
 
-def _explored(explored: Exploration, anchor: str, tables: list[HtmlTable]) -> ExploredView:
+def _explored(
+    explored: Exploration, anchor: str, tables: list[HtmlTable], pictures: list[PictureView]
+) -> ExploredView:
     folded = [table for table in TABLES if of_others(table)]
     others = [
         PartView(
@@ -220,7 +243,9 @@ def _explored(explored: Exploration, anchor: str, tables: list[HtmlTable]) -> Ex
         )
         for phase, trace in explored.others.items()
     ]
-    return ExploredView(explored.packed, str(explored.start) or "The whole run", tables, others)
+    start = explored.start
+    title = "Steady state" if start == Part(STEADY) else str(start).capitalize() or "The whole run"
+    return ExploredView(explored.packed, title, tables, others, pictures)
 
 
 def _each(room: int, parts: int, most: int) -> int:

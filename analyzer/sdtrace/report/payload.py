@@ -58,6 +58,7 @@ def payload(explored: Explored, names: Names) -> dict[str, Any]:
         "iterations": len(structure.iterations),
         "steps": int(structure.steps.counts(structure.iterations).max(initial=0)),
         "kept": {"iterations": explored.picks.iterations, "steps": explored.picks.steps},
+        "median": explored.picks.median,
         "cells": _place(explored.cells, component, block),
         "kernels": _kernels(explored, names),
         "kinds": _kinds(explored.kinds, names),

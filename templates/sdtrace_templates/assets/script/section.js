@@ -9,6 +9,7 @@ class Section {
     this.part = { phase: null, component: null, iteration: null, step: null, ...data.start };
     this.long = {};
     this.pictures = [];
+    this.title = box.querySelector("h2, h3");
     this.selector = new Selector(this);
     this.figures = element("dl", { className: "figures small" });
     this.note = element("p", { className: "dim totals" });
@@ -21,8 +22,9 @@ class Section {
 
   addPicture(place) {
     const picture = PICTURES[place.dataset.picture]?.(this, place);
-    if (picture) this.pictures.push({ place, picture });
-    else place.remove();
+    if (!picture) return place.remove();
+    place.querySelectorAll(".numbers").forEach((numbers) => (numbers.open = false));
+    return this.pictures.push({ place, picture });
   }
 
   select(change) {

@@ -19,7 +19,7 @@ class Selector {
     this.box = element("form", { className: "choices" }, ...this.fields.filter(Boolean).map(({ box }) => box), this.reset);
     label(this.box, { "aria-label": "What the tables and pictures below show" });
     this.box.addEventListener("submit", (event) => event.preventDefault());
-    this.box.append(this.said);
+    section.title.replaceChildren(this.said);
   }
 
   numbers(count, kept, labels) {
@@ -46,6 +46,7 @@ class Selector {
     const words = [part.phase, part.component];
     if (part.iteration !== null) words.push(`${data.noun} ${part.iteration + 1}`);
     if (part.step !== null) words.push(`step ${part.step + 1}`);
+    if (part.phase === "steady") words[0] = "steady state";
     const said = words.filter((word) => word !== null).join(", ");
     return said ? capitalized(said) : "The whole run";
   }
@@ -56,7 +57,7 @@ class Selector {
       field.list.value = part[field.name] === null ? ALL : String(part[field.name]);
     }
     this.reset.disabled = Object.values(part).every((value) => value === null);
-    this.said.textContent = `Below: ${this.describe()}`;
+    this.said.textContent = this.describe();
   }
 }
 

@@ -1,0 +1,60 @@
+"""What the pictures of a page draw that is in the report already, and which pictures a trace has."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sdtrace.model import Step, TraceReport
+from sdtrace.report.names import shorten, visible
+from sdtrace.tables.labels import CAUSES
+
+_MOST_STEPS: Final = 2_000
+_NAME: Final = 60
+
+
+def pictures_of(trace: TraceReport) -> dict[str, str]:
+    """The pictures that a trace has, by their name in the script, with their titles."""
+    titles = {
+        "waterfall": f"Where a steady {trace.noun} goes" if trace.waterfall else "",
+        "steps": "Denoising steps" if trace.steps else "",
+        "roofline": "Work against the card's limits" if _peaks(trace) else "",
+    }
+    return {name: title for name, title in titles.items() if title}
+
+
+def picture_data(trace: TraceReport) -> dict[str, Any]:
+    """Waterfall, steps and the card's peaks, with names as they may be shown."""
+    return {"waterfall": _waterfall(trace), "steps": _steps(trace.steps), "peaks": _peaks(trace)}
+
+
+def _waterfall(trace: TraceReport) -> dict[str, Any] | None:
+    light = trace.speed_of_light
+    if light is None or not light.waterfall:
+        return None
+    parts = [
+        {"part": row.part, "name": shorten(visible(CAUSES.get(row.name, row.name)), _NAME), "us": row.us}
+        for row in light.waterfall
+    ]
+    return {"card": shorten(visible(light.card), _NAME), "parts": parts}
+
+
+def _steps(steps: list[Step]) -> list[dict[str, Any]]:
+    return [
+        {
+            "iteration": row.iteration,
+            "index": row.index,
+            "wall_us": row.wall_us,
+            "gpu_us": row.gpu_us,
+            "launches": row.launches,
+        }
+        for row in steps[:_MOST_STEPS]
+    ]
+
+
+def _peaks(trace: TraceReport) -> dict[str, Any] | None:
+    """Rates of the types that products of the model could use: the best one and those below."""
+    light = trace.speed_of_light
+    if light is None or not any(row.flops for row in trace.ops_by_shape):
+        return None
+    rates = {shorten(visible(name), _NAME): rate for name, rate in light.peaks.flops_per_s.items()}
+    return {"flops": rates, "memory": light.peaks.memory_bytes_per_s}
