@@ -11,6 +11,7 @@ from sdtrace.analysis.options import Options
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.op_table import OpTimes
+from sdtrace.explore.calls import Calls, call_tree
 from sdtrace.explore.device import (
     BusySums,
     KernelSums,
@@ -61,6 +62,7 @@ class Explored:
     idle: IdleSums
     walls: ComponentSums
     totals: Totals | None
+    calls: Calls | None
 
 
 def explore(work: WorkStudy, options: Options) -> Explored:
@@ -72,13 +74,13 @@ def explore(work: WorkStudy, options: Options) -> Explored:
     picks = find_picks(study)
     places = Places(study, picks)
     structure = study.structure
-    found = [places.of_work]
     with_ops = options.op_times is OpTimes.TRUE
-    linked = linked_for(study) if with_ops else study.linked
-    if with_ops:
-        of_host, at_host = places.of_host(linked.host.start_ns, linked.host.thread)
-        found.append(of_host)
-    cells, (of_work, *others) = cells_of(places, found)
+    hosts = [study.linked.host]
+    if with_ops and study.for_table(OpTimes.TRUE) is not study.linked:
+        hosts.append(study.for_table(OpTimes.TRUE).host)
+    of_hosts = [places.of_host(host.start_ns, host.thread) for host in hosts]
+    cells, (of_work, *others) = cells_of(places, [places.of_work, *(place for place, _ in of_hosts)])
+    host_cells = [number[at] for number, (_, at) in zip(others, of_hosts, strict=True)]
     size = len(cells.phase)
     times = Times(places)
     return Explored(
@@ -92,11 +94,12 @@ def explore(work: WorkStudy, options: Options) -> Explored:
         kind_calls=kind_calls(work, of_work, size),
         launches=launch_calls(work, of_work, size),
         busy=busy_sums(work, of_work, size),
-        ops=op_sums(study, linked, others[0][at_host], of_work, size) if with_ops else None,
+        ops=op_sums(study, linked_for(study), host_cells[-1], of_work, size) if with_ops else None,
         when=times.when,
         idle=times.idle(),
         walls=times.components(),
         totals=_totals(places),
+        calls=call_tree(study, cells, host_cells[0], of_work),
     )
 
 

@@ -24,7 +24,7 @@ from sdtrace.units import size
 _FIRST_FINDINGS = 4
 _SCRIPTS = (
     *("format", "dom", "grid", "run", "tables", "render"),
-    *("pictures", "waterfall", "steps", "roofline"),
+    *("pictures", "waterfall", "steps", "roofline", "icicle"),
     *("selector", "section", "main"),
 )
 """In the order of the page."""

@@ -92,6 +92,7 @@ def payload(explored: Explored, names: Names) -> dict[str, Any]:
             "ns": explored.totals.total_ns.tolist(),
             "calls": explored.totals.calls.tolist(),
         },
+        "calls": _calls(explored, names),
     }
 
 
@@ -166,6 +167,21 @@ def _ops(explored: Explored, names: Names) -> dict[str, Any] | None:
             if ops.sums[:, place].any()
         },
         "over": [[over.row, over.shown_in, over.cell, over.ns] for over in ops.over],
+    }
+
+
+def _calls(explored: Explored, names: Names) -> dict[str, Any] | None:
+    """Who called whom: names and parents of nodes, and what each took itself by cell."""
+    calls = explored.calls
+    if calls is None:
+        return None
+    return {
+        "names": [names.number(name.removeprefix("nn.Module: "), SHORT) for name in calls.names],
+        "parent": calls.parent,
+        "node": calls.node.tolist(),
+        "cell": calls.cell.tolist(),
+        "device": calls.device_ns.tolist(),
+        "host": calls.host_ns.tolist(),
     }
 
 

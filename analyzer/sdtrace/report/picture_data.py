@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final
 
 from sdtrace.model import Step, TraceReport
@@ -9,6 +10,8 @@ from sdtrace.report.names import shorten, visible
 from sdtrace.tables.labels import CAUSES
 
 _MOST_STEPS: Final = 2_000
+_USED: Final = 0.01
+"""Types that fewer of the operations are in have no line."""
 _NAME: Final = 60
 
 
@@ -18,6 +21,7 @@ def pictures_of(trace: TraceReport) -> dict[str, str]:
         "waterfall": f"Where a steady {trace.noun} goes" if trace.waterfall else "",
         "steps": "Denoising steps" if trace.steps else "",
         "roofline": "Work against the card's limits" if _peaks(trace) else "",
+        "icicle": "What calls what",
     }
     return {name: title for name, title in titles.items() if title}
 
@@ -52,9 +56,14 @@ def _steps(steps: list[Step]) -> list[dict[str, Any]]:
 
 
 def _peaks(trace: TraceReport) -> dict[str, Any] | None:
-    """Rates of the types that products of the model could use: the best one and those below."""
+    """Rates of the types that the work computes in."""
     light = trace.speed_of_light
     if light is None or not any(row.flops for row in trace.ops_by_shape):
         return None
-    rates = {shorten(visible(name), _NAME): rate for name, rate in light.peaks.flops_per_s.items()}
+    operations: Counter[str] = Counter()
+    for row in trace.ops_by_shape:
+        operations[row.input_types.split(", ")[0]] += row.flops
+    used = {name for name, count in operations.items() if count >= _USED * operations.total()}
+    used |= {"tf32"} if "float32" in used else set()
+    rates = {name: rate for name, rate in light.peaks.flops_per_s.items() if name in used}
     return {"flops": rates, "memory": light.peaks.memory_bytes_per_s}

@@ -1,7 +1,7 @@
 // Work by op and shape against the card's roofs, on logarithmic axes. The larger, the more device time.
 const BOUNDS = { compute: "p-compile", memory: "p-steady", latency: "p-autotune" };
 const MOST_POINTS = 400;
-const LEAST_OF_LONGEST = 1e-3;
+const LEAST_OF_LONGEST = 0.01;
 
 PICTURES.roofline = (section, place) => {
   const { peaks } = section.data;
