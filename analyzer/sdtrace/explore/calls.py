@@ -114,7 +114,7 @@ def _of_host(study: Study, picked: Int64s, root: Int64s, known: _Nodes) -> Int64
     place[picked] = np.arange(len(picked))
     parent = place[host.tree_parent[picked]]
     parent[(parent >= 0) & (root[parent] != root)] = -1
-    skipped = _skipped(study)[host.name[picked]] | host.is_duplicate[picked]
+    skipped = skipped_names(study)[host.name[picked]] | host.is_duplicate[picked]
     above = first_outside(parent, skipped, parent)
     node = known.of(np.full(len(picked), -1), root)
     outermost = node.copy()
@@ -132,7 +132,7 @@ def _of_host(study: Study, picked: Int64s, root: Int64s, known: _Nodes) -> Int64
     return node
 
 
-def _skipped(study: Study) -> Bools:
+def skipped_names(study: Study) -> Bools:
     """Which names are no part of the tree: Python functions that are no modules."""
     trace = study.trace
     python = np.zeros(len(trace.names), np.bool_)

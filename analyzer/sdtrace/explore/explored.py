@@ -24,6 +24,7 @@ from sdtrace.explore.host import OpSums, linked_for, op_sums
 from sdtrace.explore.over import Counted
 from sdtrace.explore.picks import Picks, find_picks
 from sdtrace.explore.places import Place, Places, cells_of, present
+from sdtrace.explore.timeline import Timeline, timeline_of
 from sdtrace.explore.waiting import ComponentSums, IdleSums, Times, When
 from sdtrace.intervals import Int64s
 from sdtrace.roofline.kinds import KindWork
@@ -63,6 +64,7 @@ class Explored:
     walls: ComponentSums
     totals: Totals | None
     calls: Calls | None
+    timeline: Timeline
 
 
 def explore(work: WorkStudy, options: Options) -> Explored:
@@ -100,6 +102,7 @@ def explore(work: WorkStudy, options: Options) -> Explored:
         walls=times.components(),
         totals=_totals(places),
         calls=call_tree(study, cells, host_cells[0], of_work),
+        timeline=timeline_of(work, picks),
     )
 
 

@@ -16,7 +16,7 @@ from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.explore import Explored, explore
 from sdtrace.explore.limited import limited
 from sdtrace.phases.timeline import STEADY
-from sdtrace.report.payload import Names, payload
+from sdtrace.report.payload import Names, events_of, payload
 from sdtrace.report.picture_data import picture_data
 from sdtrace.tables import HTML, TABLES, Column, Table
 
@@ -34,6 +34,7 @@ class Exploration:
     """
 
     packed: str
+    events: str
     start: Part
     first: model.TraceReport
     others: dict[str, model.TraceReport]
@@ -44,10 +45,11 @@ def explored_page(work: WorkStudy, trace: model.TraceReport, options: Options) -
     found = explore(work, options)
     start = _start(trace, options)
     names = Names()
-    run = payload(found, names)
+    run, events = payload(found, names), events_of(found, names)
     data = {
         "run": run,
         "noun": trace.noun,
+        "componentNames": [*work.study.structure.components.names],
         "hasDevice": trace.has_device,
         "start": {"phase": start.phase, "component": start.component},
         "iterationLabels": _labels(found, trace),
@@ -59,7 +61,7 @@ def explored_page(work: WorkStudy, trace: model.TraceReport, options: Options) -
     first = trace if start == options.part else limited(trace, found, start)
     phases = [row.phase for row in trace.phases if row.phase != start.phase] if start == Part(STEADY) else []
     others = {phase: limited(trace, found, Part(phase), _MOST_OF_OTHERS) for phase in phases}
-    return Exploration(_packed(data), start, first, others)
+    return Exploration(_packed(data), events, start, first, others)
 
 
 def of_others(table: Table) -> bool:

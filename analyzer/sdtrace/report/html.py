@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -24,11 +25,12 @@ from sdtrace.units import size
 _FIRST_FINDINGS = 4
 _SCRIPTS = (
     *("format", "dom", "grid", "run", "tables", "render"),
-    *("pictures", "waterfall", "steps", "roofline", "icicle"),
+    *("pictures", "waterfall", "steps", "roofline", "icicle", "events", "lanes", "timeline"),
     *("selector", "section", "main"),
 )
 """In the order of the page."""
 _ROOM = 620_000
+_ROOM_OF_ONE = 780_000
 _ROOM_OF_SEVERAL = 1_000_000
 _ROOM_OF_A_TRACE = 20_000
 """Characters for the packed rows, less those that the rest of each trace takes: a page stays below a
@@ -71,6 +73,7 @@ class ExploredView(NamedTuple):
     """What the selector drives: its data, and the tables of the part that the page starts with."""
 
     data: str
+    events: str
     title: str
     tables: list[HtmlTable]
     others: list[PartView]
@@ -135,12 +138,16 @@ def _anchored(report: Report) -> dict[str, TraceReport]:
 
 
 def _with_room(pages: Sequence[Exploration]) -> dict[str, Exploration]:
-    """By anchor, as long as there is room."""
-    room = _ROOM if len(pages) == 1 else _ROOM_OF_SEVERAL
+    """By anchor, as long as there is room: first for the selectors, then for the events of timelines."""
+    room = _ROOM_OF_ONE if len(pages) == 1 else _ROOM_OF_SEVERAL
     found = {}
     for number, page in enumerate(pages, start=1):
         room -= len(page.packed)
         if room >= 0:
+            found[f"t{number}"] = replace(page, events="")
+    for number, page in enumerate(pages, start=1):
+        if f"t{number}" in found and len(page.events) <= room:
+            room -= len(page.events)
             found[f"t{number}"] = page
     return found
 
@@ -245,7 +252,7 @@ def _explored(
     ]
     start = explored.start
     title = "Steady state" if start == Part(STEADY) else str(start).capitalize() or "The whole run"
-    return ExploredView(explored.packed, title, tables, others, pictures)
+    return ExploredView(explored.packed, explored.events, title, tables, others, pictures)
 
 
 def _each(room: int, parts: int, most: int) -> int:

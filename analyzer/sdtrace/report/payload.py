@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.short_names import short_name
 from sdtrace.explore import Explored
@@ -16,6 +18,7 @@ from sdtrace.explore.over import Counted
 from sdtrace.explore.places import Place
 from sdtrace.phases.timeline import PHASES
 from sdtrace.report.names import shorten, visible
+from sdtrace.report.timeline_data import packed_events, timeline_data
 from sdtrace.roofline.kinds import KindWork
 from sdtrace.waiting.idle import CAUSES
 
@@ -93,7 +96,22 @@ def payload(explored: Explored, names: Names) -> dict[str, Any]:
             "calls": explored.totals.calls.tolist(),
         },
         "calls": _calls(explored, names),
+        "timeline": timeline_data(explored.timeline),
     }
+
+
+def events_of(explored: Explored, names: Names) -> str:
+    """The events of the timeline, packed."""
+    trace, timeline = explored.study.study.trace, explored.timeline
+    used = np.unique(np.concatenate([np.zeros(0, np.int64), *(each.name for each in timeline.events)]))
+    name_of = np.zeros(len(trace.names), np.int64)
+    of_device = {
+        number for each in timeline.events for number in np.unique(each.name[each.on_device]).tolist()
+    }
+    for number in used.tolist():
+        name = trace.names[number]
+        name_of[number] = names.number(short_name(name) if number in of_device else name, SHORT)
+    return packed_events(timeline.events, name_of)
 
 
 def _renumbered(known: Sequence[str], shown: Sequence[str]) -> Callable[[int], int]:

@@ -20,8 +20,9 @@ def pictures_of(trace: TraceReport) -> dict[str, str]:
     titles = {
         "waterfall": f"Where a steady {trace.noun} goes" if trace.waterfall else "",
         "steps": "Denoising steps" if trace.steps else "",
-        "roofline": "Work against the card's limits" if _peaks(trace) else "",
+        "timeline": "Timeline",
         "icicle": "What calls what",
+        "roofline": "Work against the card's limits" if _peaks(trace) else "",
     }
     return {name: title for name, title in titles.items() if title}
 
