@@ -21,6 +21,7 @@ from sdtrace.explore.device import (
     launch_calls,
 )
 from sdtrace.explore.host import OpSums, linked_for, op_sums
+from sdtrace.explore.memory import MemoryUse, memory_of
 from sdtrace.explore.over import Counted
 from sdtrace.explore.picks import Picks, find_picks
 from sdtrace.explore.places import Place, Places, cells_of, present
@@ -65,6 +66,7 @@ class Explored:
     totals: Totals | None
     calls: Calls | None
     timeline: Timeline
+    memory: MemoryUse | None
 
 
 def explore(work: WorkStudy, options: Options) -> Explored:
@@ -103,6 +105,7 @@ def explore(work: WorkStudy, options: Options) -> Explored:
         totals=_totals(places),
         calls=call_tree(study, cells, host_cells[0], of_work),
         timeline=timeline_of(work, picks),
+        memory=memory_of(study),
     )
 
 

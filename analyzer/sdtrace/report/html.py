@@ -25,7 +25,7 @@ from sdtrace.units import size
 _FIRST_FINDINGS = 4
 _SCRIPTS = (
     *("format", "dom", "grid", "run", "tables", "render"),
-    *("pictures", "waterfall", "steps", "roofline", "icicle", "events", "lanes", "timeline"),
+    *("pictures", "waterfall", "steps", "roofline", "icicle", "events", "lanes", "timeline", "memory"),
     *("selector", "section", "main"),
 )
 """In the order of the page."""

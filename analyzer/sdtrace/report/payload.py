@@ -14,6 +14,7 @@ from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.short_names import short_name
 from sdtrace.explore import Explored
 from sdtrace.explore.host import COLUMNS
+from sdtrace.explore.memory import MemoryUse
 from sdtrace.explore.over import Counted
 from sdtrace.explore.places import Place
 from sdtrace.phases.timeline import PHASES
@@ -22,6 +23,7 @@ from sdtrace.report.timeline_data import packed_events, timeline_data
 from sdtrace.roofline.kinds import KindWork
 from sdtrace.waiting.idle import CAUSES
 
+_MOST_HELD: Final = 200
 SHORT: Final = 68
 LONGEST: Final = 400
 """Template arguments run to thousands of characters; the whole name is in report.json."""
@@ -97,6 +99,7 @@ def payload(explored: Explored, names: Names) -> dict[str, Any]:
         },
         "calls": _calls(explored, names),
         "timeline": timeline_data(explored.timeline),
+        "memory": _memory(explored.memory, names),
     }
 
 
@@ -200,6 +203,25 @@ def _calls(explored: Explored, names: Names) -> dict[str, Any] | None:
         "cell": calls.cell.tolist(),
         "device": calls.device_ns.tolist(),
         "host": calls.host_ns.tolist(),
+    }
+
+
+def _memory(use: MemoryUse | None, names: Names) -> dict[str, Any] | None:
+    """Memory over time and at its peak, in bytes."""
+    if use is None:
+        return None
+    return {
+        "device": use.device,
+        "start": use.start_ns,
+        "end": use.end_ns,
+        "most": use.most.tolist(),
+        "peak": use.peak,
+        "peakAt": use.peak_ns,
+        "before": use.before,
+        "held": [
+            [row.component, names.number(row.op, SHORT), row.nbytes, row.blocks]
+            for row in use.held[:_MOST_HELD]
+        ],
     }
 
 

@@ -23,6 +23,7 @@ def pictures_of(trace: TraceReport) -> dict[str, str]:
         "timeline": "Timeline",
         "icicle": "What calls what",
         "roofline": "Work against the card's limits" if _peaks(trace) else "",
+        "memory": "GPU memory" if any(row.device_memory_bytes for row in trace.ops) else "",
     }
     return {name: title for name, title in titles.items() if title}
 
