@@ -24,6 +24,7 @@ from sdtrace.units import counted
 if TYPE_CHECKING:
     import polars as pl
 
+    from sdtrace.explore import Explored
     from sdtrace.hta.exact import ExactAnalysis
 
 _TOP = 25
@@ -62,7 +63,9 @@ class Analysis(Tables):
         >>> getfixture("eager").report.gpu.launches
         1366
         """
-        report = report_on(self.study, self.options, self._work)
+        explored = self.__dict__.get("_explored") if self.options.part.is_whole else None
+        ops = None if explored is None else explored.op_rows()
+        report = report_on(self.study, self.options, self._work, ops)
         if not self.options.hta:
             return report
         hta = self.hta()
@@ -214,8 +217,8 @@ class Analysis(Tables):
         from sdtrace.api.page import pages_of  # noqa: PLC0415  # only writing needs it
         from sdtrace.report.write import write_reports  # noqa: PLC0415  # as above
 
-        report = report_of_all([self.report], [ranks_of(self.study, self.options.rules)])
         pages = pages_of([self], formats)
+        report = report_of_all([self.report], [ranks_of(self.study, self.options.rules)])
         return write_reports(report, Path(folder), list(formats), top=top, force=force, pages=pages)
 
     def __repr__(self) -> str:
@@ -234,6 +237,13 @@ class Analysis(Tables):
     @cached_property
     def _work(self) -> WorkStudy:
         return WorkStudy(self.study, self.options.peaks)
+
+    @cached_property
+    def _explored(self) -> Explored:
+        """Sums for `report.html`; asked for before the report, which then takes the op table from them."""
+        from sdtrace.explore import explore  # noqa: PLC0415  # only a page needs it
+
+        return explore(self._work, self.options)
 
     @cached_property
     def _selection(self) -> Any:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def page_of(analysis: Analysis) -> Exploration:
     """The script's data and the tables of steady state, small enough to outlive the analysis."""
-    return explored_page(analysis._work, analysis.report, analysis.options)
+    explored = analysis._explored
+    return explored_page(explored, analysis.report, analysis.options)
 
 
 def pages_of(analyses: Sequence[Analysis], formats: Sequence[str]) -> list[Exploration]:

@@ -88,7 +88,8 @@ def command(
         from sdtrace.api.page import pages_of  # noqa: PLC0415  # as above
 
         one = load(path, asked)
-        return one.report, ranks_of(one.study, asked.rules), pages_of([one], files)
+        pages = pages_of([one], files)
+        return one.report, ranks_of(one.study, asked.rules), pages
 
     found, failures = read_each(traces, read)
     if found:

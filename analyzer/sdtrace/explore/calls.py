@@ -133,12 +133,13 @@ def _of_host(study: Study, picked: Int64s, root: Int64s, known: _Nodes) -> Int64
 
 
 def skipped_names(study: Study) -> Bools:
-    """Which names are no part of the tree: Python functions that are no modules."""
+    """Names that are no part of the tree: Python functions that are no modules, marks of components."""
     trace = study.trace
+    marks = np.isin(np.array(trace.names), study.structure.components.names)
     python = np.zeros(len(trace.names), np.bool_)
     python[trace.name[trace.rows({"python_function"})]] = True
     modules = np.array([name.startswith(_MODULE) for name in trace.names], np.bool_)
-    return python & ~modules
+    return (python & ~modules) | marks
 
 
 def _pruned(known: _Nodes, names: list[str], first_kernel: int, tables: tuple[Int64s, Int64s]) -> Calls:

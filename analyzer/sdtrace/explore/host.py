@@ -13,7 +13,7 @@ from sdtrace.attribution.flops import outermost
 from sdtrace.attribution.host import row_name, sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.memory import memory_use
-from sdtrace.attribution.op_table import UNKNOWN_LAUNCH, OpTimes
+from sdtrace.attribution.op_table import UNKNOWN_LAUNCH, OpRow, OpTimes, whole_table
 from sdtrace.intervals import Int64s
 
 COLUMNS: Final = (
@@ -28,6 +28,7 @@ COLUMNS: Final = (
     "device_memory_bytes",
     "self_device_memory_bytes",
 )
+_DEVICE_TOTAL: Final = COLUMNS.index("device_total_ns")
 _MOST_ROUNDS: Final = 10_000
 
 
@@ -46,6 +47,7 @@ class OpSums:
     """Rows of the op table (name, whether an annotation) and, by row and cell, the sums in `COLUMNS`.
 
     `row` and `cell` are arrays of one length; `sums` has a row for each, a column for each of `COLUMNS`.
+    `first` is the first host event of each row. The last row is that of work whose launch is not known.
     """
 
     rows: list[tuple[str, bool]]
@@ -53,6 +55,24 @@ class OpSums:
     cell: Int64s
     sums: Int64s
     over: list[Over]
+    first: Int64s
+
+    def table(self, linked: LinkedTrace) -> list[OpRow]:
+        """The op table of the whole trace, as `attribution.op_table` has it."""
+        host = linked.host
+        totals = np.zeros((len(self.rows), self.sums.shape[1]), np.int64)
+        np.add.at(totals, self.row, self.sums)
+        for over in self.over:
+            totals[over.row, _DEVICE_TOTAL] += over.ns
+        start, end = host.start_ns[self.first], host.start_ns[self.first] + host.dur_ns[self.first]
+        places = zip(start.tolist(), (-end).tolist(), host.row[self.first].tolist(), strict=True)
+        rows = [
+            (place, OpRow(name, "cpu", annotation, *values))
+            for place, (name, annotation), values in zip(
+                places, self.rows[:-1], totals[:-1].tolist(), strict=True
+            )
+        ]
+        return whole_table(linked, rows)
 
 
 def op_sums(study: Study, linked: LinkedTrace, host_cell: Int64s, work_cell: Int64s, cells: int) -> OpSums:
@@ -93,7 +113,10 @@ def op_sums(study: Study, linked: LinkedTrace, host_cell: Int64s, work_cell: Int
     filled = np.flatnonzero(totals[:, :size].any(axis=0))
     rows = [(row_name(trace.names, number >> 1), bool(number & 1)) for number in used.tolist()]
     sums = totals[:, filled].T
-    return OpSums([*rows, (UNKNOWN_LAUNCH, False)], filled // cells, filled % cells, sums, over)
+    first = np.zeros(len(used), np.int64)
+    shown = np.flatnonzero(~host.is_duplicate)[::-1]
+    first[row[shown]] = shown
+    return OpSums([*rows, (UNKNOWN_LAUNCH, False)], filled // cells, filled % cells, sums, over, first)
 
 
 def linked_for(study: Study) -> LinkedTrace:

@@ -17,6 +17,7 @@ from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import OUTSIDE
 from sdtrace.breakdowns.short_names import short_name
 from sdtrace.explore.explored import Explored
+from sdtrace.explore.host import COLUMNS
 from sdtrace.explore.over import Counted
 from sdtrace.explore.places import NONE
 from sdtrace.intervals import Bools, Int64s
@@ -163,7 +164,7 @@ class _Part:
         np.add.at(totals, sums.row[mine], sums.sums[mine])
         for over in sums.over:
             if self.cells[over.cell] and self.cells[list(over.shown_in)].any():
-                totals[over.row, 4] += over.ns
+                totals[over.row, COLUMNS.index("device_total_ns")] += over.ns
         shown = np.unique(sums.row[mine]).tolist()
         return [
             in_microseconds(OpRow(name, "cpu", annotation, *totals[number].tolist()), model.Op)

@@ -139,22 +139,30 @@ class Times:
     def idle(self) -> IdleSums:
         """Idle time of all devices."""
         idle, edges = self.places.study.idle, self.edges
-        first = self._piece_of(idle.start_ns)
-        count = np.ones(len(first), np.int64)
-        longer = np.flatnonzero(idle.end_ns > edges[first + 1])
-        count[longer] = np.searchsorted(edges, idle.end_ns[longer], side="left") - first[longer]
-        part = np.repeat(np.arange(len(count)), count)
-        piece = np.arange(len(part)) - np.repeat(np.cumsum(count) - count, count) + first[part]
-        held = np.minimum(idle.end_ns[part], edges[piece + 1]) - np.maximum(idle.start_ns[part], edges[piece])
+        piece, part, held = self._cut(idle.start_ns, idle.end_ns, edges)
         when, cause = self.number[piece], idle.cause[part].astype(np.int64)
         size = len(self.when.phase)
         ns = sum_by(cause * size + when, held, (int(cause.max(initial=0)) + 1) * size)
         filled = np.flatnonzero(ns)
         gaps = int(idle.gap.max(initial=0)) + 1
-        order = np.argsort(idle.cause[part], kind="stable")
-        thing = cause[order] * gaps + idle.gap[part[order]]
-        counted = count_once(thing, cause[order], when[order], size)
+        thing = cause * gaps + idle.gap[part]
+        order = np.argsort(cause.astype(np.int8), kind="stable")
+        counted = count_once(thing[order], cause[order], when[order], size)
         return IdleSums(filled // size, filled % size, ns[filled], counted)
+
+    def _cut(self, start: Int64s, end: Int64s, edges: Int64s) -> tuple[Int64s, Int64s, Int64s]:
+        """Spans cut at the edges: the piece of the wall, the span, and the length of each part."""
+        first = self._piece_of(start)
+        longer = np.flatnonzero(end > edges[first + 1])
+        held = end - start
+        held[longer] = edges[first[longer] + 1] - start[longer]
+        more = np.searchsorted(edges, end[longer], side="left") - 1 - first[longer]
+        part = np.repeat(longer, more)
+        place = np.arange(len(part)) - np.repeat(np.cumsum(more) - more, more) + 1
+        piece = first[part] + place
+        rest = np.minimum(end[part], edges[piece + 1]) - edges[piece]
+        pieces, parts = np.append(first, piece), np.append(np.arange(len(start)), part)
+        return pieces, parts, np.append(held, rest)
 
     def _piece_of(self, instant: Int64s) -> Int64s:
         """The piece of the wall that holds each instant; fast where these are sorted."""

@@ -12,8 +12,7 @@ import msgspec
 from sdtrace import model
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import WHOLE, Part
-from sdtrace.analysis.speed_of_light import WorkStudy
-from sdtrace.explore import Explored, explore
+from sdtrace.explore import Explored
 from sdtrace.explore.limited import limited
 from sdtrace.phases.timeline import STEADY
 from sdtrace.report.payload import Names, events_of, payload
@@ -40,16 +39,15 @@ class Exploration:
     others: dict[str, model.TraceReport]
 
 
-def explored_page(work: WorkStudy, trace: model.TraceReport, options: Options) -> Exploration:
-    """Everything that the page holds of a trace, of its report and the study that the report is of."""
-    found = explore(work, options)
+def explored_page(found: Explored, trace: model.TraceReport, options: Options) -> Exploration:
+    """Everything that the page holds of a trace, of its sums by cell and its report."""
     start = _start(trace, options)
     names = Names()
     run, events = payload(found, names), events_of(found, names)
     data = {
         "run": run,
         "noun": trace.noun,
-        "componentNames": [*work.study.structure.components.names],
+        "componentNames": found.study.study.structure.components.names,
         "hasDevice": trace.has_device,
         "start": {"phase": start.phase, "component": start.component},
         "iterationLabels": _labels(found, trace),

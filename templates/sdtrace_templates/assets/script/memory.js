@@ -75,7 +75,8 @@ const peakStrip = (section, drawing, { left, width, y, height }) => {
 
 const memoryWords = (section) => {
   const { memory } = section.run;
-  const [first] = heldOf(section).sort((a, b) => b.size - a.size);
-  const most = first ? ` Most of it, ${bytes(first.size)}, is from ${`${first.component} ${first.op}`.trim()}.` : "";
-  return `GPU ${memory.device} held at most ${bytes(memory.peak)}, at ${duration(memory.peakAt / 1000)}.${most} The bar below takes the peak apart.`;
+  const before = memory.before ? ` ${bytes(memory.before)} of it was there before the profile began.` : "";
+  const [first] = heldOf(section).filter(({ op }) => op);
+  const most = first ? ` Most of what was allocated since is from ${first.component}, ${first.op}: ${bytes(first.size)}.` : "";
+  return `GPU ${memory.device} held at most ${bytes(memory.peak)}, ${duration(memory.peakAt / 1000)} into the run.${before}${most} The bar takes the peak apart.`;
 };

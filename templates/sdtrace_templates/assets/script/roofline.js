@@ -78,7 +78,7 @@ const drawRoofs = (drawing, { x, y, left, right }, peaks, rates) => {
     free = at + 14;
     drawing.append(
       svg("line", { class: "roof", x1: knee, x2: right, y1: at, y2: at }),
-      text(right - 2, at + 12, dtype, { "text-anchor": "end", class: "axis" }),
+      text(Math.min(knee, right - 60), at - 4, dtype, { class: "axis" }),
     );
   }
   const first = 10 ** Math.log10(x.powers[0]);
