@@ -142,7 +142,7 @@ def _seconds(path: Path) -> float:
     began = time.process_time()
     report = build_report([analyze(path, Options.of(phase=None, op_times="true", rules=None))], None)
     for name in ("html", "json"):
-        FORMATS[name](report, 25)
+        FORMATS[name](report, 25, ())
     return time.process_time() - began
 
 

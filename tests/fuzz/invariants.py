@@ -56,7 +56,7 @@ def analyze_and_render(path: Path) -> Trace:
     assert abs(sum(category.gpu_us for category in told.categories) - work) < ROUNDED_US
     report = build_report([told], None)
     for render in FORMATS.values():
-        render(report, 10)
+        render(report, 10, ())
     render_terminal(report, Console(file=StringIO(), width=80), 10)
     return trace
 

@@ -75,7 +75,7 @@ def decode(text: str) -> Plain:
         if kind == "i" and event["name"] == "[memory]":
             sizes = (
                 args[key]
-                for key in ("Bytes", "Total Allocated", "Total Reserved", "Device Type", "Device Id")
+                for key in ("Bytes", "Total Allocated", "Total Reserved", "Device Type", "Device Id", "Addr")
             )
             plain.memory.append(MemoryEvent(_ns(event["ts"]), event["tid"], *sizes))
     return plain

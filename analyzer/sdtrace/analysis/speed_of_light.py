@@ -60,7 +60,7 @@ class WorkStudy:
 
     def by_shape(self, mask: Bools | None) -> list[OpByShape]:
         """Device work by op and shape; `mask` (one per piece) limits it to a part."""
-        return [_record(row) for row in self.shape_rows(mask)]
+        return [shape_record(row) for row in self.shape_rows(mask)]
 
     def shape_rows(self, mask: Bools | None) -> list[ShapeRow]:
         """The same in nanoseconds."""
@@ -191,7 +191,8 @@ def _together(window: Window, times_us: list[float]) -> float:
     return us(min(round(sum(times_us) * 1000), window.busy_ns))
 
 
-def _record(row: ShapeRow) -> OpByShape:
+def shape_record(row: ShapeRow) -> OpByShape:
+    """A row of work by op and shape as a record."""
     seconds = row.device_ns / 1e9
     known = row.bytes_read is not None and row.bytes_written is not None
     moved = (row.bytes_read or 0) + (row.bytes_written or 0) if known else None

@@ -118,13 +118,23 @@ class Study:
             self.linked, structure.iterations, structure.steps, structure.launches, self.idle.devices
         )
 
+    def for_table(self, op_times: OpTimes) -> LinkedTrace:
+        """The events that are rows of the op table; kept, for a part of it is often asked for next."""
+        if op_times not in self._for_table:
+            self._for_table[op_times] = for_table(self.linked, op_times)
+        return self._for_table[op_times]
+
+    @cached_property
+    def _for_table(self) -> dict[OpTimes, LinkedTrace]:
+        return {}
+
     def select(self, part: Part) -> Selection:
         """A part of the study. Raises UsageError when the trace has no such part."""
         return Selection(self, part)
 
     def op_rows(self, op_times: OpTimes, part: Part = WHOLE) -> list[OpRow]:
         """The op table, of all or of a part."""
-        linked, selection = for_table(self.linked, op_times), self.select(part)
+        linked, selection = self.for_table(op_times), self.select(part)
         host_mask = selection.host(linked.host.start_ns, linked.host.thread)
         return op_table(linked, op_times, host_mask=host_mask, work_mask=selection.work)
 

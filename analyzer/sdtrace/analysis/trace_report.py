@@ -41,15 +41,18 @@ def analyze(path: Path, options: Options) -> model.TraceReport:
     return report_on(study_trace(load_trace(path), options.rules), options)
 
 
-def report_on(study: Study, options: Options) -> model.TraceReport:
-    """Everything a report shows of one trace."""
+def report_on(
+    study: Study, options: Options, work: WorkStudy | None = None, ops: list[OpRow] | None = None
+) -> model.TraceReport:
+    """Everything a report shows of one trace; `work` and `ops` where they are known already."""
     trace = study.trace
     start, end = wall(trace)
     unprofiled = study.run.unprofiled_wall_ns
     part = study.select(options.part)
-    work = WorkStudy(study, options.peaks)
+    work = work or WorkStudy(study, options.peaks)
     kernels = _kernels(part, work)
     counsel = Counsel(work)
+    ops = study.op_rows(options.op_times, options.part) if ops is None else ops
     report = model.TraceReport(
         path=str(trace.path),
         name=trace.label,
@@ -72,7 +75,7 @@ def report_on(study: Study, options: Options) -> model.TraceReport:
         compile=_compile(study),
         iterations=_iterations(study),
         steps=[in_microseconds(row, model.Step) for row in study.steps],
-        ops=[op_record(row) for row in study.op_rows(options.op_times, options.part)],
+        ops=[op_record(row) for row in ops],
         kernels=kernels,
         categories=_categories(part),
         components=_components(part),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sdtrace import model
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Part
+from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study
 from sdtrace.analysis.trace_report import op_record, report_on
 from sdtrace.api import event_frames
@@ -23,6 +24,7 @@ from sdtrace.units import counted
 if TYPE_CHECKING:
     import polars as pl
 
+    from sdtrace.explore import Explored
     from sdtrace.hta.exact import ExactAnalysis
 
 _TOP = 25
@@ -61,7 +63,9 @@ class Analysis(Tables):
         >>> getfixture("eager").report.gpu.launches
         1366
         """
-        report = report_on(self.study, self.options)
+        explored = self.__dict__.get("_explored") if self.options.part.is_whole else None
+        ops = None if explored is None else explored.op_rows()
+        report = report_on(self.study, self.options, self._work, ops)
         if not self.options.hta:
             return report
         hta = self.hta()
@@ -210,10 +214,12 @@ class Analysis(Tables):
         >>> [path.name for path in getfixture("eager").save(getfixture("tmp_path"), ["json"])]
         ['report.json']
         """
-        from sdtrace.report.write import write_reports  # noqa: PLC0415  # only writing needs it
+        from sdtrace.api.page import pages_of  # noqa: PLC0415  # only writing needs it
+        from sdtrace.report.write import write_reports  # noqa: PLC0415  # as above
 
+        pages = pages_of([self], formats)
         report = report_of_all([self.report], [ranks_of(self.study, self.options.rules)])
-        return write_reports(report, Path(folder), list(formats), top=top, force=force)
+        return write_reports(report, Path(folder), list(formats), top=top, force=force, pages=pages)
 
     def __repr__(self) -> str:
         """Such as `<sdtrace.Analysis of x: 2 images, 9,988 events>`."""
@@ -227,6 +233,17 @@ class Analysis(Tables):
         from sdtrace.report.notebook import render_notebook  # noqa: PLC0415  # only a notebook needs it
 
         return render_notebook(self.report)
+
+    @cached_property
+    def _work(self) -> WorkStudy:
+        return WorkStudy(self.study, self.options.peaks)
+
+    @cached_property
+    def _explored(self) -> Explored:
+        """Sums for `report.html`; asked for before the report, which then takes the op table from them."""
+        from sdtrace.explore import explore  # noqa: PLC0415  # only a page needs it
+
+        return explore(self._work, self.options)
 
     @cached_property
     def _selection(self) -> Any:

@@ -132,9 +132,11 @@ class JobAnalysis:
         >>> [path.name for path in getfixture("job").save(getfixture("tmp_path"), ["json"])]
         ['report.json']
         """
-        from sdtrace.report.write import write_reports  # noqa: PLC0415  # only writing needs it
+        from sdtrace.api.page import pages_of  # noqa: PLC0415  # only writing needs it
+        from sdtrace.report.write import write_reports  # noqa: PLC0415  # as above
 
-        return write_reports(self._report, Path(folder), list(formats), top=25, force=force)
+        pages = pages_of(self.analyses, formats)
+        return write_reports(self._report, Path(folder), list(formats), top=25, force=force, pages=pages)
 
     def __repr__(self) -> str:
         """Such as `<sdtrace.JobAnalysis of 2 ranks: 12 shared collectives>`."""

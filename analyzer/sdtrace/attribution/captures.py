@@ -20,6 +20,8 @@ def is_captured(trace: Trace, rows: Int64s) -> Bools:
 
     A begin without an end after it captures nothing: the file does not tell how long it lasted.
     """
+    if not trace.names_matching(_BEGIN).any():
+        return np.zeros(len(rows), np.bool_)
     calls = trace.in_categories(LAUNCHES)
     begins = np.flatnonzero(trace.named(_BEGIN) & calls)
     ends = np.flatnonzero(trace.named(_END) & calls)

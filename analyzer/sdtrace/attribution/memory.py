@@ -12,7 +12,7 @@ from sdtrace.trace import Trace
 
 _HOST_DEVICES: Final = (0, 2, 5)
 """CPU, MKLDNN and IDEEP in torch's `DeviceType`."""
-_ACCELERATORS: Final = (1, 6, 12, 20)
+ACCELERATORS: Final = (1, 6, 12, 20)
 """CUDA, HIP, XPU and PrivateUse1."""
 
 
@@ -41,7 +41,7 @@ def memory_use(trace: Trace, host: HostEvents) -> MemoryUse:
     last = np.searchsorted(times, host.start_ns + host.dur_ns, "right")
     cpu, device = (
         np.append(0, np.cumsum(np.where(np.isin(trace.memory.device_type, kinds), trace.memory.nbytes, 0)))
-        for kinds in (_HOST_DEVICES, _ACCELERATORS)
+        for kinds in (_HOST_DEVICES, ACCELERATORS)
     )
     during_cpu, during_device = cpu[last] - cpu[first], device[last] - device[first]
     return MemoryUse(
@@ -64,5 +64,5 @@ def unclaimed_memory(trace: Trace, host: HostEvents) -> UnclaimedMemory:
         int(free.sum()),
         int(times[free][0]) if free.any() else 0,
         int(nbytes[free & np.isin(kinds, _HOST_DEVICES)].sum()),
-        int(nbytes[free & np.isin(kinds, _ACCELERATORS)].sum()),
+        int(nbytes[free & np.isin(kinds, ACCELERATORS)].sum()),
     )

@@ -122,17 +122,31 @@ def op_table(
     bounds = _Bounds(host.row, host.start_ns, host.dur_ns)
     groups = _grouped(len(trace.names), bounds, _code(host.name, annotation, shown), columns)
     rows = [(place, _host_row(trace, key, sums)) for place, key, sums in groups]
-    if op_times is OpTimes.TRUE:
-        rows += _unknown_launch_row(linked, work_mask)
     if memory is not None and host_mask is None:
         rows += _memory_row(linked)
-    rows += _device_rows(linked, work_mask, op_times)
-    return [row for _, row in sorted(rows, key=lambda placed: placed[0])]
+    return with_device_rows(linked, rows, op_times, work_mask)
+
+
+def whole_table(linked: LinkedTrace, rows: list[Placed]) -> list[OpRow]:
+    """The table of a whole trace, each kernel counted once, from its rows of the host."""
+    rows = rows + _memory_row(linked) if len(linked.trace.memory.time_ns) else rows
+    return with_device_rows(linked, rows, OpTimes.TRUE)
+
+
+def with_device_rows(
+    linked: LinkedTrace, rows: list[Placed], op_times: OpTimes, work_mask: Bools | None = None
+) -> list[OpRow]:
+    """The rows of the host with those of device work, in the order of the table."""
+    if op_times is OpTimes.TRUE:
+        rows = rows + _unknown_launch_row(linked, work_mask)
+    every = rows + _device_rows(linked, work_mask, op_times)
+    return [row for _, row in sorted(every, key=lambda placed: placed[0])]
 
 
 _Place = tuple[int, int, int]
 """Where a row first appears: start, negative end, place in the file."""
-_Placed = tuple[_Place, OpRow]
+Placed = tuple[_Place, OpRow]
+"""A row, and where it first appears."""
 
 
 def _own_device_ns(linked: LinkedTrace, op_times: OpTimes, mask: Bools | None) -> Int64s:
@@ -197,7 +211,7 @@ def _host_row(trace: Trace, key: tuple[int, bool], sums: list[int]) -> OpRow:
     return OpRow(row_name(trace.names, name), "cpu", annotation, **values)
 
 
-def _device_rows(linked: LinkedTrace, mask: Bools | None, op_times: OpTimes) -> list[_Placed]:
+def _device_rows(linked: LinkedTrace, mask: Bools | None, op_times: OpTimes) -> list[Placed]:
     """Rows of kernels, copies, fills and (of the whole trace) of ranges and waits, by name."""
     trace = linked.trace
     kinds = DEVICE if op_times is OpTimes.TORCH else WORK | RANGES
@@ -223,7 +237,7 @@ def _device_row(trace: Trace, key: tuple[int, bool], sums: list[int]) -> OpRow:
     return OpRow(row_name(trace.names, name), "device", is_range, calls, 0, 0, total, total, 0)
 
 
-def _unknown_launch_row(linked: LinkedTrace, mask: Bools | None) -> list[_Placed]:
+def _unknown_launch_row(linked: LinkedTrace, mask: Bools | None) -> list[Placed]:
     """What keeps the sum over ops equal to the sum over kernels when launches are missing."""
     lost = linked.work.op < 0 if mask is None else (linked.work.op < 0) & mask
     rows = linked.work.row[lost]
@@ -234,7 +248,7 @@ def _unknown_launch_row(linked: LinkedTrace, mask: Bools | None) -> list[_Placed
     return [(place, OpRow(UNKNOWN_LAUNCH, "cpu", False, len(rows), 0, 0, total, total, 0))]
 
 
-def _memory_row(linked: LinkedTrace) -> list[_Placed]:
+def _memory_row(linked: LinkedTrace) -> list[Placed]:
     free = unclaimed_memory(linked.trace, linked.host)
     if not free.calls:
         return []

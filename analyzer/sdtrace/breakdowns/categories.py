@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
 from sdtrace.breakdowns.rules import KernelKey, Rules
@@ -88,6 +88,7 @@ def _filed(asked: Sequence[KernelKey], places: list[int], rules: Rules) -> Itera
             return
 
 
+@lru_cache(maxsize=8_192)
 def fused_kind(name: str) -> FusedTriton | None:
     """Sub-kind and fused ops of an Inductor Triton kernel; None when the name does not tell."""
     if template := _AUTOTUNED_TEMPLATE.match(name):

@@ -93,13 +93,23 @@ def _wall_ns(
     """Host time per component (the last row is outside all) and phase."""
     size = len(components.names)
     edges = np.unique(np.concatenate((components.start_ns, components.end_ns, timeline.edges)))
-    first, stop = (np.searchsorted(edges, side) for side in (components.start_ns, components.end_ns))
-    wins = highest_over(first, stop, _rank(components.thread, launches) * size + components.code, len(edges))
-    component = np.where(wins >= 0, wins % max(1, size), size)[:-1]
+    component = running(components, launches, edges)
     walls = np.zeros((size + 1, len(PHASES)), np.int64)
     lengths = np.diff(edges) if chosen is None else covered(chosen.spans, edges[:-1], edges[1:])
     np.add.at(walls, (component, timeline.at(edges[:-1])), lengths)
     return walls
+
+
+def running(components: Components, launches: LaunchTimes, edges: Int64s) -> Int64s:
+    """The component (a code) that has the host between each edge and the next, one past all for none.
+
+    `edges` are sorted and hold every start and end of a component.
+    """
+    size = len(components.names)
+    first, stop = (np.searchsorted(edges, side) for side in (components.start_ns, components.end_ns))
+    wins = highest_over(first, stop, _rank(components.thread, launches) * size + components.code, len(edges))
+    found: Int64s = np.where(wins >= 0, wins % max(1, size), size)[:-1]
+    return found
 
 
 def _rank(thread: Int64s, launches: LaunchTimes) -> Int64s:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import lru_cache
 
 MAX_LENGTH = 60
 """Characters in the longest short name."""
@@ -69,6 +70,7 @@ _FOREACH = re.compile(
 )
 
 
+@lru_cache(maxsize=8_192)
 def short_name(kernel_name: str) -> str:
     """A name of at most 60 characters for a device kernel; the same input always gives the same name.
 

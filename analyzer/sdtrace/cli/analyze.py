@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sdtrace.analysis.story import Side
     from sdtrace.job.rank import Rank
     from sdtrace.model import Report, TraceReport
+    from sdtrace.report.exploration import Exploration
 
 _FORMATS = ("html", "md", "json", "csv", "parquet", "terminal")
 _TOP_FILE, _TOP_TERMINAL = 25, 8
@@ -88,24 +89,28 @@ def command(
 
         own_files.check(report_files(output, files), force=force)
 
-    def read(path: Path) -> tuple[TraceReport, list[Rank], Side]:
+    def read(path: Path) -> tuple[TraceReport, list[Rank], Side, list[Exploration]]:
+        from sdtrace.api.page import pages_of  # noqa: PLC0415  # as above
+
         one = load(path, asked)
-        return one.report, ranks_of(one.study, asked.rules), side_of(one.study)
+        pages = pages_of([one], files)
+        return one.report, ranks_of(one.study, asked.rules), side_of(one.study), pages
 
     found, failures = read_each(traces, read)
     if found:
         report = report_of_all(
-            [report for report, _, _ in found],
-            [ranks for _, ranks, _ in found],
+            [report for report, *_ in found],
+            [ranks for _, ranks, *_ in found],
             baseline,
             is_job=is_job,
-            sides=[side for _, _, side in found],
+            sides=[side for _, _, side, _ in found],
         )
         if files:
             from sdtrace.report.write import write_reports  # noqa: PLC0415  # as above
 
             # Before anything is printed: whoever reads the output may stop reading.
-            written = write_reports(report, output, files, top=top or _TOP_FILE, force=force)
+            pages = [page for *_, pages in found for page in pages]
+            written = write_reports(report, output, files, top=top or _TOP_FILE, force=force, pages=pages)
             click.echo(f"Wrote {', '.join(visible(str(path)) for path in written)}", err=True)
         with reader_may_leave():
             _show(report, (top or _TOP_TERMINAL) if full else None, _elsewhere(output, files))

@@ -51,7 +51,7 @@ class EventColumns(NamedTuple):
 class MemoryEvent(NamedTuple):
     """One allocation or free as `profile_memory` records it; `nbytes` is negative for a free.
 
-    `total_reserved` is -1 where it is not told.
+    `total_reserved` is -1, `address` 0 where it is not told.
     """
 
     time_ns: int
@@ -61,6 +61,7 @@ class MemoryEvent(NamedTuple):
     total_reserved: int
     device_type: int
     device_id: int
+    address: int = 0
 
 
 class Metadata(NamedTuple):

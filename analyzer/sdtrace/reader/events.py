@@ -47,6 +47,7 @@ NAMES_OF_ARGS: Final = {
     "total_reserved": "Total Reserved",
     "device_type": "Device Type",
     "device_id": "Device Id",
+    "address": "Addr",
     "metadata_name": "name",
 }
 """What fields are called in the file."""
@@ -64,6 +65,7 @@ class Args(msgspec.Struct, rename=NAMES_OF_ARGS):
     total_reserved: Any = None
     device_type: Any = None
     device_id: Any = None
+    address: Any = None
     metadata_name: Any = None
 
 
@@ -239,6 +241,7 @@ class EventTable:
                 total_reserved=_integer(args.total_reserved, -1),
                 device_type=_integer(args.device_type, 0),
                 device_id=_integer(args.device_id, 0),
+                address=_integer(args.address, 0),
             )
         )
         return True

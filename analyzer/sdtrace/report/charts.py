@@ -91,4 +91,4 @@ def _scale(lengths: Sequence[float]) -> float:
 
 
 def _length(amount: float, longest: float) -> float:
-    return round(min(100 * amount / longest, 100.0), 2) if longest > 0 else 0.0
+    return round(min(max(100 * amount / longest, 0.0), 100.0), 2) if longest > 0 else 0.0

@@ -89,24 +89,56 @@ ITERATIONS: Final = Table(
     bar=Bar("wall_us", style="phase", part="gpu_busy_us", legend="Dark: GPU busy."),
 )
 
+_PAGE: Final = frozenset({HTML, DATA})
+"""Too many rows for Markdown and the terminal."""
+
 STEPS: Final = Table(
     id="steps",
     title="Denoising steps",
     record=model.Step,
     rows=lambda trace: trace.steps,
-    help="One row for each denoising step, only in data files.",
+    help="One row for each denoising step.",
+    is_wide=True,
     columns=tuple(
-        Column(field, header, kind, text, _DATA_ONLY)
-        for field, header, kind, text in (
-            ("iteration", "Iteration", Kind.ORDINAL, "The iteration it begins in, counted from 0."),
-            ("index", "#", Kind.ORDINAL, "Its place in the iteration, counted from 0."),
-            ("start_us", "Start", Kind.TIME, "When it begins, since the first event of the trace."),
-            ("wall_us", "Wall", Kind.TIME, "How long it takes, queued GPU work included."),
-            ("host_wall_us", "CPU wall", Kind.TIME, "How long the CPU is in it."),
-            ("gpu_us", "GPU time", Kind.TIME, "GPU work launched in it, summed."),
-            ("gpu_busy_us", "GPU busy", Kind.TIME, "How long the GPU works while it lasts."),
-            ("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills launched in it."),
-            ("launches", "Launches", Kind.COUNT, "Launch calls with GPU work."),
+        Column(field, header, kind, text, media, optional=optional)
+        for field, header, kind, text, media, optional in (
+            (
+                "iteration",
+                "In",
+                Kind.ORDINAL,
+                "The iteration it begins in.",
+                _PAGE,
+                False,
+            ),
+            (
+                "index",
+                "#",
+                Kind.ORDINAL,
+                "Its place in the iteration.",
+                _PAGE,
+                False,
+            ),
+            ("start_us", "Start", Kind.TIME, "When it begins, since the first event.", _PAGE, False),
+            (
+                "wall_us",
+                "Wall",
+                Kind.TIME,
+                "How long it takes, queued GPU work included.",
+                _PAGE,
+                False,
+            ),
+            ("host_wall_us", "CPU wall", Kind.TIME, "How long the CPU is in it.", _DATA_ONLY, False),
+            ("gpu_us", "GPU time", Kind.TIME, "GPU work launched in it, summed.", _PAGE, True),
+            (
+                "gpu_busy_us",
+                "GPU busy",
+                Kind.TIME,
+                "How long the GPU works while it lasts.",
+                _PAGE,
+                True,
+            ),
+            ("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills of it.", _DATA_ONLY, False),
+            ("launches", "Launches", Kind.COUNT, "Launch calls with GPU work.", _PAGE, True),
         )
     ),
 )

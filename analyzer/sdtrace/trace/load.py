@@ -142,10 +142,10 @@ def _processes(raw: RawTrace, places: list[tuple[int | str, int | str]]) -> tupl
 def _memory(events: list[MemoryEvent], origin: int) -> Memory:
     ordered = sorted(events, key=lambda event: event.time_ns)
     fields = [
-        (e.time_ns, e.nbytes, e.total_allocated, e.total_reserved, e.device_type, e.device_id)
+        (e.time_ns, e.nbytes, e.total_allocated, e.total_reserved, e.device_type, e.device_id, e.address)
         for e in ordered
     ]
-    columns = dict(zip(Memory._fields, np.array(fields, np.int64).reshape(-1, 6).T, strict=False))
+    columns = dict(zip(Memory._fields, np.array(fields, np.int64).reshape(-1, 7).T, strict=False))
     columns["time_ns"] = columns["time_ns"] - origin
     return Memory(**columns, tid=[e.tid for e in ordered])
 

@@ -55,6 +55,8 @@ class Memory(NamedTuple):
     total_reserved: Int64s
     device_type: Int64s
     device_id: Int64s
+    address: Int64s
+    """0 where it is not told."""
     tid: list[int | str]
 
 
