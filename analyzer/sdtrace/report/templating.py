@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from sdtrace import units
 from sdtrace.report import charts, names, story, summary
+from sdtrace.report.compiled_templates import CompiledTemplates
 
 
 @cache
@@ -15,6 +16,7 @@ def environment() -> Environment:
     """HTML is escaped, Markdown arrives escaped, and a name that is not given is an error."""
     environment = Environment(
         loader=PackageLoader("sdtrace_templates"),
+        bytecode_cache=CompiledTemplates(),
         autoescape=select_autoescape(("html", "html.j2"), default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
