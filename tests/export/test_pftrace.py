@@ -38,6 +38,8 @@ class Loaded(NamedTuple):
     """Of each added track the slices and nanoseconds of each name."""
     flows: list[list[Any]]
     facts: dict[str, int]
+    counters: dict[str, tuple[int, float]]
+    """Of each counter how many values, and the largest."""
     tracks: list[str]
 
 
@@ -51,7 +53,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(
     scope="module",
     params=[
-        "h200-fp32_eager.json",
+        "h200-bf16_sdpa_eager.stack.json.gz",
         "third_party/tracelens_vllm_decode_graph_rocm.json.gz",
         "third_party/hta_cpu_only.json.gz",
     ],
@@ -92,6 +94,14 @@ def loaded(
                 key: int(n)
                 for key, n in ask(
                     page, f"select key, count(*) from slice join args using (arg_set_id) {_OTHERS} group by 1"
+                )
+            },
+            counters={
+                name: (int(count), most)
+                for name, count, most in ask(
+                    page,
+                    "select t.name, count(*), max(c.value) from counter c join track t on c.track_id = t.id "
+                    "group by 1",
                 )
             },
             tracks=[name for (name,) in ask(page, "select name from track where name is not null")],
@@ -152,6 +162,17 @@ def test_facts_stand_beside_the_slices(loaded: Loaded) -> None:
     )
     told = loaded.facts.get("debug.Input Dims", 0)
     assert 0 < told <= shaped if shaped else told == 0
+
+
+def test_allocated_memory_is_a_counter_of_each_device(loaded: Loaded) -> None:
+    told: dict[str, list[int]] = {}
+    for event in loaded.events:
+        if event.get("name") == "[memory]":
+            args = event["args"]
+            device = f"GPU {args['Device Id']}" if args["Device Type"] else "CPU"
+            told.setdefault(f"memory allocated, {device}", []).append(args["Total Allocated"])
+    found = {name: value for name, value in loaded.counters.items() if name.startswith("memory")}
+    assert found == {name: (len(values), max(values)) for name, values in told.items()}
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**34 - 1, 2**49 - 1])

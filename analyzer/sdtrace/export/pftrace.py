@@ -91,10 +91,24 @@ class _Writer:
         for rank, track in enumerate(tracks(self._study)):
             self._add(track, self._track(track.name, top, rank))
         shares = [(ns - self._zero_ns, percent) for ns, percent in busy_share(self._study)]
-        if not shares:
-            return []
-        busy = self._track(BUSY, top, len(self._places), unit="%")
-        return [counter_packet(busy, ns, percent) for ns, percent in shares]
+        counters = self._memory(top)
+        if shares:
+            busy = self._track(BUSY, top, len(self._places), unit="%")
+            counters += [counter_packet(busy, ns, percent) for ns, percent in shares]
+        return counters
+
+    def _memory(self, top: int) -> list[bytes]:
+        """How much torch had allocated on each device, where the trace has every allocation."""
+        memory = self._study.trace.memory
+        packets = []
+        devices, which = _distinct(memory.device_type, memory.device_id)
+        for number, (kind, index) in enumerate(devices.tolist()):
+            name = f"memory allocated, {'CPU' if kind == 0 else f'GPU {index}'}"
+            track = self._track(name, top, len(self._places), unit="bytes")
+            mine = which == number
+            pairs = zip(memory.time_ns[mine].tolist(), memory.total_allocated[mine].tolist(), strict=True)
+            packets += [counter_packet(track, max(0, ns - self._zero_ns), held) for ns, held in pairs]
+        return packets
 
     def _add(self, track: Track, number: int) -> None:
         looks = {}
