@@ -16,8 +16,9 @@ from playwright.sync_api import Browser
 
 from sdtrace.analysis import Options, analyze
 from sdtrace.export import write_pftrace
-from sdtrace.export.protobuf import varint, wide_varints
-from sdtrace.export.slices import depths
+from sdtrace.export.packets import BEGIN, form
+from sdtrace.export.protobuf import number, varint, wide_varints
+from sdtrace.export.slices import Slices, depths, slice_packets
 from sdtrace.model import TraceReport
 from tests.export.perfetto_page import ask, browser, import_errors, page_folder, serving, wait_until_loaded
 from tests.shared import shared_trace
@@ -192,3 +193,43 @@ def test_depth_is_how_many_slices_of_the_track_lie_around() -> None:
     start = np.array([0, 0, 5, 0, 10, 10])
     length = np.array([10, 5, 5, 3, 0, 4])
     assert depths(track, start, length).tolist() == [0, 1, 1, 0, 1, 0]
+
+
+def _fields(message: bytes) -> list[tuple[int, Any]]:
+    """The fields of a message by number: whole numbers, or bytes."""
+
+    def number(at: int) -> tuple[int, int]:
+        value, shift = 0, 0
+        while True:
+            value |= (message[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if not message[at - 1] & 0x80:
+                return value, at
+
+    found: list[tuple[int, Any]] = []
+    at = 0
+    while at < len(message):
+        tag, at = number(at)
+        value, at = number(at)
+        if tag & 7 == 2:
+            found.append((tag >> 3, message[at : at + value]))
+            at += value
+        else:
+            found.append((tag >> 3, value))
+    return found
+
+
+def test_at_one_instant_what_ends_comes_before_what_begins_and_the_outer_before_the_inner() -> None:
+    track, start, length = np.array([1] * 5), np.array([5, 0, 5, 8, 8]), np.array([3, 5, 2, 0, 4])
+    looks = np.arange(5)
+    forms = [form(BEGIN, 1, [number(10, name)]) for name in (1, 2, 3, 4, 5)]
+    packets = _fields(b"".join(slice_packets(Slices(track, start, length, looks, forms, [b""] * 5))))
+    told = []
+    for _, content in packets:
+        whole = dict(_fields(content))
+        event = dict(_fields(whole[11]))
+        told.append((whole[8], event.get(10, "end")))
+    assert told == [
+        *((0, 2), (5, "end"), (5, 1), (5, 3), (7, "end"), (8, "end")),
+        *((8, 5), (8, 4), (8, "end"), (12, "end")),
+    ]
