@@ -16,9 +16,9 @@ from playwright.sync_api import Browser
 
 from sdtrace.analysis import Options, analyze
 from sdtrace.export import write_pftrace
-from sdtrace.export.packets import id_bytes
-from sdtrace.export.protobuf import varint, wide_varints
-from sdtrace.export.slices import depths
+from sdtrace.export.packets import BEGIN, form
+from sdtrace.export.protobuf import number, varint, wide_varints
+from sdtrace.export.slices import Slices, depths, slice_packets
 from sdtrace.model import TraceReport
 from tests.export.perfetto_page import ask, browser, import_errors, page_folder, serving, wait_until_loaded
 from tests.shared import shared_trace
@@ -38,6 +38,8 @@ class Loaded(NamedTuple):
     """Of each added track the slices and nanoseconds of each name."""
     flows: list[list[Any]]
     facts: dict[str, int]
+    counters: dict[str, tuple[int, float]]
+    """Of each counter how many values, and the largest."""
     tracks: list[str]
 
 
@@ -51,7 +53,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(
     scope="module",
     params=[
-        "h200-fp32_eager.json",
+        "h200-bf16_sdpa_eager.stack.json.gz",
         "third_party/tracelens_vllm_decode_graph_rocm.json.gz",
         "third_party/hta_cpu_only.json.gz",
     ],
@@ -92,6 +94,14 @@ def loaded(
                 key: int(n)
                 for key, n in ask(
                     page, f"select key, count(*) from slice join args using (arg_set_id) {_OTHERS} group by 1"
+                )
+            },
+            counters={
+                name: (int(count), most)
+                for name, count, most in ask(
+                    page,
+                    "select t.name, count(*), max(c.value) from counter c join track t on c.track_id = t.id "
+                    "group by 1",
                 )
             },
             tracks=[name for (name,) in ask(page, "select name from track where name is not null")],
@@ -154,6 +164,17 @@ def test_facts_stand_beside_the_slices(loaded: Loaded) -> None:
     assert 0 < told <= shaped if shaped else told == 0
 
 
+def test_allocated_memory_is_a_counter_of_each_device(loaded: Loaded) -> None:
+    told: dict[str, list[int]] = {}
+    for event in loaded.events:
+        if event.get("name") == "[memory]":
+            args = event["args"]
+            device = f"GPU {args['Device Id']}" if args["Device Type"] else "CPU"
+            told.setdefault(f"memory allocated, {device}", []).append(args["Total Allocated"])
+    found = {name: value for name, value in loaded.counters.items() if name.startswith("memory")}
+    assert found == {name: (len(values), max(values)) for name, values in told.items()}
+
+
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**34 - 1, 2**49 - 1])
 def test_numbers_are_written_seven_bits_a_byte(value: int) -> None:
     def read(digits: bytes) -> int:
@@ -164,8 +185,7 @@ def test_numbers_are_written_seven_bits_a_byte(value: int) -> None:
     assert read(varint(value)) == value
     assert read(wide_varints(np.array([value])).tobytes()) == value
     if value < 2**35:
-        assert read(id_bytes(value)) == value
-        assert len(id_bytes(value)) == 5
+        assert read(wide_varints(np.array([value]), 5).tobytes()) == value
 
 
 def test_depth_is_how_many_slices_of_the_track_lie_around() -> None:
@@ -173,3 +193,43 @@ def test_depth_is_how_many_slices_of_the_track_lie_around() -> None:
     start = np.array([0, 0, 5, 0, 10, 10])
     length = np.array([10, 5, 5, 3, 0, 4])
     assert depths(track, start, length).tolist() == [0, 1, 1, 0, 1, 0]
+
+
+def _fields(message: bytes) -> list[tuple[int, Any]]:
+    """The fields of a message by number: whole numbers, or bytes."""
+
+    def number(at: int) -> tuple[int, int]:
+        value, shift = 0, 0
+        while True:
+            value |= (message[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if not message[at - 1] & 0x80:
+                return value, at
+
+    found: list[tuple[int, Any]] = []
+    at = 0
+    while at < len(message):
+        tag, at = number(at)
+        value, at = number(at)
+        if tag & 7 == 2:
+            found.append((tag >> 3, message[at : at + value]))
+            at += value
+        else:
+            found.append((tag >> 3, value))
+    return found
+
+
+def test_at_one_instant_what_ends_comes_before_what_begins_and_the_outer_before_the_inner() -> None:
+    track, start, length = np.array([1] * 5), np.array([5, 0, 5, 8, 8]), np.array([3, 5, 2, 0, 4])
+    looks = np.arange(5)
+    forms = [form(BEGIN, 1, [number(10, name)]) for name in (1, 2, 3, 4, 5)]
+    packets = _fields(b"".join(slice_packets(Slices(track, start, length, looks, forms, [b""] * 5))))
+    told = []
+    for _, content in packets:
+        whole = dict(_fields(content))
+        event = dict(_fields(whole[11]))
+        told.append((whole[8], event.get(10, "end")))
+    assert told == [
+        *((0, 2), (5, "end"), (5, 1), (5, 3), (7, "end"), (8, "end")),
+        *((8, 5), (8, 4), (8, "end"), (12, "end")),
+    ]

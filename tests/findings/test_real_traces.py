@@ -192,3 +192,26 @@ def test_communication_that_nothing_hides_equals_a_sweep_over_the_file() -> None
     found = finding(report, "device.collectives")
     assert found is not None
     assert found.saving_us == pytest.approx(exposed_ns(events) / 1000 / len(report.iterations), abs=0.01)
+
+
+@pytest.mark.parametrize("name", [COLD, EAGER, WARM, GRAPHS, SMALL_GRAPHS])
+def test_no_finding_is_more_severe_than_its_saving(name: str) -> None:
+    """A quarter of an iteration and more is high, 8 % medium, 2 % low: by the replay, else by the bound."""
+    trace = reported(name)
+    order, walls = ["high", "medium", "low", "info"], [trace.unprofiled_wall_us]
+    walls += [trace.steady.median_us if trace.steady else None]
+    wall = min(each for each in walls if each is not None)
+    for found in trace.findings:
+        if found.saving_us is None or found.id.startswith(("overhead.", "trace.")):
+            continue
+        share = found.saving_us / wall
+        if found.saving is not None:
+            share = max(found.saving_us, found.saving.step_us) / found.saving.from_us
+        most = next(
+            (name for least, name in ((0.25, "high"), (0.08, "medium"), (0.02, "low")) if share >= least),
+            "info",
+        )
+        is_exact = found.saving is not None
+        assert found.severity == most if is_exact else order.index(found.severity) >= order.index(most), (
+            found.id
+        )

@@ -135,6 +135,8 @@ def _paid_once(trace: TraceReport) -> str:
     kinds = {"compile": paid.compile_us, "autotune": paid.autotune_us, "capture": paid.capture_us}
     kinds |= {"warmup": paid.warmup_us, "before the profile": paid.before_profile_us}
     largest = sorted((pair for pair in kinds.items() if pair[1]), key=lambda pair: -pair[1])[:2]
+    if len(largest) == 1:
+        return f"One-time cost: {units.duration(paid.paid_us)} ({largest[0][0]})."
     told = ", ".join(f"{name} {units.duration(us)}" for name, us in largest)
     return f"One-time cost: {units.duration(paid.paid_us)} ({told})."
 

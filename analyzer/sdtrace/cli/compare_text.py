@@ -65,7 +65,7 @@ def _sign(change: float) -> str:
 
 _MEASURES: Final = Table(
     id="measures",
-    title=lambda found: found.name,
+    title="Figures",
     record=Measure,
     rows=lambda found: [measure for measure in found.measures if measure.base or measure.candidate],
     help="Each metric of base and candidate.",
@@ -117,7 +117,7 @@ def filled_tables(found: Difference, base: str, medium: str, top: int) -> list[F
         for c, name in zip(measures.columns[1:3], names, strict=True)
     ]
     columns = [measures.columns[0], *headers, measures.columns[3]]
-    tables[0] = measures._replace(title=f"{found.name} against {base}", columns=columns)
+    tables[0] = measures._replace(columns=columns)
     return [table for table in tables if table.records]
 
 
@@ -125,6 +125,7 @@ def render_terminal(comparison: Regression, console: Console, top: int) -> None:
     """Print the comparison; names give way where the terminal is narrow."""
     page = Page(console)
     for found in comparison.differences:
+        page.line(f"{found.name} against {comparison.base}", "bold underline")
         for number, sentence in enumerate(told(found)):
             page.line(sentence, "bold" if number < 2 else "")
         console.print()

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from sdtrace.analysis.study import Study
 from sdtrace.breakdowns.components import OUTSIDE
@@ -31,9 +32,8 @@ def event_facts(study: Study) -> tuple[list[Facts], Int64s]:
     component = study.structure.components.of_work(study.structure.launches)
     op = np.where(work.op >= 0, np.append(study.linked.host.name, -1)[work.op], -1)
     nbytes = trace.nbytes[work.row]
-    rows = np.stack((op, study.categorized.code, component, study.phases.work_code, nbytes), axis=1)
-    sets, which = np.unique(rows.astype(np.int64), axis=0, return_inverse=True)
-    fact[work.row] = len(found) + which.reshape(-1)
+    sets, which = distinct(op, study.categorized.code, component, study.phases.work_code, nbytes)
+    fact[work.row] = len(found) + which
     names = [*study.structure.components.names, OUTSIDE]
     for op_name, category, part, phase, size in sets.tolist():
         told = [("op", trace.names[op_name])] if op_name >= 0 else []
@@ -56,3 +56,13 @@ def _inputs(text: str) -> Facts:
 def _short(value: object) -> str:
     told = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}…"
+
+
+def distinct(*columns: NDArray[np.integer[Any]]) -> tuple[Int64s, Int64s]:
+    """The distinct rows of columns of one length (int64, one row each), and for each row which it is."""
+    code: Int64s = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        _, place = np.unique(column, return_inverse=True)
+        _, code = np.unique(code * (int(place.max(initial=0)) + 1) + place, return_inverse=True)
+    _, first = np.unique(code, return_index=True)
+    return np.stack([column[first].astype(np.int64) for column in columns], axis=1), code

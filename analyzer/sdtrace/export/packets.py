@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from sdtrace.export.protobuf import TIME_BYTES, double, fixed64, number, text, varint
+import numpy as np
+
+from sdtrace.export.protobuf import TIME_BYTES, double, number, text, varint, wide_varints
+from sdtrace.intervals import Bools, Int64s
 
 _PACKET: Final = 1
 _TIMESTAMP, _SEQUENCE, _TRACK_EVENT, _INTERNED, _FLAGS, _TRACK_DESCRIPTOR = 8, 10, 11, 12, 13, 60
@@ -17,7 +20,10 @@ _CLEARED, _NEEDS_STATE = 1, 2
 _EXPLICIT_ORDER: Final = 3
 BEGIN, END, COUNTER = 1, 2, 4
 _OF_SEQUENCE: Final = number(_SEQUENCE, 1) + number(_FLAGS, _NEEDS_STATE)
-_ID_BYTES: Final = 5
+ID_BYTES: Final = 5
+"""Bytes of an id at full width: 35 bits."""
+_FLOW_OUT, _FLOW_IN = (varint(field << 3 | 1) for field in (47, 48))
+FLOW_BYTES: Final = len(_FLOW_OUT) + 8
 
 
 class TrackPlace(NamedTuple):
@@ -93,14 +99,20 @@ class Interned:
     def id_annotation(self, key: str) -> bytes:
         """A fact about a slice that is a number; `id_bytes` of it follow."""
         inside = number(1, self.keys.of(key)) + varint(3 << 3)
-        return varint(4 << 3 | 2) + varint(len(inside) + _ID_BYTES) + inside
+        return varint(4 << 3 | 2) + varint(len(inside) + ID_BYTES) + inside
 
 
-def id_bytes(value: int) -> bytes:
-    """A number of 35 bits at full width."""
-    digits = bytearray((value >> shift & 0x7F | 0x80) for shift in range(0, 7 * _ID_BYTES, 7))
-    digits[-1] &= 0x7F
-    return bytes(digits)
+def ids_and_flows(ids: Int64s, has_id: Bools, flow: Int64s) -> list[bytes]:
+    """What follows the facts of each slice: its id, and the arrow that begins there or, below 0, ends."""
+    wide = wide_varints(np.where(has_id, ids, 0), ID_BYTES).tobytes()
+    numbers = np.abs(flow).astype("<u8").tobytes()
+    out = []
+    for place, (with_id, step) in enumerate(zip(has_id.tolist(), flow.tolist(), strict=True)):
+        told = wide[ID_BYTES * place : ID_BYTES * (place + 1)] if with_id else b""
+        if step:
+            told += (_FLOW_OUT if step > 0 else _FLOW_IN) + numbers[8 * place : 8 * place + 8]
+        out.append(told)
+    return out
 
 
 class Form(NamedTuple):
@@ -122,20 +134,6 @@ def form(kind: int, track: int, facts: Iterable[bytes] = (), following: int = 0)
 def slice_facts(interned: Interned, name: str, category: str) -> list[bytes]:
     """The name and the category of a slice."""
     return [number(3, interned.categories.of(category)), number(10, interned.names.of(name))]
-
-
-def flow_out(flow: int) -> bytes:
-    """That something follows from a slice."""
-    return fixed64(47, flow)
-
-
-def flow_in(flow: int) -> bytes:
-    """What a slice follows from."""
-    return fixed64(48, flow)
-
-
-FLOW_BYTES: Final = len(flow_out(1))
-ID_BYTES: Final = _ID_BYTES
 
 
 def counter_packet(track: int, ns: int, value: float) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.atomic_files import staged
 from sdtrace.breakdowns.rules import load_rules
-from sdtrace.export.event_facts import event_facts
+from sdtrace.export.event_facts import distinct, event_facts
 from sdtrace.export.overlaps import find_exact_lanes
 from sdtrace.export.packets import (
     BEGIN,
@@ -21,10 +21,8 @@ from sdtrace.export.packets import (
     Interned,
     TrackPlace,
     counter_packet,
-    flow_in,
-    flow_out,
     form,
-    id_bytes,
+    ids_and_flows,
     slice_facts,
     track_packet,
 )
@@ -91,10 +89,24 @@ class _Writer:
         for rank, track in enumerate(tracks(self._study)):
             self._add(track, self._track(track.name, top, rank))
         shares = [(ns - self._zero_ns, percent) for ns, percent in busy_share(self._study)]
-        if not shares:
-            return []
-        busy = self._track(BUSY, top, len(self._places), unit="%")
-        return [counter_packet(busy, ns, percent) for ns, percent in shares]
+        counters = self._memory(top)
+        if shares:
+            busy = self._track(BUSY, top, len(self._places), unit="%")
+            counters += [counter_packet(busy, ns, percent) for ns, percent in shares]
+        return counters
+
+    def _memory(self, top: int) -> list[bytes]:
+        """How much torch had allocated on each device, where the trace has every allocation."""
+        memory = self._study.trace.memory
+        packets = []
+        devices, which = distinct(memory.device_type, memory.device_id)
+        for number, (kind, index) in enumerate(devices.tolist()):
+            name = f"memory allocated, {'CPU' if kind == 0 else f'GPU {index}'}"
+            track = self._track(name, top, len(self._places), unit="bytes")
+            mine = which == number
+            pairs = zip(memory.time_ns[mine].tolist(), memory.total_allocated[mine].tolist(), strict=True)
+            packets += [counter_packet(track, max(0, ns - self._zero_ns), held) for ns, held in pairs]
+        return packets
 
     def _add(self, track: Track, number: int) -> None:
         looks = {}
@@ -121,14 +133,14 @@ class _Writer:
         """Every event of the trace on the track of its thread or stream."""
         trace = self._study.trace
         lane = find_exact_lanes(trace.thread.astype(np.int64), trace.start_ns, trace.dur_ns)
-        track, which = _distinct(trace.thread.astype(np.int64), lane)
+        track, which = distinct(trace.thread.astype(np.int64), lane)
         numbers = np.array(self._thread_tracks(track), np.int64)
         flow = self._flows()
         has_id = trace.in_categories(LINKED) & (trace.correlation > 0) & (trace.correlation < 1 << 35)
         facts, fact = event_facts(self._study)
         extra_kind = np.where(flow > 0, 1, np.where(flow < 0, 2, 0)) + 3 * has_id
         keys = (which, trace.name, trace.category, fact, extra_kind)
-        look, look_of = _distinct(*(key.astype(np.int64) for key in keys))
+        look, look_of = distinct(*(key.astype(np.int64) for key in keys))
         id_head = self._interned.id_annotation("correlation")
         made = []
         for place, name, category, told, kind in look.tolist():
@@ -143,13 +155,7 @@ class _Writer:
             )
         start = trace.start_ns - self._zero_ns
         self._columns.append((numbers[which], start, trace.dur_ns, np.array(made, np.int64)[look_of]))
-        self._extra += [
-            (id_bytes(number) if with_id else b"")
-            + (flow_out(step) if step > 0 else flow_in(-step) if step < 0 else b"")
-            for number, with_id, step in zip(
-                trace.correlation.tolist(), has_id.tolist(), flow.tolist(), strict=True
-            )
-        ]
+        self._extra += ids_and_flows(trace.correlation, has_id, flow)
 
     def _flows(self) -> Int64s:
         """For each event the number of the arrow that begins there, less than 0 where it ends; 0 for none.
@@ -196,9 +202,3 @@ class _Writer:
         if is_stream or pid is None or not isinstance(tid, int) or not 0 < tid <= _LARGEST:
             return self._track(title, above, rank)
         return self._track(title, above, rank, pid=pid, tid=tid)
-
-
-def _distinct(*columns: Int64s) -> tuple[Int64s, Int64s]:
-    """The distinct rows of the columns, and for each row which of them it is."""
-    found, which = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
-    return found, which.reshape(-1)

@@ -44,19 +44,14 @@ def text(field: int, value: str | bytes) -> bytes:
     return varint(field << 3 | _BYTES) + varint(len(content)) + content
 
 
-def fixed64(field: int, value: int) -> bytes:
-    """A field with a number of always eight bytes."""
-    return varint(field << 3 | _FIXED64) + struct.pack("<Q", value)
-
-
 def double(field: int, value: float) -> bytes:
     """A field with a floating-point number."""
     return varint(field << 3 | _FIXED64) + struct.pack("<d", value)
 
 
-def wide_varints(values: Int64s) -> NDArray[np.uint8]:
-    """Each of `values` (not negative) as a varint of `TIME_BYTES` bytes; leading zeros are allowed there."""
-    shifts = np.arange(TIME_BYTES, dtype=np.int64) * 7
+def wide_varints(values: Int64s, width: int = TIME_BYTES) -> NDArray[np.uint8]:
+    """Each of `values` (not negative) as a varint of `width` bytes; leading zeros are allowed there."""
+    shifts = np.arange(width, dtype=np.int64) * 7
     digits = values[:, np.newaxis] >> shifts & 0x7F
     digits[:, :-1] |= 0x80
     return digits.astype(np.uint8)

@@ -50,14 +50,14 @@ def depths(track: Int64s, start_ns: Int64s, dur_ns: Int64s) -> Int64s:
 
 
 def slice_packets(slices: Slices) -> Iterator[bytes]:
-    """The packets of all slices. At one instant ends come first, the innermost of them before the others;
-    then beginnings, the outermost first; then the ends of what lasts no time.
+    """The packets of all slices. At one instant ends come first, each of which closes what is innermost; then
+    beginnings, the outermost first; then the ends of what lasts no time.
     """
     depth = depths(slices.track, slices.start_ns, slices.dur_ns)
     count = len(depth)
     time = np.concatenate((slices.start_ns, slices.start_ns + slices.dur_ns))
     turn = np.concatenate((np.ones(count, np.int64), np.where(slices.dur_ns > 0, 0, 2)))
-    order = np.lexsort((np.concatenate((depth, -depth)), turn, time))
+    order = np.lexsort((np.concatenate((depth, np.zeros(count, np.int64))), turn, time))
     ends = {number: form(END, number) for number in np.unique(slices.track).tolist()}
     for first in range(0, 2 * count, _AT_ONCE):
         part = order[first : first + _AT_ONCE]

@@ -23,8 +23,8 @@ def find(e: Evidence) -> Iterator[Finding]:
         "host.slow_op",
         lower("medium", severity_of(ns / max(1, e.dominant.whole_ns))),
         "An op runs in a slow implementation on the CPU",
-        f"{percent(ns, e.dominant.whole_ns)} of the CPU time of steady ops is in {listed(names)}: the way "
-        "for tensors that oneDNN does not take.",
+        f"{percent(ns, e.dominant.whole_ns)} of the CPU time of steady ops is in {listed(names)}: the "
+        "fallback for tensors that oneDNN does not support.",
         "Use float32 or bfloat16 instead of float64 or float16, keep tensors dense, and check that "
         "`torch.backends.mkldnn.is_available()` and `.enabled` are true.",
         confidence="likely",

@@ -72,7 +72,7 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
         f"({sum(row.calls for row in softmax):,} calls); fused attention kernels take "
         f"{percent(fused, e.steady_work_ns)}.",
         "Use scaled dot product attention: `AttnProcessor2_0`, diffusers' default (variants `*_sdpa`), in "
-        "bfloat16 or float16. The saving counts the softmax alone.",
+        "bfloat16 or float16. The saving counts only the softmax.",
         saving_ns=e.per_iteration(ns),
         confidence="likely",
         evidence_rows=rows_of("kernels", [row.name for row in softmax]),

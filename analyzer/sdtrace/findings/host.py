@@ -47,7 +47,7 @@ def _launch_bound(e: Evidence) -> Iterator[Finding]:
         "low" if e.moves_much else _severity(share),
         "The GPU waits for the CPU to launch work",
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU waits for the CPU to launch the next "
-        f"kernel{f', most before work of {most}' if most else ''}. {_survives(e)}",
+        f"kernel{f', mostly before {most}' if most else ''}. {_survives(e)}",
         _launch_less(e),
         saving_ns=_saving(e, idle),
         confidence="likely" if e.unprofiled_idle_ns is not None else "guess",

@@ -31,9 +31,9 @@ def _clock(e: Evidence) -> Iterator[Finding]:
         "high",
         f"{count(lost.work_before_launch)} pieces of GPU work begin before their own launch",
         f"The GPU's clock was behind by at least {time(shift)}, the same throughout. GPU events were moved "
-        f"by that much; they may belong later still. {_RESTS_ON_IT}"
+        f"by that much; they may belong even later. {_RESTS_ON_IT}"
         if shift
-        else f"That is impossible: the clocks of CPU and GPU do not agree, by no constant. {_RESTS_ON_IT}",
+        else f"That is impossible: the clocks of CPU and GPU differ, and not by a constant. {_RESTS_ON_IT}",
         "Record again. Durations of kernels are right either way.",
         confidence="likely" if shift else "certain",
         evidence_rows=rows_of("lost", ["work_before_launch", "clock_shift_us"]),
@@ -68,7 +68,7 @@ def _overlap(e: Evidence) -> Iterator[Finding]:
         "trace.overlap",
         "medium",
         f"{count(e.losses.overlapping_work)} pieces of GPU work overlap others of their stream",
-        f"A stream runs one after the other, so their times cannot be. {_RESTS_ON_IT}",
+        f"A stream runs one piece at a time, so these times are wrong. {_RESTS_ON_IT}",
         "Record again; a merger of traces that mixed up streams writes such times too.",
         evidence_rows=rows_of("lost", ["overlapping_work"]),
         verify=e.query(
@@ -83,8 +83,8 @@ def _empty_iterations(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "trace.empty_iterations",
         "medium",
-        f"{counted(e.empty_iterations, 'iteration')} without GPU work between others with some",
-        "The GPU's events of these were lost, or they did something else. Medians include them.",
+        f"{counted(e.empty_iterations, 'iteration')} without GPU work, between iterations that have some",
+        "Their GPU events were lost, or they did something else. Medians include them.",
         "Look at the iterations that have none; record fewer steps if events were lost.",
         confidence="likely",
         evidence_rows=rows_of("lost", ["empty_iterations"]),

@@ -43,7 +43,7 @@ def find(e: Evidence) -> Iterator[Finding]:
             "trace.skipped",
             "medium",
             f"{counted(e.skipped, 'event')} could not be read",
-            "They are damaged or lack a field that an event must have. They count nowhere.",
+            "They are damaged or lack a field that an event must have. They are in no table and no sum.",
             "Export the trace again if their time matters.",
             evidence_rows=rows_of("events", ["skipped"]),
             verify=e.analyze,

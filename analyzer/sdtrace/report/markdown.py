@@ -9,7 +9,8 @@ from sdtrace.model import Finding, Job, Report, TraceReport
 from sdtrace.report import summary
 from sdtrace.report.markup import code, line, plain, prose
 from sdtrace.report.run_facts import run_facts
-from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
+from sdtrace.report.side_by_side import SIDE_BY_SIDE, Standing, standings
+from sdtrace.report.story import WATERFALL
 from sdtrace.report.templating import environment
 from sdtrace.tables import JOB_TABLES, MARKDOWN, TABLES, Filled, Kind, fill, fill_all
 
@@ -60,10 +61,21 @@ def render_markdown(report: Report, top: int) -> str:
             job=None if report.job is None else _job(report.job, top),
             comparison=escaped(fill(SIDE_BY_SIDE, report, MARKDOWN)) if rows else None,
             arithmetic=[f"{code(each.trace.name)}: {prose(each.told)}" for each in rows if each.told],
+            falls=_falls(rows),
             traces=[_trace(trace, top) for trace in report.traces],
         )
     )
     return units.unbroken(content)
+
+
+def _falls(rows: list[Standing]) -> list[Table]:
+    """Where the difference of each trace to its baseline comes from."""
+    tables = []
+    for row in rows:
+        filled = fill(WATERFALL, row.story, MARKDOWN) if row.story else None
+        if filled and filled.records:
+            tables.append(escaped(filled._replace(title=f"{filled.title}: {row.trace.name}")))
+    return tables
 
 
 def escaped(filled: Filled) -> Table:

@@ -100,7 +100,7 @@ SIDE_BY_SIDE: Final = Table(
         Column("trace", "Trace", Kind.NAME, "The trace.", value=lambda row: row.trace.name),
         Column(
             "steady_us",
-            "Steady",
+            "Profiled",
             Kind.TIME,
             "Median wall time of a steady iteration, with the profiler.",
             value=lambda row: row.trace.steady.median_us if row.trace.steady else None,

@@ -111,10 +111,12 @@ def caveats(trace: TraceReport) -> list[str]:
             "The file ends in the middle. It was read up to its last whole event; what came after is lost."
         )
     if events.skipped:
-        remarks.append(f"{units.counted(events.skipped, 'event')} could not be decoded and count nowhere.")
+        remarks.append(
+            f"{units.counted(events.skipped, 'event')} could not be decoded. They are in no table and no sum."
+        )
     if events.quarantined:
         events_there = units.counted(events.quarantined, "event")
-        remarks.append(f"{events_there} with an impossible duration count nowhere.")
+        remarks.append(f"{events_there} with an impossible duration are in no table and no sum.")
     return remarks + _selection(trace)
 
 
