@@ -29,12 +29,10 @@ _REGIONS: Final = 32
 """Parts of the memory that a pointer is used for, equally large."""
 _HOLE: Final = 32
 """Sectors that are not touched are between those that are where so many times the usual distance is empty."""
-_GOLDEN: Final = 0.6180339887498949
-"""Multiples of it, without their whole part, are spread evenly."""
 _NEARLY: Final = 0.9
-_SPOTS: Final = 8
-_SPOT: Final = Axes(y=8, x=16, r=16)
-"""Points next to each other, at most: what they touch together shows how much shares a sector."""
+_SPOTS: Final = 32
+_SIDE: Final = 32
+"""Points next to each other on an axis, at most: what they touch together shows how much shares a sector."""
 _AT_ONCE: Final = 512
 """Points of `x` that run at once, about. They are at the same place of `r`."""
 _NEAR: Final = 1 << 22
@@ -111,13 +109,13 @@ def _spread(axes: Axes) -> tuple[_Floats, Points]:
     outer = axes.y * axes.x
     total = outer * axes.r
     count = min(total, _SAMPLES)
-    jitter = np.arange(count) * _GOLDEN % 1.0 if count < total else np.zeros(count)
+    jitter = np.random.default_rng(0).random(count) if count < total else np.zeros(count)
     place = np.minimum(((np.arange(count) + jitter) * (total / count)).astype(np.int64), total - 1)
     at_once = min(outer, _AT_ONCE)
     wave, inside = np.divmod(place, at_once * axes.r)
     width = np.minimum(at_once, outer - wave * at_once)
     r, lane = np.divmod(inside, width)
-    tile_y = min(axes.y, _SPOT.y)
+    tile_y = min(axes.y, _SIDE)
     row, rest = np.divmod(wave * at_once + lane, tile_y * axes.x)
     height = np.minimum(tile_y, axes.y - row * tile_y)
     x, in_tile = np.divmod(rest, height)
@@ -126,23 +124,30 @@ def _spread(axes: Axes) -> tuple[_Floats, Points]:
 
 def _sector_shares(kernel: KernelSource) -> list[float]:
     """For each load and store, how many sectors a point touches: 1/16 where 16 neighbors share one."""
-    axes = kernel.axes
-    wide = _SPOT.x if axes.r > 1 or axes.y > 1 else _SPOT.x * _SPOT.r
-    sizes = min(axes.y, _SPOT.y), min(axes.x, wide), min(axes.r, _SPOT.r)
+    long = sum(size > 1 for size in kernel.axes)
+    side = {0: 1, 1: _SIDE * _SIDE, 2: _SIDE, 3: _SIDE // 2}[long]
+    sizes = [min(size, side) for size in kernel.axes]
     grid = [axis.ravel() for axis in np.meshgrid(*(np.arange(size) for size in sizes), indexing="ij")]
-    random = np.random.default_rng(1)
-    starts = [random.integers(0, size // part, _SPOTS) * part for size, part in zip(axes, sizes, strict=True)]
+    spots = np.arange(_SPOTS)
+    # Each axis has its own order of places, so that together they are spread over all.
+    orders = spots, spots * 11 % _SPOTS, spots * 19 % _SPOTS
+    starts = [
+        order * (size // part) // _SPOTS * part
+        for order, size, part in zip(orders, kernel.axes, sizes, strict=True)
+    ]
     places = (np.add.outer(start, axis).ravel() for start, axis in zip(starts, grid, strict=True))
-    return [_share(touch) for touch in kernel.touches(Points(*places))]
+    return [_share(kernel, touch) for touch in kernel.touches(Points(*places))]
 
 
-def _share(touch: Touch) -> float:
-    """Sectors per point that is used, of all spots together."""
+def _share(kernel: KernelSource, touch: Touch) -> float:
+    """Sectors per point that is used, of all spots together; where none is used, as if neighbors shared."""
     if touch.address is None:
         return 0.0
     spots = touch.address.reshape(_SPOTS, -1)
-    count = sum(len(np.unique(spot[spot >= 0] // _SECTOR)) for spot in spots)
-    return count / max(1, int(np.count_nonzero(spots >= 0)))
+    used = int(np.count_nonzero(spots >= 0))
+    if not used:
+        return kernel.item_sizes[touch.pointer] / _SECTOR
+    return sum(len(np.unique(spot[spot >= 0] // _SECTOR)) for spot in spots) / used
 
 
 def _use(mine: list[tuple[Touch, float]], when: list[Int64s], weight: float) -> _Use | None:
@@ -177,7 +182,10 @@ def _counted(sector: Int64s, when: Int64s, size: _Floats) -> _Use:
     distinct, which = np.unique(sector, return_inverse=True)
     gaps = np.diff(distinct)
     usual = int(np.median(gaps)) if len(gaps) else 1
-    place = np.concatenate(([0], np.cumsum(np.where(gaps > _HOLE * usual, usual, gaps))))
+    is_hole = gaps > _HOLE * usual
+    # Where a sample ends before a hole and begins behind it, twice what lies between two others is missing.
+    edges = usual if usual == 1 else round(2 * float(gaps[~is_hole].mean()))
+    place = np.concatenate(([0], np.cumsum(np.where(is_hole, edges, gaps))))
     count = int(place[-1]) + usual
     code = when * _REGIONS + (place * _REGIONS // count)[which]
     touched: _Floats = np.bincount(code, weights=size, minlength=_SLICES * _REGIONS).astype(np.float64)
@@ -200,7 +208,7 @@ def _repeats(use: _Use) -> list[tuple[int, float]]:
     if use.region * _REGIONS < _NEAR:
         return found
     sums = np.cumsum(use.touched, axis=0)
-    for region in np.flatnonzero(sums[-1] > use.region).tolist():
+    for region in np.flatnonzero(_NEARLY * sums[-1] > use.region).tolist():
         column, own = sums[:, region], use.touched[:, region]
         slices = np.flatnonzero((column > use.region) & (own > 0))
         size = np.minimum(own[slices], column[slices] - use.region)

@@ -215,8 +215,9 @@ def test_what_is_read_again_and_after_how_much_else(x: int, index: str, memory: 
     assert kernel is not None
     found = access_of(kernel)
     assert found.touched == pytest.approx([memory, x * 4], rel=0.02)
-    assert sum(size for _, size in found.again) == pytest.approx(again * memory, rel=0.05)
-    assert all(0.8 * memory < after < 1.2 * memory for after, _ in found.again)
+    assert sum(size for _, size in found.again) < 1.05 * again * memory + 1
+    late = sum(size for after, size in found.again if 0.8 * memory < after < 1.2 * memory)
+    assert late >= 0.95 * again * memory
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,9 @@ def test_each_device_and_all_together_sum_to_the_wall(light: SpeedOfLight) -> No
     assert [device.device for device in light.devices] == [0, 1]
     wall = ns(light.wall_us)
     assert sum(ns(part.us) for part in light.waterfall) == wall
+    assert all(part.us > 0 for part in light.waterfall if part.part != "overlap")
     for device in light.devices:
+        assert all(part.us > 0 for part in device.waterfall if part.part != "overlap")
         assert sum(ns(part.us) for part in device.waterfall) == wall
         busy = sum(ns(part.us) for part in device.waterfall if part.part != "idle")
         assert busy == ns(device.busy_us)
