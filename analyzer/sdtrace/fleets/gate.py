@@ -62,7 +62,7 @@ def read(task: Task) -> Outcome:
 
 def judge_trace(store: Store, outcome: Outcome, limits: Limits) -> record.Gate:
     """Hold a trace against the runs of a store that did the same work on the same card, itself left out."""
-    tables = {name: pl.read_ipc(io.BytesIO(packed)) for name, packed in outcome.tables.items()}
+    tables = {name: pl.read_ipc_stream(io.BytesIO(packed)) for name, packed in outcome.tables.items()}
     mine = tables["traces"].row(0, named=True)
     earlier = _earlier(store, mine, limits.last)
     rows = list(_rows(store, tables, mine, earlier, limits)) if earlier.height >= limits.runs else []

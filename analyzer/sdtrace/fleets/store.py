@@ -136,7 +136,9 @@ class Store:
         parts = defaultdict(list)
         for outcome in outcomes:
             for table, packed in outcome.tables.items():
-                parts[table, outcome.facts.get(self.partition, "")].append(pl.read_ipc(io.BytesIO(packed)))
+                parts[table, outcome.facts.get(self.partition, "")].append(
+                    pl.read_ipc_stream(io.BytesIO(packed))
+                )
         written = []
         for (table, value), frames in parts.items():
             rows = pl.concat(frames)
