@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 import polars as pl
 import pytest
@@ -117,6 +118,8 @@ def test_a_run_that_is_worse_fails_with_the_arithmetic(store: Path, tmp_path: Pa
     assert row["limit_us"] == pytest.approx(middle + max(4 * 1.4826 * mad, 0.05 * middle))
     assert row["state"] == rows["GPU time of transformer"]["state"] == "worse"
     assert "max(4 x 1.4826 x" in str(row["arithmetic"])
+    assert rows["one-time cost"]["state"] == "usual"  # nothing, of which nothing can be 5 %
+    assert rows["one-time cost"]["limit_us"] == pytest.approx(0.05 * cast(float, row["us"]))
     assert "GPU time of other" not in rows  # less than 1 % of the GPU time
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from sdtrace.errors import UsageError
+from sdtrace.fleets.scanning import collected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,7 @@ def run_sql(
         scans = _SCAN.findall(plan.explain(optimized=False))
         if any(folder is None or not path.startswith(folder) for path in scans):
             raise _other_table()
-        result = plan.collect() if folder is None else plan.collect(engine="streaming")
+        result = plan.collect() if folder is None else collected(plan)
     except pl.exceptions.PolarsError as error:
         reason = (str(error).splitlines() or ["no reason given"])[0]
         raise UsageError(f"the query failed: {reason}; {_there_is(frames)}") from error

@@ -15,6 +15,7 @@ from sdtrace.fleets import record
 from sdtrace.fleets.facts import check
 from sdtrace.fleets.items import Outcome, Task, encode
 from sdtrace.fleets.robust import TO_SIGMA, Values, spread
+from sdtrace.fleets.scanning import collected
 from sdtrace.fleets.series import MEASURES
 from sdtrace.fleets.sources import resolve
 from sdtrace.fleets.store import Store, alone
@@ -22,6 +23,7 @@ from sdtrace.fleets.task import outcome_of
 from sdtrace.version import VERSION
 
 _COMPONENT: Final = "GPU time of "
+_ONCE: Final = "once_us"
 _NEGLIGIBLE: Final = 0.01
 """Share of GPU time below which a component is not judged."""
 
@@ -60,7 +62,7 @@ def read(task: Task) -> Outcome:
 
 def judge_trace(store: Store, outcome: Outcome, limits: Limits) -> record.Gate:
     """Hold a trace against the runs of a store that did the same work on the same card, itself left out."""
-    tables = {name: pl.read_ipc(io.BytesIO(packed)) for name, packed in outcome.tables.items()}
+    tables = {name: pl.read_ipc_stream(io.BytesIO(packed)) for name, packed in outcome.tables.items()}
     mine = tables["traces"].row(0, named=True)
     earlier = _earlier(store, mine, limits.last)
     rows = list(_rows(store, tables, mine, earlier, limits)) if earlier.height >= limits.runs else []
@@ -94,7 +96,7 @@ def _earlier(store: Store, mine: dict[str, Any], last: int) -> pl.DataFrame:
     rows = store.scan("traces").filter(same & (pl.col("trace_id") != mine["trace_id"]))
     if mine["at"] is not None:
         rows = rows.filter(pl.col("at").is_null() | (pl.col("at") <= mine["at"]))
-    return rows.sort("at").tail(last).collect(engine="streaming")
+    return collected(rows.sort("at").tail(last))
 
 
 def _rows(
@@ -108,7 +110,9 @@ def _rows(
         before = earlier
         if measure == "steady_us":
             before = earlier.filter(pl.col("steady_source") == mine["steady_source"])
-        yield from _row(said, mine[measure], before[measure].drop_nulls().to_numpy(), limits)
+        values = before[measure].drop_nulls().to_numpy()
+        least_us = limits.least_pct / 100 * (mine["steady_us"] or 0) if measure == _ONCE else 0.0
+        yield from _row(said, mine[measure], values, limits, least_us)
     ours = _components(tables["components"].lazy())
     theirs = _components(store.scan("components"), earlier["trace_id"].to_list())
     total = sum(ours["us"].to_list())
@@ -124,20 +128,26 @@ def _components(rows: pl.LazyFrame, traces: list[str] | None = None) -> pl.DataF
         rows = rows.filter(pl.col("trace_id").is_in(traces))
     time = pl.col("gpu_us") / pl.col("iterations")
     steady = rows.filter(pl.col("iterations") > 0)
-    return steady.select("trace_id", "component", time.alias("us")).collect(engine="streaming")
+    return collected(steady.select("trace_id", "component", time.alias("us")))
 
 
-def _row(said: str, value: float | None, values: Values, limits: Limits) -> Iterator[record.GateRow]:
-    """The measure against its earlier values; nothing where one side does not tell it."""
+def _row(
+    said: str, value: float | None, values: Values, limits: Limits, least_us: float = 0.0
+) -> Iterator[record.GateRow]:
+    """The measure against its earlier values; nothing where one side does not tell it.
+
+    `least_us` is what it may always differ by: of what is paid once, where that is next to nothing.
+    """
     if value is None or len(values) < limits.runs or not np.isfinite(values).all():
         return
     median, mad = spread(values)
-    by_mad, by_share = limits.mads * TO_SIGMA * mad, limits.least_pct / 100 * median
-    limit = median + max(by_mad, by_share)
+    by_share = limits.least_pct / 100 * median
+    limit = median + max(limits.mads * TO_SIGMA * mad, by_share, least_us)
     state: record.State = "usual"
     if abs(value - median) > limit - median:
         state = "worse" if value > median else "better"
     shown = [units.duration(us) for us in (median, mad, limit)]
+    least = f", {units.duration(least_us)}" if least_us > by_share else ""
     yield record.GateRow(
         measure=said,
         us=value,
@@ -147,5 +157,5 @@ def _row(said: str, value: float | None, values: Values, limits: Limits) -> Iter
         limit_us=limit,
         state=state,
         arithmetic=f"{shown[0]} + max({limits.mads:g} x {TO_SIGMA} x {shown[1]}, {limits.least_pct:g} % of "
-        f"{shown[0]}) = {shown[2]}",
+        f"{shown[0]}{least}) = {shown[2]}",
     )

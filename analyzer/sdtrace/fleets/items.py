@@ -39,7 +39,7 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What came of a task: tables as Arrow IPC, or the `reason` why there are none.
+    """What came of a task: tables as streams of Arrow IPC, or the `reason` why there are none.
 
     `digest` is of the bytes of the file, 32 hexadecimal digits; `facts` are those of the run.
     """

@@ -12,6 +12,7 @@ from sdtrace import units
 from sdtrace.fleets import record
 from sdtrace.fleets.hosts import outliers, slow_hosts
 from sdtrace.fleets.robust import slope, spread
+from sdtrace.fleets.scanning import collected
 from sdtrace.fleets.series import MEASURES, RunSeries, Shift, all_series, levels, shifts
 from sdtrace.fleets.store import Store
 from sdtrace.version import VERSION
@@ -39,7 +40,7 @@ _Medians = list[tuple[str, float, float]]
 
 def judge(store: Store, hours: float = HOURS) -> record.FleetReport:
     """The report of a store. Raises UsageError while it holds no traces."""
-    traces = store.scan("traces").select(_TRACES).collect(engine="streaming")
+    traces = collected(store.scan("traces").select(_TRACES))
     found = all_series(traces)
     moved = {one.key: [shift for measure in MEASURES for shift in shifts(one, measure)] for one in found}
     runs = _runs(found, moved)
@@ -162,12 +163,11 @@ def _moved(store: Store, before: pl.DataFrame, after: pl.DataFrame) -> list[reco
 
 def _medians(store: Store, table: str, name: str, time: str, near: tuple[list[str], list[str]]) -> _Medians:
     """The median time of each name in an iteration, before and after, most changed first."""
-    rows = (
+    rows = collected(
         store.scan(table)
         .filter(pl.col("trace_id").is_in([*near[0], *near[1]]) & (pl.col("iterations") > 0))
         .group_by("trace_id", name)
         .agg((pl.col(time).sum() / pl.col("iterations").first()).alias("us"))
-        .collect(engine="streaming")
     )
     sums = [
         rows.filter(pl.col("trace_id").is_in(ids)).group_by(name).agg(pl.col("us").median()) for ids in near
@@ -183,7 +183,7 @@ def _advice(store: Store, traces: int, hours: float) -> list[record.Advice]:
     Each trace stands for the same GPU time; of it a finding saves the share that its replay tells.
     """
     share = (pl.col("from_us") - pl.col("to_us")) / pl.col("from_us")
-    rows = (
+    rows = collected(
         store.scan("findings")
         .filter(pl.col("severity") != "info")
         .with_columns(share.alias("share"))
@@ -194,7 +194,6 @@ def _advice(store: Store, traces: int, hours: float) -> list[record.Advice]:
             pl.col("share").sum(),
             pl.col("share").count().alias("known"),
         )
-        .collect(engine="streaming")
     )
     found = [
         record.Advice(

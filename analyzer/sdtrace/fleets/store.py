@@ -25,6 +25,7 @@ from sdtrace.errors import OutputError, UsageError
 from sdtrace.fleets.facts import PARTITIONS
 from sdtrace.fleets.items import Item, Outcome, decode_outcome
 from sdtrace.fleets.log import Batch, Entry, Log, is_settled
+from sdtrace.fleets.scanning import scan
 from sdtrace.fleets.tables import TABLES
 from sdtrace.suggestions import did_you_mean
 
@@ -72,8 +73,7 @@ class Store:
         names = [name for name in self.log.files if name.startswith(f"{table}/")]
         if not names:
             raise UsageError(f"{self.folder}: the store holds no traces yet")
-        paths = [self.folder / name for name in names]
-        return pl.scan_parquet(paths, missing_columns="insert", extra_columns="ignore")
+        return scan([self.folder / name for name in names])
 
     def spool(self, outcome: bytes) -> None:
         """Keep what came of a trace, encoded, until it is part of a batch."""
@@ -123,7 +123,9 @@ class Store:
             path.unlink()
 
     def remove_strays(self) -> None:
-        """Remove Parquet files that no batch names: a run was killed between writing and naming them."""
+        """Remove what a killed run was writing: Parquet files that no batch names, halves of others."""
+        for path in (self.folder / _SPOOL).glob("*.tmp"):
+            path.unlink()
         for table in TABLES:
             for path in (self.folder / table).glob("*/*.parquet"):
                 if self._within(path) not in self.log.files:
@@ -134,13 +136,14 @@ class Store:
         parts = defaultdict(list)
         for outcome in outcomes:
             for table, packed in outcome.tables.items():
-                parts[table, outcome.facts.get(self.partition, "")].append(pl.read_ipc(io.BytesIO(packed)))
+                parts[table, outcome.facts.get(self.partition, "")].append(
+                    pl.read_ipc_stream(io.BytesIO(packed))
+                )
         written = []
         for (table, value), frames in parts.items():
             rows = pl.concat(frames)
-            folder = (
-                self.folder / table / f"{self.partition}={quote(value[:_LONGEST], safe=' ') or 'unknown'}"
-            )
+            label = quote(value[:_LONGEST], safe=" ") or "unknown"
+            folder = self.folder / table / f"{self.partition}={label}"
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / _new_name()
             rows.write_parquet(path, compression="zstd")
@@ -159,7 +162,7 @@ class Store:
 
     def _merged(self, group: list[Path]) -> tuple[str, list[Path]]:
         target = group[0].parent / _new_name()
-        pl.scan_parquet(group, missing_columns="insert").sink_parquet(target, compression="zstd")
+        scan(group).sink_parquet(target, compression="zstd")
         _to_disk(target)
         return self._within(target), group
 

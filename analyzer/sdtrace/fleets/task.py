@@ -90,5 +90,5 @@ def _named(source: str) -> Path:
 
 def _packed(rows: pl.DataFrame) -> bytes:
     out = io.BytesIO()
-    rows.write_ipc(out, compression="zstd")
+    rows.write_ipc_stream(out, compression="zstd")
     return out.getvalue()
