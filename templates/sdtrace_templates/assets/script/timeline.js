@@ -187,7 +187,7 @@ class TimelineView {
   // The next or previous piece of GPU work: it is put into the middle, and described.
   step(by) {
     const span = this.lanes.exactIn(this.view.from, this.view.to);
-    const streams = this.lanes.rows.filter((row) => row.span === span && this.data.lanes[row.lane].isStream);
+    const streams = this.lanes.rows.filter((row) => row.span === span && this.data.lanes[row.lane]?.isStream);
     const row = streams.reduce((most, each) => (each.stop - each.first > (most ? most.stop - most.first : 0) ? each : most), null);
     if (!row) return;
     const middle = (this.view.from + this.view.to) / 2;
