@@ -23,6 +23,7 @@ from sdtrace.tables import HTML, JOB_TABLES, TABLES, Filled, fill, fill_all
 from sdtrace.units import size
 
 _FIRST_FINDINGS = 4
+_WIDE_PICTURES = ("timeline", "icicle")
 _SCRIPTS = (
     *("format", "dom", "grid", "run", "tables", "render"),
     *("pictures", "waterfall", "steps", "roofline", "icicle", "events", "lanes", "timeline", "memory"),
@@ -67,6 +68,7 @@ class PictureView(NamedTuple):
     name: str
     title: str
     table: HtmlTable | None
+    is_wide: bool
 
 
 class ExploredView(NamedTuple):
@@ -218,11 +220,7 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled], explored: Explo
     tables = {each.table.id: html_table(each, f"{anchor}-{each.table.id}") for each in filled}
     anchors = {name: table.anchor for name, table in tables.items()}
     driven = [tables.pop(name) for name in DRIVEN if name in tables] if explored else []
-    drawn = [
-        PictureView(name, title, tables.pop(name, None))
-        for name, title in pictures_of(trace).items()
-        if explored
-    ]
+    drawn = _pictures(trace, tables) if explored else []
     return TraceView(
         trace=trace,
         anchor=anchor,
@@ -238,6 +236,17 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled], explored: Explo
         device=_entries(trace.device),
         explored=None if explored is None else _explored(explored, anchor, driven, drawn),
     )
+
+
+def _pictures(trace: TraceReport, tables: dict[str, HtmlTable]) -> list[PictureView]:
+    """The pictures of a trace, each with the table that is its own; the last one wide if it stands alone."""
+    titles = pictures_of(trace)
+    beside = [name for name in titles if name not in _WIDE_PICTURES]
+    alone = beside[-1:] if len(beside) % 2 else []
+    return [
+        PictureView(name, title, tables.pop(name, None), name in (*_WIDE_PICTURES, *alone))
+        for name, title in titles.items()
+    ]
 
 
 def _explored(

@@ -116,13 +116,20 @@ def _selection(trace: TraceReport) -> list[str]:
 
 
 def _steady_figure(trace: TraceReport) -> Figure:
+    """How long it takes without the profiler, where that is known: the number that the verdict gives too."""
     label = f"One steady {trace.noun}"
     steady = trace.steady
     if steady is None:
         why = "every one includes a one-time cost" if trace.iterations else "no iterations were found"
         return Figure(label, units.MISSING, "; ".join([why, *_unprofiled(trace)]))
-    detail = "; ".join([_spread(steady, trace.noun), *_unprofiled(trace)])
-    return Figure(label, units.duration(steady.median_us), detail)
+    profiled = f"{units.duration(steady.median_us)} with the profiler ({_spread(steady, trace.noun)})"
+    if trace.unprofiled_wall_us is not None:
+        return Figure(f"{label}, without the profiler", units.duration(trace.unprofiled_wall_us), profiled)
+    if trace.unprofiled is not None:
+        value = f"about {units.duration(trace.unprofiled.mid_us)}"
+        return Figure(f"{label}, without the profiler", value, f"an estimate; {profiled}")
+    spread = _spread(steady, trace.noun)
+    return Figure(f"{label}, with the profiler", units.duration(steady.median_us), spread)
 
 
 def _spread(steady: Steady, noun: str) -> str:
@@ -170,7 +177,7 @@ def _busy_figure(trace: TraceReport) -> Figure:
     if steady is None:
         return Figure("GPU busy", units.share(overall), "of the time from the first to the last device event")
     detail = f"{units.share(overall)} over the whole trace"
-    return Figure("GPU busy in steady state", units.share(steady), detail)
+    return Figure("GPU busy in steady state", units.share(steady), f"with the profiler; {detail}")
 
 
 def _wall_figure(trace: TraceReport) -> Figure:

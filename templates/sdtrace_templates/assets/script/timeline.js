@@ -65,7 +65,7 @@ class View {
 class TimelineView {
   constructor(section, place) {
     this.section = section;
-    this.data = { ...section.run.timeline, componentNames: section.data.componentNames };
+    this.data = { ...section.run.timeline, componentNames: section.data.componentNames, noun: section.data.noun };
     if (!document.getElementById(`${section.box.dataset.explored}-events`).textContent) this.data.events = [];
     this.room = place.querySelector(".drawing");
     this.canvas = element("canvas", { tabIndex: 0 });
