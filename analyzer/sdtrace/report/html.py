@@ -14,7 +14,7 @@ from sdtrace.analysis.part import Part
 from sdtrace.model import Job, Report, TraceReport
 from sdtrace.phases.timeline import STEADY
 from sdtrace.report import charts, names, summary
-from sdtrace.report.exploration import DRIVEN, Exploration, of_others
+from sdtrace.report.exploration import Exploration, of_others
 from sdtrace.report.html_tables import HtmlTable, fitted, html_table
 from sdtrace.report.picture_data import pictures_of
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
@@ -197,8 +197,8 @@ def _tables_of(trace: TraceReport, explored: Exploration | None) -> list[Filled]
     """The tables with rows: those that the selector drives of the part that the page starts with."""
     if explored is None:
         return fill_all(TABLES, trace, HTML)
-    found = [fill(table, explored.first if table.id in DRIVEN else trace, HTML) for table in TABLES]
-    return [filled for filled in found if filled.records or filled.table.id in DRIVEN]
+    found = [fill(table, explored.first if table.id in explored.driven else trace, HTML) for table in TABLES]
+    return [filled for filled in found if filled.records or filled.table.id in explored.driven]
 
 
 def _long(filled: dict[str, list[Filled]], explored: Mapping[str, Exploration]) -> dict[str, Filled]:
@@ -207,7 +207,7 @@ def _long(filled: dict[str, list[Filled]], explored: Mapping[str, Exploration]) 
         f"{anchor}-{each.table.id}": each
         for anchor, tables in filled.items()
         for each in tables
-        if each.table.is_long and not (anchor in explored and each.table.id in DRIVEN)
+        if each.table.is_long and not (anchor in explored and each.table.id in explored[anchor].driven)
     }
 
 
@@ -219,14 +219,14 @@ def _job(job: Job, filled: list[Filled]) -> JobView:
 def _view(trace: TraceReport, anchor: str, filled: list[Filled], explored: Exploration | None) -> TraceView:
     tables = {each.table.id: html_table(each, f"{anchor}-{each.table.id}") for each in filled}
     anchors = {name: table.anchor for name, table in tables.items()}
-    driven = [tables.pop(name) for name in DRIVEN if name in tables] if explored else []
+    driven = [tables.pop(name) for name in explored.driven if name in tables] if explored else []
     drawn = _pictures(trace, tables) if explored else []
     return TraceView(
         trace=trace,
         anchor=anchor,
         verdict=summary.verdict(trace),
         figures=summary.figures(trace),
-        caveats=summary.caveats(trace),
+        caveats=summary.caveats(trace, with_selection=explored is None),
         segments=charts.stack(trace),
         phases=tables.pop(_PHASES, None),
         tables=list(tables.values()),

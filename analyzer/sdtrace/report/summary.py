@@ -87,8 +87,8 @@ def verdict(trace: TraceReport) -> str:
     return f"{trace.verdict.text}{sure}"
 
 
-def caveats(trace: TraceReport) -> list[str]:
-    """What must be known before any number is believed."""
+def caveats(trace: TraceReport, *, with_selection: bool = True) -> list[str]:
+    """What must be known before any number is believed; and, if asked for, that tables are of one phase."""
     events = trace.events
     remarks = []
     if events.salvaged:
@@ -100,7 +100,7 @@ def caveats(trace: TraceReport) -> list[str]:
     if events.quarantined:
         events_there = units.counted(events.quarantined, "event")
         remarks.append(f"{events_there} with an impossible duration count nowhere.")
-    return remarks + _selection(trace)
+    return [*remarks, *(_selection(trace) if with_selection else [])]
 
 
 def _selection(trace: TraceReport) -> list[str]:
