@@ -31,12 +31,12 @@ _KEYS = (
 )
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def analysis(name: str) -> sdtrace.Analysis:
     return sdtrace.load(TRACES / name)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def explored(name: str) -> Explored:
     one = analysis(name)
     return explore(WorkStudy(one.study), one.options)

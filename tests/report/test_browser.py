@@ -106,7 +106,7 @@ def test_long_names_of_any_script_stay_within_a_phone(show: _Show, name: str) ->
 
 def test_the_answer_is_on_the_first_screen_of_a_laptop(show: _Show) -> None:
     page = show(sample.report()).page
-    for text in ("82.3\u202fs", "207\u202fms", "94 % of the first image is torch.compile"):
+    for text in ("82.3\u202fs", "118\u202fms", "94 % of the first image is torch.compile"):
         box = page.get_by_text(text, exact=True).first.bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 900

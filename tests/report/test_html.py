@@ -186,7 +186,7 @@ def test_every_field_of_a_trace_is_shown() -> None:
         "1 event with an impossible duration",
         "The file ends in the middle",
         "82.7\u202fs",
-        "118\u202fms without the profiler",
+        "207\u202fms with the profiler (median of 2",
         "69,211 launches",
         "autotune host work",
         "67,904",

@@ -73,7 +73,9 @@ def _parts(name: str) -> list[Part]:
     present = {row.phase for row in parts.analysis(name).report.phases} | {None}
     every = [*parts.single_parts(name), *parts.crossed_parts(name)[-3:]]
     every = [part for part in every if part.phase in present]
-    return every if name == parts.REGIONAL else [part for part in every if "unet" in (part.component or "")]
+    if name == parts.REGIONAL:
+        return [part for part in every if part.component != "scheduler"]
+    return [Part(component="unet"), Part(component="unet.mid_block"), Part(component="other")]
 
 
 def test_every_number_of_a_selection_is_that_of_the_part(opened: tuple[str, Page]) -> None:

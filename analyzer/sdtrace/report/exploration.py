@@ -20,7 +20,7 @@ from sdtrace.report.picture_data import picture_data
 from sdtrace.tables import HTML, TABLES, Column, Table
 
 DRIVEN: Final = ("categories", "components", "idle", "ops_by_shape", "kernels", "ops")
-"""The tables that the selector drives, in the order of the page."""
+"""The tables that a selector can drive, in the order of the page."""
 _OF_OTHERS: Final = ("categories", "components", "idle", "kernels", "ops")
 _MOST_OF_OTHERS: Final = 8
 
@@ -37,6 +37,8 @@ class Exploration:
     start: Part
     first: model.TraceReport
     others: dict[str, model.TraceReport]
+    driven: tuple[str, ...]
+    """The tables that the selector drives: all of `DRIVEN`, but ops where their times are torch's."""
 
 
 def explored_page(found: Explored, trace: model.TraceReport, options: Options) -> Exploration:
@@ -59,7 +61,8 @@ def explored_page(found: Explored, trace: model.TraceReport, options: Options) -
     first = trace if start == options.part else limited(trace, found, start)
     phases = [row.phase for row in trace.phases if row.phase != start.phase] if start == Part(STEADY) else []
     others = {phase: limited(trace, found, Part(phase), _MOST_OF_OTHERS) for phase in phases}
-    return Exploration(_packed(data), events, start, first, others)
+    driven = DRIVEN if found.ops is not None else DRIVEN[: DRIVEN.index("ops")]
+    return Exploration(_packed(data), events, start, first, others, driven)
 
 
 def of_others(table: Table) -> bool:

@@ -10,7 +10,7 @@ from sdtrace.analysis.part import Part
 from sdtrace.model import Job, Report, TraceReport
 from sdtrace.phases.timeline import STEADY
 from sdtrace.report import charts, summary
-from sdtrace.report.exploration import DRIVEN, Exploration, of_others
+from sdtrace.report.exploration import Exploration, of_others
 from sdtrace.report.html_tables import HtmlTable, fitted, html_table
 from sdtrace.report.page import asset, policy
 from sdtrace.report.picture_data import pictures_of
@@ -21,6 +21,7 @@ from sdtrace.report.templating import environment
 from sdtrace.tables import HTML, JOB_TABLES, TABLES, Filled, fill, fill_all
 
 _FIRST_FINDINGS = 4
+_WIDE_PICTURES = ("timeline", "icicle")
 _SCRIPTS = (
     *("format", "dom", "grid", "run", "tables", "render"),
     *("pictures", "waterfall", "steps", "roofline", "icicle", "events", "lanes", "timeline", "memory"),
@@ -65,6 +66,7 @@ class PictureView(NamedTuple):
     name: str
     title: str
     table: HtmlTable | None
+    is_wide: bool
 
 
 class ExploredView(NamedTuple):
@@ -192,8 +194,8 @@ def _tables_of(trace: TraceReport, explored: Exploration | None) -> list[Filled]
     """The tables with rows: those that the selector drives of the part that the page starts with."""
     if explored is None:
         return fill_all(TABLES, trace, HTML)
-    found = [fill(table, explored.first if table.id in DRIVEN else trace, HTML) for table in TABLES]
-    return [filled for filled in found if filled.records or filled.table.id in DRIVEN]
+    found = [fill(table, explored.first if table.id in explored.driven else trace, HTML) for table in TABLES]
+    return [filled for filled in found if filled.records or filled.table.id in explored.driven]
 
 
 def _long(filled: dict[str, list[Filled]], explored: Mapping[str, Exploration]) -> dict[str, Filled]:
@@ -202,7 +204,7 @@ def _long(filled: dict[str, list[Filled]], explored: Mapping[str, Exploration]) 
         f"{anchor}-{each.table.id}": each
         for anchor, tables in filled.items()
         for each in tables
-        if each.table.is_long and not (anchor in explored and each.table.id in DRIVEN)
+        if each.table.is_long and not (anchor in explored and each.table.id in explored[anchor].driven)
     }
 
 
@@ -214,18 +216,14 @@ def _job(job: Job, filled: list[Filled]) -> JobView:
 def _view(trace: TraceReport, anchor: str, filled: list[Filled], explored: Exploration | None) -> TraceView:
     tables = {each.table.id: html_table(each, f"{anchor}-{each.table.id}") for each in filled}
     anchors = {name: table.anchor for name, table in tables.items()}
-    driven = [tables.pop(name) for name in DRIVEN if name in tables] if explored else []
-    drawn = [
-        PictureView(name, title, tables.pop(name, None))
-        for name, title in pictures_of(trace).items()
-        if explored
-    ]
+    driven = [tables.pop(name) for name in explored.driven if name in tables] if explored else []
+    drawn = _pictures(trace, tables) if explored else []
     return TraceView(
         trace=trace,
         anchor=anchor,
         verdict=summary.verdict(trace),
         figures=summary.figures(trace),
-        caveats=summary.caveats(trace),
+        caveats=summary.caveats(trace, with_selection=explored is None),
         segments=charts.stack(trace),
         phases=tables.pop(_PHASES, None),
         tables=list(tables.values()),
@@ -233,6 +231,17 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled], explored: Explo
         facts=run_facts(trace),
         explored=None if explored is None else _explored(explored, anchor, driven, drawn),
     )
+
+
+def _pictures(trace: TraceReport, tables: dict[str, HtmlTable]) -> list[PictureView]:
+    """The pictures of a trace, each with the table that is its own; the last one wide if it stands alone."""
+    titles = pictures_of(trace)
+    beside = [name for name in titles if name not in _WIDE_PICTURES]
+    alone = beside[-1:] if len(beside) % 2 else []
+    return [
+        PictureView(name, title, tables.pop(name, None), name in (*_WIDE_PICTURES, *alone))
+        for name, title in titles.items()
+    ]
 
 
 def _explored(

@@ -106,14 +106,14 @@ def payload(explored: Explored, names: Names) -> dict[str, Any]:
 def events_of(explored: Explored, names: Names) -> str:
     """The events of the timeline, packed."""
     trace, timeline = explored.study.study.trace, explored.timeline
-    used = np.unique(np.concatenate([np.zeros(0, np.int64), *(each.name for each in timeline.events)]))
+    used, of_device = np.zeros((2, len(trace.names)), np.bool_)
+    for each in timeline.events:
+        used[each.name] = True
+        of_device[each.name[each.on_device]] = True
     name_of = np.zeros(len(trace.names), np.int64)
-    of_device = {
-        number for each in timeline.events for number in np.unique(each.name[each.on_device]).tolist()
-    }
-    for number in used.tolist():
+    for number in np.flatnonzero(used).tolist():
         name = trace.names[number]
-        name_of[number] = names.number(short_name(name) if number in of_device else name, SHORT)
+        name_of[number] = names.number(short_name(name) if of_device[number] else name, SHORT)
     return packed_events(timeline.events, name_of)
 
 

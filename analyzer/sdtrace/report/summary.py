@@ -102,8 +102,8 @@ def verdict(trace: TraceReport) -> str:
     return f"{trace.verdict.text}{sure}"
 
 
-def caveats(trace: TraceReport) -> list[str]:
-    """What must be known before any number is believed."""
+def caveats(trace: TraceReport, *, with_selection: bool = True) -> list[str]:
+    """What must be known before any number is believed; and, if asked for, that tables are of one phase."""
     events = trace.events
     remarks = []
     if events.salvaged:
@@ -117,7 +117,7 @@ def caveats(trace: TraceReport) -> list[str]:
     if events.quarantined:
         events_there = units.counted(events.quarantined, "event")
         remarks.append(f"{events_there} with an impossible duration are in no table and no sum.")
-    return remarks + _selection(trace)
+    return [*remarks, *(_selection(trace) if with_selection else [])]
 
 
 def _selection(trace: TraceReport) -> list[str]:
@@ -133,13 +133,22 @@ def _selection(trace: TraceReport) -> list[str]:
 
 
 def _steady_figure(trace: TraceReport) -> Figure:
+    """How long it takes without the profiler, where that is known: the number that the verdict gives too."""
     label = f"One steady {trace.noun}"
     steady = trace.steady
     if steady is None:
         why = "every one includes a one-time cost" if trace.iterations else "no iterations were found"
         return Figure(label, units.MISSING, "; ".join([why, *_unprofiled(trace)]), _STEADY)
-    detail = "; ".join([_spread(steady, trace.noun), *_unprofiled(trace)])
-    return Figure(label, units.duration(steady.median_us), detail, _STEADY)
+    profiled = f"{units.duration(steady.median_us)} with the profiler ({_spread(steady, trace.noun)})"
+    if trace.unprofiled_wall_us is not None:
+        return Figure(
+            f"{label}, without the profiler", units.duration(trace.unprofiled_wall_us), profiled, _STEADY
+        )
+    if trace.unprofiled is not None:
+        value = f"about {units.duration(trace.unprofiled.mid_us)}"
+        return Figure(f"{label}, without the profiler", value, f"an estimate; {profiled}", _STEADY)
+    spread = _spread(steady, trace.noun)
+    return Figure(f"{label}, with the profiler", units.duration(steady.median_us), spread, _STEADY)
 
 
 def _spread(steady: Steady, noun: str) -> str:
@@ -188,7 +197,7 @@ def _busy_figure(trace: TraceReport) -> Figure:
         detail = "of the time from the first to the last GPU event"
         return Figure("GPU busy", units.share(overall), detail, _BUSY)
     detail = f"{units.share(overall)} over the whole trace"
-    return Figure("GPU busy in steady state", units.share(steady), detail, _BUSY)
+    return Figure("GPU busy in steady state", units.share(steady), f"with the profiler; {detail}", _BUSY)
 
 
 def _wall_figure(trace: TraceReport) -> Figure:

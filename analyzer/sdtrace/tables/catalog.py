@@ -99,47 +99,16 @@ STEPS: Final = Table(
     rows=lambda trace: trace.steps,
     help="One row for each denoising step.",
     is_wide=True,
-    columns=tuple(
-        Column(field, header, kind, text, media, optional=optional)
-        for field, header, kind, text, media, optional in (
-            (
-                "iteration",
-                "In",
-                Kind.ORDINAL,
-                "The iteration it begins in.",
-                _PAGE,
-                False,
-            ),
-            (
-                "index",
-                "#",
-                Kind.ORDINAL,
-                "Its place in the iteration.",
-                _PAGE,
-                False,
-            ),
-            ("start_us", "Start", Kind.TIME, "When it begins, since the first event.", _PAGE, False),
-            (
-                "wall_us",
-                "Wall",
-                Kind.TIME,
-                "How long it takes, queued GPU work included.",
-                _PAGE,
-                False,
-            ),
-            ("host_wall_us", "CPU wall", Kind.TIME, "How long the CPU is in it.", _DATA_ONLY, False),
-            ("gpu_us", "GPU time", Kind.TIME, "GPU work launched in it, summed.", _PAGE, True),
-            (
-                "gpu_busy_us",
-                "GPU busy",
-                Kind.TIME,
-                "How long the GPU works while it lasts.",
-                _PAGE,
-                True,
-            ),
-            ("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills of it.", _DATA_ONLY, False),
-            ("launches", "Launches", Kind.COUNT, "Launch calls with GPU work.", _PAGE, True),
-        )
+    columns=(
+        Column("iteration", "In", Kind.ORDINAL, "The iteration it begins in; in data from 0.", _PAGE),
+        Column("index", "#", Kind.ORDINAL, "Its place there; in data from 0.", _PAGE),
+        Column("start_us", "Start", Kind.TIME, "When it begins, since the first event.", _PAGE),
+        Column("wall_us", "Wall", Kind.TIME, "How long it takes, queued GPU work included.", _PAGE),
+        Column("host_wall_us", "CPU wall", Kind.TIME, "How long the CPU is in it.", _DATA_ONLY),
+        Column("gpu_us", "GPU time", Kind.TIME, "GPU work launched in it.", _PAGE, optional=True),
+        Column("gpu_busy_us", "GPU busy", Kind.TIME, "How long the GPU works.", _PAGE, optional=True),
+        Column("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills of it.", _DATA_ONLY),
+        Column("launches", "Launches", Kind.COUNT, "Calls with GPU work.", _PAGE, optional=True),
     ),
 )
 

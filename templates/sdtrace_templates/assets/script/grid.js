@@ -9,12 +9,11 @@ const comparison = (column, descending) => (a, b) => {
 };
 
 class Grid {
-  constructor(box, rows) {
+  constructor(box, rows, limit) {
     this.box = box;
     this.body = box.querySelector("tbody");
-    this.column = Number(box.dataset.sorted);
     this.descending = true;
-    this.limit = this.body.rows.length;
+    this.limit = limit;
     this.addTools();
     this.fill(rows);
   }
@@ -22,9 +21,11 @@ class Grid {
   // Other rows, under the headers that the table has now.
   fill(rows) {
     this.rows = rows;
+    this.column = Number(this.box.dataset.sorted);
     this.headers = [...this.box.querySelectorAll("thead th")];
     this.classes = this.headers.slice(1).map((header) => header.className);
     this.headers.forEach((header, index) => this.makeSortable(header, index - 1));
+    this.mark();
     this.show();
   }
 
@@ -50,9 +51,16 @@ class Grid {
     button.addEventListener("click", () => {
       this.descending = this.column === column ? !this.descending : this.classes[column] === "n";
       this.column = column;
-      this.headers.forEach((other) => other.removeAttribute("aria-sort"));
-      header.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
+      this.mark();
       this.show();
+    });
+  }
+
+  // Says of the header that it is sorted by, and of no other.
+  mark() {
+    this.headers.forEach((header, index) => {
+      if (index - 1 !== this.column) header.removeAttribute("aria-sort");
+      else header.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
     });
   }
 

@@ -17,7 +17,7 @@ class Lanes {
   laidOut() {
     const { data, run } = this;
     const list = [{ title: "Phase", height: BAND, draw: "phases" }];
-    if (data.iterations[0].length) list.push({ title: "Iterations", height: BAND, draw: "iterations" });
+    if (data.iterations[0].length) list.push({ title: `${capitalized(data.noun)}s`, height: BAND, draw: "iterations" });
     if (data.steps[0].length) list.push({ title: "Steps", height: BAND, draw: "steps" });
     if (run.components.length) list.push({ title: "Components", height: BAND, draw: "components" });
     data.lanes.forEach(({ label, isStream }, lane) => {

@@ -31,7 +31,8 @@ const rows = document.getElementById("rows");
 if (rows) {
   unpack(rows.textContent).then((data) => {
     document.querySelectorAll("[data-rows]").forEach((box) => {
-      if (box.dataset.rows in data.tables) new Grid(box, rowsOf(data, box.dataset.rows));
+      if (!(box.dataset.rows in data.tables)) return;
+      new Grid(box, rowsOf(data, box.dataset.rows), box.querySelector("tbody").rows.length);
     });
   });
 }

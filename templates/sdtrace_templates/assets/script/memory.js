@@ -22,7 +22,7 @@ const heldTable = (section) => {
   const rows = heldOf(section).map(({ component, op, size, blocks }) => {
     const numbers = [bytes(size), share((100 * size) / memory.peak), count(blocks)];
     const cells = numbers.map((number) => element("td", { className: "n" }, unbroken(number)));
-    return element("tr", {}, element("th", { scope: "row" }, component), element("td", {}, op), ...cells);
+    return element("tr", {}, element("th", { scope: "row" }, component), element("td", { className: "name" }, op), ...cells);
   });
   return scrollable(
     section.box.querySelector("[data-picture=memory] h3, [data-picture=memory] h4").id,

@@ -2,12 +2,11 @@
 const shownColumns = (table, records) =>
   table.columns.filter(({ field, optional }) => !optional || records.some((record) => record[field]));
 
-const headRow = (columns, hasBars, sorted) => {
+const headRow = (columns, hasBars) => {
   const row = element("tr");
   columns.forEach((column, i) => {
     const header = element("th", { scope: "col", title: column.help }, column.header);
     if (isNumber(column.kind)) header.className = "n";
-    if (column.field === sorted) header.setAttribute("aria-sort", "descending");
     row.append(header);
     if (i === 0 && hasBars) row.append(label(element("td", { className: "graph" }), { "aria-hidden": "true" }));
   });
@@ -92,6 +91,8 @@ const gridRows = (columns, records) => {
   });
 };
 
+const FIRST_ROWS = 25;
+
 class LongTable {
   constructor(table, anchor) {
     this.table = table;
@@ -103,17 +104,15 @@ class LongTable {
     this.box.dataset.sorted = "0";
   }
 
+  // Other records, sorted as before.
   show(records) {
     const columns = shownColumns(this.table, records);
-    const sorted = columns.findIndex(({ field }) => field === this.table.sorted);
-    this.head.replaceChildren(headRow(columns, false, this.table.sorted));
+    const field = this.grid ? this.columns[this.grid.column + 1].field : this.table.sorted;
+    const sorted = Math.max(0, columns.findIndex((column) => column.field === field));
+    this.columns = columns;
+    this.head.replaceChildren(headRow(columns, false));
     this.box.dataset.sorted = String(sorted - 1);
-    if (!this.grid) {
-      this.grid = new Grid(this.box, gridRows(columns, records));
-      this.grid.limit = 25;
-    }
-    this.grid.column = sorted - 1;
-    this.grid.descending = true;
-    this.grid.fill(gridRows(columns, records));
+    if (this.grid) this.grid.fill(gridRows(columns, records));
+    else this.grid = new Grid(this.box, gridRows(columns, records), FIRST_ROWS);
   }
 }

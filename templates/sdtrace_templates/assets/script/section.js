@@ -59,7 +59,7 @@ class Section {
 
   wholeFigures() {
     const { figures, idle } = this.tables;
-    const found = [["CPU time span", duration(figures.wall_us)]];
+    const found = [["Wall time", duration(figures.wall_us)]];
     if (!this.data.hasDevice) return found.map(figureElement);
     if (figures.busy_us !== null) found.push(["GPU busy", duration(figures.busy_us)]);
     else found.push(["GPU time", duration(figures.gpu_us)]);

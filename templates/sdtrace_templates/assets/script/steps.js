@@ -46,6 +46,6 @@ const drawSteps = (section, { iteration, rows }, width) => {
   const gpu = sum(rows.map((row) => row.gpu_us)) / sum(rows.map((row) => row.wall_us));
   const words =
     `${title}: ${count(rows.length)} steps, median ${duration(median)}, slowest ${duration(walls.at(-1))}. ` +
-    `Dark: GPU work, ${share(100 * gpu)} of the time of the steps.`;
+    `Full colour: GPU work, ${share(100 * gpu)} of the time of the steps.`;
   return { drawing, words };
 };

@@ -65,7 +65,7 @@ class View {
 class TimelineView {
   constructor(section, place) {
     this.section = section;
-    this.data = { ...section.run.timeline, componentNames: section.data.componentNames };
+    this.data = { ...section.run.timeline, componentNames: section.data.componentNames, noun: section.data.noun };
     if (!document.getElementById(`${section.box.dataset.explored}-events`).textContent) this.data.events = [];
     this.room = place.querySelector(".drawing");
     this.canvas = element("canvas", { tabIndex: 0 });
@@ -187,7 +187,7 @@ class TimelineView {
   // The next or previous piece of GPU work: it is put into the middle, and described.
   step(by) {
     const span = this.lanes.exactIn(this.view.from, this.view.to);
-    const streams = this.lanes.rows.filter((row) => row.span === span && this.data.lanes[row.lane].isStream);
+    const streams = this.lanes.rows.filter((row) => row.span === span && this.data.lanes[row.lane]?.isStream);
     const row = streams.reduce((most, each) => (each.stop - each.first > (most ? most.stop - most.first : 0) ? each : most), null);
     if (!row) return;
     const middle = (this.view.from + this.view.to) / 2;

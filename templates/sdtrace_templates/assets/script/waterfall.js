@@ -7,6 +7,7 @@ const PARTS = {
   overlap: ["at once", "p-other"],
 };
 const LEAST_SHARE = 0.015;
+const NOISE = 1e-3;
 
 PICTURES.waterfall = (section, place) => {
   const { waterfall, noun } = section.data;
@@ -14,7 +15,7 @@ PICTURES.waterfall = (section, place) => {
   return new Picture(place, (width) => drawWaterfall(waterfall, noun, width));
 };
 
-// Parts too small to see as one row each kind.
+// Parts too small to see as one row each kind; what is noise is in the table alone.
 const gathered = ({ parts }, whole) => {
   const rows = [];
   for (const kind of Object.keys(PARTS)) {
@@ -25,7 +26,7 @@ const gathered = ({ parts }, whole) => {
     if (rest.length === 1) rows.push(rest[0]);
     else if (rest.length) rows.push({ part: kind, name: `${rest.length} more`, us: sum(rest.map((part) => part.us)) });
   }
-  return rows.filter((row) => row.us);
+  return rows.filter((row) => Math.abs(row.us) >= NOISE * whole);
 };
 
 const drawWaterfall = (waterfall, noun, width) => {
@@ -61,7 +62,7 @@ const drawWaterfall = (waterfall, noun, width) => {
   const words =
     `A steady ${noun} takes ${duration(whole)} with the profiler. At the limits of ${waterfall.card} its work ` +
     `needs ${duration(of("roofline"))} (green). Slower kernels lose ${duration(of("lost"))} (orange). ` +
-    `The GPU is idle for ${duration(of("idle"))} (light gray).` +
-    (of("unknown") ? ` Limits of ${duration(of("unknown"))} of work are not known (dark gray).` : "");
+    `The GPU is idle for ${duration(of("idle"))}.` +
+    (of("unknown") >= NOISE * whole ? ` The limit of ${duration(of("unknown"))} of work is not known.` : "");
   return { drawing, words };
 };
