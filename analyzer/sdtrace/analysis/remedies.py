@@ -29,6 +29,8 @@ _FUSABLE: Final = {
 }
 _CONVERSIONS: Final = re.compile(r"^triton_poi_fused.*convolution")
 _COPIES: Final = {"memcpy_h2d", "memcpy_d2h"}
+_MANY_OPS: Final = 100
+"""So many ops before one launch take tensors apart and put them together: weights that change places."""
 _TENSOR_RATIO: Final = 1 / 14.7
 """Rate of float32 to that of bfloat16 of an H100, by its data sheet; for cards of which nothing is known."""
 _WAITS: Final = {
@@ -106,9 +108,11 @@ class _Remedies:
         return Remedy(changes.unblocked(waiting & (np.arange(len(waiting)) < last)), "replay")
 
     def copies(self, _: Finding) -> Remedy:
-        """What moves stays where it is."""
+        """What moves stays where it is, with the host work for tensors of which none launches anything."""
         calls = self.labels.launching(self.labels.of_categories(_COPIES))
-        return Remedy(changes.without_component(calls), "replay")
+        calls |= self.labels.plan.calls.ops >= _MANY_OPS
+        moves = self.labels.launching(self.labels.of_categories(_COPIES))
+        return Remedy(together(changes.without_gaps(calls), changes.dropped(moves)), "replay")
 
     def shorter_type(self, _: Finding) -> Remedy:
         """float32 products, attention and memory traffic in bfloat16 or float16."""

@@ -93,13 +93,11 @@ def dropped(calls: Bools) -> Change:
     return change
 
 
-def without_component(calls: Bools) -> Change:
-    """All that a component launches is gone, and the host time up to each of its calls."""
+def without_gaps(calls: Bools) -> Change:
+    """The host does nothing before some calls."""
 
-    def change(plan: Plan, outlook: Outlook) -> Plan:
-        gap = np.where(calls, 0, plan.calls.gap_ns)
-        emptied = replace(plan, calls=plan.calls._replace(gap_ns=gap))
-        return dropped(calls)(emptied, outlook)
+    def change(plan: Plan, _: Outlook) -> Plan:
+        return replace(plan, calls=plan.calls._replace(gap_ns=np.where(calls, 0, plan.calls.gap_ns)))
 
     return change
 
