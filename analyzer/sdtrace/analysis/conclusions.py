@@ -7,7 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from sdtrace.analysis.blocks import few_blocks
 from sdtrace.analysis.compile_facts import graph_breaks, graph_replays, late_overhead
+from sdtrace.analysis.component_facts import encoded, fusable
 from sdtrace.analysis.copies_and_memory import copy_evidence, loading_ns, memory_evidence
 from sdtrace.analysis.device_facts import (
     collectives,
@@ -109,6 +111,9 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None) -> Evidence:
         breaks=graph_breaks(study),
         replays=graph_replays(study),
         conversions=conversions(study, work),
+        few_blocks=few_blocks(study),
+        fusable=fusable(study),
+        encoded=encoded(study),
         slower=slower_clock(study, work),
         memory_peak=memory_peak(study),
         slow_cpu_ops=slow_cpu_ops(study),

@@ -12,6 +12,7 @@ from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.findings import Finding
 from sdtrace.findings.finding import SEVERITIES
 from sdtrace.model import Severity
+from sdtrace.structure.component_names import DENOISERS
 from sdtrace.whatif.image import Image, image_of
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.replay import replay
@@ -20,6 +21,15 @@ from sdtrace.whatif.savings import saving
 _SEVERE: Final[tuple[tuple[float, Severity], ...]] = ((0.25, "high"), (0.08, "medium"), (0.02, "low"))
 """Severity by the share of the iteration that a finding saves."""
 _ABOUT: Final = ("trace.", "overhead.")
+_SAME_WORK: Final = (
+    frozenset({"device.float32", "device.tf32"}),
+    frozenset({"device.float32", "device.slow_attention"}),
+    frozenset({"device.unfused_attention", "device.slow_attention"}),
+    frozenset({"device.norm", "device.few_blocks"}),
+    frozenset({"device.fusion", "device.few_blocks"}),
+    frozenset({"device.fusion", "device.norm"}),
+)
+"""Findings whose remedies change the same work: once one is done, the other brings nothing of its own."""
 _ONCE: Final = "overhead."
 """Findings whose saving is paid once, not in every iteration."""
 
@@ -103,14 +113,24 @@ def _graded(finding: Finding) -> Finding:
     return finding._replace(severity=severity)
 
 
+def _is_same_work(finding: Finding, other: Finding) -> bool:
+    if {finding.id, other.id} == {"device.fusion", "host.launch_bound"}:
+        # Launching less compiles the denoiser too, or all there is.
+        fused = finding if finding.id == "device.fusion" else other
+        return all(row.key in DENOISERS for row in fused.evidence_rows)
+    return {finding.id, other.id} in _SAME_WORK
+
+
 def _in_steps(image: Image, findings: list[Finding], known: dict[str, Remedy]) -> list[Finding]:
-    """What each remedy brings after those before it."""
+    """What each remedy brings after those before it; nothing where one of them changes the same work."""
     plan, wall = image.usual, image.wall.mid_ns
-    result = []
+    result: list[Finding] = []
+    done: list[Finding] = []
     for finding in findings:
-        if finding.saving is None:
+        if finding.saving is None or any(_is_same_work(finding, other) for other in done):
             result.append(finding)
             continue
+        done.append(finding)
         plan = known[finding.id].change(plan, "middle")
         after = min(wall, replay(plan))
         result.append(finding._replace(saving=finding.saving._replace(step_ns=wall - after)))

@@ -18,6 +18,9 @@ from sdtrace.findings.facts import (
     CopyTraffic,
     Culprit,
     Dominant,
+    Encoded,
+    FewBlocks,
+    Fusable,
     Late,
     MemoryCalls,
     MemoryPeak,
@@ -113,6 +116,9 @@ class Evidence:
     breaks: Breaks | None = None
     replays: Replays | None = None
     conversions: Conversions = NO_CONVERSIONS
+    few_blocks: FewBlocks | None = None
+    fusable: Fusable | None = None
+    encoded: Encoded | None = None
     slower: Slower | None = None
     memory_peak: MemoryPeak | None = None
     slow_cpu_ops: Sequence[Culprit] = ()

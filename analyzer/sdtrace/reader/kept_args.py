@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdtrace.reader.columns import Int32s
-from sdtrace.reader.events import OWN_IDS, decode_event, kept_args
+from sdtrace.reader.events import MOST_OWN_IDS, decode_event, kept_args
 from sdtrace.reader.forms import hash_spans
 from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
 
-EDGES: Final = 2 + 2 * len(OWN_IDS)
+EDGES: Final = 2 + 2 * MOST_OWN_IDS
 """Begin and end of the arguments, and of each id in them."""
 _ROWS: Final = 1 << 11
 """Events hashed at once: their text stays in the cache."""

@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.intervals import Bools
 from sdtrace.whatif.plan import Plan
 
+Floats = NDArray[np.float64]
 Outlook = Literal["best", "middle", "worst"]
 Change = Callable[[Plan, Outlook], Plan]
 """Gives the changed plan.
@@ -36,6 +38,8 @@ class Factors(NamedTuple):
         return float(getattr(self, outlook))
 
 
+FUSABLE: Final = frozenset({"activation_elementwise", "normalization", "layout", "reduction", "resample"})
+"""Categories of work that Inductor fuses."""
 FUSED: Final = Factors(0.22, 0.36, 0.5)
 """Elementwise, normalization and layout kernels of a denoiser, after Inductor has fused them."""
 COMPILED_HOST: Final = Factors(0.38, 0.5, 0.62)
@@ -44,6 +48,8 @@ FUSED_COUNT: Final = 3
 """So many of these kernels become one."""
 HALF_FOR_FLOAT32: Final = Factors(0.6, 0.95, 1.5)
 """float32 matrix work in bfloat16 or float16: times the ratio of the card's two rates."""
+TF32: Final = Factors(0.75, 1.0, 1.4)
+"""float32 matrix work in TF32, with the conversions to NHWC it takes: times the ratio of the two rates."""
 HALF_ATTENTION: Final = Factors(0.06, 0.08, 0.2)
 """float32 attention (memory-efficient) as flash or cuDNN attention in bfloat16 or float16."""
 HALF_MEMORY: Final = Factors(0.6, 0.78, 0.95)
@@ -64,6 +70,16 @@ def scaled(pieces: Bools, factors: Factors) -> Change:
     def change(plan: Plan, outlook: Outlook) -> Plan:
         dur = plan.pieces.dur_ns
         return plan.with_pieces(np.where(pieces, np.rint(dur * factors.at(outlook)), dur).astype(np.int64))
+
+    return change
+
+
+def scaled_each(best: Floats) -> Change:
+    """Each piece takes another share of its time: `best` at best, halfway there in the middle, 1 at worst."""
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        share = {"best": best, "middle": (1 + best) / 2, "worst": np.ones(len(best))}[outlook]
+        return plan.with_pieces(np.rint(plan.pieces.dur_ns * share).astype(np.int64))
 
     return change
 

@@ -1,0 +1,68 @@
+"""Findings about device work in pieces too many or too small for the card: what fusing and filling bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
+from sdtrace.findings.text import listed, literal, percent
+from sdtrace.structure.component_names import DENOISERS
+
+_LOST = 5.0
+_FUSABLE = 10.0
+"""Percent of steady device time."""
+
+
+def find(e: Evidence) -> Iterator[Finding]:
+    """Kernels with few blocks, and work that a compiler would fuse."""
+    yield from _few_blocks(e)
+    yield from _fusion(e)
+
+
+def _few_blocks(e: Evidence) -> Iterator[Finding]:
+    few = e.few_blocks
+    if few is None or e.steady_share(few.lost_ns) < _LOST:
+        return
+    tail = few.ns - few.few_ns
+    yield Finding(
+        "device.few_blocks",
+        "medium",
+        "Kernels leave multiprocessors of the GPU idle",
+        f"{percent(few.ns, e.steady_work_ns)} of steady device time is in kernels whose blocks do not fill "
+        f"the {few.sms} multiprocessors: {percent(few.few_ns, few.ns)} of that with fewer blocks than there are, "
+        f"{percent(tail, few.ns)} with a last round that few of them have work in. Most is lost in "
+        f"{listed(few.names[:1])}, with {few.blocks:,} blocks.",
+        "Give each call more work: larger batches, both halves of guidance in one call. A compiler "
+        "(`torch.compile`) splits reductions and norms over more blocks. The best case: the same pace on all "
+        "multiprocessors.",
+        confidence="likely",
+        evidence_rows=rows_of("kernels", few.names),
+        verify=e.steady_work(f"name = {literal(few.names[0])}"),
+    )
+
+
+def _fusion(e: Evidence) -> Iterator[Finding]:
+    part = e.fusable
+    if part is None or e.steady_share(part.ns) < _FUSABLE:
+        return
+    if e.moves_much or (e.is_host_bound and part.component in DENOISERS):
+        return  # Launching less comes first, and compiles the denoiser too.
+    yield Finding(
+        "device.fusion",
+        "medium",
+        f"{part.component or 'The model'} runs small steps one by one that a compiler would fuse",
+        f"{percent(part.ns, e.steady_work_ns)} of steady device time is elementwise work, norms and "
+        f"conversions in {part.component or 'code'} that is not compiled: {part.kernels:,} kernels, "
+        f"{percent(part.ns, part.whole_ns)} of its device time. Each reads and writes memory once more.",
+        _compile(part.component),
+        confidence="likely",
+        evidence_rows=rows_of("components", [part.component] if part.component else []),
+        verify=e.steady_work("category IN ('activation_elementwise', 'normalization', 'layout')"),
+    )
+
+
+def _compile(component: str) -> str:
+    if component == "vae":
+        return "Compile its decoder: `pipe.vae.decode = torch.compile(pipe.vae.decode)`."
+    return "Compile it: `model.compile()`, or `compile_repeated_blocks()`, which compiles faster."
