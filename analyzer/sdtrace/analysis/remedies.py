@@ -13,6 +13,7 @@ from sdtrace.analysis.study import Study
 from sdtrace.findings import Finding
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.model.work import Peaks
+from sdtrace.phases.silence import loader_calls, spans_of
 from sdtrace.phases.timeline import STEADY
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
@@ -28,7 +29,6 @@ _MANY_OPS: Final = 100
 _TENSOR_RATIO, _TF32_RATIO = 1 / 14.7, 1 / 7.4
 """Rate of float32 to those of bfloat16 and TF32 of an H100, by its data sheet; for unknown cards."""
 _WAITS: Final = {
-    "host.data": "data_wait",
     "host.gc": "gc",
     "host.python": "python",
     "host.runtime_call": "runtime_call",
@@ -177,6 +177,12 @@ class _Remedies:
         taken = int(self.labels.plan.pieces.dur_ns[pieces].sum())
         return max(0.0, 1 - finding.saving_ns / taken) if taken and finding.saving_ns is not None else None
 
+    def loaded(self, _: Finding) -> Remedy:
+        """The next batch is there when it is asked for."""
+        spans = spans_of(self.study.linked, loader_calls(self.study.linked))
+        gone = self.labels.time_before_calls(spans)
+        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns, changes.LOADED), "bound")
+
     def _less_waiting(self, cause: str) -> Remedy:
         """The host no longer does what the device waited for."""
         idle = self.study.idle.within(self.study.phases.timeline.of(STEADY))
@@ -215,6 +221,7 @@ _BY_ID: Final[dict[str, Callable[[_Remedies, Finding], Remedy | None]]] = {
     "host.component": _Remedies.component,
     "host.sync": _Remedies.sync,
     "host.copies": _Remedies.copies,
+    "host.data": _Remedies.loaded,
     "device.float32": _Remedies.shorter_type,
     "device.tf32": _Remedies.tf32,
     "device.few_blocks": _Remedies.filled,

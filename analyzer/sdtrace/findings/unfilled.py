@@ -18,6 +18,7 @@ def find(e: Evidence) -> Iterator[Finding]:
     """Kernels with few blocks, and work that a compiler would fuse."""
     yield from _few_blocks(e)
     yield from _fusion(e)
+    yield from _batch(e)
 
 
 def _few_blocks(e: Evidence) -> Iterator[Finding]:
@@ -30,8 +31,8 @@ def _few_blocks(e: Evidence) -> Iterator[Finding]:
         "medium",
         "Kernels leave multiprocessors of the GPU idle",
         f"{percent(few.ns, e.steady_work_ns)} of steady device time is in kernels whose blocks do not fill "
-        f"the {few.sms} multiprocessors: {percent(few.few_ns, few.ns)} of that with fewer blocks than there are, "
-        f"{percent(tail, few.ns)} with a last round that few of them have work in. Most is lost in "
+        f"the {few.sms} multiprocessors: {percent(few.few_ns, few.ns)} of that with fewer blocks than there "
+        f"are, {percent(tail, few.ns)} with a last round that few of them have work in. Most is lost in "
         f"{listed(few.names[:1])}, with {few.blocks:,} blocks.",
         "Give each call more work: larger batches, both halves of guidance in one call. A compiler "
         "(`torch.compile`) splits reductions and norms over more blocks. The best case: the same pace on all "
@@ -59,6 +60,24 @@ def _fusion(e: Evidence) -> Iterator[Finding]:
         confidence="likely",
         evidence_rows=rows_of("components", [part.component] if part.component else []),
         verify=e.steady_work("category IN ('activation_elementwise', 'normalization', 'layout')"),
+    )
+
+
+def _batch(e: Evidence) -> Iterator[Finding]:
+    if not e.is_host_bound or e.moves_much or e.unprofiled_idle_ns is None:
+        return
+    yield Finding(
+        "host.batch",
+        "info",
+        "A second image in the batch costs less than the first",
+        f"{percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns or 1)} of an iteration is not GPU work, and "
+        "the CPU launches as much for two images as for one.",
+        "Where several images are wanted, make them in one call: `num_images_per_prompt=2` or several "
+        "prompts. One image alone does not come earlier. The figures are for one of two images in a batch, "
+        "and are bounds: from kernels that take no longer for two to ones that take twice as long.",
+        confidence="likely",
+        evidence_rows=rows_of("idle", ["launch_bound"]),
+        verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
     )
 
 

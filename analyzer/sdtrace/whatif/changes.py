@@ -44,6 +44,8 @@ FUSED: Final = Factors(0.22, 0.36, 0.5)
 """Elementwise, normalization and layout kernels of a denoiser, after Inductor has fused them."""
 COMPILED_HOST: Final = Factors(0.38, 0.5, 0.62)
 """Host time of a component when it runs compiled instead of op by op."""
+BATCH_SHARE: Final = 0.65
+"""What each further image adds to device time, of what the first takes."""
 FUSED_COUNT: Final = 3
 """So many of these kernels become one."""
 HALF_FOR_FLOAT32: Final = Factors(0.6, 0.95, 1.5)
@@ -64,7 +66,7 @@ GRAPH_STEP_NS: Final = Factors(1_000_000, 2_000_000, 3_000_000)
 """The same where calls were guessed from the order of ops: the scheduler's share of the step is in it."""
 
 
-def scaled(pieces: Bools, factors: Factors) -> Change:
+def scaled(pieces: Bools | np.bool_, factors: Factors) -> Change:
     """Some pieces take another time."""
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
@@ -72,6 +74,11 @@ def scaled(pieces: Bools, factors: Factors) -> Change:
         return plan.with_pieces(np.where(pieces, np.rint(dur * factors.at(outlook)), dur).astype(np.int64))
 
     return change
+
+
+def batched(count: int) -> Change:
+    """A batch of so many images: kernels take as long at best and `count` times as long at worst."""
+    return scaled(np.bool_(True), Factors(1.0, 1 + BATCH_SHARE * (count - 1), float(count)))
 
 
 def scaled_each(best: Floats) -> Change:
@@ -118,11 +125,17 @@ def without_gaps(calls: Bools) -> Change:
     return change
 
 
-def less_host(gap_ns: Int64s, recorded_ns: Int64s) -> Change:
-    """The host spends less before some calls: so much of each recorded gap, the same share of the plan's."""
-    share = 1 - np.minimum(1.0, gap_ns / np.maximum(1, recorded_ns))
+ALL_GONE: Final = Factors(0.0, 0.0, 0.0)
+LOADED: Final = Factors(0.0, 0.0, 0.25)
+"""What workers leave of the time in a data loader; where they are too few they leave more."""
 
-    def change(plan: Plan, _: Outlook) -> Plan:
+
+def less_host(gap_ns: Int64s, recorded_ns: Int64s, left: Factors = ALL_GONE) -> Change:
+    """The host spends less before some calls: so much of each recorded gap, the same share of the plan's."""
+    taken = np.minimum(1.0, gap_ns / np.maximum(1, recorded_ns))
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        share = 1 - taken * (1 - left.at(outlook))
         gap = np.rint(plan.calls.gap_ns * share).astype(np.int64)
         return replace(plan, calls=plan.calls._replace(gap_ns=gap))
 
