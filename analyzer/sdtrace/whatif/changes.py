@@ -40,7 +40,7 @@ class Factors(NamedTuple):
 
 FUSABLE: Final = frozenset({"activation_elementwise", "normalization", "layout", "reduction", "resample"})
 """Categories of work that Inductor fuses."""
-FUSED: Final = Factors(0.22, 0.36, 0.5)
+FUSED: Final = Factors(0.22, 0.42, 0.65)
 """Elementwise, normalization and layout kernels of a denoiser, after Inductor has fused them."""
 COMPILED_HOST: Final = Factors(0.38, 0.5, 0.62)
 """Host time of a component when it runs compiled instead of op by op."""
