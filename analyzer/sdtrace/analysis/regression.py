@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from sdtrace import model
 from sdtrace.analysis.comparison import build_report, differences
 from sdtrace.analysis.conditions import METRICS, Condition
+from sdtrace.analysis.slower_work import slower_work
 from sdtrace.errors import UsageError
 from sdtrace.version import VERSION
 
@@ -44,6 +45,8 @@ class Difference(model.Struct, kw_only=True, frozen=True):
     measures: list[Measure]
     categories: list[Mover]
     kernels: list[Mover]
+    slower: list[Mover]
+    """Work that both do as often, by op and shape, and the candidate slower: what grew most first."""
     break_even: str
     """When the candidate has paid for itself, with the arithmetic; '' when that is unknown."""
     notes: list[str]
@@ -110,9 +113,25 @@ def _difference(
         measures=[_measure(metric, before[metric], after[metric]) for metric in METRICS],
         categories=_movers(_categories(base), _categories(candidate)),
         kernels=_movers(_kernels(base), _kernels(candidate)),
+        slower=_slower(base, candidate),
         break_even=arithmetic,
         notes=_notes(base, candidate),
     )
+
+
+def _slower(base: model.TraceReport, candidate: model.TraceReport) -> list[Mover]:
+    return [
+        Mover(
+            name=name,
+            base_us=before.us,
+            candidate_us=after.us,
+            change_us=after.us - before.us,
+            base_calls=before.calls,
+            candidate_calls=after.calls,
+            state="moved",
+        )
+        for name, (before, after) in slower_work(base, candidate).items()
+    ]
 
 
 def metrics(trace: model.TraceReport, unprofiled: bool) -> dict[str, float | None]:

@@ -81,10 +81,10 @@ _MEASURES: Final = Table(
 )
 
 
-def _movers(what: str, kind: Kind, name: Any) -> Table:
+def _movers(what: str, kind: Kind, name: Any, title: str = "") -> Table:
     return Table(
         id=what,
-        title=f"{what.capitalize()} that moved most",
+        title=title or f"{what.capitalize()} that moved most",
         record=Mover,
         rows=lambda found: getattr(found, what),
         help="Device work per steady iteration on both sides.",
@@ -99,7 +99,12 @@ def _movers(what: str, kind: Kind, name: Any) -> Table:
     )
 
 
-_TABLES: Final = (_MEASURES, _movers("categories", Kind.TEXT, str), _movers("kernels", Kind.NAME, short_name))
+_TABLES: Final = (
+    _MEASURES,
+    _movers("categories", Kind.TEXT, str),
+    _movers("kernels", Kind.NAME, short_name),
+    _movers("slower", Kind.NAME, str, "Same work, slower: this layout, fusion or kernel did not pay"),
+)
 
 
 def filled_tables(found: Difference, base: str, medium: str, top: int) -> list[Filled]:

@@ -50,6 +50,8 @@ class ScriptFacts(msgspec.Struct, frozen=True):
     dynamo_compile_times: dict[str, float]
     triton_arguments: dict[str, str]
     peaks: MeasuredPeaks | None
+    unprofiled_before: int
+    """So many of the walls without the profiler are from before the profile, the others from after it."""
     schema: str = "sdtrace.run/1"
 
 
@@ -84,6 +86,7 @@ def facts_of(recorder: Recorder, script: str | None, *, peaks: bool | None) -> S
         dynamo_compile_times=compile_times,
         triton_arguments=argument_roles(kernel_sources()),
         peaks=_peaks(device, wanted=peaks),
+        unprofiled_before=min(recorder.plan.timed_before, len(recorder.walls["timed"])),
     )
 
 
