@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import ceil, prod
 from typing import Any, Final, NamedTuple
 
@@ -9,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtrace.analysis.device_facts import major
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import sum_by
 from sdtrace.findings import FewBlocks
@@ -22,6 +24,8 @@ _MOST_BLOCKS: Final = 32
 """A multiprocessor of NVIDIA's takes so many blocks at most."""
 _MOST_THREADS, _REGISTERS, _SHARED = 2_048, 65_536, 233_472
 """What a multiprocessor of an H100 has; used where the trace does not tell."""
+_TALKS: Final = re.compile("nccl|rccl|nvshmem|symm_mem", re.IGNORECASE)
+"""Kernels that send and receive need few blocks."""
 _NEARLY_FULL: Final = 0.9
 _MOST_ROUNDS: Final = 4
 """From here on the last round matters little."""
@@ -60,12 +64,13 @@ def few_blocks(study: Study) -> FewBlocks | None:
 def filled_shares(study: Study, rows: Int64s) -> Floats:
     """The share of its time that the work of each trace row would take with all multiprocessors busy.
 
-    1 where that is unknown, for kernels of less than 5 us, and for what fills the card.
+    1 where that is unknown, for kernels of less than 5 us, for communication, and for what fills the card.
     """
     trace, card = study.trace, _card(study)
     if card is None or not trace.args_texts:
         return np.ones(len(rows))
-    place = np.where(trace.in_categories({"kernel"})[rows], trace.args[rows], -1)
+    computes = trace.in_categories({"kernel"})[rows] & ~trace.named(_TALKS)[rows]
+    place = np.where(computes, trace.args[rows], -1)
     used = np.unique(place[place >= 0])
     shares = np.ones(len(trace.args_texts) + 1)
     shares[used] = [_share(trace.args_texts[number], card) for number in used.tolist()]
@@ -76,6 +81,8 @@ def filled_shares(study: Study, rows: Int64s) -> Floats:
 def _card(study: Study) -> _Card | None:
     """The first device; None where the trace does not count its multiprocessors."""
     device = study.trace.device
+    if major(device) is None:  # Others count their units in another way.
+        return None
     sms = device.get("numSms")
     if not isinstance(sms, int) or sms <= 0:
         return None

@@ -44,12 +44,15 @@ from sdtrace.whatif.image import Unprofiled
 _CULPRITS: Final = 3
 
 
-def draw_conclusions(work: WorkStudy, unprofiled: Unprofiled | None) -> list[Finding]:
-    """All findings about a trace, whose iteration takes `unprofiled` without the profiler."""
-    return find_all(_evidence(work, unprofiled))
+def draw_conclusions(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str = "") -> list[Finding]:
+    """All findings about a trace, whose iteration takes `unprofiled` without the profiler.
+
+    `unlike` says why an iteration cannot be replayed, where that is so.
+    """
+    return find_all(_evidence(work, unprofiled, unlike))
 
 
-def _evidence(work: WorkStudy, unprofiled: Unprofiled | None) -> Evidence:
+def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Evidence:
     study = work.study
     trace, linked, phases = study.trace, study.linked, study.phases
     start, end = wall(trace)
@@ -117,6 +120,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None) -> Evidence:
         slower=slower_clock(study, work),
         memory_peak=memory_peak(study),
         slow_cpu_ops=slow_cpu_ops(study),
+        unlike=unlike,
         turns=find_turns(study.idle.devices),
     )
 

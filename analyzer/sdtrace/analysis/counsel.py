@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+
 from sdtrace.analysis.conclusions import draw_conclusions
 from sdtrace.analysis.remedies import Remedy, remedies
 from sdtrace.analysis.speed_of_light import WorkStudy
@@ -20,6 +22,10 @@ from sdtrace.whatif.savings import per_image, saving
 
 _SEVERE: Final[tuple[tuple[float, Severity], ...]] = ((0.25, "high"), (0.08, "medium"), (0.02, "low"))
 """Severity by the share of the iteration that a finding saves."""
+_UNLIKE: Final = (
+    "replayed, an iteration does not take as long as it did: iterations lie one in the other, or work waits "
+    "for something that the file does not show"
+)
 _BATCH: Final = "host.batch"
 _ABOUT: Final = ("trace.", "overhead.")
 _SAME_WORK: Final = (
@@ -45,16 +51,30 @@ class Counsel:
     def image(self) -> Image | None:
         """The fastest steady iteration without the profiler; None without one that can be replayed."""
         study = self.work.study
-        if not study.steady or not study.losses_are_few or len(study.idle.devices) != 1:
+        if not study.steady or self._why_not:
             return None
         row = min(study.steady, key=lambda row: row.wall_ns)
         span = row.start_ns, row.start_ns + row.host_wall_ns
         return image_of(study.linked, span, row.wall_ns, study.run.unprofiled_walls_ns)
 
+    @property
+    def _why_not(self) -> str:
+        """Why an iteration cannot be replayed; '' where nothing forbids it."""
+        study = self.work.study
+        if not study.losses_are_few:
+            return "too much of the GPU work is missing from the file"
+        launch = study.linked.work.launch
+        working = np.unique(study.trace.process_of(launch[launch >= 0]))
+        if np.count_nonzero(working >= 0) > 1:
+            return "several processes launch work in it and wait for each other: analyze a file of each"
+        return ""
+
     @cached_property
     def findings(self) -> list[Finding]:
         """All findings, each with what it brings, the most valuable of each severity first."""
-        found = draw_conclusions(self.work, None if self.image is None else self.image.wall)
+        wall = None if self.image is None else self.image.wall
+        unlike = "" if wall or not self.work.study.idle.devices else self._why_not or _UNLIKE
+        found = draw_conclusions(self.work, wall, unlike)
         limit = self._limit_ns
         if self.image is None:
             return [_limited(finding, limit) for finding in found]

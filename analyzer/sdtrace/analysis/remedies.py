@@ -76,7 +76,7 @@ class _Remedies:
         Of a program without known components, compilation alone: whether CUDA can record it is not known.
         """
         group = self._capturable(self._groups())
-        if not (group >= 0).any() or self._replays_graphs():
+        if not (group >= 0).any() or self._replays_graphs() or len(self.study.idle.devices) > 1:
             return None
         if not self.labels.components.names:
             return Remedy(changes.compiled(group, self.labels.of_categories(changes.FUSABLE)), "bound")
@@ -90,7 +90,7 @@ class _Remedies:
         """CUDA graphs for one component."""
         names = [row.key for row in finding.evidence_rows if row.table == "components"]
         group = self._capturable(self.labels.groups(names))
-        if not (group >= 0).any():
+        if not (group >= 0).any() or len(self.study.idle.devices) > 1:
             return None
         return Remedy(changes.from_graphs(group, changes.GRAPH_CALL_NS), "replay")
 
@@ -178,10 +178,12 @@ class _Remedies:
         return max(0.0, 1 - finding.saving_ns / taken) if taken and finding.saving_ns is not None else None
 
     def loaded(self, _: Finding) -> Remedy:
-        """The next batch is there when it is asked for."""
+        """The next batch is there when it is asked for, in pinned memory."""
         spans = spans_of(self.study.linked, loader_calls(self.study.linked))
         gone = self.labels.time_before_calls(spans)
-        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns, changes.LOADED), "bound")
+        copies = self.labels.launching(self.labels.of_categories({"memcpy_h2d"}))
+        loaded = changes.less_host(gone, self.labels.recorded_gap_ns, changes.LOADED)
+        return Remedy(together(loaded, changes.pinned(copies)), "bound")
 
     def _less_waiting(self, cause: str) -> Remedy:
         """The host no longer does what the device waited for."""

@@ -123,6 +123,8 @@ class Evidence:
     memory_peak: MemoryPeak | None = None
     slow_cpu_ops: Sequence[Culprit] = ()
     """Ops with a slow implementation on the CPU, by steady host time."""
+    unlike: str = ""
+    """Why an iteration cannot be replayed, '' where it can."""
     turns: Turns | None = None
     """Devices that work one after the other."""
 

@@ -65,7 +65,7 @@ def image_of(
     factors, plain_ns = slowdown(linked, *span), plain_gaps(linked, plan, *span)
     quick, bare, calm = (without_profiler(plan, factor, plain_ns) for factor in factors)
     if recorded_ns:
-        return _as_recorded(bare, recorded_ns, span[0])
+        return _as_recorded((quick, bare, calm), recorded_ns, span[0])
     fast = at_pace(quick, _FAST, _QUICK_COPIES)
     usual = at_pace(bare, 1.0, _USUAL_COPIES)
     slow = at_pace(calm, _SLOW, _SLOW_COPIES)
@@ -74,11 +74,12 @@ def image_of(
     return Image(wall, fast, usual, slow, span[0])
 
 
-def _as_recorded(bare: Plan, recorded_ns: Sequence[int], start_ns: int) -> Image:
+def _as_recorded(plans: Sequence[Plan], recorded_ns: Sequence[int], start_ns: int) -> Image:
     """Plans whose replays take as long as what was recorded, as far as the host decides."""
     low, middle, high = min(recorded_ns), round(median(recorded_ns)), max(recorded_ns)
     fast, usual, slow = (
-        _paced(bare, wall, pace) for wall, pace in ((low, _FAST), (middle, 1.0), (high, _SLOW))
+        _paced(plan, wall, pace)
+        for plan, wall, pace in zip(plans, (low, middle, high), (_FAST, 1.0, _SLOW), strict=True)
     )
     return Image(Unprofiled("recorded", low, middle, high), fast, usual, slow, start_ns)
 
