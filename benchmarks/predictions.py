@@ -2,7 +2,9 @@
 
 A folder holds traces `SCENE.SETTING.json.gz` of plain torch.profiler and, for each scene, `SCENE.truth.json`
 with the walls of every setting without the profiler (`walls_s`, timed by turns; `walls_after_s`, after
-profiling). The records of docs/predictions.md are in docs/predictions.
+profiling). With `--held-back` the records say that nobody had looked at these measurements when the constants
+were chosen; such records are kept as they are, also when constants change. The records of docs/predictions.md
+are in docs/predictions.
 """
 
 from __future__ import annotations
@@ -44,8 +46,6 @@ FUSION: Final = "compile of a part that runs op by op"
 ENCODER: Final = "prompt encoded once"
 BATCH: Final = "batch size, time of one image"
 NOTHING: Final = "syncs and copies of which no finding speaks"
-HELD_BACK: Final = ("b2", "dit", "wan", "sd21", "dec16", "resnet")
-"""Scenes that were recorded after all constants had been chosen, or not looked at before they were."""
 
 
 class Pair(NamedTuple):
@@ -90,6 +90,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
         return self.predicted_ms / self.measured_ms - 1
 
 
+_HELD: Final = "--held-back"
 LAUNCH: Final = "host.launch_bound"
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
@@ -156,7 +157,8 @@ PAIRS: Final = (
 class Traces:
     """The traces and walls of some folders, by `SCENE.SETTING`."""
 
-    def __init__(self, folders: list[Path]) -> None:
+    def __init__(self, folders: list[Path], *, held_back: bool = False) -> None:
+        self.held_back = held_back
         self.paths = {
             path.name.removesuffix(".json.gz"): path
             for folder in folders
@@ -269,7 +271,7 @@ def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], w
         source=source,
         trace_sha256=traces.digest(pair.base),
         card=str(traces.study(pair.base).trace.device.get("name", "")),
-        held_back=pair.base.split(".", maxsplit=1)[0] in HELD_BACK,
+        held_back=traces.held_back,
         from_ms=start,
         predicted_ms=middle,
         low_ms=low,
@@ -282,5 +284,7 @@ def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], w
 
 
 if __name__ == "__main__":
-    found = list(records(Traces([Path(folder) for folder in sys.argv[1:]])))
+    given = sys.argv[1:]
+    paths = [Path(folder) for folder in given if folder != _HELD]
+    found = list(records(Traces(paths, held_back=_HELD in given)))
     print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())

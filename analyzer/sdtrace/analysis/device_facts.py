@@ -107,7 +107,7 @@ def memory_peak(study: Study) -> MemoryPeak | None:
     reserved = int(held.total_reserved[mine].max(initial=-1))
     if reserved < 0 or not isinstance(total_bytes, int) or total_bytes <= 0:
         return None
-    return MemoryPeak(reserved, total_bytes)
+    return MemoryPeak(reserved, total_bytes, number)
 
 
 def collectives(study: Study) -> Collectives | None:

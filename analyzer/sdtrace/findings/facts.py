@@ -188,7 +188,8 @@ class Slower(NamedTuple):
 
 
 class MemoryPeak(NamedTuple):
-    """The most bytes that the allocator held on the device, and the device's memory."""
+    """The most bytes that the allocator held on the device, the device's memory, and its number."""
 
     reserved: int
     total: int
+    device: int = 0

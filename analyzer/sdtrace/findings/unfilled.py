@@ -12,6 +12,7 @@ from sdtrace.structure.component_names import DENOISERS
 _LOST = 5.0
 _FUSABLE = 10.0
 """Percent of steady device time."""
+_FUSED_CATEGORIES = ("activation_elementwise", "normalization", "layout", "reduction", "resample")
 
 
 def find(e: Evidence) -> Iterator[Finding]:
@@ -58,14 +59,19 @@ def _fusion(e: Evidence) -> Iterator[Finding]:
         f"{percent(part.ns, part.whole_ns)} of its device time. Each reads and writes memory once more.",
         _compile(part.component),
         confidence="likely",
-        evidence_rows=rows_of("components", [part.component] if part.component else []),
-        verify=e.steady_work("category IN ('activation_elementwise', 'normalization', 'layout')"),
+        evidence_rows=rows_of("components", [part.component])
+        if part.component
+        else rows_of(
+            "categories", [row.category for row in e.steady_categories if row.category in _FUSED_CATEGORIES]
+        ),
+        verify=e.steady_work(f"category IN ({', '.join(map(literal, _FUSED_CATEGORIES))})"),
     )
 
 
 def _batch(e: Evidence) -> Iterator[Finding]:
-    if not e.is_host_bound or e.moves_much or e.unprofiled_idle_ns is None:
+    if not (e.is_host_bound and e.steady_idle) or e.moves_much or e.unprofiled_idle_ns is None:
         return
+    waits = max(e.steady_idle, key=lambda cause: e.steady_idle[cause])
     yield Finding(
         "host.batch",
         "info",
@@ -76,7 +82,7 @@ def _batch(e: Evidence) -> Iterator[Finding]:
         "prompts. One image alone does not come earlier. The figures are for one of two images in a batch, "
         "and are bounds: from kernels that take no longer for two to ones that take twice as long.",
         confidence="likely",
-        evidence_rows=rows_of("idle", ["launch_bound"]),
+        evidence_rows=rows_of("idle", [waits]),
         verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
     )
 

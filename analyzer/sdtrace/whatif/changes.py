@@ -117,7 +117,7 @@ def dropped(calls: Bools) -> Change:
 
 
 def pinned(calls: Bools) -> Change:
-    """Copies by some calls come from pinned memory, and the host goes on at once; at worst nothing changes."""
+    """Copies by some calls come from pinned memory: the host goes on at once. At worst nothing changes."""
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
         if outlook == "worst":
