@@ -2,7 +2,9 @@
 
 A folder holds traces `SCENE.SETTING.json.gz` of plain torch.profiler and, for each scene, `SCENE.truth.json`
 with the walls of every setting without the profiler (`walls_s`, timed by turns; `walls_after_s`, after
-profiling). The records of docs/predictions.md are in docs/predictions.
+profiling). With `--held-back` the records say that nobody had looked at these measurements when the constants
+were chosen; such records are kept as they are, also when constants change. The records of docs/predictions.md
+are in docs/predictions.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from sdtrace.breakdowns.rules import load_rules
 from sdtrace.trace import load_trace
 from sdtrace.whatif.plan import plan_of
 from sdtrace.whatif.replay import replay
+from sdtrace.whatif.savings import per_image
 
 RECORDED: Final = "recorded"
 ALONE: Final = "trace alone"
@@ -36,9 +39,13 @@ OFFLOAD: Final = "weights kept on the GPU"
 SHORT: Final = "float32 to 16 bits"
 ATTENTION: Final = "unfused to fused attention"
 LAYOUT: Final = "weights converted once"
+SYNCS: Final = "syncs removed"
+LOADER: Final = "data loader with workers"
+TF32: Final = "float32 to TF32"
+FUSION: Final = "compile of a part that runs op by op"
+ENCODER: Final = "prompt encoded once"
+BATCH: Final = "batch size, time of one image"
 NOTHING: Final = "syncs and copies of which no finding speaks"
-HELD_BACK: Final = ("b2",)
-"""Scenes that were recorded after all constants had been chosen."""
 
 
 class Pair(NamedTuple):
@@ -48,6 +55,8 @@ class Pair(NamedTuple):
     base: str
     result: str
     finding: str | None
+    images: int = 1
+    """In a batch, of which one is held to the prediction."""
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -81,6 +90,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
         return self.predicted_ms / self.measured_ms - 1
 
 
+_HELD: Final = "--held-back"
 LAUNCH: Final = "host.launch_bound"
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
@@ -101,6 +111,42 @@ PAIRS: Final = (
     Pair(LAYOUT, "sd15.compile", "sd15.last_compile", "device.weight_layout"),
     Pair(LAYOUT, "fp32.bf16_compile", "fp32.bf16_last_compile", "device.weight_layout"),
     Pair(LAYOUT, "b2.compile", "b2.last_compile", "device.weight_layout"),
+    *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("dit", "wan")),
+    *(Pair(COMPILE, f"{s}.base", f"{s}.graphs", LAUNCH) for s in ("dit", "wan")),
+    *(Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies") for s in ("dit", "sd21", "sd_offload")),
+    Pair(SHORT, "dit.fp32", "dit.base", "device.float32"),
+    Pair(SHORT, "wan.fp32", "wan.base", "device.float32"),
+    Pair(SHORT, "dec16.fp32", "dec16.base", "device.float32"),
+    Pair(TF32, "fp32.base", "fp32.tf32", "device.tf32"),
+    *(
+        Pair(TF32, f"{s}.fp32", f"{s}.fp32_tf32", "device.tf32")
+        for s in ("flux", "sd3", "dit", "wan", "dec16")
+    ),
+    Pair(TF32, "vae.base", "vae.tf32", "device.tf32"),
+    Pair(TF32, "pairs_fp32", "pairs_fp32.tf32", "device.tf32"),
+    *(Pair(TF32, f"{s}.workers", f"{s}.tf32", "device.tf32") for s in ("vit", "resnet")),
+    *(Pair(ATTENTION, f"{s}.math", f"{s}.base", "device.unfused_attention") for s in ("dit", "wan")),
+    Pair(ATTENTION, "sd21.unfused", "sd21.base", "device.unfused_attention"),
+    *(Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion") for s in ("flux", "wan", "dec16")),
+    Pair(FUSION, "fp32.bf16", "fp32.bf16_compile", "device.fusion"),
+    Pair(FUSION, "fp32.tf32", "fp32.tf32_compile", "device.fusion"),
+    Pair(FUSION, "vae.fp16", "vae.fp16_compile", "device.fusion"),
+    Pair(FUSION, "vae.fp16_last", "vae.fp16_last_compile", "device.fusion"),
+    Pair(FUSION, "dec16.fp32", "dec16.fp32_compile", "device.fusion"),
+    Pair(FUSION, "sd21.base", "sd21.vae_compile", "device.fusion"),
+    *(Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder") for s in ("sd15", "b2", "sd21")),
+    *(
+        Pair(LOADER, f"{s}.{slow}", f"{s}.workers", "host.data")
+        for s in ("vit", "resnet")
+        for slow in ("heavy", "light", "one_worker")
+    ),
+    *(Pair(SYNCS, f"{s}.items", f"{s}.workers", "host.sync") for s in ("vit", "resnet")),
+    Pair(BATCH, "pairs_sd", "pairs_sd.batch4", "host.batch", 4),
+    Pair(BATCH, "pairs_sd", "pairs_sd.batch8", "host.batch", 8),
+    Pair(BATCH, "dit.base", "dit.batch2", "host.batch", 2),
+    Pair(BATCH, "dit.base", "dit.batch4", "host.batch", 4),
+    Pair(BATCH, "wan.base", "wan.batch2", "host.batch", 2),
+    Pair(BATCH, "sd21.base", "sd21.batch2", "host.batch", 2),
     *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("sd15", "flux", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
@@ -111,7 +157,8 @@ PAIRS: Final = (
 class Traces:
     """The traces and walls of some folders, by `SCENE.SETTING`."""
 
-    def __init__(self, folders: list[Path]) -> None:
+    def __init__(self, folders: list[Path], *, held_back: bool = False) -> None:
+        self.held_back = held_back
         self.paths = {
             path.name.removesuffix(".json.gz"): path
             for folder in folders
@@ -207,9 +254,12 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
         found = next((item.saving for item in counsel.findings if item.id == pair.finding), None)
         if found is None:
             return
+        if pair.images > 1:
+            found = per_image(counsel.image, pair.images)
         times = (found.from_ns, found.to_ns, found.low_ns, found.high_ns)
     in_ms = tuple(time / 1e6 for time in times)
-    yield _record(traces, pair, source, in_ms, traces.measured(pair.result))
+    walls = [wall_ms / pair.images for wall_ms in traces.measured(pair.result)]
+    yield _record(traces, pair, source, in_ms, walls)
 
 
 def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], walls: list[float]) -> Record:
@@ -221,7 +271,7 @@ def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], w
         source=source,
         trace_sha256=traces.digest(pair.base),
         card=str(traces.study(pair.base).trace.device.get("name", "")),
-        held_back=pair.base.split(".", maxsplit=1)[0] in HELD_BACK,
+        held_back=traces.held_back,
         from_ms=start,
         predicted_ms=middle,
         low_ms=low,
@@ -234,5 +284,7 @@ def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], w
 
 
 if __name__ == "__main__":
-    found = list(records(Traces([Path(folder) for folder in sys.argv[1:]])))
+    given = sys.argv[1:]
+    paths = [Path(folder) for folder in given if folder != _HELD]
+    found = list(records(Traces(paths, held_back=_HELD in given)))
     print(msgspec.json.format(msgspec.json.encode(found), indent=1).decode())

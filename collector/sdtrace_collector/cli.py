@@ -38,7 +38,7 @@ _PATH = click.Path(path_type=Path)
     type=click.IntRange(min=0),
     default=3,
     show_default=True,
-    help="Images timed without the profiler, once warm.",
+    help="Images timed without the profiler, once warm: before and after.",
 )
 @click.option("--batch", type=_COUNT, default=1, show_default=True, help="Images made at once.")
 @click.option("--height", type=_COUNT, help="Pixels, a multiple of 8. [the model's own]")

@@ -71,7 +71,9 @@ class KernelAccess(msgspec.Struct, frozen=True):
 class RunFacts(msgspec.Struct, frozen=True):
     """What the trace says of its own run, under its top-level key `sdtrace`.
 
-    Wall times are seconds per image (per batch, when `batch` > 1), in the order run. `peak_memory_bytes` is
+    Wall times are seconds per image (per batch, when `batch` > 1), in the order run. Those without the
+    profiler come from before the profiled images and from after them, for a host is not as fast at all times:
+    the first `unprofiled_before` are from before. `peak_memory_bytes` is
     device memory torch allocated once warm (from the start when cold), or the process's resident peak on a
     CPU. `dynamo_compile_times` is torch's own accounting, stage to seconds, where stages contain one another;
     empty when nothing was compiled. `image_means` are the mean pixels, in [0, 1], of the profiled images;
@@ -105,6 +107,7 @@ class RunFacts(msgspec.Struct, frozen=True):
     peak_memory_bytes: int | None
     image_means: list[float | None]
     dynamo_compile_times: dict[str, float]
+    unprofiled_before: int = 0
     triton_arguments: dict[str, str] = {}
     triton_access: dict[str, KernelAccess] = {}
     graph_work: GraphWork | None = None

@@ -16,6 +16,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdtrace_collector.annotate import annotated
+from sdtrace_collector.before_and_after import before_profile
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
 from sdtrace_collector.devices import device_of
 from sdtrace_collector.golden import write_golden
@@ -74,7 +75,8 @@ def plan_of(spec: Spec) -> Plan:
 def run(spec: Spec, send: Send) -> None:
     """Runs the variant and hands over its trace, or without profiled images the facts alone.
 
-    Warm: everything is compiled and timed before the profiler starts. Cold: the profiler sees the first call.
+    Warm: everything is compiled before the profiler starts, and timed before and after it. Cold: the profiler
+    sees the first call, and all timing comes after.
 
     Raises:
         SetupFailed: no such device or model here.
@@ -94,11 +96,11 @@ def run(spec: Spec, send: Send) -> None:
     warmup = [] if spec.cold else _seconds(timed, _warmup_images(spec.axes), send, "warm-up")
     if plan.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(plan.device)
-    unprofiled = [] if spec.cold else _seconds(timed, spec.unprofiled_images, send, "unprofiled")
+    before = _before_profile(spec, plan)
+    unprofiled = _seconds(timed, before, send, "unprofiled")
     graph_work, peak_before = _graph_work(spec, plan, pipe, timed, send)
     profiler, profiled, batches = _profile(spec, plan, pipe, timed, send)
-    if spec.cold:
-        unprofiled = _seconds(timed, spec.unprofiled_images, send, "unprofiled")
+    unprofiled += _seconds(timed, spec.unprofiled_images - before, send, "unprofiled")
     # All that is timed or counted is over: measuring the card takes memory and changes its clocks.
     memory, compile_times = peak_memory_bytes(plan.device), dynamo_compile_times()
     memory = memory and max(memory, peak_before)
@@ -127,6 +129,7 @@ def run(spec: Spec, send: Send) -> None:
         warmup_wall_s=warmup,
         profiled_wall_s=profiled,
         unprofiled_wall_s=unprofiled,
+        unprofiled_before=before,
         peak_memory_bytes=memory,
         image_means=[_mean(batch) for batch in batches],
         dynamo_compile_times=compile_times,
@@ -197,6 +200,13 @@ def _seconds(timed: Timed, count: int, send: Send, text: str) -> list[float]:
         send(Stage(text, index, count))
         taken.append(timed.image(index)[0])
     return taken
+
+
+def _before_profile(spec: Spec, plan: Plan) -> int:
+    """How many images are timed before the profiler starts: all where nothing is profiled, none when cold."""
+    if spec.cold:
+        return 0
+    return before_profile(spec.unprofiled_images) if plan.images else spec.unprofiled_images
 
 
 def _warmup_images(axes: Axes) -> int:

@@ -57,6 +57,7 @@ def test_a_cold_run_is_timed_once_it_is_warm(cold: Collected) -> None:
     assert cold.facts["cold"] is True
     assert cold.facts["warmup_wall_s"] == []
     assert len(cold.facts["unprofiled_wall_s"]) == 1
+    assert cold.facts["unprofiled_before"] == 0
     assert cold.facts["unprofiled_wall_s"][0] < cold.facts["profiled_wall_s"][0]
 
 

@@ -62,6 +62,7 @@ def test_the_trace_says_how_it_was_made(eager: Collected) -> None:
     }
     assert facts["dynamo_compile_times"] == {}
     assert len(facts["unprofiled_wall_s"]) == 3
+    assert facts["unprofiled_before"] == 2, "the third comes after the profiled images"
     assert facts["peak_memory_bytes"] > 50e6
 
 

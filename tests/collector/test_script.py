@@ -95,6 +95,7 @@ def test_calls_are_left_out_timed_and_profiled(script: Any) -> None:
     facts = ran.facts
     assert ran.code == 0
     assert [len(facts[f"{part}_wall_s"]) for part in ("warmup", "unprofiled", "profiled")] == [1, 2, 2]
+    assert facts["unprofiled_before"] == 1
     assert facts["calls"] == {"StableDiffusionPipeline": 6}
     assert not facts["cold"]
     assert facts["schema"] == "sdtrace.run/1"

@@ -18,7 +18,7 @@ from tests.findings.test_real_traces import EXPECTED, SMALL_GRAPHS
 from tests.shared import shared_trace
 
 WILD = ("cfg_parallel.rank0", "flux_recompile", "lora_train", "pairs_fp32", "sd_offload")
-RECORDED = ("recompile_shape", "recompile_dtype", "graph_break", "slow_conv")
+RECORDED = ("recompile_shape", "recompile_dtype", "graph_break", "slow_conv", "clock", "memory_limit")
 TRACES = [
     *(name for name in EXPECTED if name != COLD),
     *(f"wild/{name}" for name in WILD),
@@ -97,6 +97,15 @@ FIRES = [
     ("host.graph_breaks", "field/graph_break.json.gz", "field/recompile_shape.json.gz"),
     ("host.slow_op", "field/slow_conv.json.gz", "field/graph_break.json.gz"),
     ("host.small_graphs", "third_party/hta_cudagraph_training_a100", SMALL_GRAPHS),
+    ("device.clock", "field/clock.json.gz", "wild/pairs_fp32"),
+    ("device.memory_limit", "field/memory_limit.json.gz", "h200-bf16_sdpa_eager.stack.json.gz"),
+    ("device.tf32", "wild/pairs_fp32", "wild/bytes_eager"),
+    ("device.few_blocks", "wild/bytes_eager", "wild/pairs_fp32"),
+    ("device.fusion", "wild/bytes_eager", "reference/bf16_sdpa_graphs.warm"),
+    ("host.text_encoder", "wild/pairs_sd", "wild/sd_offload"),
+    ("host.batch", "wild/pairs_sd", "wild/pairs_fp32"),
+    ("trace.other_ranks", "wild/cfg_parallel.rank0", "wild/lora_train"),
+    ("trace.no_replay", "third_party/hta_cudagraph_training_a100", "wild/lora_train"),
     ("device.norm", "wild/bytes_eager", "wild/pairs_fp32"),
     ("device.convolution", "wild/cfg_parallel.rank0", "wild/pairs_fp32"),
     ("device.latency", "wild/lora_train", "wild/pairs_fp32"),

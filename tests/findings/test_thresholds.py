@@ -20,8 +20,11 @@ from sdtrace.findings import (
     CopyTraffic,
     Culprit,
     Dominant,
+    Encoded,
     Evidence,
+    FewBlocks,
     Finding,
+    Fusable,
     Late,
     MemoryCalls,
     MemoryPeak,
@@ -140,6 +143,19 @@ def tiny(ns: int) -> dict[str, Any]:
     return {"work_by_shape": [row]}
 
 
+def few_blocks(lost_ns: int) -> dict[str, Any]:
+    """Kernels of 20 ms whose blocks do not fill the card, which lose so much."""
+    return {"few_blocks": FewBlocks(20 * MS, 10 * MS, lost_ns, ["kernel"], 64, 132)}
+
+
+def fusable(ns: int, component: str = "vae", **more: Any) -> dict[str, Any]:
+    return {"fusable": Fusable(component, ns, 50 * MS, 10), **more}
+
+
+def encoded(wall_ns: int) -> dict[str, Any]:
+    return {"encoded": Encoded("text_encoder", 10, wall_ns, MS)}
+
+
 def on_cpu(slow_ns: int) -> dict[str, Any]:
     """A run on the CPU of 100 ms, so much of it in a slow op."""
     most = Dominant(WORK, False, None, None, Part("aten::mm", WORK), [])
@@ -173,6 +189,31 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"steady_kernels": work(FLOAT32, 50 * MS), "device_major": 6},
         {"steady_kernels": work(FLOAT32, 50 * MS), "device_major": 7},
     ),
+    (
+        "device.tf32",
+        {"steady_kernels": work(FLOAT32, 4_900_000)},
+        {"steady_kernels": work(FLOAT32, 5_100_000)},
+    ),
+    (
+        "device.tf32",
+        {"steady_kernels": work(FLOAT32, 50 * MS), "device_major": 7},
+        {"steady_kernels": work(FLOAT32, 50 * MS), "device_major": 8},
+    ),
+    ("device.few_blocks", few_blocks(4_900_000), few_blocks(5_100_000)),
+    ("device.fusion", fusable(9_900_000), fusable(10_100_000)),
+    (
+        "device.fusion",
+        fusable(50 * MS, "unet", **launch_bound(70)),
+        fusable(50 * MS, "unet"),
+    ),
+    ("host.text_encoder", encoded(1_900_000), encoded(2_100_000)),
+    (
+        "host.batch",
+        launch_bound(70) | {"unprofiled_wall_ns": 14 * MS},
+        launch_bound(70) | {"unprofiled_wall_ns": 16 * MS},
+    ),
+    ("trace.other_ranks", {}, collectives(MS, 0)),
+    ("trace.no_replay", {}, {"unlike": "iterations lie one in the other"}),
     (
         "device.unfused_attention",
         {"steady_kernels": work(SOFTMAX, 4_900_000, "softmax")},
@@ -465,7 +506,13 @@ def test_findings_come_by_severity_and_then_by_what_they_save() -> None:
         "steady_categories": [CategoryRow("gemm", 1, WORK)],
     }
     ids = list(found(**given))
-    assert ids == ["device.unfused_attention", "trace.skipped", "device.float32", "device.norm"]
+    assert ids == [
+        "device.unfused_attention",
+        "trace.skipped",
+        "device.float32",
+        "device.tf32",
+        "device.norm",
+    ]
 
 
 def test_findings_of_every_severity_come_in_this_order() -> None:

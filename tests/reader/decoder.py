@@ -24,7 +24,8 @@ HAVE_IDS = {
     "kernel", "gpu_memcpy", "gpu_memset", "gpu_user_annotation", "cuda_sync",
 }  # fmt: skip
 BACKENDS = {"nccl", "gloo", "mpi", "ucc", "xccl", "hccl"}
-OWN_IDS = {"External id", "Record function id", "Ev Idx"}
+OWN_IDS = {"External id", "Record function id", "Ev Idx", "correlation"}
+SIZES = {"grid", "block", "registers per thread", "shared memory"}
 LAUNCHED = {"cuda_runtime", "cuda_driver", "kernel", "gpu_memcpy", "gpu_memset", "cuda_sync"}
 
 
@@ -41,7 +42,7 @@ class Row(NamedTuple):
     correlation: int
     nbytes: int
     args: str
-    """Of an op, without what no other event has; empty where nothing remains."""
+    """Of an op, without what no other event has; of a kernel its sizes; empty where nothing remains."""
 
 
 class Plain(NamedTuple):
@@ -89,7 +90,10 @@ def _row(category: str, event: dict[str, Any], args: dict[str, Any]) -> Row:
     kept = {key: value for key, value in args.items() if key not in OWN_IDS or not isinstance(value, int)}
     backend, colon, _ = event["name"].partition(":")
     is_collective = category == "user_annotation" and bool(colon) and backend in BACKENDS
-    text = canonical(kept) if (category == "cpu_op" or is_collective) and kept else ""
+    if category == "kernel":
+        is_told = "grid" in args and "external id" not in args
+        kept = {key: value for key, value in args.items() if key in SIZES} if is_told else {}
+    text = canonical(kept) if (category in ("cpu_op", "kernel") or is_collective) and kept else ""
     return Row(*place, _ns(event["ts"]), _ns(event["dur"]), int(external), int(correlation), nbytes, text)
 
 

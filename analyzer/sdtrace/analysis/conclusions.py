@@ -7,7 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from sdtrace.analysis.blocks import few_blocks
 from sdtrace.analysis.compile_facts import graph_breaks, graph_replays, late_overhead
+from sdtrace.analysis.component_facts import encoded, fusable
 from sdtrace.analysis.copies_and_memory import copy_evidence, loading_ns, memory_evidence
 from sdtrace.analysis.device_facts import (
     collectives,
@@ -42,12 +44,15 @@ from sdtrace.whatif.image import Unprofiled
 _CULPRITS: Final = 3
 
 
-def draw_conclusions(work: WorkStudy, unprofiled: Unprofiled | None) -> list[Finding]:
-    """All findings about a trace, whose iteration takes `unprofiled` without the profiler."""
-    return find_all(_evidence(work, unprofiled))
+def draw_conclusions(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str = "") -> list[Finding]:
+    """All findings about a trace, whose iteration takes `unprofiled` without the profiler.
+
+    `unlike` says why an iteration cannot be replayed, where that is so.
+    """
+    return find_all(_evidence(work, unprofiled, unlike))
 
 
-def _evidence(work: WorkStudy, unprofiled: Unprofiled | None) -> Evidence:
+def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Evidence:
     study = work.study
     trace, linked, phases = study.trace, study.linked, study.phases
     start, end = wall(trace)
@@ -109,9 +114,13 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None) -> Evidence:
         breaks=graph_breaks(study),
         replays=graph_replays(study),
         conversions=conversions(study, work),
+        few_blocks=few_blocks(study),
+        fusable=fusable(study),
+        encoded=encoded(study),
         slower=slower_clock(study, work),
         memory_peak=memory_peak(study),
         slow_cpu_ops=slow_cpu_ops(study),
+        unlike=unlike,
         turns=find_turns(study.idle.devices),
     )
 

@@ -6,17 +6,34 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+import numpy as np
+
 from sdtrace.analysis.conclusions import draw_conclusions
 from sdtrace.analysis.remedies import Remedy, remedies
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.findings import Finding
 from sdtrace.findings.finding import SEVERITIES, lower, severity_of
+from sdtrace.structure.component_names import DENOISERS
 from sdtrace.whatif.image import Image, image_of
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.replay import replay
-from sdtrace.whatif.savings import saving
+from sdtrace.whatif.savings import per_image, saving
 
+_UNLIKE: Final = (
+    "replayed, an iteration does not take as long as it did: iterations lie one in the other, or work waits "
+    "for something that the file does not show"
+)
+_BATCH: Final = "host.batch"
 _ABOUT: Final = ("trace.", "overhead.")
+_SAME_WORK: Final = (
+    frozenset({"device.float32", "device.tf32"}),
+    frozenset({"device.float32", "device.slow_attention"}),
+    frozenset({"device.unfused_attention", "device.slow_attention"}),
+    frozenset({"device.norm", "device.few_blocks"}),
+    frozenset({"device.fusion", "device.few_blocks"}),
+    frozenset({"device.fusion", "device.norm"}),
+)
+"""Findings whose remedies change the same work: once one is done, the other brings nothing of its own."""
 _ONCE: Final = "overhead."
 """Findings about one-time cost: they save nothing of a steady iteration."""
 
@@ -31,16 +48,30 @@ class Counsel:
     def image(self) -> Image | None:
         """The fastest steady iteration without the profiler; None without one that can be replayed."""
         study = self.work.study
-        if not study.steady or not study.losses_are_few or len(study.idle.devices) != 1:
+        if not study.steady or self._why_not:
             return None
         row = min(study.steady, key=lambda row: row.wall_ns)
         span = row.start_ns, row.start_ns + row.host_wall_ns
         return image_of(study.linked, span, row.wall_ns, study.run.unprofiled_walls_ns)
 
+    @property
+    def _why_not(self) -> str:
+        """Why an iteration cannot be replayed; '' where nothing forbids it."""
+        study = self.work.study
+        if not study.losses_are_few:
+            return "too much of the GPU work is missing from the file"
+        launch = study.linked.work.launch
+        working = np.unique(study.trace.process_of(launch[launch >= 0]))
+        if np.count_nonzero(working >= 0) > 1:
+            return "several processes launch work in it and wait for each other: analyze a file of each"
+        return ""
+
     @cached_property
     def findings(self) -> list[Finding]:
         """All findings, each with what it brings, the most valuable of each severity first."""
-        found = draw_conclusions(self.work, None if self.image is None else self.image.wall)
+        wall = None if self.image is None else self.image.wall
+        unlike = "" if wall or not self.work.study.idle.devices else self._why_not or _UNLIKE
+        found = draw_conclusions(self.work, wall, unlike)
         limit = self._limit_ns
         if self.image is None:
             return sorted((_graded(_limited(finding, limit), limit) for finding in found), key=_place)
@@ -51,12 +82,15 @@ class Counsel:
             else _limited(finding, limit)
             for finding in found
         ]
+        weighed = [_batched(self.image, finding) if finding.id == _BATCH else finding for finding in weighed]
         stepped = _in_steps(self.image, sorted(weighed, key=_worth), known)
         return sorted((_graded(finding, limit) for finding in stepped), key=_place)
 
     def _remedies(self, image: Image, found: list[Finding]) -> dict[str, Remedy]:
         study = self.work.study
-        labels = Labels(study.linked, image.usual, study.structure.components, study.categorized)
+        labels = Labels(
+            study.linked, image.usual, image.start_ns, study.structure.components, study.categorized
+        )
         return remedies(study, labels, self.work.peaks, found)
 
     @property
@@ -65,6 +99,12 @@ class Counsel:
         study = self.work.study
         walls = (study.steady_wall_ns, study.run.unprofiled_wall_ns)
         return min((wall for wall in walls if wall is not None), default=None)
+
+
+def _batched(image: Image, finding: Finding) -> Finding:
+    """With what an image of two takes: told, but no step of a plan, for one image gets no faster."""
+    brings = per_image(image, 2)
+    return finding._replace(saving=brings, saving_ns=max(0, brings.from_ns - brings.to_ns))
 
 
 def _limited(finding: Finding, limit_ns: int | None) -> Finding:
@@ -96,6 +136,8 @@ def _graded(finding: Finding, wall_ns: int | None) -> Finding:
 
     What no replay tells saves at most `saving_ns`: it may be less severe than the evidence alone says.
     """
+    if finding.id == _BATCH:
+        return finding
     if finding.saving is not None:
         share = max(finding.saving_ns or 0, finding.saving.step_ns) / max(1, finding.saving.from_ns)
         return finding._replace(severity=severity_of(share))
@@ -105,14 +147,28 @@ def _graded(finding: Finding, wall_ns: int | None) -> Finding:
     return finding._replace(severity=lower(finding.severity, severity_of(share)))
 
 
+def _is_same_work(finding: Finding, other: Finding) -> bool:
+    if {finding.id, other.id} == {"device.fusion", "host.launch_bound"}:
+        # Launching less compiles the denoiser too, or all there is.
+        fused = finding if finding.id == "device.fusion" else other
+        return all(row.key in DENOISERS for row in fused.evidence_rows)
+    return {finding.id, other.id} in _SAME_WORK
+
+
 def _in_steps(image: Image, findings: list[Finding], known: dict[str, Remedy]) -> list[Finding]:
-    """What each remedy brings after those before it."""
+    """What each remedy brings after those before it; nothing where one of them changes the same work."""
     plan, wall = image.usual, image.wall.mid_ns
-    result = []
+    result: list[Finding] = []
+    done: list[Finding] = []
     for finding in findings:
-        if finding.saving is None:
+        if (
+            finding.saving is None
+            or finding.id == _BATCH
+            or any(_is_same_work(finding, other) for other in done)
+        ):
             result.append(finding)
             continue
+        done.append(finding)
         plan = known[finding.id].change(plan, "middle")
         after = min(wall, replay(plan))
         result.append(finding._replace(saving=finding.saving._replace(step_ns=wall - after)))

@@ -26,7 +26,9 @@ _POINTWISE: Final = "triton_poi_fused"
 _COMPUTES: Final = re.compile(r"gemm|convolution|attention")
 """Categories whose kernels the clock of the cores sets the pace of."""
 _LEAST_CALLS: Final = 6
-"""Fewer calls of a kernel have no early and late half to speak of."""
+"""Fewer calls of a kernel have no early and late part to speak of."""
+_EARLY_CALLS, _EARLY = 3, 20
+"""The first twentieth of the calls, and three at least: a clock falls within a tenth of a second."""
 _ACCELERATOR: Final = (1, 6)
 """CUDA and HIP in torch's `DeviceType`."""
 
@@ -36,7 +38,7 @@ def conversions(study: Study, work: WorkStudy) -> Conversions:
     trace, linked, steady = study.trace, study.linked, study.phases.work_mask(STEADY)
     dur_ns = np.where(steady, trace.dur_ns[linked.work.row], 0)
     converts = trace.names_matching(TO_NHWC)[trace.name[linked.work.row]]
-    is_compiled = _in_compiled_code(study)
+    is_compiled = in_compiled_code(study)
     is_convolution = trace.names_matching(_FORWARD)[linked.host.name]
     is_forward = np.append(is_convolution, False)[linked.work.op]
     kinds = [
@@ -53,7 +55,7 @@ def conversions(study: Study, work: WorkStudy) -> Conversions:
     )
 
 
-def _in_compiled_code(study: Study) -> Bools:
+def in_compiled_code(study: Study) -> Bools:
     """Which pieces of device work calls of compiled code launched, graphs' replays among them."""
     trace, launches = study.trace, study.structure.launches
     rows = np.flatnonzero(trace.named(COMPILED_REGION))
@@ -66,7 +68,7 @@ def _in_compiled_code(study: Study) -> Bools:
 
 
 def slower_clock(study: Study, work: WorkStudy) -> Slower | None:
-    """How much slower products and convolutions of the same arguments ran in the later half of steady work.
+    """How much slower products and convolutions of the same arguments ran in the last third of steady work.
 
     None where too few of them run again.
     """
@@ -84,8 +86,8 @@ def slower_clock(study: Study, work: WorkStudy) -> Slower | None:
     for value, times in zip(values.tolist(), np.split(trace.dur_ns[row[order]], first[1:]), strict=True):
         if len(times) < _LEAST_CALLS:
             continue
-        third = len(times) // 3
-        ratios.append(float(np.median(times[-third:]) / np.median(times[:third])))
+        late, early = times[-(len(times) // 3) :], times[: max(_EARLY_CALLS, len(times) // _EARLY)]
+        ratios.append(float(np.median(late) / np.median(early)))
         weights.append(int(times.sum()))
         examples.append(trace.names[value // len(work.works)])
     if not ratios:
@@ -105,7 +107,7 @@ def memory_peak(study: Study) -> MemoryPeak | None:
     reserved = int(held.total_reserved[mine].max(initial=-1))
     if reserved < 0 or not isinstance(total_bytes, int) or total_bytes <= 0:
         return None
-    return MemoryPeak(reserved, total_bytes)
+    return MemoryPeak(reserved, total_bytes, number)
 
 
 def collectives(study: Study) -> Collectives | None:

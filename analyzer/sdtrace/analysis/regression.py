@@ -11,6 +11,7 @@ from sdtrace import model
 from sdtrace.analysis.comparison import amortized, differences, unique_names
 from sdtrace.analysis.conditions import METRICS, Condition
 from sdtrace.analysis.matched_work import Items, matches
+from sdtrace.analysis.slower_work import slower_work
 from sdtrace.analysis.story import Side, story
 from sdtrace.errors import UsageError
 from sdtrace.version import VERSION
@@ -48,6 +49,8 @@ class Difference(model.Struct, kw_only=True, frozen=True):
     measures: list[Measure]
     categories: list[Mover]
     kernels: list[Mover]
+    slower: list[Mover]
+    """Work that both do as often, by op and shape, and the candidate slower: what grew most first."""
     break_even: str
     """When the candidate has paid for itself, with the arithmetic; '' when that is unknown."""
     notes: list[str]
@@ -128,11 +131,27 @@ def _difference(
         measures=[_measure(metric, before[metric], after[metric]) for metric in METRICS],
         categories=_movers(_categories(base), _categories(candidate)),
         kernels=_movers(_kernels(base), _kernels(candidate)),
+        slower=_slower(base, candidate),
         break_even=paid.arithmetic if paid else "",
         notes=_notes(base, candidate, is_told=depth is not None),
         story=story(base, candidate, sides, paid, is_unprofiled=unprofiled),
         matches=[] if depth is None else matches(depth.items[0], depth.items[place]),
     )
+
+
+def _slower(base: model.TraceReport, candidate: model.TraceReport) -> list[Mover]:
+    return [
+        Mover(
+            name=name,
+            base_us=before.us,
+            candidate_us=after.us,
+            change_us=after.us - before.us,
+            base_calls=before.calls,
+            candidate_calls=after.calls,
+            state="moved",
+        )
+        for name, (before, after) in slower_work(base, candidate).items()
+    ]
 
 
 def metrics(trace: model.TraceReport, unprofiled: bool) -> dict[str, float | None]:

@@ -8,31 +8,27 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sdtrace.analysis.blocks import filled_shares
 from sdtrace.analysis.study import Study
 from sdtrace.findings import Finding
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.model.work import Peaks
+from sdtrace.phases.silence import loader_calls, spans_of
 from sdtrace.phases.timeline import STEADY
 from sdtrace.reader.categories import GRAPH_LAUNCH
-from sdtrace.structure.component_names import DENOISERS
+from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
 from sdtrace.whatif import changes
 from sdtrace.whatif.changes import Change, Factors, scaled, together
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.savings import Basis
 
-_FUSABLE: Final = {
-    "activation_elementwise",
-    "normalization",
-    "layout",
-    "reduction",
-    "resample",
-}
 _CONVERSIONS: Final = re.compile(r"^triton_poi_fused.*convolution")
 _COPIES: Final = {"memcpy_h2d", "memcpy_d2h"}
-_TENSOR_RATIO: Final = 1 / 14.7
-"""Rate of float32 to that of bfloat16 of an H100, by its data sheet; for cards of which nothing is known."""
+_MANY_OPS: Final = 100
+"""So many ops before one launch take tensors apart and put them together: weights that change places."""
+_TENSOR_RATIO, _TF32_RATIO = 1 / 14.7, 1 / 7.4
+"""Rate of float32 to those of bfloat16 and TF32 of an H100, by its data sheet; for unknown cards."""
 _WAITS: Final = {
-    "host.data": "data_wait",
     "host.gc": "gc",
     "host.python": "python",
     "host.runtime_call": "runtime_call",
@@ -80,21 +76,21 @@ class _Remedies:
         Of a program without known components, compilation alone: whether CUDA can record it is not known.
         """
         group = self._capturable(self._groups())
-        if not (group >= 0).any() or self._replays_graphs():
+        if not (group >= 0).any() or self._replays_graphs() or len(self.study.idle.devices) > 1:
             return None
         if not self.labels.components.names:
-            return Remedy(changes.compiled(group, self.labels.of_categories(_FUSABLE)), "bound")
+            return Remedy(changes.compiled(group, self.labels.of_categories(changes.FUSABLE)), "bound")
         graphs = changes.from_graphs(group, self._graph_call())
         if self.labels.of_categories({"fused_triton"}).any():
             return Remedy(graphs, "replay")
-        fused = changes.compiled(group, self.labels.of_categories(_FUSABLE))
+        fused = changes.compiled(group, self.labels.of_categories(changes.FUSABLE))
         return Remedy(together(fused, graphs), "bound")
 
     def component(self, finding: Finding) -> Remedy | None:
         """CUDA graphs for one component."""
         names = [row.key for row in finding.evidence_rows if row.table == "components"]
         group = self._capturable(self.labels.groups(names))
-        if not (group >= 0).any():
+        if not (group >= 0).any() or len(self.study.idle.devices) > 1:
             return None
         return Remedy(changes.from_graphs(group, changes.GRAPH_CALL_NS), "replay")
 
@@ -106,9 +102,11 @@ class _Remedies:
         return Remedy(changes.unblocked(waiting & (np.arange(len(waiting)) < last)), "replay")
 
     def copies(self, _: Finding) -> Remedy:
-        """What moves stays where it is."""
+        """What moves stays where it is, with the host work for tensors of which none launches anything."""
         calls = self.labels.launching(self.labels.of_categories(_COPIES))
-        return Remedy(changes.without_component(calls), "replay")
+        calls |= self.labels.plan.calls.ops >= _MANY_OPS
+        moves = self.labels.launching(self.labels.of_categories(_COPIES))
+        return Remedy(together(changes.without_gaps(calls), changes.dropped(moves)), "replay")
 
     def shorter_type(self, _: Finding) -> Remedy:
         """float32 products, attention and memory traffic in bfloat16 or float16."""
@@ -119,10 +117,35 @@ class _Remedies:
             together(
                 scaled(products, _times(changes.HALF_FOR_FLOAT32, ratio)),
                 scaled(attention, changes.HALF_ATTENTION),
-                scaled(labels.of_categories(_FUSABLE), changes.HALF_MEMORY),
+                scaled(labels.of_categories(changes.FUSABLE), changes.HALF_MEMORY),
             ),
             "bound",
         )
+
+    def tf32(self, _: Finding) -> Remedy:
+        """float32 products and convolutions in TF32."""
+        ratio = self._ratio("float32", "tf32", _TF32_RATIO)
+        return Remedy(scaled(self.labels.float32_products, _times(changes.TF32, ratio)), "bound")
+
+    def filled(self, _: Finding) -> Remedy:
+        """Kernels with few blocks on all multiprocessors."""
+        share = filled_shares(self.study, self.study.linked.work.row[self.labels.plan.pieces.work])
+        return Remedy(changes.scaled_each(share), "bound")
+
+    def fused(self, finding: Finding) -> Remedy | None:
+        """One component compiled."""
+        names = [row.key for row in finding.evidence_rows if row.table == "components"]
+        group = self.labels.groups(names) if names else self._groups()
+        if not (group >= 0).any():
+            return None
+        return Remedy(changes.compiled(group, self.labels.of_categories(changes.FUSABLE)), "bound")
+
+    def encoded_once(self, _: Finding) -> Remedy | None:
+        """No text encoder, and none of the host's work in it."""
+        calls = self.labels.groups([TEXT_ENCODER]) >= 0
+        if not calls.any():
+            return None
+        return Remedy(together(changes.without_gaps(calls), changes.dropped(calls)), "replay")
 
     def shorter_attention(self, _: Finding) -> Remedy | None:
         """float32 attention as a flash kernel."""
@@ -153,6 +176,14 @@ class _Remedies:
         """What remains of some pieces when the finding's saving is taken off; None where that is unknown."""
         taken = int(self.labels.plan.pieces.dur_ns[pieces].sum())
         return max(0.0, 1 - finding.saving_ns / taken) if taken and finding.saving_ns is not None else None
+
+    def loaded(self, _: Finding) -> Remedy:
+        """The next batch is there when it is asked for, in pinned memory."""
+        spans = spans_of(self.study.linked, loader_calls(self.study.linked))
+        gone = self.labels.time_before_calls(spans)
+        copies = self.labels.launching(self.labels.of_categories({"memcpy_h2d"}))
+        loaded = changes.less_host(gone, self.labels.recorded_gap_ns, changes.LOADED)
+        return Remedy(together(loaded, changes.pinned(copies)), "bound")
 
     def _less_waiting(self, cause: str) -> Remedy:
         """The host no longer does what the device waited for."""
@@ -192,7 +223,12 @@ _BY_ID: Final[dict[str, Callable[[_Remedies, Finding], Remedy | None]]] = {
     "host.component": _Remedies.component,
     "host.sync": _Remedies.sync,
     "host.copies": _Remedies.copies,
+    "host.data": _Remedies.loaded,
     "device.float32": _Remedies.shorter_type,
+    "device.tf32": _Remedies.tf32,
+    "device.few_blocks": _Remedies.filled,
+    "device.fusion": _Remedies.fused,
+    "host.text_encoder": _Remedies.encoded_once,
     "device.slow_attention": _Remedies.shorter_attention,
     "device.unfused_attention": _Remedies.fused_attention,
     "device.weight_layout": _Remedies.weights_once,

@@ -84,10 +84,10 @@ _MEASURES: Final = Table(
 )
 
 
-def _movers(what: str, kind: Kind, name: Any) -> Table:
+def _movers(what: str, kind: Kind, name: Any, title: str = "") -> Table:
     return Table(
         id=what,
-        title=f"{what.capitalize()} that moved most",
+        title=title or f"{what.capitalize()} that moved most",
         record=Mover,
         rows=lambda found: getattr(found, what),
         help="GPU work per steady iteration on both sides.",
@@ -102,12 +102,17 @@ def _movers(what: str, kind: Kind, name: Any) -> Table:
     )
 
 
-_MOVERS: Final = _movers("kernels", Kind.NAME, short_name)
+_KERNELS: Final = _movers("kernels", Kind.NAME, short_name)
+_SLOWER: Final = _movers(
+    "slower", Kind.NAME, str, "Same work, slower: this layout, fusion or kernel did not pay"
+)
 
 
 def filled_tables(found: Difference, base: str, medium: str, top: int) -> list[Filled]:
-    """The tables of one candidate: measures, waterfall, matched work, kernels; `top` rows of the last two."""
-    tables = [fill(table, found, medium, top) for table in (_MEASURES, MATCHES, _MOVERS)]
+    """The tables of one candidate: measures, waterfall, matched work, kernels, what got slower.
+
+    `top` rows of the last three."""
+    tables = [fill(table, found, medium, top) for table in (_MEASURES, MATCHES, _KERNELS, _SLOWER)]
     if found.story is not None:
         tables.insert(1, fill(WATERFALL, found.story, medium))
     measures = tables[0]

@@ -50,6 +50,7 @@ _FREE_FACTS: Final = frozenset(
         "warmup_wall_s",
         "profiled_wall_s",
         "unprofiled_wall_s",
+        "unprofiled_before",
         "peak_memory_bytes",
         "image_means",
         "calls",

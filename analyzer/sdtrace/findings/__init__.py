@@ -16,6 +16,8 @@ from sdtrace.findings import (
     memory_and_copies,
     overhead,
     quality,
+    reuse,
+    unfilled,
 )
 from sdtrace.findings.evidence import Evidence
 from sdtrace.findings.facts import (
@@ -25,6 +27,9 @@ from sdtrace.findings.facts import (
     CopyTraffic,
     Culprit,
     Dominant,
+    Encoded,
+    FewBlocks,
+    Fusable,
     Late,
     MemoryCalls,
     MemoryPeak,
@@ -44,8 +49,11 @@ __all__ = [
     "CopyTraffic",
     "Culprit",
     "Dominant",
+    "Encoded",
     "Evidence",
+    "FewBlocks",
     "Finding",
+    "Fusable",
     "Late",
     "MemoryCalls",
     "MemoryPeak",
@@ -59,8 +67,8 @@ __all__ = [
 ]
 
 _ABOUT = (quality, losses, overhead)
-_OF_HOST = (host, host_causes, memory_and_copies, compiled, cpu, dominant)
-_OF_DEVICE = (device, layout, far_from_peak)
+_OF_HOST = (host, host_causes, memory_and_copies, compiled, cpu, dominant, reuse)
+_OF_DEVICE = (device, layout, far_from_peak, unfilled)
 
 
 def find_all(evidence: Evidence) -> list[Finding]:

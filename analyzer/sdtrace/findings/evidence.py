@@ -18,6 +18,9 @@ from sdtrace.findings.facts import (
     CopyTraffic,
     Culprit,
     Dominant,
+    Encoded,
+    FewBlocks,
+    Fusable,
     Late,
     MemoryCalls,
     MemoryPeak,
@@ -113,10 +116,15 @@ class Evidence:
     breaks: Breaks | None = None
     replays: Replays | None = None
     conversions: Conversions = NO_CONVERSIONS
+    few_blocks: FewBlocks | None = None
+    fusable: Fusable | None = None
+    encoded: Encoded | None = None
     slower: Slower | None = None
     memory_peak: MemoryPeak | None = None
     slow_cpu_ops: Sequence[Culprit] = ()
     """Ops with a slow implementation on the CPU, by steady CPU time."""
+    unlike: str = ""
+    """Why an iteration cannot be replayed, '' where it can."""
     turns: Turns | None = None
     """Devices that work one after the other."""
 

@@ -143,6 +143,42 @@ class Conversions(NamedTuple):
 NO_CONVERSIONS = Conversions(0, 0, 0, ())
 
 
+class FewBlocks(NamedTuple):
+    """Steady kernels of 5 us and more whose blocks do not fill the card: with fewer blocks than it has
+    multiprocessors, or with a last round that few of them are busy in.
+
+    `ns` is their device time, `few_ns` the part with less than one round, `lost_ns` what they would take less
+    at the same pace with all multiprocessors busy. `names` has those that lose most first, `blocks` the
+    blocks of the first; `sms` are the card's multiprocessors.
+    """
+
+    ns: int
+    few_ns: int
+    lost_ns: int
+    names: Sequence[str]
+    blocks: int
+    sms: int
+
+
+class Fusable(NamedTuple):
+    """The component with the most steady device work that runs op by op and that a compiler would fuse:
+    elementwise ops, norms, reductions and conversions; `ns` of `whole_ns`, in `kernels` kernels."""
+
+    component: str
+    ns: int
+    whole_ns: int
+    kernels: int
+
+
+class Encoded(NamedTuple):
+    """What text encoders do in steady state: their calls, wall on the host and device work, in ns."""
+
+    component: str
+    calls: int
+    wall_ns: int
+    work_ns: int
+
+
 class Slower(NamedTuple):
     """Kernels that ran slower at the end of the trace than at its start, with the same arguments."""
 
@@ -152,7 +188,8 @@ class Slower(NamedTuple):
 
 
 class MemoryPeak(NamedTuple):
-    """The most bytes that the allocator held on the GPU, and the device's memory."""
+    """The most bytes that the allocator held on the GPU, the GPU's memory, and its number."""
 
     reserved: int
     total: int
+    device: int = 0

@@ -171,6 +171,6 @@ def _memory(e: Evidence) -> Iterator[Finding]:
         "Expect out-of-memory errors with larger images or batches. Free what is not needed "
         "(`vae.enable_slicing()`, a smaller type, offloading the text encoder), or set "
         "`PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True`.",
-        evidence_rows=rows_of("memory", ["reserved_bytes"]),
+        evidence_rows=rows_of("devices", [peak.device]),
         verify=e.query("SELECT device, max(reserved_bytes) AS reserved FROM memory GROUP BY device"),
     )

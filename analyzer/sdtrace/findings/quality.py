@@ -50,6 +50,8 @@ def find(e: Evidence) -> Iterator[Finding]:
         )
     yield from _no_work(e)
     yield from _ranges(e)
+    yield from _no_replay(e)
+    yield from _other_ranks(e)
 
 
 def _no_work(e: Evidence) -> Iterator[Finding]:
@@ -65,6 +67,37 @@ def _no_work(e: Evidence) -> Iterator[Finding]:
         else f"This is normal for CPU runs. For a run on a GPU: {_RECORD_GPU[0].lower()}{_RECORD_GPU[1:]}",
         evidence_rows=rows_of("events", ["by_category"]),
         verify=e.query("SELECT category, count(*) AS events FROM events GROUP BY category"),
+    )
+
+
+def _no_replay(e: Evidence) -> Iterator[Finding]:
+    if not e.unlike or not e.n_steady:
+        return
+    yield Finding(
+        "trace.no_replay",
+        "info",
+        "What changes would bring is not computed for this trace",
+        f"That takes a replay of an iteration, and there is none: {e.unlike}.",
+        "Where findings name a saving all the same, it is the most that there can be.",
+        evidence_rows=rows_of("iterations", e.steady_iterations),
+        verify=e.query("SELECT index, phase, wall_us / 1000 AS ms FROM iterations"),
+    )
+
+
+def _other_ranks(e: Evidence) -> Iterator[Finding]:
+    if e.collectives is None or e.unlike:
+        return
+    yield Finding(
+        "trace.other_ranks",
+        "info",
+        "Savings are of this rank alone",
+        f"Its collectives take {percent(e.collectives.work_ns, e.steady_work_ns)} of steady device time. A "
+        "saving takes them to last as long as they did, other ranks' time in them included.",
+        "Make a change on all ranks. One that makes this rank alone faster makes it wait longer for the "
+        "others. Analyze the traces of all ranks together to see who waits.",
+        confidence="likely",
+        evidence_rows=rows_of("categories", ["collective"]),
+        verify=e.steady_work("category = 'collective'"),
     )
 
 

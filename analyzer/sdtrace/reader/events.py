@@ -77,8 +77,16 @@ OWN_IDS: Final = {
     "external_id": "External id",
     "record_function": "Record function id",
     "number": "Ev Idx",
+    "correlation": "correlation",
 }
 """Integers in the arguments that every event has its own of."""
+MOST_OWN_IDS: Final = 3
+"""No event has more of them."""
+_SIZES: Final = ("grid", "block", "registers per thread", "shared memory")
+"""What is kept of a kernel's arguments."""
+_HAS_SIZES: Final = re.compile(rb'"grid"')
+_OLD_ID: Final = re.compile(rb'"external id"')
+"""Files of before 2022; no array finds this id."""
 _NO_ARGS: Final = Args()
 
 
@@ -109,8 +117,11 @@ def args_of(raw: msgspec.Raw) -> Args | None:
 
 
 def keeps_args(event: Event) -> bool:
-    """Whether the event's arguments are kept: those of ops, and of annotations of collectives."""
+    """Whether the event's arguments are kept: of ops, of annotations of collectives, a kernel's sizes."""
     category = category_of(event)
+    if category == "kernel":
+        args = bytes(event.args)
+        return bool(_HAS_SIZES.search(args)) and not _OLD_ID.search(args)
     is_op = category == "cpu_op" or (
         category == "user_annotation" and isinstance(event.name, str) and bool(_COLLECTIVE.match(event.name))
     )
@@ -118,13 +129,18 @@ def keeps_args(event: Event) -> bool:
 
 
 def kept_args(event: Event) -> str | None:
-    """The arguments of an op as compact JSON, without the ids of the event itself; None if none remain."""
+    """The arguments of an op as compact JSON, without the ids of the event itself; None if none remain.
+
+    Of a kernel only how it was launched.
+    """
     if not keeps_args(event):
         return None
     try:
         args = _decode_object(event.args)
     except ERRORS:
         return None
+    if category_of(event) == "kernel":
+        return msgspec.json.encode({name: args[name] for name in _SIZES if name in args}).decode()
     own = (name for name in OWN_IDS.values() if type(args.get(name)) is int)
     for name in [*own]:
         del args[name]

@@ -12,11 +12,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.reader.columns import Int32s
-from sdtrace.reader.events import OWN_IDS, decode_event, kept_args
+from sdtrace.reader.events import MOST_OWN_IDS, decode_event, kept_args
 from sdtrace.reader.forms import hash_spans
 from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
 
-EDGES: Final = 2 + 2 * len(OWN_IDS)
+EDGES: Final = 2 + 2 * MOST_OWN_IDS
 """Begin and end of the digits before, between and after the ids in the arguments."""
 _ROWS: Final = 1 << 12
 """Events hashed at once: their text stays in the cache."""

@@ -17,6 +17,7 @@ import numpy as np
 from sdtrace.reader.columns import Int32s
 from sdtrace.reader.events import (
     ERRORS,
+    MOST_OWN_IDS,
     NAMES_OF_ARGS,
     OWN_IDS,
     Event,
@@ -233,7 +234,7 @@ def make_template(text: bytes, starts: list[int], ends: list[int]) -> Template |
 def _args_edges(text: bytes, starts: list[int], ends: list[int]) -> tuple[Edge, ...] | None:
     """Where the digits of the arguments are; None when they hold the event's own ids alone."""
     args = _decode_fields(text).args
-    own = [raw for raw in msgspec.structs.astuple(_decode_own_ids(args)) if len(raw)]
+    own = [raw for raw in msgspec.structs.astuple(_decode_own_ids(args)) if len(raw)][:MOST_OWN_IDS]
     if bytes(args).count(b'"') <= 2 * len(own):
         return None
     origin = _address(text)
@@ -266,6 +267,7 @@ class _OwnIds(msgspec.Struct, rename=OWN_IDS):
     external_id: msgspec.Raw = _NOTHING
     record_function: msgspec.Raw = _NOTHING
     number: msgspec.Raw = _NOTHING
+    correlation: msgspec.Raw = _NOTHING
 
 
 _decode_fields = msgspec.json.Decoder(_Fields).decode

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 DENOISERS: Final = ("unet", "transformer")
+TEXT_ENCODER: Final = "text_encoder"
 OURS: Final = tuple(
     (name, re.compile(f"^{pattern}$"))
     for name, pattern in (

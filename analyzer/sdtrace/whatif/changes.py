@@ -10,11 +10,13 @@ from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.intervals import Bools
 from sdtrace.whatif.plan import Plan
 
+Floats = NDArray[np.float64]
 Outlook = Literal["best", "middle", "worst"]
 Change = Callable[[Plan, Outlook], Plan]
 """Gives the changed plan.
@@ -36,14 +38,20 @@ class Factors(NamedTuple):
         return float(getattr(self, outlook))
 
 
-FUSED: Final = Factors(0.22, 0.36, 0.5)
+FUSABLE: Final = frozenset({"activation_elementwise", "normalization", "layout", "reduction", "resample"})
+"""Categories of work that Inductor fuses."""
+FUSED: Final = Factors(0.22, 0.42, 0.65)
 """Elementwise, normalization and layout kernels of a denoiser, after Inductor has fused them."""
 COMPILED_HOST: Final = Factors(0.38, 0.5, 0.62)
 """Host time of a component when it runs compiled instead of op by op."""
+BATCH_SHARE: Final = 0.65
+"""What each further image adds to device time, of what the first takes."""
 FUSED_COUNT: Final = 3
 """So many of these kernels become one."""
 HALF_FOR_FLOAT32: Final = Factors(0.6, 0.95, 1.5)
 """float32 matrix work in bfloat16 or float16: times the ratio of the card's two rates."""
+TF32: Final = Factors(0.75, 1.0, 1.4)
+"""float32 matrix work in TF32, with the conversions to NHWC it takes: times the ratio of the two rates."""
 HALF_ATTENTION: Final = Factors(0.06, 0.08, 0.2)
 """float32 attention (memory-efficient) as flash or cuDNN attention in bfloat16 or float16."""
 HALF_MEMORY: Final = Factors(0.6, 0.78, 0.95)
@@ -58,12 +66,27 @@ GRAPH_STEP_NS: Final = Factors(1_000_000, 2_000_000, 3_000_000)
 """The same where calls were guessed from the order of ops: the scheduler's share of the step is in it."""
 
 
-def scaled(pieces: Bools, factors: Factors) -> Change:
+def scaled(pieces: Bools | np.bool_, factors: Factors) -> Change:
     """Some pieces take another time."""
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
         dur = plan.pieces.dur_ns
         return plan.with_pieces(np.where(pieces, np.rint(dur * factors.at(outlook)), dur).astype(np.int64))
+
+    return change
+
+
+def batched(count: int) -> Change:
+    """A batch of so many images: kernels take as long at best and `count` times as long at worst."""
+    return scaled(np.bool_(True), Factors(1.0, 1 + BATCH_SHARE * (count - 1), float(count)))
+
+
+def scaled_each(best: Floats) -> Change:
+    """Each piece takes another share of its time: `best` at best, halfway there in the middle, 1 at worst."""
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        share = {"best": best, "middle": (1 + best) / 2, "worst": np.ones(len(best))}[outlook]
+        return plan.with_pieces(np.rint(plan.pieces.dur_ns * share).astype(np.int64))
 
     return change
 
@@ -93,22 +116,41 @@ def dropped(calls: Bools) -> Change:
     return change
 
 
-def without_component(calls: Bools) -> Change:
-    """All that a component launches is gone, and the host time up to each of its calls."""
+def pinned(calls: Bools) -> Change:
+    """Copies by some calls come from pinned memory: the host goes on at once. At worst nothing changes."""
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
-        gap = np.where(calls, 0, plan.calls.gap_ns)
-        emptied = replace(plan, calls=plan.calls._replace(gap_ns=gap))
-        return dropped(calls)(emptied, outlook)
+        if outlook == "worst":
+            return plan
+        own = np.where(calls, np.minimum(plan.calls.own_ns, PINNED_CALL_NS), plan.calls.own_ns)
+        moved = replace(plan, calls=plan.calls._replace(own_ns=own))
+        return unblocked(calls)(moved, outlook)
 
     return change
 
 
-def less_host(gap_ns: Int64s, recorded_ns: Int64s) -> Change:
-    """The host spends less before some calls: so much of each recorded gap, the same share of the plan's."""
-    share = 1 - np.minimum(1.0, gap_ns / np.maximum(1, recorded_ns))
+def without_gaps(calls: Bools) -> Change:
+    """The host does nothing before some calls."""
 
     def change(plan: Plan, _: Outlook) -> Plan:
+        return replace(plan, calls=plan.calls._replace(gap_ns=np.where(calls, 0, plan.calls.gap_ns)))
+
+    return change
+
+
+PINNED_CALL_NS: Final = 10_000
+"""Host time of a call that only asks for a copy."""
+ALL_GONE: Final = Factors(0.0, 0.0, 0.0)
+LOADED: Final = Factors(0.0, 0.0, 0.25)
+"""What workers leave of the time in a data loader; where they are too few they leave more."""
+
+
+def less_host(gap_ns: Int64s, recorded_ns: Int64s, left: Factors = ALL_GONE) -> Change:
+    """The host spends less before some calls: so much of each recorded gap, the same share of the plan's."""
+    taken = np.minimum(1.0, gap_ns / np.maximum(1, recorded_ns))
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        share = 1 - taken * (1 - left.at(outlook))
         gap = np.rint(plan.calls.gap_ns * share).astype(np.int64)
         return replace(plan, calls=plan.calls._replace(gap_ns=gap))
 

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Final, Literal, NamedTuple
 
 from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.whatif.plain_work import plain_gaps
 from sdtrace.whatif.plan import Plan, plan_of
 from sdtrace.whatif.profiler_cost import at_pace, slowdown, without_profiler
 from sdtrace.whatif.replay import replay
@@ -16,10 +17,11 @@ _FAITHFUL: Final = 0.03
 """A replay that misses the profiled wall by more has not understood the trace."""
 _FAST, _SLOW = 0.83, 1.2
 """Hosts of one kind differ so much, and from call to call."""
-_SURE: Final = 0.02
+SURE: Final = 0.02
 """Device time itself differs by so much between runs of one program."""
-_QUICK_COPIES, _SLOW_COPIES = 0.65, 1.2
-"""Copies from and to pageable memory, which the host makes, differ by more than all else."""
+_QUICK_COPIES, _USUAL_COPIES, _SLOW_COPIES = 0.4, 0.65, 1.2
+"""Copies to pageable memory, which the host makes, differ by more than all else. They ran at 2 to 3.5 GB/s
+with the profiler, at 3 to 8 GB/s without, and once at 1.5."""
 _MUCH: Final = 0.5
 """From this share of the host's own time on, copies that block it decide the wall."""
 _PACES: Final = (0.3, 2.0)
@@ -37,12 +39,16 @@ class Unprofiled(NamedTuple):
 
 @dataclass(frozen=True)
 class Image:
-    """An iteration without the profiler: its wall, and plans that come to the low, middle and high end."""
+    """An iteration without the profiler: its wall, and plans that come to the low, middle and high end.
+
+    `start_ns` is when the host began it in the trace.
+    """
 
     wall: Unprofiled
     fast: Plan
     usual: Plan
     slow: Plan
+    start_ns: int
 
 
 def image_of(
@@ -56,22 +62,26 @@ def image_of(
     plan = plan_of(linked, *span)
     if plan is None or abs(replay(plan) - profiled_ns) > _FAITHFUL * profiled_ns:
         return None
-    bare = without_profiler(plan, slowdown(linked, *span))
+    factors, plain_ns = slowdown(linked, *span), plain_gaps(linked, plan, *span)
+    quick, bare, calm = (without_profiler(plan, factor, plain_ns) for factor in factors)
     if recorded_ns:
-        return _as_recorded(bare, recorded_ns)
-    fast, slow = at_pace(bare, _FAST, _QUICK_COPIES), at_pace(bare, _SLOW, _SLOW_COPIES)
-    low, middle, high = (replay(each) for each in (fast, bare, slow))
-    wall = Unprofiled("estimated", round(low * (1 - _SURE)), middle, round(high * (1 + _SURE)))
-    return Image(wall, fast, bare, slow)
+        return _as_recorded((quick, bare, calm), recorded_ns, span[0])
+    fast = at_pace(quick, _FAST, _QUICK_COPIES)
+    usual = at_pace(bare, 1.0, _USUAL_COPIES)
+    slow = at_pace(calm, _SLOW, _SLOW_COPIES)
+    low, middle, high = (replay(each) for each in (fast, usual, slow))
+    wall = Unprofiled("estimated", round(low * (1 - SURE)), middle, round(high * (1 + SURE)))
+    return Image(wall, fast, usual, slow, span[0])
 
 
-def _as_recorded(bare: Plan, recorded_ns: Sequence[int]) -> Image:
+def _as_recorded(plans: Sequence[Plan], recorded_ns: Sequence[int], start_ns: int) -> Image:
     """Plans whose replays take as long as what was recorded, as far as the host decides."""
     low, middle, high = min(recorded_ns), round(median(recorded_ns)), max(recorded_ns)
     fast, usual, slow = (
-        _paced(bare, wall, pace) for wall, pace in ((low, _FAST), (middle, 1.0), (high, _SLOW))
+        _paced(plan, wall, pace)
+        for plan, wall, pace in zip(plans, (low, middle, high), (_FAST, 1.0, _SLOW), strict=True)
     )
-    return Image(Unprofiled("recorded", low, middle, high), fast, usual, slow)
+    return Image(Unprofiled("recorded", low, middle, high), fast, usual, slow, start_ns)
 
 
 def _paced(plan: Plan, wall_ns: int, usual: float) -> Plan:
@@ -79,7 +89,7 @@ def _paced(plan: Plan, wall_ns: int, usual: float) -> Plan:
 
     A wall that the device or copies decide says nothing of the host, which then has the pace `usual`.
     """
-    if abs(replay(plan) - wall_ns) <= _SURE * wall_ns:
+    if abs(replay(plan) - wall_ns) <= SURE * wall_ns:
         return at_pace(plan, usual)
     copies = plan.pieces.dur_ns[plan.pieces.blocks].sum() > _MUCH * plan.host_ns
     low, high = _PACES

@@ -32,6 +32,8 @@ class Labels:
 
     linked: LinkedTrace
     plan: Plan
+    start_ns: int
+    """When the host began the iteration."""
     components: Components
     categorized: Categorized
 
@@ -99,5 +101,5 @@ class Labels:
         host = self.linked.host
         start = host.start_ns[self.plan.calls.event]
         reached = np.maximum.accumulate(start + host.dur_ns[self.plan.calls.event])
-        gap: Int64s = np.maximum(0, start - np.append(start[:1], reached[:-1]))
+        gap: Int64s = np.maximum(0, start - np.append(self.start_ns, reached[:-1]))
         return gap

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from sdtrace.whatif.changes import Change
-from sdtrace.whatif.image import Image
+from sdtrace.whatif.changes import Change, batched
+from sdtrace.whatif.image import SURE, Image
 from sdtrace.whatif.replay import replay
 
 Basis = Literal["replay", "roofline", "bound"]
@@ -28,13 +28,20 @@ class Saving(NamedTuple):
     """What it brings after changes made before it."""
 
 
-def saving(image: Image, change: Change, basis: Basis) -> Saving:
-    """What an image takes before and after a change."""
+def per_image(image: Image, count: int) -> Saving:
+    """What one of `count` images takes in a batch of them: its share of the batch's time."""
+    whole = saving(image, batched(count), "bound", longer=True)
+    low, middle, high = (round(each / count) for each in (whole.low_ns, whole.to_ns, whole.high_ns))
+    return whole._replace(to_ns=middle, low_ns=low, high_ns=high)
+
+
+def saving(image: Image, change: Change, basis: Basis, *, longer: bool = False) -> Saving:
+    """What an image takes before and after a change, which only with `longer` may slow it down."""
     walls = (
         replay(change(image.fast, "best")),
         replay(change(image.usual, "middle")),
         replay(change(image.slow, "worst")),
     )
-    low, high = min(walls), max(walls)
-    middle = min(walls[1], image.wall.mid_ns)
+    low, high = round(min(walls) * (1 - SURE)), round(max(walls) * (1 + SURE))
+    middle = walls[1] if longer else min(walls[1], image.wall.mid_ns)
     return Saving(image.wall.mid_ns, middle, min(low, middle), max(high, middle), basis)

@@ -22,7 +22,11 @@ _PROFILER: Final = ("record_shapes", "with_stack", "profile_memory")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--skip", type=_FROM_0, default=2, show_default=True, help="Calls left out first, to be warm.")
 @click.option(
-    "--unprofiled", type=_FROM_0, default=3, show_default=True, help="Calls then timed without the profiler."
+    "--unprofiled",
+    type=_FROM_0,
+    default=3,
+    show_default=True,
+    help="Calls timed without the profiler, before and after.",
 )
 @click.option(
     "--profile", type=click.IntRange(min=1), default=2, show_default=True, help="Calls then profiled."

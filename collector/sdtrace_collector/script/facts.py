@@ -52,6 +52,8 @@ class ScriptFacts(msgspec.Struct, frozen=True):
     triton_arguments: dict[str, str]
     triton_access: dict[str, KernelAccess]
     peaks: MeasuredPeaks | None
+    unprofiled_before: int
+    """So many of the walls without the profiler are from before the profile, the others from after it."""
     schema: str = "sdtrace.run/1"
 
 
@@ -88,6 +90,7 @@ def facts_of(recorder: Recorder, script: str | None, *, peaks: bool | None) -> S
         triton_arguments=argument_roles(sources),
         triton_access=access_of_sources(sources),
         peaks=_peaks(device, wanted=peaks),
+        unprofiled_before=min(recorder.plan.timed_before, len(recorder.walls["timed"])),
     )
 
 

@@ -54,8 +54,9 @@ def profile(
     """Profile the calls of `pipe` inside the block, and write their trace to `out`.
 
     `pipe` is a diffusers pipeline, or any `nn.Module`. Of its calls inside the block the first `skip` are
-    left out, the next `unprofiled` are timed without the profiler, and the next `images`, or all that follow,
-    are profiled. The pipeline's parts and denoising steps have their names in the trace, and the trace says
+    left out, then `unprofiled` are timed without the profiler, and `images`, or all that follow, are
+    profiled. Where `images` says how many, half of the `unprofiled` are timed after them. The pipeline's
+    parts and denoising steps have their names in the trace, and the trace says
     what the pipeline is. A name that ends in `.gz` compresses.
 
     `peaks` measures what the card can do, after all calls; by default on a GPU. `options` are those of
@@ -103,9 +104,10 @@ def profile_call(  # noqa: PLR0913 - each is one thing to choose
 ) -> sdtrace.Analysis:
     """Make a call until it is warm, timed without the profiler, and profiled; returns the analysis.
 
-    `skip` calls come first, to be warm; then `unprofiled` are timed without the profiler, and `images` are
-    profiled. With `cold` none is left out and the profiled ones come first: compiling is in the profile.
-    `pipe` is the pipeline that `call` calls, for the names of its parts. The trace is kept where `out` says.
+    `skip` calls come first, to be warm; then `images` are profiled, and `unprofiled` are timed without the
+    profiler, half of them before and half after. With `cold` none is left out and the profiled ones come
+    first: compiling is in the profile. `pipe` is the pipeline that `call` calls, for the names of its parts.
+    The trace is kept where `out` says.
 
     `peaks`, `force` and `options` are those of `profile`, and so is what it raises.
 
@@ -135,5 +137,5 @@ def profile_call(  # noqa: PLR0913 - each is one thing to choose
 def _why_nothing(recorder: Recorder) -> str:
     if recorder.problem:
         return f"{recorder.problem}; end your own profiler first"
-    made, first = sum(recorder.calls.values()), recorder.plan.skip + recorder.plan.unprofiled
+    made, first = sum(recorder.calls.values()), recorder.plan.skip + recorder.plan.timed_before
     return f"nothing was profiled: {made} calls were made, and the first {first} are not; make more calls"

@@ -1,0 +1,36 @@
+"""Findings about work that need not be done again: prompts that are encoded in every iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.finding import Finding, rows_of
+from sdtrace.findings.text import time
+
+_SHARE = 0.02
+"""Of a steady iteration."""
+
+
+def find(e: Evidence) -> Iterator[Finding]:
+    """Text encoders."""
+    encoded = e.encoded
+    if encoded is None or e.moves_much:
+        return
+    taken = max(encoded.wall_ns, encoded.work_ns)
+    if taken < _SHARE * max(1, e.steady_span_ns):
+        return
+    yield Finding(
+        "host.text_encoder",
+        "low",
+        "Prompts are encoded in every iteration",
+        f"The text encoder runs {encoded.calls / max(1, e.n_steady):,.3g} times an iteration: "
+        f"{time(e.per_iteration(encoded.wall_ns))} on the CPU, {time(e.per_iteration(encoded.work_ns))} of "
+        "GPU work.",
+        "Where a prompt comes again (the empty one of guidance always does), encode it once, keep the result "
+        "and pass `prompt_embeds=` and `negative_prompt_embeds=`. With another prompt each time there is "
+        "nothing to save.",
+        confidence="likely",
+        evidence_rows=rows_of("components", [encoded.component]),
+        verify=e.query("SELECT component, gpu_us, wall_us, calls FROM components WHERE phase = 'steady'"),
+    )
