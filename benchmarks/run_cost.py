@@ -22,7 +22,7 @@ import sys, time, torch
 from sdtrace_collector.models import load
 model, calls = sys.argv[1], int(sys.argv[2])
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-pipe = load(model, torch.float16 if device.type == "cuda" else torch.float32, device, 0)
+pipe = load(model, torch.float16 if device.type == "cuda" else torch.float32, device, 0).pipe
 wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
 walls = []
 for _ in range(calls):

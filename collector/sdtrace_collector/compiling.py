@@ -34,10 +34,10 @@ def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
     denormalization copy that first. A text encoder's may not: SDXL holds what one returns while it calls the
     next, and joins them then. They share the step that an image begins with.
     """
-    if axes.compile == "regional":
+    if axes.regional:
         if not getattr(denoiser, "_repeated_blocks", None):
             denoiser._repeated_blocks = [type(denoiser.transformer_blocks[0]).__name__]
-        denoiser.compile_repeated_blocks(dynamic=False)
+        denoiser.compile_repeated_blocks(dynamic=False, **_mode(axes))
     else:
         denoiser.compile(**_mode(axes))
     if axes.compile_vae == "on":
@@ -46,9 +46,9 @@ def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
         for encoder in text_encoders_of(pipe):
             encoder.compile(**_mode(axes))
     if axes.cudagraphs:
-        for module in (denoiser, pipe.vae.decoder):
-            if module._compiled_call_impl is not None:
-                module._compiled_call_impl = beginning_step(module._compiled_call_impl)
+        parts = (denoiser, pipe.vae.decoder) if axes.compile_vae == "on" else (denoiser,)
+        for module in parts:
+            module._compiled_call_impl = beginning_step(module._compiled_call_impl or module._call_impl)
 
 
 def beginning_step(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,9 +64,16 @@ def beginning_step(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _mode(axes: Axes) -> dict[str, Any]:
-    if axes.compile == "max-autotune":
+    """What `compile` is given: a mode of torch, or options of Inductor in its place."""
+    mode = axes.compile.removeprefix("regional").removeprefix("-") or "default"
+    options: dict[str, Any] = {}
+    if mode == "max-autotune":
+        options |= _BOUNDED_AUTOTUNE
+    if axes.combo_kernels == "on":
+        options |= {"combo_kernels": True, "triton.cudagraphs": axes.cudagraphs}
+    if options:
         from torch import _inductor  # noqa: PLC0415 - takes a second to load, which eager variants save
 
         known = set(_inductor.list_options())
-        return {"options": {name: value for name, value in _BOUNDED_AUTOTUNE.items() if name in known}}
-    return {"mode": None if axes.compile in ("default", "regional") else axes.compile}
+        return {"options": {name: value for name, value in options.items() if name in known}}
+    return {"mode": None if mode == "default" else mode}

@@ -13,17 +13,16 @@ from typing import Any, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from sdtrace.errors import SdtraceError
+from sdtrace_collector.likeness import is_same_picture, psnr_db
 from sdtrace_collector.tune.bench import Measured
 from sdtrace_collector.tune.cures import Candidate, Settings, Where, advised, known_to_help, moved
 from sdtrace_collector.tune.decide import (
     Verdict,
     Walls,
-    is_same_picture,
     is_undecided,
     judge,
     needs_more,
     predict,
-    psnr_db,
 )
 from sdtrace_collector.tune.record import FINISHED, Outcome, Trial, Tuning
 from sdtrace_collector.variants import Axes, Variant

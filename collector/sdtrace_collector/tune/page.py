@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final
 
+from sdtrace_collector.likeness import EQUAL_DB
 from sdtrace_collector.tune.decide import Walls
 from sdtrace_collector.tune.record import FINISHED, Trial, Tuning
 from sdtrace_collector.variants import AXIS_NAMES, VARIANTS, Axes
@@ -123,7 +124,7 @@ def _wall(walls: Walls | None) -> str:
 def _picture(trial: Trial) -> str:
     if trial.psnr_db is None:
         return ""
-    return "equal" if trial.psnr_db >= 200 else f"{trial.psnr_db:.0f}"
+    return "equal" if trial.psnr_db >= EQUAL_DB else f"{trial.psnr_db:.0f}"
 
 
 def _said(trial: Trial) -> str:
