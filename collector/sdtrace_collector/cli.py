@@ -126,10 +126,10 @@ def variants(variants_file: Path | None) -> None:
     click.echo(page.getvalue().rstrip("\n"))
 
 
-_PICTURE = (
-    "The picture, against that of fp32_eager: exact; equal up to rounding; or lossy, where work is left\n"
-    "out. `sdtrace collect` compares it and writes the PSNR into the trace.\n"
-)
+_PICTURE = """\
+The picture, against that of fp32_eager, is exact; or equal up to rounding; or
+lossy, where work is left out. `sdtrace collect` compares it: PSNR in the trace.
+"""
 
 
 def _described(variant: Variant) -> str:

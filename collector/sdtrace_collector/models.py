@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, NamedTuple
@@ -100,14 +101,20 @@ def pipeline_of(geometry: Geometry, dtype: torch.dtype, device: torch.device, **
 
 
 def _pretrained(model: str, dtype: torch.dtype, device: torch.device) -> Loaded:
-    folder = Path(model)
     try:
-        if (folder / "config.json").is_file() and not (folder / "model_index.json").is_file():
-            return _of_one_network(folder, dtype, device)
-        parts, random_parts = missing_parts(folder, dtype, device) if folder.is_dir() else ({}, [])
-        pipe = library_class("DiffusionPipeline").from_pretrained(model, torch_dtype=dtype, **parts)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # older libraries know only the older argument
+            return _from_folder_or_hub(model, dtype, device)
     except (OSError, ValueError) as error:
         raise SetupFailed(_does_not_load(model, error)) from error
+
+
+def _from_folder_or_hub(model: str, dtype: torch.dtype, device: torch.device) -> Loaded:
+    folder = Path(model)
+    if (folder / "config.json").is_file() and not (folder / "model_index.json").is_file():
+        return _of_one_network(folder, dtype, device)
+    parts, random_parts = missing_parts(folder, dtype, device) if folder.is_dir() else ({}, [])
+    pipe = library_class("DiffusionPipeline").from_pretrained(model, torch_dtype=dtype, **parts)
     if getattr(pipe, "safety_checker", None) is not None:
         pipe.safety_checker = None
     return Loaded(pipe, random_parts)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from diffusers import ModelMixin
 from torch import nn
 
 
@@ -14,18 +15,26 @@ def random_network(make: Callable[[], nn.Module], dtype: torch.dtype, device: to
     """The network that `make` makes, with random weights.
 
     Weights are drawn in float32, one module after another, and rounded at once: a network takes no more
-    memory than it has weights, and those of 16 bits are the rounded ones of float32. What a network's class
-    keeps in float32 (`_keep_in_fp32_modules`) stays so.
+    memory than it has weights, and those of 16 bits are the rounded ones of float32. What the libraries keep
+    in float32 stays so.
     """
     with _without_weights(), torch.device(device):
         network = make()
-    kept = tuple(getattr(network, "_keep_in_fp32_modules", None) or ())
+    kept = _kept_in_float32(network, dtype)
     made = _Made()
     for path, module in network.named_modules():
         stays = {name for name in module._parameters if any(each in f"{path}.{name}" for each in kept)}
         made.fill(module, dtype, device, stays)
         _round_buffers(module, dtype)
     return network
+
+
+def _kept_in_float32(network: nn.Module, dtype: torch.dtype) -> tuple[str, ...]:
+    """Parts of names; transformers has some for float16 alone."""
+    always = getattr(network, "_keep_in_fp32_modules_strict", None) or ()
+    often = getattr(network, "_keep_in_fp32_modules", None) or ()
+    is_meant = isinstance(network, ModelMixin) or dtype == torch.float16
+    return (*always, *(often if is_meant else ()))
 
 
 @contextmanager

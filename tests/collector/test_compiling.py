@@ -24,7 +24,7 @@ with warnings.catch_warnings():
 
 def steps_of_two_images(compile_mode: str) -> dict[str, list[int]]:
     """torch's number of the step in which each call of a part runs, by part."""
-    pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0)
+    pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0).pipe
     axes = move(VARIANTS["fastest"].axes, {"dtype": "fp32", "compile": compile_mode})
     prepare(pipe, axes)
     parts = {"text_encoder": pipe.text_encoder, "unet": pipe.unet, "decoder": pipe.vae.decoder}
@@ -58,7 +58,7 @@ def test_without_cuda_graphs_there_are_no_steps() -> None:
 def test_ranges_stay_outside_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dynamo decides that, whatever then compiles its graph: here nothing does."""
     monkeypatch.setattr(compiling, "_mode", lambda _: {"backend": "eager"})
-    pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0)
+    pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0).pipe
     axes = VARIANTS["fp32_compile"].axes
     prepare(pipe, axes)
     with profile(activities=[ProfilerActivity.CPU]) as profiler, annotated(pipe):

@@ -16,11 +16,12 @@ import pytest
 
 import sdtrace
 from sdtrace_collector.errors import VariantFailed
+from sdtrace_collector.likeness import is_same_picture, psnr_db
 from sdtrace_collector.protocol import RunFacts
 from sdtrace_collector.tune import cures
 from sdtrace_collector.tune.bench import Measured
 from sdtrace_collector.tune.cures import CURES, Where, advised, known_to_help, moved
-from sdtrace_collector.tune.decide import Verdict, Walls, is_same_picture, judge, needs_more, predict, psnr_db
+from sdtrace_collector.tune.decide import Verdict, Walls, judge, needs_more, predict
 from sdtrace_collector.tune.loop import Loop, begin
 from sdtrace_collector.tune.page import best_options, line, markdown
 from sdtrace_collector.tune.record import Trial
@@ -29,7 +30,7 @@ from sdtrace_collector.variants import AXES, Axes, Variant, find_variant, move
 SHIPPED = Path(__file__).parents[2] / "traces"
 H200 = Where("cuda", 9)
 EAGER = Axes()
-FASTEST = find_variant("fastest").axes
+FASTEST = find_variant("fastest_fp8").axes
 
 
 @cache
@@ -113,6 +114,13 @@ def test_every_value_of_every_axis_answers_a_finding_or_is_said_not_to() -> None
     answers = {change for cure in CURES for change in cure.settings.items()}
     answers |= set(cures._ON_A_GPU.items()) | set(cures._ON_A_CPU.items())
     left_out = {("compile", "max-autotune"), ("compile", "regional"), ("tf32", "off"), ("grad_mode", "grad")}
+    left_out |= {("compile", "regional-reduce-overhead"), ("attention", "flash"), ("attention", "flash3")}
+    left_out |= {
+        ("combo_kernels", "on"),
+        ("attention", "sage"),
+        ("cache", "lossy_first_block"),
+        ("cache", "lossy_skip_steps"),
+    }
     values = {(axis.name, value) for axis in AXES for value in axis.values[1:]}
     assert values - answers == left_out
     assert all(f"`{axis}={value}`" in (cures.__doc__ or "") for axis, value in left_out)
@@ -120,7 +128,7 @@ def test_every_value_of_every_axis_answers_a_finding_or_is_said_not_to() -> None
 
 def test_every_cure_can_be_set() -> None:
     for cure in CURES:
-        move(replace(EAGER, attention="sdpa", compile="default"), cure.settings)
+        move(replace(EAGER, attention="sdpa", compile="default", dtype="bf16"), cure.settings)
 
 
 def test_moves_that_change_nothing_or_go_back_are_none() -> None:
@@ -249,7 +257,7 @@ def test_from_fp32_eager_it_finds_fastest() -> None:
         "host.launch_bound",
     ]
     assert loop.tuning.ended == "nothing is left to try"
-    assert best_options(loop.tuning).startswith("fastest --model ")
+    assert best_options(loop.tuning).startswith("fastest_fp8 --model ")
     assert loop.analysis is of(FASTEST)
 
 
@@ -298,7 +306,8 @@ def test_a_trial_that_fails_is_one_line_and_not_tried_again() -> None:
     failed = [trial for trial in loop.tuning.trials if trial.outcome == "failed"]
     assert [trial.name for trial in failed] == ["dtype=bf16"]
     assert line(failed[0]).endswith("failed: out of GPU memory: much; lower --batch")
-    assert loop.tuning.best.axes == replace(FASTEST, dtype="fp32", tf32=loop.tuning.best.axes.tf32)
+    left = {"dtype": "fp32", "tf32": loop.tuning.best.axes.tf32, "quantization": "none"}
+    assert loop.tuning.best.axes == replace(FASTEST, **left)
 
 
 def test_another_picture_is_not_kept_however_fast() -> None:
