@@ -59,12 +59,12 @@ def _change_layers(network: Any, axes: Axes) -> None:
     if axes.fused_qkv == "on" and hasattr(network, "fuse_qkv_projections"):
         network.fuse_qkv_projections()
     if axes.memory_format == "channels_last":
-        _lay_out_channels_last(network)
+        lay_out_channels_last(network)
     if axes.group_norm == "by_channel":
         normalize_by_channel(network)
 
 
-def _lay_out_channels_last(network: torch.nn.Module) -> None:
+def lay_out_channels_last(network: torch.nn.Module) -> None:
     """Weights of convolutions in two or three dimensions; those of a network may be of both."""
     layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
     for weight in network.parameters():

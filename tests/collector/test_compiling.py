@@ -16,6 +16,7 @@ from sdtrace_collector.annotate import annotated
 from sdtrace_collector.prepare import caller, prepare
 from sdtrace_collector.variants import VARIANTS, move
 from tests.collector.conftest import holds
+from tests.collector.tiny_pipelines import sdxl
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # torch's own: it still uses torch.jit here
@@ -57,7 +58,7 @@ def test_without_cuda_graphs_there_are_no_steps() -> None:
 
 def test_ranges_stay_outside_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dynamo decides that, whatever then compiles its graph: here nothing does."""
-    monkeypatch.setattr(compiling, "_mode", lambda _: {"backend": "eager"})
+    monkeypatch.setattr(compiling, "_mode", lambda *_, **__: {"backend": "eager"})
     pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0).pipe
     axes = VARIANTS["fp32_compile"].axes
     prepare(pipe, axes)
@@ -70,3 +71,20 @@ def test_ranges_stay_outside_compiled_code(monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert len(regions) == len(unets) == 3, "one unbroken graph for each call"
     assert all(holds(unet, region) for unet, region in zip(unets, regions, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of numpy, in torch's own tracing
+def test_naming_a_compiled_text_encoder_compiles_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a part of it has a name of its own, as in CLIP with its projection and in T5."""
+    monkeypatch.setattr(compiling, "_mode", lambda *_, **__: {"backend": "eager"})
+    pipe = sdxl()
+    axes = move(VARIANTS["fastest"].axes, {"dtype": "fp32", "compile": "default"})
+    compiling.compile_parts(pipe, pipe.unet, axes)
+    torch._dynamo.utils.counters.clear()
+    call = {"prompt": "a horse", "num_inference_steps": 1, "height": 32, "width": 32, "output_type": "pt"}
+    pipe(**call)
+    warm = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    with annotated(pipe):
+        pipe(**call)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == warm > 3
+    torch.compiler.reset()

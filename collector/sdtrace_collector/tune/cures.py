@@ -115,13 +115,19 @@ _COMPILING: Final = {
 """A compile mode is only left for a further one."""
 
 
+def matching(findings: list[Any], cures: tuple[Cure, ...]) -> Iterator[tuple[Any, Cure]]:
+    """Each finding with the cures that answer it, best finding first."""
+    for finding in findings:
+        for cure in cures:
+            if fnmatchcase(finding.id, cure.finding) and cure.mentions in finding.title:
+                yield finding, cure
+
+
 def advised(findings: list[Any], axes: Axes, where: Where) -> Iterator[Candidate]:
     """Settings that the findings suggest, best finding first, that are not set and make sense."""
-    for finding in findings:
-        for cure in CURES:
-            is_meant = fnmatchcase(finding.id, cure.finding) and cure.mentions in finding.title
-            if is_meant and moved(axes, cure.settings, where) is not None:
-                yield Candidate(cure.settings, cure.reason, finding)
+    for finding, cure in matching(findings, CURES):
+        if moved(axes, cure.settings, where) is not None:
+            yield Candidate(cure.settings, cure.reason, finding)
 
 
 def known_to_help(axes: Axes, where: Where) -> Iterator[Candidate]:
