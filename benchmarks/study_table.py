@@ -1,9 +1,9 @@
 """The tables of docs/study.md, from the files in docs/study: `python -m benchmarks.study_table`.
 
 Each report is what `sdtrace analyze --format json` wrote for one run of `sdtrace collect` on an H200; those
-in `h100` are of an H100. `large` holds those at 1024x1024, `again` the base measured once more right after `fastest`, `tried` what
-was no gain, `options` those that differ in the profiler's options alone, and `cost` what
-`benchmarks.collector_cost` wrote.
+in `h100` are of an H100. `large` holds those at 1024x1024, `again` the base measured once more right after
+`fastest`, `tried` what was no gain, `options` those that differ in the profiler's options alone, and `cost`
+what `benchmarks.collector_cost` wrote.
 """
 
 from __future__ import annotations
@@ -101,8 +101,9 @@ def runs_table(rows: Sequence[Row], base: Row) -> list[str]:
     ]
     for row in sorted(rows, key=lambda row: -row.steady / row.batch):
         each = row.steady / row.batch
+        speed = base.steady / base.batch / each
         lines.append(
-            f"| `{row.name}` | {each:.3f} ± {row.spread / 2 / row.batch:.3f} | {base.steady / base.batch / each:.2f} | "
+            f"| `{row.name}` | {each:.3f} ± {row.spread / 2 / row.batch:.3f} | {speed:.2f} | "
             f"{row.gpu / row.batch:.3f} | {row.busy_pct:.0f} % | {row.launches:,} | {row.memory_mib:,.0f} | "
             f"{row.compile:.1f} | {row.autotune:.1f} | {break_even(row, base)} |"
         )
