@@ -46,10 +46,10 @@ def main(variant: str, model: str, steps: int, pairs: int, output: Path) -> None
     axes = find_variant(variant).axes
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     set_backends(axes)
-    pipe = load(model, DTYPES[axes.dtype], device, 0)
+    pipe = load(model, DTYPES[axes.dtype], device, 0).pipe
     prepare(pipe, axes)
-    size = image_size(pipe)
-    arguments = {"prompt": [PROMPT], "num_inference_steps": steps, "height": size, "width": size}
+    height, width = image_size(pipe)
+    arguments = {"prompt": [PROMPT], "num_inference_steps": steps, "height": height, "width": width}
     timed = Timed(caller(pipe, axes), 0, arguments)
     walls: dict[str, list[float]] = {"collector": [], "bare": []}
     for index in range(pairs + 2):

@@ -1,9 +1,9 @@
 """The tables of docs/study.md, from the files in docs/study: `python -m benchmarks.study_table`.
 
-Each report is what `sdtrace analyze --format json` wrote for one run of `sdtrace collect` on an H200.
-`large` holds those at 1024x1024, `again` the base measured once more right after `fastest`, `tried` what
-was no gain, `options` those that differ in the profiler's options alone, and `cost` what
-`benchmarks.collector_cost` wrote.
+Each report is what `sdtrace analyze --format json` wrote for one run of `sdtrace collect` on an H200; those
+in `h100` are of an H100. `large` holds those at 1024x1024, `again` the base measured once more right after
+`fastest`, `tried` what was no gain, `options` those that differ in the profiler's options alone, and `cost`
+what `benchmarks.collector_cost` wrote.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def row_of(name: str, trace: TraceReport) -> Row:
     run: dict[str, Any] = trace.run
     walls: list[float] = run["unprofiled_wall_s"]
     steady = median(walls)
-    gpu = (trace.steady.gpu_median_us if trace.steady else 0.0) / 1e6
+    gpu = trace.steady.gpu_median_us if trace.steady else median(each.gpu_us for each in trace.iterations)
+    gpu /= 1e6
     times = run["dynamo_compile_times"]
     return Row(
         name=name,
@@ -81,7 +82,7 @@ def row_of(name: str, trace: TraceReport) -> Row:
 
 def break_even(row: Row, base: Row) -> str:
     """From which image on a run is ahead of the base, what each pays once counted in."""
-    saving = base.steady - row.steady / row.batch
+    saving = base.steady / base.batch - row.steady / row.batch
     if row.name == base.name or saving <= 0:
         return "-"
     return f"{max(1, round((row.paid_once - base.paid_once) / saving + 0.5))}"
@@ -100,8 +101,9 @@ def runs_table(rows: Sequence[Row], base: Row) -> list[str]:
     ]
     for row in sorted(rows, key=lambda row: -row.steady / row.batch):
         each = row.steady / row.batch
+        speed = base.steady / base.batch / each
         lines.append(
-            f"| `{row.name}` | {each:.3f} ± {row.spread / 2 / row.batch:.3f} | {base.steady / each:.2f} | "
+            f"| `{row.name}` | {each:.3f} ± {row.spread / 2 / row.batch:.3f} | {speed:.2f} | "
             f"{row.gpu / row.batch:.3f} | {row.busy_pct:.0f} % | {row.launches:,} | {row.memory_mib:,.0f} | "
             f"{row.compile:.1f} | {row.autotune:.1f} | {break_even(row, base)} |"
         )
@@ -271,6 +273,79 @@ def cost_table(folder: Path) -> list[str]:
     return lines
 
 
+H100_GROUPS = (
+    ("flux_bf16_sdpa_eager", "flux", False),
+    ("sdxl_fastest", "sdxl", False),
+    ("sdxl_fastest_b8", "sdxl", True),
+    ("sd15_fastest", "sd15", False),
+)
+"""Base, model and whether batched: what is compared with what."""
+PUBLISHED = (
+    ("FLUX.1-dev, 28 steps, H200: sglang, FlashAttention 3, compiled", 3.50, "flux_fastest_fp8"),
+    ("FLUX.1-dev, 28 steps, H200: diffusers, FlashAttention 3, compiled", 3.73, "flux_fastest_regional"),
+    ("FLUX.1-dev, 28 steps, H200: the same with a cache (lossy)", 2.38, "flux_fastest_fp8"),
+    ("SDXL, 20 steps, H200, batched: TensorRT in 8 bits, MLPerf v5.1", 1 / 2.40, "sdxl_fastest_fp8_b8"),
+    ("SD 1.5, 50 steps, H100: stable-fast, scaled to the card", 0.48, "sd15_fastest_fp8"),
+)
+"""What others published, seconds an image, and the run of ours beside it."""
+
+
+def published_table(rows: dict[str, Row]) -> list[str]:
+    """Seconds an image that others published, and ours on an H100."""
+    lines = ["| published | s an image | ours | s an image | ratio |", "|---|--:|---|--:|--:|"]
+    for what, seconds, name in PUBLISHED:
+        ours = rows[name].steady / rows[name].batch
+        lines.append(f"| {what} | {seconds:.3f} | `{name}` | {ours:.3f} | {ours / seconds:.2f} |")
+    return lines
+
+
+KINDS = {
+    "matmuls": ("gemm",),
+    "attention": ("attention_cudnn", "attention_efficient"),
+    "convolutions": ("convolution",),
+    "fused kernels": ("fused_triton",),
+    "other kernels, op by op": ("activation_elementwise", "layout", "normalization", "reduction"),
+}
+
+
+def kinds_table(names: Sequence[str], folder: Path) -> list[str]:
+    """Where the device time of an image goes, in milliseconds, and the gaps between queued kernels."""
+    reports = {name: read_report(folder / f"{name}.json.gz") for name in names}
+    lines = [
+        f"| ms an image | {' | '.join(f'`{name}`' for name in names)} |",
+        f"|---|{'--:|' * len(names)}",
+    ]
+    for kind, categories in KINDS.items():
+        spent = [
+            sum(item.gpu_us for item in report.categories if item.category in categories)
+            / 1000
+            / report.run["batch"]
+            for report in reports.values()
+        ]
+        lines.append(f"| {kind} | {' | '.join(f'{ms:,.0f}' for ms in spent)} |")
+    gaps = [
+        sum(item.us for item in report.idle if item.cause == "device_gap") / 1000 / report.run["batch"]
+        for report in reports.values()
+    ]
+    return [*lines, f"| gaps between queued kernels | {' | '.join(f'{ms:,.0f}' for ms in gaps)} |"]
+
+
+def h100_tables() -> list[list[str]]:
+    """FLUX and 8 bits, on an H100."""
+    folder = REPORTS / "h100"
+    rows = read_rows(folder)
+    made = []
+    for base, model, batched in H100_GROUPS:
+        mine = [row for name, row in rows.items() if name.startswith(model) and (row.batch > 1) == batched]
+        made.append(runs_table(mine, rows[base]))
+    made.append(published_table(rows))
+    flux = ("flux_bf16_sdpa_eager", "flux_fastest_regional", "flux_fastest_fp8")
+    made.append(kinds_table(flux, folder))
+    made.append(kinds_table(("sdxl_fastest_b8", "sdxl_fastest_fp8_b8"), folder))
+    made.append(large_roofline_table(folder, ("flux",)))
+    return made
+
+
 def tables() -> list[list[str]]:
     """Every table of the page, in its order."""
     rows, large, tried = (read_rows(folder) for folder in (REPORTS, REPORTS / "large", REPORTS / "tried"))
@@ -280,6 +355,7 @@ def tables() -> list[list[str]]:
         mine = [row for name, row in large.items() if name.startswith(model)]
         made.append(runs_table(mine, large[f"{model}_{LARGE_BASE}"]))
     made.append(large_roofline_table(REPORTS / "large", LARGE_MODELS))
+    made += h100_tables()
     compared = [
         name
         for batch in ("", "_b8")

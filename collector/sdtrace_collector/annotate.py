@@ -64,7 +64,7 @@ def annotated(pipe: Any) -> Iterator[None]:
 def _wrap_network(network: Any, role: str, steps: DenoiseSteps, stack: ExitStack) -> None:
     begins = steps.part_called if role in CALLED_IN_A_STEP else None
     part = _Part(begins, None)
-    inner = _INNER if role == "text_encoder" else ()
+    inner = _INNER if role == "text_encoder" and not _is_compiled(network) else ()
     modules: list[Any] = [network, *(getattr(network, name, None) for name in inner)]
     for module in modules:
         if hasattr(module, "_call_impl"):
@@ -73,6 +73,11 @@ def _wrap_network(network: Any, role: str, steps: DenoiseSteps, stack: ExitStack
     for method, name in _METHODS.get(role, {}).items():
         if hasattr(network, method):
             stack.callback(_swapped(network, method, part.named(getattr(network, method), name)))
+
+
+def _is_compiled(network: Any) -> bool:
+    """Whether all of it is: then a change inside would have it compiled again."""
+    return hasattr(network, "_orig_mod") or network._compiled_call_impl is not None
 
 
 def _wrap_scheduler(scheduler: Any, steps: DenoiseSteps, stack: ExitStack) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sdtrace.errors import UsageError
-from sdtrace_collector.variants import AXES, BASE, VARIANTS, Variant, adjusted, find_variant
+from sdtrace_collector.variants import AXES, BASE, VARIANTS, Axis, Variant, adjusted, find_variant
 
 _COUNT = click.IntRange(min=1)
 _PATH = click.Path(path_type=Path)
@@ -29,7 +29,8 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--model",
     metavar="MODEL",
-    help="sd15, sd21, sdxl, sd3, tiny, a folder or a hub id. [GPU: sd15; CPU: tiny]",
+    help="sd15, sd21, sdxl, sd3, flux, qwen-image, wan-1.3b, tiny, flux-tiny, a folder or a hub id. "
+    "[GPU: sd15; CPU: tiny]",
 )
 @click.option("--steps", type=_COUNT, help="Denoising steps. [GPU: 10; CPU: 4]")
 @click.option("--images", type=_COUNT, help="Images with the profiler. [GPU: 3; CPU: 2]")
@@ -43,6 +44,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--batch", type=_COUNT, default=1, show_default=True, help="Images made at once.")
 @click.option("--height", type=_COUNT, help="Pixels, a multiple of 8. [the model's own]")
 @click.option("--width", type=_COUNT, help="Pixels, a multiple of 8. [the model's own]")
+@click.option("--frames", type=_COUNT, help="Of a video. [the model's own]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of weights and noise.")
 @click.option("--prompt", default="a photograph of an astronaut riding a horse", show_default=True)
 @click.option(
@@ -68,6 +70,11 @@ _PATH = click.Path(path_type=Path)
 @click.option("--golden", is_flag=True, help="Also write torch's own key_averages: VARIANT.keyavg.json.gz.")
 @click.option(
     "--peaks/--no-peaks", default=None, help="Then measure what the card can do. [GPU: yes; CPU: no]"
+)
+@click.option(
+    "--check-picture/--no-check-picture",
+    default=True,
+    help="Last, make the first image without the variant's settings and compare. [yes]",
 )
 @click.option("--force", is_flag=True, help="Replace traces that exist.")
 def collect(
@@ -108,17 +115,33 @@ def variants(variants_file: Path | None) -> None:
     sdtrace variants --variants-file mine.toml
     """
     known = _known(variants_file)
-    changes = {name: " ".join(f"{a}={v}" for a, v in known[name].changes().items()) for name in known}
     page = click.HelpFormatter(width=get_terminal_size().columns)
-    page.write_dl([(name, changed or _base_line()) for name, changed in changes.items()], col_max=40)
+    page.write_dl([(name, _described(variant)) for name, variant in known.items()], col_max=40)
+    page.write(f"\n{_PICTURE}")
     page.write("\nAxes, for --set AXIS=VALUE; the first value is that of fp32_eager:\n")
-    rows = [row for axis in AXES for row in ((f"  {axis.name}", ", ".join(axis.values)), ("", axis.meaning))]
+    rows = [
+        row for axis in AXES for row in ((f"  {axis.name}", ", ".join(axis.values)), ("", _meaning(axis)))
+    ]
     page.write_dl(rows, col_max=40)
     click.echo(page.getvalue().rstrip("\n"))
 
 
-def _base_line() -> str:
-    return "the base: every axis at its first value"
+_PICTURE = """\
+The picture, against that of fp32_eager, is exact; or equal up to rounding; or
+lossy, where work is left out. `sdtrace collect` compares it: PSNR in the trace.
+"""
+
+
+def _described(variant: Variant) -> str:
+    changes = " ".join(f"{axis}={value}" for axis, value in variant.changes().items())
+    return (
+        f"{changes}; picture: {variant.axes.effect}" if changes else "the base: every axis at its first value"
+    )
+
+
+def _meaning(axis: Axis) -> str:
+    others = "".join(f"; {value}: {effect}" for value, effect in axis.others.items())
+    return f"{axis.meaning} (picture: {axis.effect}{others})"
 
 
 def _known(variants_file: Path | None) -> Mapping[str, Variant]:

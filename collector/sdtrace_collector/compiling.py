@@ -11,6 +11,7 @@ import torch
 from sdtrace_collector.models import text_encoders_of
 from sdtrace_collector.variants import Axes
 
+_WITH_GRAPHS = ("reduce-overhead", "max-autotune")
 _BOUNDED_AUTOTUNE = {
     "max_autotune_gemm": True,
     "max_autotune_gemm_backends": "ATEN,TRITON",
@@ -34,21 +35,25 @@ def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
     denormalization copy that first. A text encoder's may not: SDXL holds what one returns while it calls the
     next, and joins them then. They share the step that an image begins with.
     """
-    if axes.compile == "regional":
-        if not getattr(denoiser, "_repeated_blocks", None):
-            denoiser._repeated_blocks = [type(denoiser.transformer_blocks[0]).__name__]
-        denoiser.compile_repeated_blocks(dynamic=False)
-    else:
-        denoiser.compile(**_mode(axes))
+    compile_network(denoiser, axes.compile, combo_kernels=axes.combo_kernels == "on")
     if axes.compile_vae == "on":
-        pipe.vae.decoder.compile(**_mode(axes))
+        compile_network(pipe.vae.decoder, _whole(axes.compile), combo_kernels=axes.combo_kernels == "on")
     if axes.compile_text_encoder == "on":
         for encoder in text_encoders_of(pipe):
-            encoder.compile(**_mode(axes))
-    if axes.cudagraphs:
-        for module in (denoiser, pipe.vae.decoder):
-            if module._compiled_call_impl is not None:
-                module._compiled_call_impl = beginning_step(module._compiled_call_impl)
+            encoder.compile(**_mode(_whole(axes.compile), combo_kernels=axes.combo_kernels == "on"))
+
+
+def compile_network(network: Any, how: str, *, combo_kernels: bool = False) -> None:
+    """Compiles a network, or its repeated blocks where `how` says regional; each call begins a graph step."""
+    mode = _mode(_whole(how), combo_kernels=combo_kernels)
+    if how.startswith("regional"):
+        if not getattr(network, "_repeated_blocks", None):
+            network._repeated_blocks = [type(network.transformer_blocks[0]).__name__]
+        network.compile_repeated_blocks(dynamic=False, **mode)
+    else:
+        network.compile(**mode)
+    if _whole(how) in _WITH_GRAPHS:
+        network._compiled_call_impl = beginning_step(network._compiled_call_impl or network._call_impl)
 
 
 def beginning_step(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,10 +68,21 @@ def beginning_step(call: Callable[..., Any]) -> Callable[..., Any]:
     return step
 
 
-def _mode(axes: Axes) -> dict[str, Any]:
-    if axes.compile == "max-autotune":
+def _whole(how: str) -> str:
+    """How to compile something whole, where the denoiser is compiled in regions."""
+    return how.removeprefix("regional").removeprefix("-") or "default"
+
+
+def _mode(mode: str, *, combo_kernels: bool) -> dict[str, Any]:
+    """What `compile` is given: a mode of torch, or options of Inductor in its place."""
+    options: dict[str, Any] = {}
+    if mode == "max-autotune":
+        options |= _BOUNDED_AUTOTUNE
+    if combo_kernels:
+        options |= {"combo_kernels": True, "triton.cudagraphs": mode in _WITH_GRAPHS}
+    if options:
         from torch import _inductor  # noqa: PLC0415 - takes a second to load, which eager variants save
 
         known = set(_inductor.list_options())
-        return {"options": {name: value for name, value in _BOUNDED_AUTOTUNE.items() if name in known}}
-    return {"mode": None if axes.compile in ("default", "regional") else axes.compile}
+        return {"options": {name: value for name, value in options.items() if name in known}}
+    return {"mode": None if mode == "default" else mode}

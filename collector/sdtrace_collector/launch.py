@@ -23,6 +23,7 @@ from sdtrace_collector.protocol import (
     Golden,
     Measured,
     Missing,
+    Note,
     Picture,
     RunFacts,
     Spec,
@@ -41,12 +42,12 @@ def run_variant(
     on_stage: Callable[[Stage], None],
     *,
     force: bool = False,
-    on_missing: Callable[[str], None] = lambda _: None,
+    on_message: Callable[[Missing | Note], None] = lambda _: None,
 ) -> RunFacts:
     """Runs `spec` in a worker. A file appears under its name once it is whole, the trace before all others.
 
-    `on_missing` is told what could not be made beside the trace. Files that an earlier run left beside the
-    trace of this name go, where this run does not make them.
+    `on_message` is told what the user should know, such as what could not be made beside the trace. Files
+    that an earlier run left beside the trace of this name go, where this run does not make them.
 
     Raises:
         SetupFailed: no variant can run here.
@@ -78,8 +79,8 @@ def run_variant(
                         place = target.golden if isinstance(event, Golden) else target.picture
                         content = chunks_of([event.path], lambda: True)
                         files.enter_context(pending(place, force=force))(content)
-                    case Missing():
-                        on_missing(event.message)
+                    case Missing() | Note():
+                        on_message(event)
                     case Failed():
                         raise _failure(event, spec.variant, log)
                     case Done() if facts is not None:

@@ -9,11 +9,11 @@ from inspect import unwrap
 from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from sdtrace_collector.attention import set_attention, with_attention
+from sdtrace_collector.caching import cache_blocks, skip_steps
 from sdtrace_collector.compiling import beginning_step, compile_parts
+from sdtrace_collector.fp8 import quantize
 from sdtrace_collector.group_norm import normalize_by_channel
 from sdtrace_collector.models import denoiser_name, modules_of
 from sdtrace_collector.variants import Axes
@@ -32,26 +32,44 @@ def set_backends(axes: Axes) -> None:
 
 
 def prepare(pipe: Any, axes: Axes) -> None:
-    """Sets attention, layout, fusion and compilation. Nothing is compiled before the first call."""
+    """Sets attention, layers, quantization, compilation. Nothing is compiled before the first call.
+
+    Raises:
+        VariantFailed: this pipeline, or what is installed, cannot do what the variant says.
+    """
     denoiser = getattr(pipe, denoiser_name(pipe))
-    if axes.attention == "unfused" and _is_unet(denoiser):
-        denoiser.set_attn_processor(AttnProcessor())
-        pipe.vae.set_attn_processor(AttnProcessor())
-    if axes.fused_qkv == "on":
-        denoiser.fuse_qkv_projections()
-        pipe.vae.fuse_qkv_projections()
-    if axes.memory_format == "channels_last":
-        denoiser.to(memory_format=torch.channels_last)
-        pipe.vae.to(memory_format=torch.channels_last)
-    if axes.group_norm == "by_channel":
-        normalize_by_channel(denoiser)
-        normalize_by_channel(pipe.vae)
+    set_attention(pipe, denoiser, axes.attention)
+    for network in (denoiser, pipe.vae):
+        _change_layers(network, axes)
+    if axes.quantization == "fp8":
+        quantize(denoiser)
     if axes.timesteps == "host":
         _keep_timesteps_on_host(pipe.scheduler)
     for module in modules_of(pipe).values():
         module.requires_grad_(axes.grad_mode == "grad")
+    if axes.cache == "lossy_first_block":
+        cache_blocks(denoiser)
     if axes.compiled:
         compile_parts(pipe, denoiser, axes)
+    if axes.cache == "lossy_skip_steps":
+        skip_steps(pipe.scheduler, denoiser)
+
+
+def _change_layers(network: Any, axes: Axes) -> None:
+    if axes.fused_qkv == "on" and hasattr(network, "fuse_qkv_projections"):
+        network.fuse_qkv_projections()
+    if axes.memory_format == "channels_last":
+        lay_out_channels_last(network)
+    if axes.group_norm == "by_channel":
+        normalize_by_channel(network)
+
+
+def lay_out_channels_last(network: torch.nn.Module) -> None:
+    """Weights of convolutions in two or three dimensions; those of a network may be of both."""
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for weight in network.parameters():
+        if weight.dim() in layouts:
+            weight.data = weight.data.contiguous(memory_format=layouts[weight.dim()])
 
 
 def _keep_timesteps_on_host(scheduler: Any) -> None:
@@ -79,8 +97,7 @@ def _keep_timesteps_on_host(scheduler: Any) -> None:
 def caller(pipe: Any, axes: Axes) -> Callable[..., Any]:
     """The pipeline's `__call__` under the variant's grad mode; with CUDA graphs, each image begins a step.
 
-    diffusers decorates it with `no_grad`; `grad` takes that off. A transformer has no unfused attention
-    processor: there `unfused` is torch's math implementation of scaled_dot_product_attention.
+    diffusers decorates it with `no_grad`; `grad` takes that off.
     """
     call: Callable[..., Any] = pipe.__call__
     if axes.grad_mode == "grad":
@@ -91,18 +108,5 @@ def caller(pipe: Any, axes: Axes) -> Callable[..., Any]:
 
     if axes.grad_mode == "inference_mode":
         call = torch.inference_mode()(call)
-    if axes.attention == "unfused" and not _is_unet(getattr(pipe, denoiser_name(pipe))):
-        call = _with_math_attention(call)
+    call = with_attention(call, getattr(pipe, denoiser_name(pipe)), axes.attention)
     return beginning_step(call) if axes.cudagraphs else call
-
-
-def _with_math_attention(call: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        with sdpa_kernel(SDPBackend.MATH):
-            return call(*args, **kwargs)
-
-    return wrapped
-
-
-def _is_unet(denoiser: object) -> bool:
-    return isinstance(denoiser, UNet2DConditionModel)

@@ -33,6 +33,7 @@ class Spec(msgspec.Struct, frozen=True):
     batch: int = 1
     height: int | None = None
     width: int | None = None
+    frames: int | None = None
     seed: int = 0
     prompt: str = "a photograph of an astronaut riding a horse"
     device: str | None = None
@@ -40,6 +41,7 @@ class Spec(msgspec.Struct, frozen=True):
     unprofiled_images: int = 3
     golden: bool = False
     picture: bool = False
+    check_picture: bool = True
     peaks: bool | None = None
     profiler: ProfilerOptions = ProfilerOptions()
 
@@ -68,6 +70,18 @@ class KernelAccess(msgspec.Struct, frozen=True):
     again: list[tuple[int, int]] = []
 
 
+class PictureCheck(msgspec.Struct, frozen=True):
+    """The first profiled image against that of the plain pipeline: op by op, same dtype, weights and noise.
+
+    `effect` is what the variant is said to do to it: `exact`, `equal up to rounding` or `lossy`. `psnr_db` is
+    200 for equal images, None where one has a NaN. `is_as_said`: the image is as like as that effect allows.
+    """
+
+    effect: str
+    psnr_db: float | None
+    is_as_said: bool
+
+
 class RunFacts(msgspec.Struct, frozen=True):
     """What the trace says of its own run, under its top-level key `sdtrace`.
 
@@ -80,7 +94,8 @@ class RunFacts(msgspec.Struct, frozen=True):
     None where one is not finite. `triton_arguments` tell which pointers of Inductor's kernels are read and
     written, by `kernel_hash` (see `compiled_kernels`), `triton_access` what they touch of them (see
     `kernel_access`); `graph_work` is what kernels inside CUDA graphs are.
-    `peaks` is what the card was measured to do after all else, or None.
+    `peaks` is what the card was measured to do after all else, or None. `frames` are those of a video.
+    `random_parts` are the networks that have random weights. `picture` is None where it was not compared.
     """
 
     variant: str
@@ -112,6 +127,9 @@ class RunFacts(msgspec.Struct, frozen=True):
     triton_access: dict[str, KernelAccess] = {}
     graph_work: GraphWork | None = None
     peaks: MeasuredPeaks | None = None
+    frames: int | None = None
+    random_parts: list[str] = []
+    picture: PictureCheck | None = None
     schema: str = "sdtrace.run/1"
 
     @property
@@ -159,6 +177,12 @@ class Missing(msgspec.Struct, frozen=True, tag="missing"):
     message: str
 
 
+class Note(msgspec.Struct, frozen=True, tag="note"):
+    """Something that the user should know; nothing is wrong."""
+
+    message: str
+
+
 class Done(msgspec.Struct, frozen=True, tag="done"):
     """Everything asked for has been handed over."""
 
@@ -171,4 +195,4 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     expected: bool = True
 
 
-Event = Stage | Exporting | Measured | Golden | Picture | Missing | Done | Failed
+Event = Stage | Exporting | Measured | Golden | Picture | Missing | Note | Done | Failed

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import chdir
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from sdtrace.errors import SdtraceError
 from sdtrace_collector.annotate import annotated
 from sdtrace_collector.before_and_after import before_profile
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
 from sdtrace_collector.devices import device_of
+from sdtrace_collector.geometry import MODELS, TINY_MODELS
 from sdtrace_collector.golden import write_golden
 from sdtrace_collector.graph_work import record_graph_work
 from sdtrace_collector.kernel_access import access_of_sources
@@ -26,6 +29,7 @@ from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, p
 from sdtrace_collector.models import image_size, load, modules_of
 from sdtrace_collector.peaks.measure import measure_peaks
 from sdtrace_collector.peaks.record import MeasuredPeaks
+from sdtrace_collector.picture_check import check_picture, plain
 from sdtrace_collector.prepare import DTYPES, caller, prepare, set_backends
 from sdtrace_collector.protocol import (
     Done,
@@ -35,7 +39,9 @@ from sdtrace_collector.protocol import (
     GraphWork,
     Measured,
     Missing,
+    Note,
     Picture,
+    PictureCheck,
     RunFacts,
     Spec,
     Stage,
@@ -67,7 +73,7 @@ def plan_of(spec: Spec) -> Plan:
     """
     device = device_of(spec.device)
     model = spec.model or ("sd15" if device.type == "cuda" else "tiny")
-    size = _SMALL_SIZE if model == "tiny" or device.type == "cpu" else _GPU_SIZE
+    size = _SMALL_SIZE if model in TINY_MODELS or device.type == "cpu" else _GPU_SIZE
     images = size["images"] if spec.images is None else spec.images
     return Plan(device, model, spec.steps or size["steps"], images)
 
@@ -85,12 +91,12 @@ def run(spec: Spec, send: Send) -> None:
     send(Stage(f"loading {plan.model}"))
     start = time.perf_counter()
     set_backends(spec.axes)
-    pipe = load(plan.model, DTYPES[spec.axes.dtype], plan.device, spec.seed)
+    pipe, random_parts = load(plan.model, DTYPES[spec.axes.dtype], plan.device, spec.seed)
+    if random_parts and plan.model not in MODELS:
+        send(Note(f"{', '.join(random_parts)}: no weights in that folder, random ones of the right shape"))
     prepare(pipe, spec.axes)
     load_s = time.perf_counter() - start
-    height, width = spec.height or image_size(pipe), spec.width or image_size(pipe)
-    prompts = [spec.prompt] * spec.batch
-    arguments = {"prompt": prompts, "num_inference_steps": plan.steps, "height": height, "width": width}
+    arguments = _arguments(spec, plan, pipe)
     timed = Timed(caller(pipe, spec.axes), spec.seed, arguments)
 
     warmup = [] if spec.cold else _seconds(timed, _warmup_images(spec.axes), send, "warm-up")
@@ -106,21 +112,26 @@ def run(spec: Spec, send: Send) -> None:
     memory = memory and max(memory, peak_before)
     peaks = _peaks(spec, plan, send)
     sources = kernel_sources()
+    parameters = {n: sum(p.numel() for p in m.parameters()) for n, m in modules_of(pipe).items()}
+    scheduler = type(pipe.scheduler).__name__
+    del pipe, timed
+    picture = _picture_check(spec, plan, batches, arguments, send)
 
     facts = RunFacts(
         variant=spec.variant,
         axes=spec.axes,
         model=plan.model,
-        parameters={n: sum(p.numel() for p in m.parameters()) for n, m in modules_of(pipe).items()},
+        parameters=parameters,
         steps=plan.steps,
         images=plan.images,
         batch=spec.batch,
-        height=height,
-        width=width,
+        height=arguments["height"],
+        width=arguments["width"],
+        frames=arguments.get("num_frames"),
         seed=spec.seed,
         prompt=spec.prompt,
         cold=spec.cold,
-        scheduler=type(pipe.scheduler).__name__,
+        scheduler=scheduler,
         device=str(plan.device),
         device_name=device_name(plan.device),
         versions=versions(),
@@ -137,6 +148,8 @@ def run(spec: Spec, send: Send) -> None:
         triton_access=access_of_sources(sources),
         graph_work=graph_work,
         peaks=peaks,
+        random_parts=random_parts,
+        picture=picture,
     )
     if not plan.images:
         send(Measured(facts))
@@ -151,6 +164,28 @@ def run(spec: Spec, send: Send) -> None:
         send(Stage("torch's key_averages"))
         send(_golden(profiler, Path(spec.scratch, "keyavg.json")))
     send(Done())
+
+
+def _arguments(spec: Spec, plan: Plan, pipe: Any) -> dict[str, Any]:
+    """What the pipeline is called with, but for noise and output."""
+    height, width = image_size(pipe)
+    sizes = {"height": spec.height or height, "width": spec.width or width}
+    given = {"prompt": [spec.prompt] * spec.batch, "num_inference_steps": plan.steps, **sizes}
+    frames = signature(pipe.__call__).parameters.get("num_frames")
+    return given if frames is None else given | {"num_frames": spec.frames or frames.default}
+
+
+def _picture_check(
+    spec: Spec, plan: Plan, batches: list[torch.Tensor], arguments: dict[str, Any], send: Send
+) -> PictureCheck | None:
+    """None where nobody asks, where nothing can differ, or where it fails: that must not cost the trace."""
+    if not spec.check_picture or not batches or spec.axes == plain(spec.axes):
+        return None
+    send(Stage("the same image as the pipeline makes it by itself"))
+    try:
+        return check_picture(batches[0][0], plan.model, spec.axes, plan.device, spec.seed, arguments)
+    except (RuntimeError, SdtraceError):
+        return None
 
 
 def _golden(profiler: Any, path: Path) -> Golden | Missing:

@@ -19,8 +19,9 @@ from sdtrace.suggestions import did_you_mean
 from sdtrace_collector.errors import SetupFailed, VariantFailed
 from sdtrace_collector.geometry import MODELS
 from sdtrace_collector.launch import run_variant
+from sdtrace_collector.likeness import EQUAL_DB
 from sdtrace_collector.progress import shown
-from sdtrace_collector.protocol import ProfilerOptions, RunFacts, Spec
+from sdtrace_collector.protocol import Missing, Note, ProfilerOptions, RunFacts, Spec
 from sdtrace_collector.targets import Target
 from sdtrace_collector.variants import Variant
 
@@ -75,14 +76,15 @@ def run_all(specs: list[Spec], targets: dict[str, Target], *, force: bool) -> in
     code = 0
     with terminated_like_interrupted():
         for spec in specs:
-            missing: list[str] = []
+            messages: list[Missing | Note] = []
             try:
                 with shown(spec.variant) as show:
                     target = targets[spec.variant]
-                    facts = run_variant(spec, target, show, force=force, on_missing=missing.append)
+                    facts = run_variant(spec, target, show, force=force, on_message=messages.append)
                 collected[target.trace] = facts
-                for what in missing:
-                    click.echo(f"sdtrace: {spec.variant}: {what}", err=True)
+                for message in [*messages, *_picture_notes(facts)]:
+                    click.echo(f"sdtrace: {spec.variant}: {message.message}", err=True)
+                if any(isinstance(message, Missing) for message in messages):
                     code = VariantFailed.exit_code
             except VariantFailed as error:
                 click.echo(f"sdtrace: {spec.variant}: {error}", err=True)
@@ -103,7 +105,8 @@ def _summarise(collected: dict[Path, RunFacts]) -> None:
     shown = {path: visible(str(path)) for path in collected}
     width = max(map(len, shown.values()), default=0)
     for path, facts in collected.items():
-        click.echo(f"{shown[path]:<{width}}  {_speed(facts)}  {_compile(facts)}".rstrip())
+        words = (_speed(facts), _picture(facts), _compile(facts))
+        click.echo(f"{shown[path]:<{width}}  {'  '.join(filter(None, words))}")
     if collected:
         patterns = sorted({_pattern(path, set(collected)) for path in collected})
         click.echo(f"next: sdtrace analyze {visible(' '.join(patterns))}")
@@ -113,6 +116,24 @@ def _speed(facts: RunFacts) -> str:
     if not facts.unprofiled_wall_s:
         return f"{median(facts.profiled_wall_s) * 1000:9.1f} ms/image profiled"
     return f"{median(facts.unprofiled_wall_s) * 1000:9.1f} ms/image"
+
+
+def _picture(facts: RunFacts) -> str:
+    """How like the image is to that of the plain pipeline."""
+    if facts.picture is None or facts.picture.psnr_db is None:
+        return ""
+    decibels = facts.picture.psnr_db
+    likeness = "equal" if decibels >= EQUAL_DB else f"{decibels:.0f} dB"
+    return f"picture {likeness} ({facts.picture.effect})"
+
+
+def _picture_notes(facts: RunFacts) -> list[Note]:
+    """What to say of an image that is not as like as the variant promises."""
+    check = facts.picture
+    if check is None or check.is_as_said:
+        return []
+    likeness = "has no PSNR: it is not finite" if check.psnr_db is None else f"has {check.psnr_db:.0f} dB"
+    return [Note(f"its image should be {check.effect} against the plain pipeline's, and {likeness}")]
 
 
 def _compile(facts: RunFacts) -> str:

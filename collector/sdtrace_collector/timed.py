@@ -18,11 +18,11 @@ class Timed:
         self._call, self._seed, self._arguments = call, seed, arguments
 
     def image(self, index: int, **more: object) -> tuple[float, torch.Tensor]:
-        """Wall seconds and the images, one batch, as floats in [0, 1]. Equal indices make equal images."""
+        """Wall seconds and a batch of images or videos, floats in [0, 1]. Equal indices make equal ones."""
         generator = torch.Generator("cpu").manual_seed(self._seed + index)
         wait_for_devices()
         start = time.perf_counter()
         arguments = {**self._arguments, **more}
-        images = self._call(generator=generator, output_type="pt", **arguments).images
+        made = self._call(generator=generator, output_type="pt", **arguments)
         wait_for_devices()
-        return time.perf_counter() - start, images
+        return time.perf_counter() - start, made.images if hasattr(made, "images") else made.frames

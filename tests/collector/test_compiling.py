@@ -6,6 +6,7 @@ torch counts those also where no GPU records a graph.
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from sdtrace_collector.annotate import annotated
 from sdtrace_collector.prepare import caller, prepare
 from sdtrace_collector.variants import VARIANTS, move
 from tests.collector.conftest import holds
+from tests.collector.tiny_pipelines import sdxl
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # torch's own: it still uses torch.jit here
@@ -24,7 +26,7 @@ with warnings.catch_warnings():
 
 def steps_of_two_images(compile_mode: str) -> dict[str, list[int]]:
     """torch's number of the step in which each call of a part runs, by part."""
-    pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0)
+    pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0).pipe
     axes = move(VARIANTS["fastest"].axes, {"dtype": "fp32", "compile": compile_mode})
     prepare(pipe, axes)
     parts = {"text_encoder": pipe.text_encoder, "unet": pipe.unet, "decoder": pipe.vae.decoder}
@@ -57,8 +59,8 @@ def test_without_cuda_graphs_there_are_no_steps() -> None:
 
 def test_ranges_stay_outside_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dynamo decides that, whatever then compiles its graph: here nothing does."""
-    monkeypatch.setattr(compiling, "_mode", lambda _: {"backend": "eager"})
-    pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0)
+    monkeypatch.setattr(compiling, "_mode", lambda *_, **__: {"backend": "eager"})
+    pipe = models.load("tiny", torch.float32, torch.device("cpu"), seed=0).pipe
     axes = VARIANTS["fp32_compile"].axes
     prepare(pipe, axes)
     with profile(activities=[ProfilerActivity.CPU]) as profiler, annotated(pipe):
@@ -70,3 +72,18 @@ def test_ranges_stay_outside_compiled_code(monkeypatch: pytest.MonkeyPatch) -> N
     )
     assert len(regions) == len(unets) == 3, "one unbroken graph for each call"
     assert all(holds(unet, region) for unet, region in zip(unets, regions, strict=True))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of numpy, in torch's own tracing
+def test_naming_a_compiled_text_encoder_compiles_nothing_again() -> None:
+    """Also where a part of it has a name of its own, as in CLIP with its projection."""
+    pipe = sdxl()
+    encoder, tokens = pipe.text_encoder_2, torch.zeros(1, 16, dtype=torch.long)
+    encoder.compile(backend="eager")
+    graphs = []
+    for names in (nullcontext(), nullcontext(), annotated(pipe)):
+        with names:
+            encoder(tokens)
+        graphs.append(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+    assert graphs[0] == graphs[2] > 0
+    torch.compiler.reset()

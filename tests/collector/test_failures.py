@@ -17,7 +17,7 @@ import torch
 
 from sdtrace_collector import launch, run
 from sdtrace_collector.errors import VariantFailed
-from sdtrace_collector.protocol import Done, Event, Exporting, Missing, RunFacts, Spec, Stage
+from sdtrace_collector.protocol import Done, Event, Exporting, Missing, Note, RunFacts, Spec, Stage
 from sdtrace_collector.targets import Target, targets_for
 from sdtrace_collector.variants import Axes
 from tests.collector.command import collect, start
@@ -220,11 +220,12 @@ def test_what_is_missing_is_told_and_what_an_earlier_run_left_is_gone(
 ) -> None:
     exported = tmp_path / "trace.json"
     exported.write_text('{"traceEvents": []}')
-    events = (Exporting(_facts(eager.facts), [str(exported)]), Missing("no table"), Done())
+    said = (Missing("no table"), Note("no weights"))
+    events = (Exporting(_facts(eager.facts), [str(exported)]), *said, Done())
     target = _handed_over(monkeypatch, tmp_path, *events)
     target.golden.parent.mkdir()
     target.golden.write_text("of an earlier run")
-    told: list[str] = []
-    launch.run_variant(Spec("fp32", Axes(), ""), target, lambda _: None, force=True, on_missing=told.append)
-    assert told == ["no table"]
+    told: list[Missing | Note] = []
+    launch.run_variant(Spec("fp32", Axes(), ""), target, lambda _: None, force=True, on_message=told.append)
+    assert told == list(said)
     assert [path.name for path in target.trace.parent.iterdir()] == ["fp32.json"]

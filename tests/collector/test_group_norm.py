@@ -56,7 +56,7 @@ def test_channels_last_stays_channels_last() -> None:
 
 
 def test_a_pipelines_networks_compute_the_same_with_the_same_parameters() -> None:
-    pipe = models.load("tiny", torch.float32, CPU, seed=0)
+    pipe = models.load("tiny", torch.float32, CPU, seed=0).pipe
     names = list(dict(pipe.unet.named_parameters()))
     before = sum(type(module) is nn.GroupNorm for module in pipe.unet.modules())
     call = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,20 +16,22 @@ import pytest
 
 import sdtrace
 from sdtrace_collector.errors import VariantFailed
+from sdtrace_collector.likeness import is_same_picture, psnr_db
 from sdtrace_collector.protocol import RunFacts
 from sdtrace_collector.tune import cures
 from sdtrace_collector.tune.bench import Measured
 from sdtrace_collector.tune.cures import CURES, Where, advised, known_to_help, moved
-from sdtrace_collector.tune.decide import Verdict, Walls, is_same_picture, judge, needs_more, predict, psnr_db
+from sdtrace_collector.tune.decide import Verdict, Walls, judge, needs_more, predict
 from sdtrace_collector.tune.loop import Loop, begin
 from sdtrace_collector.tune.page import best_options, line, markdown
 from sdtrace_collector.tune.record import Trial
-from sdtrace_collector.variants import AXES, Axes, Variant, find_variant, move
+from sdtrace_collector.tune.space import Point
+from sdtrace_collector.variants import AXES, Axes, find_variant, move
 
 SHIPPED = Path(__file__).parents[2] / "traces"
 H200 = Where("cuda", 9)
 EAGER = Axes()
-FASTEST = find_variant("fastest").axes
+FASTEST = find_variant("fastest_fp8").axes
 
 
 @cache
@@ -113,6 +115,13 @@ def test_every_value_of_every_axis_answers_a_finding_or_is_said_not_to() -> None
     answers = {change for cure in CURES for change in cure.settings.items()}
     answers |= set(cures._ON_A_GPU.items()) | set(cures._ON_A_CPU.items())
     left_out = {("compile", "max-autotune"), ("compile", "regional"), ("tf32", "off"), ("grad_mode", "grad")}
+    left_out |= {("compile", "regional-reduce-overhead"), ("attention", "flash"), ("attention", "flash3")}
+    left_out |= {
+        ("combo_kernels", "on"),
+        ("attention", "sage"),
+        ("cache", "lossy_first_block"),
+        ("cache", "lossy_skip_steps"),
+    }
     values = {(axis.name, value) for axis in AXES for value in axis.values[1:]}
     assert values - answers == left_out
     assert all(f"`{axis}={value}`" in (cures.__doc__ or "") for axis, value in left_out)
@@ -120,7 +129,7 @@ def test_every_value_of_every_axis_answers_a_finding_or_is_said_not_to() -> None
 
 def test_every_cure_can_be_set() -> None:
     for cure in CURES:
-        move(replace(EAGER, attention="sdpa", compile="default"), cure.settings)
+        move(replace(EAGER, attention="sdpa", compile="default", dtype="bf16"), cure.settings)
 
 
 def test_moves_that_change_nothing_or_go_back_are_none() -> None:
@@ -198,7 +207,8 @@ class Simulated:
     def clock(self) -> float:
         return self.now
 
-    def measure(self, name: str, axes: Axes) -> Measured:
+    def measure(self, name: str, point: Point) -> Measured:
+        axes = Axes(**point)
         self.now += 60
         trace = Path("traces", f"{name}.json.gz")
         self.axes[trace] = axes
@@ -207,10 +217,10 @@ class Simulated:
         facts = msgspec.structs.replace(facts, device=self.device, axes=axes, unprofiled_wall_s=walls)
         return Measured(facts, self.picture(axes), trace)
 
-    def again(self, name: str, axes: Axes) -> list[float]:
+    def again(self, name: str, point: Point) -> list[float]:
         self.now += 60
         self.repeats.append(name)
-        return self.seconds(axes)
+        return self.seconds(Axes(**point))
 
     def study(self, trace: Path) -> sdtrace.Analysis:
         return of(self.axes[trace])
@@ -229,10 +239,14 @@ def each_helps(axes: Axes) -> float:
 
 
 def tuned(runs: Simulated, budget_s: float = math.inf, start: Axes = EAGER) -> Loop:
-    begun = begin(runs, Variant("fp32_eager", start), runs.clock)
+    begun = begin(runs, "fp32_eager", asdict(start), runs.clock)
     loop = Loop(runs, begun, lambda _: None, runs.clock, budget_s=budget_s)
     loop.run()
     return loop
+
+
+def best(loop: Loop) -> Axes:
+    return Axes(**loop.tuning.best.axes)
 
 
 def outcomes(loop: Loop) -> dict[str, str]:
@@ -241,7 +255,7 @@ def outcomes(loop: Loop) -> dict[str, str]:
 
 def test_from_fp32_eager_it_finds_fastest() -> None:
     loop = tuned(Simulated(each_helps))
-    assert loop.tuning.best.axes == FASTEST
+    assert best(loop) == FASTEST
     assert {trial.outcome for trial in loop.tuning.trials} == {"start", "kept"}
     assert [trial.finding for trial in loop.tuning.trials[1:4]] == [
         "host.launch_bound",
@@ -249,7 +263,7 @@ def test_from_fp32_eager_it_finds_fastest() -> None:
         "host.launch_bound",
     ]
     assert loop.tuning.ended == "nothing is left to try"
-    assert best_options(loop.tuning).startswith("fastest --model ")
+    assert best_options(loop.tuning).startswith("fastest_fp8 --model ")
     assert loop.analysis is of(FASTEST)
 
 
@@ -267,7 +281,7 @@ def test_settings_that_need_each_other_are_tried_together() -> None:
         return each_helps(axes) * {(True, True): 0.6, (False, False): 1.0}.get(pair, 1.4)
 
     loop = tuned(Simulated(wall))
-    assert loop.tuning.best.axes == FASTEST
+    assert best(loop) == FASTEST
     assert loop.tuning.trials[-1].name == "memory_format=channels_last+group_norm=by_channel"
 
 
@@ -289,16 +303,17 @@ def test_a_gain_that_is_not_sure_is_measured_a_third_time() -> None:
 
 def test_a_trial_that_fails_is_one_line_and_not_tried_again() -> None:
     class Failing(Simulated):
-        def measure(self, name: str, axes: Axes) -> Measured:
-            if axes.dtype == "bf16":
+        def measure(self, name: str, point: Point) -> Measured:
+            if point["dtype"] == "bf16":
                 raise VariantFailed("out of GPU memory: much; lower --batch")
-            return super().measure(name, axes)
+            return super().measure(name, point)
 
     loop = tuned(Failing(each_helps))
     failed = [trial for trial in loop.tuning.trials if trial.outcome == "failed"]
     assert [trial.name for trial in failed] == ["dtype=bf16"]
     assert line(failed[0]).endswith("failed: out of GPU memory: much; lower --batch")
-    assert loop.tuning.best.axes == replace(FASTEST, dtype="fp32", tf32=loop.tuning.best.axes.tf32)
+    left = {"dtype": "fp32", "tf32": best(loop).tf32, "quantization": "none"}
+    assert best(loop) == replace(FASTEST, **left)
 
 
 def test_another_picture_is_not_kept_however_fast() -> None:
@@ -308,7 +323,7 @@ def test_another_picture_is_not_kept_however_fast() -> None:
 
     loop = tuned(Wrong(each_helps))
     assert outcomes(loop)["attention=sdpa"] == "other picture"
-    assert loop.tuning.best.axes.attention == "unfused"
+    assert best(loop).attention == "unfused"
 
 
 def test_no_trial_begins_that_would_end_after_the_budget() -> None:
@@ -331,7 +346,16 @@ def test_the_page_holds_every_trial_with_what_was_promised_and_measured() -> Non
 
 def test_a_range_is_shown_where_there_is_one() -> None:
     trial = Trial(
-        1, "tf32=on", {}, EAGER, "device.float32", "", "kept", predicted_us=5e4, low_us=4e4, high_us=6e4
+        1,
+        "tf32=on",
+        {},
+        asdict(EAGER),
+        "device.float32",
+        "",
+        "kept",
+        predicted_us=5e4,
+        low_us=4e4,
+        high_us=6e4,
     )
     assert "40.0 to 60.0" in line(trial)
 

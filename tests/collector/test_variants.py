@@ -55,7 +55,37 @@ def test_the_listing_names_every_variant_and_every_value() -> None:
     assert set(VARIANTS) <= set(lines)
     assert "dtype=bf16" in lines["bf16_sdpa"]
     assert "dtype" not in lines["fp32_compile"]
-    assert all(value in lines[axis.name] for axis in AXES for value in axis.values)
+    words = result.output.replace("\n", " ").split()
+    assert all(value in " ".join(words) for axis in AXES for value in axis.values)
+
+
+def test_the_listing_says_what_becomes_of_the_picture() -> None:
+    said = " ".join(CliRunner(env={"COLUMNS": "500"}).invoke(variants, []).output.split())
+    for variant in list(VARIANTS.values())[1:]:
+        changes = " ".join(f"{axis}={value}" for axis, value in variant.changes().items())
+        assert f"{variant.name} {changes}; picture: {variant.axes.effect}" in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "effect"),
+    [
+        ({}, "exact"),
+        ({"timesteps": "host", "grad_mode": "inference_mode"}, "exact"),
+        ({"timesteps": "host", "attention": "sdpa"}, "equal up to rounding"),
+        ({"dtype": "bf16", "quantization": "fp8"}, "equal up to rounding"),
+        ({"dtype": "bf16", "attention": "sage"}, "lossy"),
+        ({"cache": "lossy_skip_steps", "dtype": "fp16"}, "lossy"),
+    ],
+)
+def test_a_point_does_to_the_picture_what_its_strongest_setting_does(
+    settings: dict[str, str], effect: str
+) -> None:
+    assert move(Axes(), settings).effect == effect
+
+
+def test_names_say_lossy_where_work_is_left_out_and_nowhere_else() -> None:
+    assert all((v.axes.cache != "none") == v.name.startswith("lossy_") for v in VARIANTS.values())
+    assert all(v.axes.cache == "none" or v.axes.cache.startswith("lossy_") for v in VARIANTS.values())
 
 
 def test_an_unknown_variant_names_the_nearest() -> None:
@@ -90,7 +120,7 @@ def test_a_path_that_is_no_folder_is_not_taken_for_a_hub_id() -> None:
         (("--variant", "bf16", "--all"), "exclude one another"),
         (("--variant", "bf16", "--set", "fp16"), "write AXIS=VALUE"),
         (("--variant", "bf16", "--height", "100"), "choose 104"),
-        (("--all", "-o", "one.json"), "is one file but there are 14 variants"),
+        (("--all", "-o", "one.json"), "is one file but there are 21 variants"),
     ],
 )
 def test_what_cannot_be_run_is_refused_with_a_way_out(arguments: tuple[str, ...], part: str) -> None:
@@ -98,7 +128,14 @@ def test_what_cannot_be_run_is_refused_with_a_way_out(arguments: tuple[str, ...]
 
 
 @pytest.mark.parametrize(
-    "settings", [{"compile_vae": "on"}, {"compile_text_encoder": "on"}, {"fused_qkv": "on"}]
+    "settings",
+    [
+        {"compile_vae": "on"},
+        {"compile_text_encoder": "on"},
+        {"combo_kernels": "on"},
+        {"fused_qkv": "on"},
+        {"quantization": "fp8"},
+    ],
 )
 def test_combinations_that_would_do_nothing_are_refused(settings: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=r"set .* too"):

@@ -1,11 +1,10 @@
-"""What the trace of a script says of its own run, under the key and the names that `collect` uses."""
+"""Gathers what the trace of a script says of its own run."""
 
 from __future__ import annotations
 
 import os
 from typing import Any, Final
 
-import msgspec
 import torch
 
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
@@ -13,52 +12,20 @@ from sdtrace_collector.kernel_access import access_of_sources
 from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.peaks.measure import measure_peaks
 from sdtrace_collector.peaks.record import MeasuredPeaks
-from sdtrace_collector.protocol import KernelAccess, ProfilerOptions
 from sdtrace_collector.script.pipeline_facts import PipelineFacts
+from sdtrace_collector.script.record import ScriptFacts
 from sdtrace_collector.script.recorder import Recorder
 
 _PEAKS_S: Final = 5.0
 
 
-class ScriptFacts(msgspec.Struct, frozen=True):
-    """Names and units as in `RunFacts`; None and empty where nothing tells.
+def facts_of(
+    recorder: Recorder, script: str | None, *, peaks: bool | None, outside: dict[str, str] | None = None
+) -> ScriptFacts:
+    """The facts once all calls are over. Measures the card where `peaks` says so, or on a GPU by default.
 
-    `script` is the file's name. `calls` counts what the script called, by class or function; walls are of
-    iterations, which are turns of calls. `warmup_wall_s` are of those left out.
+    `outside` is what was set on the script's pipelines from outside.
     """
-
-    script: str | None
-    model: str | None
-    pipelines: list[PipelineFacts]
-    calls: dict[str, int]
-    parameters: dict[str, int]
-    steps: int | None
-    images: int
-    batch: int | None
-    height: int | None
-    width: int | None
-    cold: bool
-    scheduler: str | None
-    device: str
-    device_name: str
-    versions: dict[str, str | None]
-    settings: dict[str, Any]
-    options: ProfilerOptions
-    warmup_wall_s: list[float]
-    profiled_wall_s: list[float]
-    unprofiled_wall_s: list[float]
-    peak_memory_bytes: int | None
-    dynamo_compile_times: dict[str, float]
-    triton_arguments: dict[str, str]
-    triton_access: dict[str, KernelAccess]
-    peaks: MeasuredPeaks | None
-    unprofiled_before: int
-    """So many of the walls without the profiler are from before the profile, the others from after it."""
-    schema: str = "sdtrace.run/1"
-
-
-def facts_of(recorder: Recorder, script: str | None, *, peaks: bool | None) -> ScriptFacts:
-    """The facts once all calls are over. Measures the card where `peaks` says so, or on a GPU by default."""
     pipelines = list(recorder.described.values())
     called, device = recorder.profiled, _device(pipelines)
     memory, compile_times = peak_memory_bytes(device), dynamo_compile_times()
@@ -91,6 +58,7 @@ def facts_of(recorder: Recorder, script: str | None, *, peaks: bool | None) -> S
         triton_access=access_of_sources(sources),
         peaks=_peaks(device, wanted=peaks),
         unprofiled_before=min(recorder.plan.timed_before, len(recorder.walls["timed"])),
+        outside=outside or {},
     )
 
 

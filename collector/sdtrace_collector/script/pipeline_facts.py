@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,15 +11,17 @@ import msgspec
 
 from sdtrace_collector.parts import class_name, networks_of, pipelines_in, role_of, schedulers_of
 
+_QUANTIZED: Final = re.compile(r"quant|bitsandbytes|\bfp8\b")
+"""Where classes of layers come from that hold fewer bits."""
 _PLAIN: Final = ("Tensor", "Parameter", "UninitializedParameter")
 
 
 class NetworkFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """A network. `range` is its name in the trace; dtypes and devices are of its parameters, most used first.
 
-    `quantization` names the method and the kinds of tensors; `compiled` is `whole` or the classes of the
-    blocks that were compiled; `attention` are its processors and the backend set for them; `adapters` are
-    those that are active; `offload` and `hooks` are what moves its weights or skips its work.
+    `quantization` names the method and the kinds of tensors and layers; `compiled` is `whole` or the classes
+    of the blocks that were compiled; `attention` are its processors and the backend set for them; `adapters`
+    are those that are active; `offload` and `hooks` are what moves its weights or skips its work.
     """
 
     class_name: str = msgspec.field(name="class")
@@ -33,6 +36,7 @@ class NetworkFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     adapters: list[str] = []
     offload: str = ""
     hooks: list[str] = []
+    device_map: dict[str, str] = {}
     tiling: bool = False
     slicing: bool = False
 
@@ -54,13 +58,12 @@ def describe(pipe: Any) -> PipelineFacts:
     if not networks and hasattr(pipe, "parameters"):
         networks = {"module": pipe}
     schedulers = {name: part for each in pipes for name, part in schedulers_of(each).items()}
-    placed = getattr(pipe, "hf_device_map", None) or {}
     return PipelineFacts(
         class_name=class_name(pipe),
         model=str(getattr(getattr(pipe, "config", None), "_name_or_path", None) or ""),
         networks={name: _network(name, part) for name, part in networks.items()},
         schedulers={name: type(part).__name__ for name, part in schedulers.items()},
-        device_map={str(name): str(where) for name, where in placed.items()},
+        device_map=_device_map(pipe),
     )
 
 
@@ -79,9 +82,16 @@ def _network(name: str, network: Any) -> NetworkFacts:
         adapters=_adapters(network),
         offload=_offload(network),
         hooks=_hooks(network),
+        device_map=_device_map(network),
         tiling=bool(getattr(network, "use_tiling", False)),
         slicing=bool(getattr(network, "use_slicing", False)),
     )
+
+
+def _device_map(whole: Any) -> dict[str, str]:
+    """Where accelerate put the parts of a pipeline or a network."""
+    placed = getattr(whole, "hf_device_map", None) or {}
+    return {str(name): str(where) for name, where in placed.items()}
 
 
 def _most_used(values: Iterator[str]) -> list[str]:
@@ -100,7 +110,8 @@ def _quantization(network: Any, parameters: list[Any]) -> list[str]:
     method = config.get("quant_method") if isinstance(config, dict) else getattr(config, "quant_method", None)
     kinds = {type(held).__name__ for each in parameters for held in (each, each.data)}
     found = [str(getattr(method, "value", method))] if method else []
-    return found + sorted(kinds - set(_PLAIN))
+    packed = {type(part) for part in network.modules() if _QUANTIZED.search(type(part).__module__)}
+    return found + sorted((kinds | {part.__name__ for part in packed}) - set(_PLAIN))
 
 
 def _compiled(network: Any) -> str:

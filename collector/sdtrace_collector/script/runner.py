@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,11 +20,15 @@ from sdtrace_collector.script.said import what_became
 
 if TYPE_CHECKING:
     from sdtrace_collector.script.recorder import Recorder
+    from sdtrace_collector.script.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the command line asks for. `profiler` has the options of `torch.profiler.profile`."""
+    """What the command line asks for. `profiler` has the options of `torch.profiler.profile`.
+
+    `trial` is there where `sdtrace tune` runs the script.
+    """
 
     script: Path
     arguments: list[str]
@@ -34,13 +39,16 @@ class Wanted:
     profiler: dict[str, bool]
     peaks: bool | None
     force: bool
+    trial: Trial | None = None
 
 
 class Watched:
     """The recorder, made at the first call: until then torch may not have been imported."""
 
-    def __init__(self, plan: Plan, profiler: dict[str, bool], folder: Path) -> None:
-        self._plan, self._profiler, self._folder = plan, profiler, folder
+    def __init__(
+        self, plan: Plan, profiler: dict[str, bool], folder: Path, trial: Trial | None = None
+    ) -> None:
+        self._plan, self._profiler, self._folder, self._trial = plan, profiler, folder, trial
         self.recorder: Recorder | None = None
         self._made = 0
 
@@ -54,7 +62,13 @@ class Watched:
         """A call that counts."""
         if self.recorder is None:
             self.recorder = self._new()
-        return self.recorder.around(name, call, args, kwargs, pipe)
+        if self._trial is None:
+            return self.recorder.around(name, call, args, kwargs, pipe)
+        result = self.recorder.around(name, self._trial.prepared(call, pipe), args, kwargs, pipe)
+        self._trial.made(result)
+        if self.recorder.iterations >= self._plan.calls:
+            sys.exit(0)  # the rest of the script is of no use here
+        return result
 
     def named(self, _name: str, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any], pipe: Any) -> Any:
         """A pipeline's call, where something else counts."""
@@ -78,7 +92,7 @@ def run(wanted: Wanted) -> int:
         UsageError: the script cannot be read, or has no such function.
     """
     with tempfile.TemporaryDirectory(prefix="sdtrace-") as folder, ExitStack() as hooks:
-        watched = Watched(wanted.plan, wanted.profiler, Path(folder))
+        watched = Watched(wanted.plan, wanted.profiler, Path(folder), wanted.trial)
         own = _watch(wanted, watched, hooks)
         code = run_script(
             wanted.script,
@@ -124,6 +138,12 @@ def _finish(wanted: Wanted, recorder: Recorder) -> None:
     from sdtrace_collector.script.trace_file import write_trace  # noqa: PLC0415 - as above
 
     recorder.finish()
+    trial = wanted.trial
+    if trial is None and not recorder.trace.is_file():
+        return
+    outside = None if trial is None else trial.settings.given()
+    facts = facts_of(recorder, wanted.script.name, peaks=wanted.peaks, outside=outside)
+    if trial is not None:
+        trial.write(facts)
     if recorder.trace.is_file():
-        facts = facts_of(recorder, wanted.script.name, peaks=wanted.peaks)
         write_trace(recorder.trace, facts, wanted.target, force=wanted.force)

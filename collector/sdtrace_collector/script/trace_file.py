@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from sdtrace_collector.script.facts import ScriptFacts
+from sdtrace_collector.script.record import ScriptFacts
 from sdtrace_collector.stream import chunks_of, pending, with_facts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,13 +14,14 @@ from sdtrace_collector.launch import run_variant
 from sdtrace_collector.progress import shown
 from sdtrace_collector.protocol import RunFacts, Spec
 from sdtrace_collector.targets import Target, targets_for
+from sdtrace_collector.tune.space import Point
 from sdtrace_collector.variants import Axes
 
 
 class Measured(NamedTuple):
-    """A run: what it says of itself, its first image and its trace."""
+    """A run: what it says of itself (`RunFacts` or `ScriptFacts`), its first image and its trace."""
 
-    facts: RunFacts
+    facts: Any
     picture: NDArray[np.float32]
     trace: Path
 
@@ -31,7 +32,7 @@ class Bench:
     def __init__(self, spec: Spec, folder: Path, *, force: bool) -> None:
         self._spec, self._folder, self._force = spec, folder, force
 
-    def measure(self, name: str, axes: Axes) -> Measured:
+    def measure(self, name: str, point: Point) -> Measured:
         """Times images without the profiler, then profiles some.
 
         Raises:
@@ -39,13 +40,13 @@ class Bench:
             VariantFailed: this cannot.
         """
         target = targets_for([name], self._folder, gzip=True)[name]
-        facts = self._run(msgspec.structs.replace(self._spec, variant=name, axes=axes), target)
+        facts = self._run(msgspec.structs.replace(self._spec, variant=name, axes=Axes(**point)), target)
         return Measured(facts, np.load(target.picture), target.trace)
 
-    def again(self, name: str, axes: Axes) -> list[float]:
+    def again(self, name: str, point: Point) -> list[float]:
         """Wall seconds of images in one more process, without the profiler. Raises as `measure` does."""
         spec = msgspec.structs.replace(
-            self._spec, variant=name, axes=axes, images=0, picture=False, peaks=False
+            self._spec, variant=name, axes=Axes(**point), images=0, picture=False, peaks=False
         )
         facts = self._run(spec, targets_for([name], self._folder, gzip=True)[name])
         return facts.unprofiled_wall_s

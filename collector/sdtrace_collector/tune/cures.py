@@ -1,7 +1,10 @@
 """Which setting answers which finding, as data, and what to try when no finding names a setting.
 
-Of the values that `sdtrace variants` lists, these answer no finding: `compile=max-autotune` and
-`compile=regional` change what is paid once more than an image; `tf32=off` and `grad_mode=grad` only cost.
+Of the values that `sdtrace variants` lists, these answer no finding: `compile=max-autotune`,
+`compile=regional` and `compile=regional-reduce-overhead` change what is paid once more than an image;
+`tf32=off` and `grad_mode=grad` only cost; `attention=flash` is what torch takes where cuDNN's is no better;
+`attention=flash3` and `attention=sage` are seldom installed; `combo_kernels=on` is an experiment of Inductor;
+`cache=lossy_first_block` and `cache=lossy_skip_steps` change the picture.
 """
 
 from __future__ import annotations
@@ -65,6 +68,7 @@ CURES: Final = (
     *(Cure("device.float32", *cure) for cure in _TENSOR_CORES),
     *(Cure("device.*tensor_cores*", *cure) for cure in _TENSOR_CORES),
     *(Cure("device.slow_attention", *cure) for cure in _TENSOR_CORES[:2]),
+    Cure("device.slow_attention", {"attention": "cudnn"}, "cuDNN's attention kernel is another one"),
     Cure("device.unfused_attention", {"attention": "sdpa"}, "the score matrix stays out of memory"),
     *(Cure("host.launch_bound", *cure) for cure in (*_FEWER_LAUNCHES, *_OUTSIDE_GRAPHS)),
     *(Cure("device.small_kernels", *cure) for cure in _FEWER_LAUNCHES),
@@ -82,7 +86,7 @@ CURES: Final = (
 )
 """In the order of trial, for each finding. A pattern may name findings that do not exist (yet)."""
 
-_ON_A_GPU: Final = find_variant("fastest").changes()
+_ON_A_GPU: Final = find_variant("fastest_fp8").changes()
 _ON_A_CPU: Final = {"attention": "sdpa", "grad_mode": "inference_mode", "dtype": "bf16", "compile": "default"}
 """Compiling comes last: all that is tried after it must be compiled too."""
 
@@ -96,19 +100,34 @@ _SENSIBLE: Final[Mapping[tuple[str, str], Callable[[Axes, Where], bool]]] = {
     ("group_norm", "by_channel"): lambda axes, _: axes.compiled,
     ("timesteps", "host"): lambda _, at: at.device == "cuda",
     ("cudnn_benchmark", "on"): lambda _, at: at.device == "cuda",
+    ("attention", "cudnn"): lambda _, at: at.device == "cuda",
+    ("quantization", "fp8"): lambda axes, at: axes.compiled and at.device == "cuda" and _has_fp8(at),
 }
 """Where a value may help at all, given the axes with it; a value that is not here may help anywhere."""
-_COMPILING: Final = {"none": 0, "regional": 1, "default": 1, "reduce-overhead": 2, "max-autotune": 2}
+_COMPILING: Final = {
+    "none": 0,
+    "regional": 1,
+    "default": 1,
+    "regional-reduce-overhead": 2,
+    "reduce-overhead": 2,
+    "max-autotune": 2,
+}
 """A compile mode is only left for a further one."""
+
+
+def matching(findings: list[Any], cures: tuple[Cure, ...]) -> Iterator[tuple[Any, Cure]]:
+    """Each finding with the cures that answer it, best finding first."""
+    for finding in findings:
+        for cure in cures:
+            if fnmatchcase(finding.id, cure.finding) and cure.mentions in finding.title:
+                yield finding, cure
 
 
 def advised(findings: list[Any], axes: Axes, where: Where) -> Iterator[Candidate]:
     """Settings that the findings suggest, best finding first, that are not set and make sense."""
-    for finding in findings:
-        for cure in CURES:
-            is_meant = fnmatchcase(finding.id, cure.finding) and cure.mentions in finding.title
-            if is_meant and moved(axes, cure.settings, where) is not None:
-                yield Candidate(cure.settings, cure.reason, finding)
+    for finding, cure in matching(findings, CURES):
+        if moved(axes, cure.settings, where) is not None:
+            yield Candidate(cure.settings, cure.reason, finding)
 
 
 def known_to_help(axes: Axes, where: Where) -> Iterator[Candidate]:
@@ -125,7 +144,7 @@ def moved(axes: Axes, settings: Settings, where: Where) -> Axes | None:
     except UsageError:
         return None
     changes = {axis: value for axis, value in settings.items() if getattr(axes, axis) != value}
-    if not changes or (where.keep_dtype and "dtype" in changes):
+    if not changes or (where.keep_dtype and changes.keys() & {"dtype", "quantization"}):
         return None
     if "dtype" in changes and axes.dtype != "fp32":
         return None
@@ -133,6 +152,11 @@ def moved(axes: Axes, settings: Settings, where: Where) -> Axes | None:
         return None
     checks = (check for change in changes.items() if (check := _SENSIBLE.get(change)))
     return after if all(check(after, where) for check in checks) else None
+
+
+def _has_fp8(where: Where) -> bool:
+    """Whether its matrix units multiply 8-bit numbers with a scale for each row."""
+    return where.major is None or where.major >= 9
 
 
 def _has_bf16(where: Where) -> bool:

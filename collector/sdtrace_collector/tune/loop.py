@@ -13,20 +13,19 @@ from typing import Any, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from sdtrace.errors import SdtraceError
+from sdtrace_collector.likeness import psnr_db
 from sdtrace_collector.tune.bench import Measured
-from sdtrace_collector.tune.cures import Candidate, Settings, Where, advised, known_to_help, moved
+from sdtrace_collector.tune.cures import Candidate, Settings, Where
 from sdtrace_collector.tune.decide import (
     Verdict,
     Walls,
-    is_same_picture,
     is_undecided,
     judge,
     needs_more,
     predict,
-    psnr_db,
 )
 from sdtrace_collector.tune.record import FINISHED, Outcome, Trial, Tuning
-from sdtrace_collector.variants import Axes, Variant
+from sdtrace_collector.tune.space import Point, Space, VariantSpace
 
 _TRIES = 2
 """What was not faster is tried once more, where a finding still advises it after another base was kept."""
@@ -38,10 +37,10 @@ _ROUNDS = 2
 class Runs(Protocol):
     """What runs and analyzes; see `Bench`."""
 
-    def measure(self, name: str, axes: Axes) -> Measured:
+    def measure(self, name: str, point: Point) -> Measured:
         """Walls, picture and trace of one process."""
 
-    def again(self, name: str, axes: Axes) -> list[float]:
+    def again(self, name: str, point: Point) -> list[float]:
         """Walls of one more process."""
 
     def study(self, trace: Path) -> Any:
@@ -57,21 +56,21 @@ class Begun(NamedTuple):
     took_s: float
 
 
-def begin(runs: Runs, variant: Variant, clock: Callable[[], float] = time.monotonic) -> Begun:
-    """Measures and analyzes the variant to begin with.
+def begin(runs: Runs, name: str, point: Point, clock: Callable[[], float] = time.monotonic) -> Begun:
+    """Measures and analyzes the point to begin with.
 
     Raises:
         CollectError: it cannot run.
         UnreadableTrace: its trace cannot be read.
     """
     began = clock()
-    measured = runs.measure(f"0-{variant.name}", variant.axes)
+    measured = runs.measure(f"0-{name}", point)
     facts = measured.facts
     start = Trial(
         number=0,
-        name=variant.name,
+        name=name,
         settings={},
-        axes=variant.axes,
+        axes=dict(point),
         finding=None,
         reason="",
         outcome="start",
@@ -79,7 +78,7 @@ def begin(runs: Runs, variant: Variant, clock: Callable[[], float] = time.monoto
         trace=_relative(measured.trace),
     )
     tuning = Tuning(
-        variant=variant.name,
+        variant=name,
         model=facts.model,
         steps=facts.steps,
         batch=facts.batch,
@@ -108,7 +107,9 @@ class Loop:
         *,
         budget_s: float,
         keep_dtype: bool = False,
+        space: Space | None = None,
     ) -> None:
+        self._space = VariantSpace() if space is None else space
         self.tuning, first, self.analysis, self._longest_s = begun
         self._runs, self._note, self._clock = runs, note, clock
         self._ends = clock() + budget_s - begun.took_s
@@ -117,7 +118,7 @@ class Loop:
             first.facts.device.split(":")[0], self.analysis.report.device.get("computeMajor"), keep_dtype
         )
         self._tries: Counter[frozenset[tuple[str, str]]] = Counter()
-        self._seen = {self.tuning.start.axes}
+        self._seen = [self.tuning.start.axes]
         self._excluded: set[tuple[str, str]] = set()
 
     def run(self) -> None:
@@ -144,21 +145,21 @@ class Loop:
     def _next(self) -> Candidate | None:
         """The best finding that is a setting; then what helped elsewhere, each alone and all together."""
         axes = self.tuning.best.axes
-        for candidate in advised(self.analysis.report.findings, axes, self._where):
+        for candidate in self._space.advised(self.analysis.report.findings, axes, self._where):
             if self._is_open(candidate.settings, _TRIES):
                 return candidate
-        rest = list(known_to_help(axes, self._where))
+        rest = list(self._space.known_to_help(axes, self._where))
         for candidate in rest:
             if self._is_open(candidate.settings, 1):
                 return candidate
         return self._together(axes, rest)
 
     def _is_open(self, settings: Settings, tries: int) -> bool:
-        after = moved(self.tuning.best.axes, settings, self._where)
+        after = self._space.moved(self.tuning.best.axes, settings, self._where)
         key = frozenset(settings.items())
         return self._tries[key] < tries and after not in self._seen and not key & self._excluded
 
-    def _together(self, axes: Axes, rest: list[Candidate]) -> Candidate | None:
+    def _together(self, axes: Point, rest: list[Candidate]) -> Candidate | None:
         """On a GPU, all that did not help alone: a layout and the norms that keep it need each other."""
         settings = {
             axis: value
@@ -169,14 +170,16 @@ class Loop:
         if self._where.device != "cuda" or len(settings) < 2 or not self._is_open(settings, 1):
             return None
         return (
-            Candidate(settings, "none of them helped alone") if moved(axes, settings, self._where) else None
+            Candidate(settings, "none of them helped alone")
+            if self._space.moved(axes, settings, self._where)
+            else None
         )
 
     def _try(self, candidate: Candidate) -> Trial:
         base = self.tuning.best
-        axes = moved(base.axes, candidate.settings, self._where) or base.axes
+        axes = dict(self._space.moved(base.axes, candidate.settings, self._where) or base.axes)
         self._tries[frozenset(candidate.settings.items())] += 1
-        self._seen.add(axes)
+        self._seen.append(axes)
         number = len(self.tuning.trials)
         promised = predict(candidate.finding, _walls(base).median * 1e6)
         trial = Trial(
@@ -206,7 +209,7 @@ class Loop:
         if not math.isnan(float(self._picture.sum())):
             likeness = psnr_db(measured.picture, self._picture)
             trial = replace(trial, psnr_db=likeness)
-            if not is_same_picture(likeness, trial.axes, self._where.device):
+            if not self._space.is_same_picture(likeness, trial.axes, self._where.device):
                 self._excluded |= set(trial.settings.items())
                 return replace(trial, outcome="other picture")
         is_old = base.number != trial.number - 1

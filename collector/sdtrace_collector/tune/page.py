@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final
 
+from sdtrace_collector.likeness import EQUAL_DB
 from sdtrace_collector.tune.decide import Walls
 from sdtrace_collector.tune.record import FINISHED, Trial, Tuning
+from sdtrace_collector.tune.script_code import in_code
 from sdtrace_collector.variants import AXIS_NAMES, VARIANTS, Axes
 
 _WIDTHS: Final = (2, 27, 24, 11, 17)
@@ -57,9 +59,14 @@ first image with that of the start, in decibels (PSNR).
 
 def title(tuning: Tuning) -> str:
     """What is tuned, and on what."""
-    size = f"{tuning.width}x{tuning.height}"
-    batch = f", batch {tuning.batch}" if tuning.batch > 1 else ""
-    return f"{tuning.model}, {size}, {tuning.steps} steps{batch}, on {tuning.device_name or tuning.device}"
+    parts = [str(tuning.script or tuning.model)]
+    if tuning.width and tuning.height:
+        parts.append(f"{tuning.width}x{tuning.height}")
+    if tuning.steps:
+        parts.append(f"{tuning.steps} steps")
+    if (tuning.batch or 1) > 1:
+        parts.append(f"batch {tuning.batch}")
+    return f"{', '.join(parts)}, on {tuning.device_name or tuning.device}"
 
 
 def closing(tuning: Tuning) -> Iterator[str]:
@@ -72,6 +79,9 @@ def closing(tuning: Tuning) -> Iterator[str]:
         times = f"{before / after:.2f} times as fast"
         yield f"Kept {kept} of {tried}: {_ms(before)} -> {_ms(after)} ms an image, {times}."
     yield f"Ended: {tuning.ended}."
+    if tuning.script:
+        yield from in_code(tuning.best.axes, tuning.denoiser)
+        return
     options = best_options(tuning)
     yield f"Collect the best: `sdtrace collect --variant {options}`"
     if tuning.ended != FINISHED:
@@ -80,12 +90,12 @@ def closing(tuning: Tuning) -> Iterator[str]:
 
 def best_options(tuning: Tuning) -> str:
     """Options that name the best: the variant that is nearest to it, what differs, model and sizes."""
-    axes = tuning.best.axes
+    axes = Axes(**tuning.best.axes)
     alike = [name for name in VARIANTS if VARIANTS[name].axes.dtype == axes.dtype]
     name = min(alike, key=lambda name: len(_changes(VARIANTS[name].axes, axes)))
     sets = [f"--set {axis}={value}" for axis, value in _changes(VARIANTS[name].axes, axes).items()]
     sizes = [f"--{side} {getattr(tuning, side)}" for side in ("steps", "batch", "height", "width")]
-    model = f"--model {shlex.quote(tuning.model)}"
+    model = f"--model {shlex.quote(str(tuning.model))}"
     return " ".join([name, *sets, model, *sizes])
 
 
@@ -123,7 +133,7 @@ def _wall(walls: Walls | None) -> str:
 def _picture(trial: Trial) -> str:
     if trial.psnr_db is None:
         return ""
-    return "equal" if trial.psnr_db >= 200 else f"{trial.psnr_db:.0f}"
+    return "equal" if trial.psnr_db >= EQUAL_DB else f"{trial.psnr_db:.0f}"
 
 
 def _said(trial: Trial) -> str:

@@ -7,7 +7,6 @@ from typing import Final, Literal
 import msgspec
 
 from sdtrace_collector.tune.decide import Walls
-from sdtrace_collector.variants import Axes
 
 FINISHED: Final = "nothing is left to try"
 """Why a tuning ends that needs no more time."""
@@ -26,7 +25,7 @@ class Trial(msgspec.Struct, frozen=True):
     number: int
     name: str
     settings: dict[str, str]
-    axes: Axes
+    axes: dict[str, str]
     finding: str | None
     reason: str
     outcome: Outcome
@@ -41,19 +40,24 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class Tuning(msgspec.Struct):
-    """All trials of one call, and why it ended. The best is the last that is kept, or the start."""
+    """All trials of one call, and why it ended. The best is the last that is kept, or the start.
+
+    `script` is what was tuned where that is a script, and `denoiser` its pipeline's name for it.
+    """
 
     variant: str
-    model: str
-    steps: int
-    batch: int
-    height: int
-    width: int
+    model: str | None
+    steps: int | None
+    batch: int | None
+    height: int | None
+    width: int | None
     device: str
     device_name: str
     versions: dict[str, str | None]
     trials: list[Trial]
     ended: str = "unfinished"
+    script: str = ""
+    denoiser: str = ""
     schema: str = "sdtrace.tune/1"
 
     @property
