@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -38,7 +38,10 @@ _TOP = 8
     help=f"Any of {', '.join(_FORMATS)}; terminal writes no files.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("report"), show_default=True)
-@click.option("--top", type=click.IntRange(min=1), default=_TOP, show_default=True, help="Rows of movers.")
+@click.option("--full", is_flag=True, help="Print also which work and which kernels changed.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=_TOP, show_default=True, help="Rows of what changed."
+)
 @CACHE
 @click.option("--force", is_flag=True, help="Replace also what sdtrace did not write, or was edited.")
 @click.option(
@@ -53,8 +56,9 @@ def command(
     formats: str,
     output: Path,
     top: int,
-    force: bool,
+    full: bool,
     allow_different_work: bool,
+    **options: Any,
 ) -> int:
     """Compare each CANDIDATE with BASE: whether both did the same work, how much faster one is and how sure
     that is, and from where the difference comes.
@@ -80,7 +84,7 @@ def command(
 
     chosen = chosen_formats(formats, _FORMATS)
     files = [name for name in chosen if name != "terminal"]
-    own_files.check([output / f"compare.{name}" for name in files], force=force)
+    own_files.check([output / f"compare.{name}" for name in files], force=options["force"])
     for text in conditions:
         parse_condition(text)
     first = one_file(base)
@@ -91,19 +95,19 @@ def command(
     if not others:
         return 3
     comparison = compare(before, *others, fail_on=conditions, allow_different_work=allow_different_work)
-    _write(comparison, files, output, top=top, force=force)
+    _write(comparison, files, output, top=top, force=options["force"])
     with reader_may_leave():
-        _show(comparison, top)
+        _show(comparison, top, is_full=full)
     met = [verdict for verdict in comparison.verdicts if verdict.is_met]
     return 1 if met else 3 if failures else 0
 
 
-def _show(comparison: Regression, top: int) -> None:
+def _show(comparison: Regression, top: int, *, is_full: bool) -> None:
     from rich.console import Console  # noqa: PLC0415  # as above
 
     from sdtrace.cli.compare_text import render_terminal  # noqa: PLC0415  # as above
 
-    render_terminal(comparison, Console(), top)
+    render_terminal(comparison, Console(), top, is_full=is_full)
 
 
 def _write(comparison: Regression, formats: list[str], output: Path, *, top: int, force: bool) -> None:

@@ -31,6 +31,8 @@ _LABELS: Final = {
     "warmup_ms": "    warmup",
     "peak_memory_mib": "peak GPU memory",
 }
+_IN_SHORT: Final = frozenset({"measures", "compare_waterfall"})
+"""Tables that are printed without being asked for."""
 _MINUS: Final = "\u2212"
 _HEADER_WIDTH: Final = 22
 _ELSEWHERE: Final = "compare.json (--format json), or with --top"
@@ -126,8 +128,11 @@ def filled_tables(found: Difference, base: str, medium: str, top: int) -> list[F
     return [table for table in tables if table.records]
 
 
-def render_terminal(comparison: Regression, console: Console, top: int) -> None:
-    """Print the comparison; names give way where the terminal is narrow."""
+def render_terminal(comparison: Regression, console: Console, top: int, *, is_full: bool = True) -> None:
+    """Print the comparison; names give way where the terminal is narrow.
+
+    Without `is_full` the story, the figures and the waterfall alone.
+    """
     page = Page(console)
     for found in comparison.differences:
         page.line(f"{found.name} against {comparison.base}", "bold underline")
@@ -135,7 +140,10 @@ def render_terminal(comparison: Regression, console: Console, top: int) -> None:
             page.line(sentence, "bold" if number < 2 else "")
         console.print()
         for filled in filled_tables(found, comparison.base, TERMINAL, top):
-            page.table(filled, _ELSEWHERE)
+            if is_full or filled.table.id in _IN_SHORT:
+                page.table(filled, _ELSEWHERE)
+    if not is_full:
+        page.line("--full prints which work and which kernels changed.", "dim")
     for verdict in comparison.verdicts:
         page.line(verdict_line(verdict), "bold red" if verdict.is_met else "green")
 
