@@ -52,7 +52,7 @@ def test_overhead_is_paid_back_after_as_many_iterations_as_the_arithmetic_says(t
     # 1000 / 60 = 16.7: 16 images are not enough, 17 are.
     assert row.break_even_iterations == 17
     assert "1.00 s more one-time cost / (100 ms - 40.0 ms) saved each time = 16.7" in row.arithmetic
-    assert "ahead of `eager` from iteration 17 on (under the profiler)" in row.arithmetic
+    assert "ahead of `eager` from iteration 17 on (with the profiler)" in row.arithmetic
 
 
 def test_a_draw_is_not_ahead_yet(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_is_slower_never_pays(tmp_path: Path) -> None:
     slow = traced(tmp_path / "slow.json", [120] * 4)
     row = only_row([eager, slow], baseline="eager")
     assert row.break_even_iterations is None
-    assert row.arithmetic == "Not faster than `eager`: 120 ms against 100 ms under the profiler"
+    assert row.arithmetic == "Not faster than `eager`: 120 ms against 100 ms with the profiler"
     assert only_row([eager, slow]).name == "eager"
 
 
@@ -103,7 +103,7 @@ def test_what_is_not_compared_is_told_why(tmp_path: Path) -> None:
     single = traced(tmp_path / "single.json", [1040], compile_ms=1000, unprofiled_wall_s=[0.04], steps=50)
     alike = [traced(tmp_path / f"{name}.json", [100] * 4, steps=50) for name in "cd"]
     linked = [item.told for item in standings(build_report([*alike, single]))]
-    assert linked[2] == "Not compared with `c`: it has no steady iteration under the profiler."
+    assert linked[2] == "Not compared with `c`: it has no steady iteration with the profiler."
 
 
 def test_the_headline_says_what_was_paid_before_the_profile(tmp_path: Path) -> None:

@@ -289,7 +289,8 @@ def test_no_finding_is_more_severe_than_its_saving(name: str) -> None:
             (name for least, name in ((0.25, "high"), (0.08, "medium"), (0.02, "low")) if share >= least),
             "info",
         )
-        is_exact = found.saving is not None
+        # A larger batch makes no image earlier, whatever it saves of each.
+        is_exact = found.saving is not None and found.id != "host.batch"
         assert found.severity == most if is_exact else order.index(found.severity) >= order.index(most), (
             found.id
         )

@@ -62,7 +62,7 @@ _PROFILED: Final = 2
     help="Begin no trial that would likely end later.",
 )
 @click.option("--steps", type=_COUNT, help="Denoising steps. [GPU: 10; CPU: 4]")
-@click.option("--images", type=_COUNT, help="Images under the profiler, a trial. [GPU: 3; CPU: 2]")
+@click.option("--images", type=_COUNT, help="Images with the profiler, a trial. [GPU: 3; CPU: 2]")
 @click.option(
     "--unprofiled-images",
     type=click.IntRange(min=3),
