@@ -159,6 +159,12 @@ def test_hostile_names_are_inert_in_every_picture(browser: Browser, tmp_path: Pa
     opened.close()
 
 
+def test_a_page_has_its_size(path: Path) -> None:
+    one = parts.analysis(parts.STACK)
+    assert path.stat().st_size <= 1_000_000
+    assert len(page_text(*[one] * 10).encode()) <= 1_500_000
+
+
 def test_the_script_writes_quantities_as_the_report_does(browser: Browser) -> None:
     chance = random.Random(3)
     values = [chance.choice((1, 1000)) * chance.randrange(1, 10**9) / 1000 for _ in range(3_000)]
