@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sdtrace.analysis.part import Part
-from sdtrace.explore.limited import limited
+from sdtrace.analysis.trace_report import op_record
+from sdtrace.explore.limited import known_tables, limited
 from tests.explore import parts
 from tests.explore.parts import EAGER, GRAPHS, REGIONAL, STACK, TABLES, fields, rows
 
@@ -30,7 +31,7 @@ def test_a_phase_component_iteration_or_step_has_the_tables_of_the_part(name: st
         _same(name, part)
 
 
-@NAMES
+@pytest.mark.parametrize("name", [REGIONAL, GRAPHS])
 def test_what_several_choices_have_in_common_has_the_tables_of_the_part(name: str) -> None:
     for part in parts.crossed_parts(name):
         _same(name, part)
@@ -39,6 +40,12 @@ def test_what_several_choices_have_in_common_has_the_tables_of_the_part(name: st
 @NAMES
 def test_without_a_choice_the_tables_are_those_of_the_whole_run(name: str) -> None:
     _same(name, Part())
+    known, report = known_tables(parts.explored(name)), parts.analysis(name).report
+    assert known is not None
+    assert [op_record(row) for row in known.ops] == report.ops
+    assert known.kernels == report.kernels
+    assert known.categories == report.categories
+    assert known.ops_by_shape == report.ops_by_shape
 
 
 @NAMES

@@ -129,7 +129,8 @@ def test_axe_finds_nothing_serious(browser: Browser, path: Path, scheme: str) ->
     page.wait_for_selector(_READY)
     page.evaluate(importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
     rules = "" if scheme == "light" else "runOnly: ['color-contrast'],"
-    found = page.evaluate(f"axe.run({{ {rules} resultTypes: ['violations'] }})")
+    where = "document" if scheme == "light" else "{ include: [['.selector'], ['.picture']] }"
+    found = page.evaluate(f"axe.run({where}, {{ {rules} resultTypes: ['violations'] }})")
     serious = [each["id"] for each in found["violations"] if each["impact"] in {"serious", "critical"}]
     assert serious == []
     context.close()
@@ -156,6 +157,12 @@ def test_hostile_names_are_inert_in_every_picture(browser: Browser, tmp_path: Pa
     assert opened.page.locator("main img, main iframe").count() == 0
     assert opened.page.locator("main script").count() == 2
     opened.close()
+
+
+def test_a_page_has_its_size(path: Path) -> None:
+    one = parts.analysis(parts.STACK)
+    assert path.stat().st_size <= 1_000_000
+    assert len(page_text(*[one] * 10).encode()) <= 1_500_000
 
 
 def test_the_script_writes_quantities_as_the_report_does(browser: Browser) -> None:

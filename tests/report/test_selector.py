@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+import sdtrace
 from sdtrace import units
 from sdtrace.analysis.part import Part
 from sdtrace.model import TraceReport
@@ -16,6 +18,7 @@ from sdtrace.report.html_tables import html_table
 from sdtrace.tables import HTML, TABLES, fill
 from tests.explore import parts
 from tests.report.pages import CHROMIUM, Opened, open_browser, page_text
+from tests.shared import shared_trace
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
 NAMES = [parts.REGIONAL, parts.STACK]
@@ -140,3 +143,18 @@ def _static(page: Page, table: str) -> list[tuple[str, ...]]:
     return [
         tuple(text for text in row.locator("th, td:not([aria-hidden])").all_inner_texts()) for row in rows
     ]
+
+
+def test_an_iteration_that_is_not_kept_shows_its_totals_and_says_so(browser: Browser, tmp_path: Path) -> None:
+    one = sdtrace.load(shared_trace("wild/flux_recompile.json.gz"))
+    path = tmp_path / "report.html"
+    path.write_text(page_text(one), encoding="utf-8")
+    opened = Opened(browser.new_context(), path)
+    opened.page.wait_for_selector(".explored.ready")
+    row = one.report.iterations[1]
+    _select(opened.page, Part(iteration=row.index))
+    expect(opened.page.locator(".totals")).to_contain_text("It holds the tables of images 1, 3, 5")
+    shown = opened.page.locator(".selector dd").all_inner_texts()
+    assert shown == [units.unbroken(units.duration(row.gpu_us)), units.count(row.gpu_events)]
+    expect(opened.page.locator("[data-table=kernels]")).to_be_hidden()
+    opened.close()

@@ -41,18 +41,36 @@ def analyze(path: Path, options: Options) -> model.TraceReport:
     return report_on(study_trace(load_trace(path), options.rules), options)
 
 
+class Known(NamedTuple):
+    """Tables of a whole run that were computed for another purpose."""
+
+    ops: list[OpRow]
+    kernels: list[model.Kernel]
+    categories: list[model.Category]
+    ops_by_shape: list[model.OpByShape]
+
+
+def known_of(part: Selection, work: WorkStudy, options: Options) -> Known:
+    """The tables of a part of a run."""
+    return Known(
+        part.study.op_rows(options.op_times, part.part),
+        _kernels(part, work),
+        _categories(part),
+        work.by_shape(part.work),
+    )
+
+
 def report_on(
-    study: Study, options: Options, work: WorkStudy | None = None, ops: list[OpRow] | None = None
+    study: Study, options: Options, work: WorkStudy | None = None, known: Known | None = None
 ) -> model.TraceReport:
-    """Everything a report shows of one trace; `work` and `ops` where they are known already."""
+    """Everything a report shows of one trace; `work` and `known` (of the part) where they are there."""
     trace = study.trace
     start, end = wall(trace)
     unprofiled = study.run.unprofiled_wall_ns
     part = study.select(options.part)
     work = work or WorkStudy(study, options.peaks)
-    kernels = _kernels(part, work)
+    known = known or known_of(part, work, options)
     counsel = Counsel(work)
-    ops = study.op_rows(options.op_times, options.part) if ops is None else ops
     report = model.TraceReport(
         path=str(trace.path),
         name=trace.label,
@@ -75,18 +93,18 @@ def report_on(
         compile=_compile(study),
         iterations=_iterations(study),
         steps=[in_microseconds(row, model.Step) for row in study.steps],
-        ops=[op_record(row) for row in ops],
-        kernels=kernels,
-        categories=_categories(part),
+        ops=[op_record(row) for row in known.ops],
+        kernels=known.kernels,
+        categories=known.categories,
         components=_components(part),
         findings=[_finding(item) for item in counsel.findings],
-        notes=_notes(study, kernels),
+        notes=_notes(study, known.kernels),
         queue=_queue(part),
         devices=_devices(study),
         lost=_lost(study),
         structure=_structure(study),
         unprofiled=None if counsel.image is None else in_microseconds(counsel.image.wall, model.Unprofiled),
-        ops_by_shape=work.by_shape(part.work),
+        ops_by_shape=known.ops_by_shape,
         speed_of_light=work.speed_of_light(),
     )
     steady = category_rows(study.linked, study.categorized, study.phases.work_mask(STEADY))

@@ -24,6 +24,7 @@ from sdtrace.units import counted
 if TYPE_CHECKING:
     import polars as pl
 
+    from sdtrace.analysis.trace_report import Known
     from sdtrace.explore import Explored
     from sdtrace.hta.exact import ExactAnalysis
 
@@ -63,9 +64,7 @@ class Analysis(Tables):
         >>> getfixture("eager").report.gpu.launches
         1366
         """
-        explored = self.__dict__.get("_explored") if self.options.part.is_whole else None
-        ops = None if explored is None else explored.op_rows()
-        report = report_on(self.study, self.options, self._work, ops)
+        report = report_on(self.study, self.options, self._work, self._known)
         if not self.options.hta:
             return report
         hta = self.hta()
@@ -238,9 +237,18 @@ class Analysis(Tables):
     def _work(self) -> WorkStudy:
         return WorkStudy(self.study, self.options.peaks)
 
+    @property
+    def _known(self) -> Known | None:
+        """The tables that follow from the sums for a page, where these are there already."""
+        if "_explored" not in self.__dict__ or not self.options.part.is_whole:
+            return None
+        from sdtrace.explore.limited import known_tables  # noqa: PLC0415  # only a page needs it
+
+        return known_tables(self._explored)
+
     @cached_property
     def _explored(self) -> Explored:
-        """Sums for `report.html`; asked for before the report, which then takes the op table from them."""
+        """Sums for `report.html`; asked for before the report, which then takes its tables from them."""
         from sdtrace.explore import explore  # noqa: PLC0415  # only a page needs it
 
         return explore(self._work, self.options)

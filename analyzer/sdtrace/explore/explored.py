@@ -10,7 +10,7 @@ import numpy as np
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.attribution.host import sum_by
-from sdtrace.attribution.op_table import OpRow, OpTimes
+from sdtrace.attribution.op_table import OpTimes
 from sdtrace.explore.calls import Calls, call_tree
 from sdtrace.explore.device import (
     BusySums,
@@ -67,10 +67,6 @@ class Explored:
     calls: Calls | None
     timeline: Timeline
     memory: MemoryUse | None
-
-    def op_rows(self) -> list[OpRow] | None:
-        """The op table of the whole run; None where op times are torch's."""
-        return None if self.ops is None else self.ops.table(linked_for(self.study.study))
 
 
 def explore(work: WorkStudy, options: Options) -> Explored:

@@ -9,15 +9,16 @@ import numpy as np
 
 from sdtrace import model
 from sdtrace.analysis.microseconds import in_microseconds, us
-from sdtrace.analysis.part import Part
+from sdtrace.analysis.part import WHOLE, Part
 from sdtrace.analysis.speed_of_light import shape_record, work_fields
+from sdtrace.analysis.trace_report import Known
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import OUTSIDE
 from sdtrace.breakdowns.short_names import short_name
 from sdtrace.explore.explored import Explored
-from sdtrace.explore.host import COLUMNS
+from sdtrace.explore.host import COLUMNS, linked_for
 from sdtrace.explore.over import Counted
 from sdtrace.explore.places import NONE
 from sdtrace.intervals import Bools, Int64s
@@ -50,6 +51,15 @@ def limited(
         ops_by_shape=found.by_shape() if most is None else [],
         queue=None,
     )
+
+
+def known_tables(explored: Explored) -> Known | None:
+    """The tables of the whole run; None where op times are torch's."""
+    if explored.ops is None:
+        return None
+    whole = _Part(explored, WHOLE)
+    ops = explored.ops.table(linked_for(explored.study.study))
+    return Known(ops, whole.kernels(None), whole.categories(), whole.by_shape())
 
 
 class _Part:

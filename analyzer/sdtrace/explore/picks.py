@@ -20,7 +20,7 @@ class Picks:
     """Iterations and steps by number, in order, that are kept; steps count within their iteration.
 
     `median` is the steady iteration of median wall, else the median of all; None without iterations.
-    `iteration_words` and `step_words` say what some are: `first`, `median`, `slowest`.
+    `iteration_words` and `step_words` say what some are: `first`, `median`, `slowest`; '' for one alone.
     """
 
     iterations: list[int]
@@ -36,11 +36,14 @@ def find_picks(study: Study) -> Picks:
     pairs = zip(rows, study.labels, strict=True)
     steady = [row.index for row, label in pairs if label == STEADY and row.is_whole]
     every = [row.index for row in rows]
-    words = _words(rows, every) | _words(rows, steady)
     median = _median(rows, steady or every)
+    words = _words(rows, every, median)
+    if steady and (slowest := _slowest(rows, steady)) not in (_slowest(rows, every), None):
+        words[slowest] = f"{words[slowest]}, slowest steady" if slowest in words else "slowest steady"
     steps = [row for row in study.steps if row.iteration is not None]
     of_median = [place for place, row in enumerate(steps) if row.iteration == median]
-    step_words = {steps[place].index: word for place, word in _words(steps, of_median).items()}
+    found = _words(steps, of_median, _median(steps, of_median))
+    step_words = {steps[place].index: word for place, word in found.items()}
     count = max((row.index for row in steps), default=-1) + 1
     return Picks(
         iterations=every if len(every) <= _ALL_ITERATIONS else sorted(words),
@@ -51,16 +54,19 @@ def find_picks(study: Study) -> Picks:
     )
 
 
-def _words(rows: Sequence[SpanSums], places: list[int]) -> dict[int, str]:
-    """What the first, the median and the slowest of the `places` are."""
+def _words(rows: Sequence[SpanSums], places: list[int], median: int | None) -> dict[int, str]:
+    """What the first, the median and the slowest of the `places` are; nothing for one alone."""
     if len(places) < 2:
-        return dict.fromkeys(places, "only" if len(rows) == 1 else "the steady one")
-    slowest = max(places, key=lambda place: rows[place].wall_ns)
+        return dict.fromkeys(places, "")
     found: dict[int, list[str]] = {}
-    for place, word in ((places[0], "first"), (_median(rows, places), "median"), (slowest, "slowest")):
+    for place, word in ((places[0], "first"), (median, "median"), (_slowest(rows, places), "slowest")):
         if place is not None:
             found.setdefault(place, []).append(word)
     return {place: ", ".join(said) for place, said in found.items()}
+
+
+def _slowest(rows: Sequence[SpanSums], places: list[int]) -> int | None:
+    return max(places, key=lambda place: rows[place].wall_ns, default=None)
 
 
 def _median(rows: Sequence[SpanSums], places: list[int]) -> int | None:

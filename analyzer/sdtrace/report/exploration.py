@@ -112,4 +112,4 @@ def _labels(found: Explored, trace: model.TraceReport) -> dict[int, str]:
 
 
 def _packed(data: dict[str, Any]) -> str:
-    return base64.b64encode(zlib.compress(msgspec.json.encode(data), 6)).decode("ascii")
+    return base64.b64encode(zlib.compress(msgspec.json.encode(data), 4)).decode("ascii")

@@ -30,7 +30,7 @@ _SCRIPTS = (
 """In the order of the page."""
 _ROOM = 620_000
 _ROOM_OF_ONE = 780_000
-_ROOM_OF_SEVERAL = 1_000_000
+_ROOM_OF_SEVERAL = 800_000
 _ROOM_OF_A_TRACE = 20_000
 """Characters for the packed rows, less those that the rest of each trace takes: a page stays below a
 megabyte up to thirty traces."""

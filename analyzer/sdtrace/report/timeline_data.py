@@ -67,7 +67,7 @@ def packed_events(events: list[Events], name_of: Int64s) -> str:
         if name == "start":
             column = np.diff(column, prepend=0)
         columns.append(_planes(name_of[column] if name == "name" else column))
-    return base64.b64encode(zlib.compress(b"".join(columns), 5)).decode("ascii")
+    return base64.b64encode(zlib.compress(b"".join(columns), 4)).decode("ascii")
 
 
 def _planes(column: Int64s) -> bytes:

@@ -90,7 +90,7 @@ class Lanes {
       let top = lane.y;
       this.data.idle.forEach(({ ns }, place) => {
         const high = Math.min(1, ns[bin] / width) * lane.height;
-        context.fillStyle = IDLE_COLOURS[place];
+        context.fillStyle = idleColour(this.data.idle, place);
         context.fillRect(a, top, b - a, high);
         top += high;
       });
@@ -108,7 +108,7 @@ class Lanes {
     for (const row of this.gapRows(view)) {
       for (let i = firstEnding(events, row, view.from); i < row.stop && events.start[i] < view.to; i += 1) {
         const [a, b] = [view.x(events.start[i]), view.x(events.start[i] + events.dur[i])];
-        context.fillStyle = IDLE_COLOURS[this.causePlace(events.kind[i])];
+        context.fillStyle = idleColour(this.data.idle, this.causePlace(events.kind[i]));
         context.globalAlpha = Math.min(1, b - a);
         context.fillRect(a, y, Math.max(1, b - a), height);
       }
@@ -119,7 +119,7 @@ class Lanes {
   // Where a cause stands in the legend; past the last for what is not in it.
   causePlace(code) {
     const place = this.data.idle.findIndex((each) => each.code === code);
-    return place < 0 ? IDLE_COLOURS.length - 1 : place;
+    return place < 0 ? IDLE_COLOURS.length : place;
   }
 
   // A lane: bins where events are not known, else events; those below a pixel add up to how dark it is.
@@ -227,7 +227,11 @@ const PHASE_COLOURS = {
 const STEP_COLOURS = ["#00694a", "#2b7f66"];
 const LANE_COLOURS = ["#596069", "#1d5fa8"];
 const COMPONENT_COLOURS = ["#0b5394", "#00694a", "#9a3b76", "#8a5200", "#5b4b9a", "#8d3a1f"];
-const IDLE_COLOURS = ["#c23b22", "#d27c00", "#b4488c", "#5aa7d8", "#8a9098", "#7a6ac0", "#8a9098"];
+const IDLE_COLOURS = ["#c23b22", "#b4488c", "#5aa7d8", "#7a6ac0", "#a08a5c", "#b0685a"];
+const OTHER_IDLE = "#8a9098";
+
+// A cause that is a phase has the phase's colour; gray is what the legend does not name.
+const idleColour = (idle, place) => PHASE_COLOURS[idle[place]?.cause] ?? IDLE_COLOURS[place] ?? OTHER_IDLE;
 
 const write = (context, words, from, to, y, view) => {
   const [a, b] = [Math.max(from, view.left), Math.min(to, view.left + view.width)];

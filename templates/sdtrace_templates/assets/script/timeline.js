@@ -58,7 +58,8 @@ class View {
 
   bin(number) {
     const from = this.data.start + number * this.binSize;
-    return [Math.max(this.left, this.x(from)), Math.min(this.left + this.width, this.x(from + this.binSize))];
+    const [a, b] = [this.x(from), this.x(from + this.binSize)].map(Math.round);
+    return [Math.max(this.left, a), Math.min(this.left + this.width, Math.max(b, a + 1))];
   }
 }
 
@@ -123,7 +124,7 @@ class TimelineView {
   legend() {
     const chips = this.data.idle.map(({ cause }, place) => {
       const square = svg("svg", { width: 11, height: 11, "aria-hidden": "true" });
-      square.append(svg("rect", { width: 11, height: 11, fill: IDLE_COLOURS[place] }));
+      square.append(svg("rect", { width: 11, height: 11, fill: idleColour(this.data.idle, place) }));
       return element("span", { className: "chip" }, square, ` ${cause}`);
     });
     return element("p", { className: "dim legend" }, ...(chips.length ? ["GPU idle: ", ...chips] : []));
@@ -268,15 +269,17 @@ class TimelineView {
 
   words() {
     const { from, to } = this.view;
-    const exact = this.lanes.exactIn(from, to);
+    const exact = this.data.events.find((span) => span.start <= from && span.end >= to);
     const shown = `${duration((to - from) / 1000)} from ${duration((from - this.data.start) / 1000)} on.`;
-    if (!exact) return `${shown} Sums of ${duration(this.view.binSize / 1000)} each here; every event in ${this.known()}.`;
+    if (!exact) {
+      return `${shown} The darker, the busier: sums over ${duration(this.view.binSize / 1000)} each. Every event of ${this.known()} is known.`;
+    }
     return `${shown} Every event is here${exact.isComplete ? "" : ", of CPU calls the outer levels"}. Point at one, or press full stop.`;
   }
 
   known() {
     const list = this.data.events.map(({ iteration }) => iteration + 1).join(", ");
-    return list ? `${this.section.data.noun} ${list}` : "none";
+    return list ? `${this.section.data.noun} ${list}` : `no ${this.section.data.noun}`;
   }
 
   // How busy each lane is in what is shown.
