@@ -114,7 +114,8 @@ class JobAnalysis:
         Each rank has its number. `sdtrace.hta.exact.ExactAnalysis` says how exact it is and what it lacks.
         Raises UsageError when HTA is not installed (`pip install 'sdtrace[hta]'`).
 
-        >>> getfixture("job").hta().get_temporal_breakdown(visualize=False)["rank"].tolist()
+        >>> hta = getfixture("job").hta()
+        >>> hta.get_temporal_breakdown(visualize=False)["rank"].tolist()
         [0, 1]
         """
         from sdtrace.hta import job_analysis  # noqa: PLC0415  # only HTA needs it
