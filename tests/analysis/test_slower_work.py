@@ -55,7 +55,7 @@ def test_other_shapes_other_counts_and_small_changes_are_not_the_same_work() -> 
     base = [("aten::cat", "2x640x64x64", 48.0, 10), ("aten::mm", "8x8", 9_000.0, 10)]
     assert names(base, [("aten::cat", "4x640x64x64", 99.5, 10)]) == []
     assert names(base, [("aten::cat", "2x640x64x64", 99.5, 20)]) == []
-    assert names(base, [("aten::cat", "2x640x64x64", 52.0, 10)]) == []
+    assert names(base[:1], [("aten::cat", "2x640x64x64", 52.0, 10)]) == []
     assert names([*base, ("aten::add", "8", 1.0, 10)], [("aten::add", "8", 2.0, 10)]) == []
 
 

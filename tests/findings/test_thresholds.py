@@ -200,6 +200,7 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"steady_kernels": work(FLOAT32, 50 * MS), "device_major": 8},
     ),
     ("device.few_blocks", few_blocks(4_900_000), few_blocks(5_100_000)),
+    ("device.few_blocks", few_blocks(9 * MS) | launch_bound(70), few_blocks(9 * MS)),
     ("device.fusion", fusable(9_900_000), fusable(10_100_000)),
     (
         "device.fusion",

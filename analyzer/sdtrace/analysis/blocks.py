@@ -50,7 +50,8 @@ def few_blocks(study: Study) -> FewBlocks | None:
     lost_ns = np.rint(dur_ns * (1 - share[few])).astype(np.int64)
     by_name = sum_by(name, lost_ns, len(trace.names))
     names = [int(number) for number in np.argsort(-by_name, kind="stable")[:5] if by_name[number]]
-    blocks = np.array([_blocks(text) for text in trace.args_texts])[trace.args[row[few]]]
+    texts, which = np.unique(trace.args[row[few]], return_inverse=True)
+    blocks = np.array([_blocks(trace.args_texts[number]) for number in texts.tolist()])[which]
     return FewBlocks(
         ns=int(dur_ns.sum()),
         few_ns=int(dur_ns[blocks < card.sms].sum()),
@@ -69,7 +70,7 @@ def filled_shares(study: Study, rows: Int64s) -> Floats:
     trace, card = study.trace, _card(study)
     if card is None or not trace.args_texts:
         return np.ones(len(rows))
-    computes = trace.in_categories({"kernel"})[rows] & ~trace.named(_TALKS)[rows]
+    computes = trace.in_categories({"kernel"})[rows] & ~trace.names_matching(_TALKS)[trace.name[rows]]
     place = np.where(computes, trace.args[rows], -1)
     used = np.unique(place[place >= 0])
     shares = np.ones(len(trace.args_texts) + 1)

@@ -24,7 +24,7 @@ def find(e: Evidence) -> Iterator[Finding]:
 
 def _few_blocks(e: Evidence) -> Iterator[Finding]:
     few = e.few_blocks
-    if few is None or e.steady_share(few.lost_ns) < _LOST:
+    if few is None or e.steady_share(few.lost_ns) < _LOST or e.is_host_bound:
         return
     tail = few.ns - few.few_ns
     yield Finding(
