@@ -65,10 +65,16 @@ def _what(trace: TraceReport) -> VerdictWhat:
         model=_MODELS.get(model, model),
         size=f"{width}x{height}" if isinstance(width, int) and isinstance(height, int) else "",
         steps=steps if isinstance(steps, int) else _steps(trace),
-        dtype=_DTYPES.get(str(axes.get("dtype")), str(axes.get("dtype") or "")),
+        dtype=_dtype(axes),
         device=str(run.get("device_name") or trace.device.get("name") or ""),
         torch=str(versions.get("torch") or ""),
     )
+
+
+def _dtype(axes: Mapping[str, Any]) -> str:
+    """Such as `bfloat16 with fp8 matmuls`."""
+    dtype = _DTYPES.get(str(axes.get("dtype")), str(axes.get("dtype") or ""))
+    return f"{dtype} with fp8 matmuls" if axes.get("quantization") == "fp8" else dtype
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
