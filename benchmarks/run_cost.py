@@ -14,7 +14,6 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
 
@@ -97,17 +96,15 @@ def main(model: str, batch: int, steps: int, pairs: int, first: bool, output: Pa
         for kind, process in zip(kinds, begun, strict=True):
             seconds, device = _turn(process)
             walls[kind].append(seconds)
-    _say(walls)
-    if output is not None:
-        facts: dict[str, Any] = {"model": model, "batch": batch, "steps": steps, "device": device}
-        output.write_text(json.dumps({**facts, "wall_s": walls}), encoding="utf-8")
-
-
-def _say(walls: dict[str, list[list[float]]]) -> None:
-    ratios = []
-    for pair, (bare, under) in enumerate(zip(walls["bare"], walls["under"], strict=True)):
-        ratios.append(median(under) / median(bare))
-        print(f"pair {pair}: {median(bare) * 1000:.2f} ms bare, {median(under) * 1000:.2f} ms under it")
+            if len(walls["bare"]) != len(walls["under"]):
+                continue
+            ours, theirs = (median(walls[each][-1]) * 1000 for each in ("under", "bare"))
+            print(f"pair {len(walls['bare'])}: {theirs:.2f} ms bare, {ours:.2f} ms under it", flush=True)
+            if output is not None:
+                facts = {"model": model, "batch": batch, "steps": steps, "device": device}
+                output.write_text(json.dumps({**facts, "wall_s": walls}), encoding="utf-8")
+    turns = zip(walls["under"], walls["bare"], strict=True)
+    ratios = [median(ours) / median(theirs) for ours, theirs in turns]
     print(f"ratio: median {median(ratios):.4f}, {min(ratios):.4f} to {max(ratios):.4f}")
 
 

@@ -64,7 +64,7 @@ def _what(trace: TraceReport) -> VerdictWhat:
         model=model_name(run),
         size=f"{width}x{height}" if isinstance(width, int) and isinstance(height, int) else "",
         steps=steps if isinstance(steps, int) else _steps(trace),
-        dtype=_DTYPES.get(str(axes.get("dtype")), str(axes.get("dtype") or "")),
+        dtype=_dtype(axes),
         device=str(run.get("device_name") or trace.device.get("name") or ""),
         torch=str(versions.get("torch") or ""),
     )
@@ -74,6 +74,12 @@ def model_name(run: Mapping[str, Any]) -> str:
     """The model by the name that people know it by; '' where the run's facts do not tell."""
     model = str(run.get("model") or "")
     return _MODELS.get(model, model)
+
+
+def _dtype(axes: Mapping[str, Any]) -> str:
+    """Such as `bfloat16 with fp8 matmuls`."""
+    dtype = _DTYPES.get(str(axes.get("dtype")), str(axes.get("dtype") or ""))
+    return f"{dtype} with fp8 matmuls" if axes.get("quantization") == "fp8" else dtype
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -56,6 +56,10 @@ _FREE_FACTS: Final = frozenset(
         "calls",
         "pipelines",
         "settings",
+        "frames",
+        "random_parts",
+        "picture",
+        "outside",
     }
 )
 PUBLIC_FACTS: Final = _CODE_FACTS | _FREE_FACTS

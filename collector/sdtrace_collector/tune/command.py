@@ -13,7 +13,7 @@ from sdtrace.errors import UsageError
 from sdtrace_collector.variants import BASE, adjusted, find_variant
 
 if TYPE_CHECKING:
-    from sdtrace_collector.tune.loop import Begun, Loop, Runs
+    from sdtrace_collector.tune.loop import Begun, Loop
     from sdtrace_collector.tune.record import Trial, Tuning
     from sdtrace_collector.tune.space import Point, Space
 
@@ -128,7 +128,7 @@ def tune(
 class _Work(NamedTuple):
     """What is tuned: what runs it, its name, the point to begin at; `script` where it is one."""
 
-    runs: Runs
+    runs: Any
     name: str
     point: Point
     script: str = ""
@@ -192,14 +192,20 @@ def _tune(work: _Work, output: Path, budget_s: float, *, keep_dtype: bool) -> in
 
 
 def _space(work: _Work, begun: Begun) -> Space:
-    """What may be set; for a script also whether its pictures can be compared at all."""
+    """What may be set; of a script it is also found out whether its pictures can be compared at all."""
     from sdtrace_collector.tune.space import VariantSpace  # noqa: PLC0415 - as above
 
     if not work.script:
         return VariantSpace()
+    import msgspec  # noqa: PLC0415 - as above
+
     from sdtrace_collector.tune.script_space import ScriptSpace  # noqa: PLC0415 - as above
 
     space = ScriptSpace(begun.first.facts)
+    start = begun.tuning.start
+    if start.measured is not None:
+        walls = start.measured.with_more(work.runs.check_repeats(begun.first, work.point))
+        begun.tuning.trials[0] = msgspec.structs.replace(start, measured=walls)
     begun.tuning.script, begun.tuning.denoiser = work.script, space.denoiser
     return space
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 
 import sdtrace
 from sdtrace_collector.errors import SetupFailed, VariantFailed
+from sdtrace_collector.likeness import psnr_db
 from sdtrace_collector.progress import shown
 from sdtrace_collector.protocol import Stage
 from sdtrace_collector.script.record import ScriptFacts
@@ -25,6 +27,14 @@ from sdtrace_collector.tune.space import Point
 
 _SKIP: Final = 3
 """Calls until it is warm: with CUDA graphs the third one still records some."""
+
+
+_RAISED: Final = re.compile(
+    r"^(?:sdtrace_collector\.errors\.VariantFailed: (.+)|([\w.]*(?:Error|Exception)\b.*))$", re.MULTILINE
+)
+"""The last line of a traceback."""
+_LEAST_DB: Final = 30.0
+"""How like the pictures of two runs of one script must be: some kernels add in another order each time."""
 
 
 class ScriptBench:
@@ -52,6 +62,24 @@ class ScriptBench:
             raise SetupFailed(f"{self._script.name}: its pipeline returns nothing that can be compared")
         return Measured(facts, np.load(picture), trace)
 
+    def check_repeats(self, measured: Measured, point: Point) -> list[float]:
+        """Runs the script once more as it was measured, and returns its walls.
+
+        Raises:
+            SetupFailed: it makes another picture each time, so that nothing can be said of a setting's.
+            VariantFailed: it failed.
+        """
+        with tempfile.TemporaryDirectory(prefix="sdtrace-") as folder:
+            picture = Path(folder, "picture.npy")
+            facts = self._run("once more", point, 0, Path(folder, "trace.json"), picture)
+            likeness = psnr_db(np.load(picture), measured.picture)
+        if not likeness >= _LEAST_DB:
+            raise SetupFailed(
+                f"{self._script.name} makes another picture each time ({likeness:.0f} dB): give the pipeline "
+                "a generator with a seed, or call torch.manual_seed first"
+            )
+        return facts.unprofiled_wall_s
+
     def again(self, name: str, point: Point) -> list[float]:
         """Wall seconds of calls in one more process, without the profiler. Raises as `measure` does."""
         with tempfile.TemporaryDirectory(prefix="sdtrace-") as folder:
@@ -78,22 +106,16 @@ class ScriptBench:
             )
             show(Stage("the script runs"))
             code = _run_worker(order, log)
-            if not facts.is_file():
+            told = msgspec.json.decode(facts.read_bytes(), type=ScriptFacts) if facts.is_file() else None
+            if told is None or len(told.unprofiled_wall_s) < self._unprofiled:
                 raise self._failure(code, log.read_text(encoding="utf-8", errors="replace"))
-            return msgspec.json.decode(facts.read_bytes(), type=ScriptFacts)
+            return told
 
     def _failure(self, code: int, log: str) -> SetupFailed | VariantFailed:
-        lines = [line.strip() for line in log.splitlines() if line.strip()]
-        last = lines[-1] if lines else f"it ended with exit code {code}"
-        if "nothing to profile" in last:
+        if "nothing to profile" in log:
             return SetupFailed(f"{self._script.name} called no diffusers pipeline; there is nothing to tune")
-        errors = [line for line in lines if "Error" in line or "VariantFailed" in line]
-        return VariantFailed(_without_class(errors[-1] if errors else last))
-
-
-def _without_class(line: str) -> str:
-    """What an exception of ours says, without its class."""
-    return line.removeprefix("sdtrace_collector.errors.VariantFailed: ")
+        raised = _RAISED.findall(log)
+        return VariantFailed("".join(raised[-1]) if raised else f"the script ended with exit code {code}")
 
 
 def _run_worker(order: Order, log: Path) -> int:
