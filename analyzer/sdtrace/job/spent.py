@@ -11,7 +11,6 @@ from sdtrace.analysis.study import Study
 from sdtrace.attribution.event_selection import of_categories
 from sdtrace.intervals import Bools, Int64s, Intervals, covered, intersect, join, subtract, union
 from sdtrace.job.calls import COLLECTIVE, Call
-from sdtrace.phases.silence import launching_threads, threads_of
 from sdtrace.reader.categories import LAUNCHES
 from sdtrace.waiting.idle import CAUSES
 
@@ -142,7 +141,7 @@ def _silences(study: Study, events: Int64s) -> Intervals:
 def _doing(study: Study) -> Int64s:
     """Ops and runtime calls (host events) of launching threads, by start."""
     linked = study.linked
-    on_thread: Bools = launching_threads(linked)[threads_of(linked)]
+    on_thread: Bools = linked.is_on_launching_thread
     return of_categories(linked, np.flatnonzero(on_thread), {"cpu_op", *LAUNCHES})
 
 

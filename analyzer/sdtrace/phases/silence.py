@@ -13,14 +13,13 @@ import numpy as np
 
 from sdtrace.attribution.event_selection import named_like, of_categories, outermost
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Bools, Int64s, Intervals, join, subtract, union
+from sdtrace.intervals import Int64s, Intervals, join, subtract, union
 from sdtrace.reader.categories import DEVICE, HOST, LAUNCHES
 
 STALL_NS: Final = 100_000_000
 """Silence below this is taken for ordinary Python between ops."""
 _FRAME_NS: Final = 1_000_000
 """Python frames below this are ordinary Python between ops, too."""
-_MIN_SHARE: Final = 0.01
 _DATA: Final = re.compile(r"^enumerate\(DataLoader\)|dataloader\.py\(\d+\): __next__$")
 _SAYS_LITTLE: Final = frozenset({"user_annotation", "python_function"})
 
@@ -74,34 +73,12 @@ def quiet_frames(linked: LinkedTrace) -> Int64s:
     frames = of_categories(linked, np.flatnonzero(host.dur_ns >= _FRAME_NS), {"python_function"})
     if not frames.size:
         return frames
-    launching, thread = launching_threads(linked), threads_of(linked)
-    frames = frames[launching[thread[frames]]]
-    doing = trace.in_categories(LAUNCHES | {"cpu_op"})[host.row] & launching[thread]
+    frames = frames[linked.is_on_launching_thread[frames]]
+    doing = trace.in_categories(LAUNCHES | {"cpu_op"})[host.row] & linked.is_on_launching_thread
     start = host.start_ns[doing]
     first = np.searchsorted(start, host.start_ns[frames], "left")
     last = np.searchsorted(start, host.start_ns[frames] + host.dur_ns[frames], "left")
     return outermost(linked, frames[first == last])
-
-
-def launching_threads(linked: LinkedTrace) -> Bools:
-    """Which threads (by number) launch a share of the device work worth mention, themselves or by their ops;
-    of a trace without device work, which run ops."""
-    trace, host, work = linked.trace, linked.host, linked.work
-    called = trace.thread[work.launch[work.launch >= 0]]
-    asked = host.thread[work.op[(work.op >= 0) & (trace.external_id[work.row] > 0)]]
-    if not called.size:
-        called = host.thread[trace.in_categories({"cpu_op"})[host.row]]
-    counts = [np.bincount(threads, minlength=len(trace.threads)) for threads in (called, asked)]
-    chosen: Bools = np.logical_or.reduce([n >= max(1, _MIN_SHARE * n.sum()) for n in counts])
-    return chosen
-
-
-def threads_of(linked: LinkedTrace) -> Int64s:
-    """The thread of each host event: of a runtime call that is linked to no op the file's own, for torch
-    files it under the thread that ran the profiler."""
-    trace, host = linked.trace, linked.host
-    stray = trace.in_categories(LAUNCHES)[host.row] & (trace.external_id[host.row] <= 0)
-    return np.where(stray, trace.thread[host.row], host.thread).astype(np.int64)
 
 
 def _long(intervals: Intervals) -> Intervals:

@@ -60,7 +60,7 @@ class Decoding:
         at = 0
         while at < self._size:
             stop = min(at + _PIECE, self._size)
-            split = split_events(self._text.bytes[at:stop], is_all=stop == self._size)
+            split = split_events(self._chunk, at, stop, is_all=stop == self._size)
             if len(split.forms):
                 step = self._add(split, at)
             else:
@@ -145,7 +145,7 @@ class _Rows:
         local = np.zeros(len(per_form), np.int64)
         local[used] = np.arange(len(used))
         of_form, self._numbers = templates.of(used)
-        self._edges = templates.edges(used)
+        self._args_of_forms = templates.args_of(used)
         self._templates = [templates.templates[number] for number in of_form.tolist()]
         self.counts = Counter[str]()
         for template, events in zip(self._templates, per_form[used].tolist(), strict=True):
@@ -163,7 +163,9 @@ class _Rows:
         start, duration, pid, tid, external, correlation, nbytes = numbers
         nbytes -= (self._numbers[-1].digits == 0)[self._form]
         key, keys = self._event_keys(pid, tid)
-        kept, args = self._kept_args.of(self._text.bytes, self.places, self._ends, self._edges[self._form])
+        kept, args = self._kept_args.of(
+            self._text.bytes, self.places, self._ends, self._form, self._args_of_forms
+        )
         return EventColumns(key, start, duration, external, correlation, nbytes, kept), keys, args
 
     def _event_keys(self, pid: Int64s, tid: Int64s) -> tuple[Int32s, list[EventKey]]:

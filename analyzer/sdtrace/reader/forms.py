@@ -6,6 +6,7 @@ text but for the values of their numbers, which stand at the same offsets.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -19,11 +20,30 @@ _NO_DIGIT: Final = ord(",")
 ROW: Final = 64
 """Bytes hashed at once."""
 _WORDS: Final = ROW // 8
+_AT_ONCE: Final = 1 << 10
+"""Spans hashed at once: their rows stay in the cache."""
+_NONE: Final = np.zeros(0, np.uint64)
 _HALF: Final = np.uint64(32)
 _MOST_ROWS: Final = (1 << 15) + 2
 """The pieces of text that are split have fewer."""
-_random: Final = np.random.default_rng()
-_KEYS: Final = _random.integers(0, 1 << 64, (_MOST_ROWS, _WORDS), np.uint64)
+_GOLDEN: Final = 0x9E3779B97F4A7C15
+_MIX: Final = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
+
+
+def _random_words(count: int) -> UInt64s:
+    """Words that nobody foresees: SplitMix64 (Steele, Lea and Flood 2014) from a seed of the system's.
+
+    Importing numpy's generators takes longer than this.
+    """
+    seed = int.from_bytes(os.urandom(8), "little")
+    words: UInt64s = np.arange(count, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(seed)
+    for shift, odd in _MIX:
+        words ^= words >> np.uint64(shift)
+        words *= np.uint64(odd)
+    return words
+
+
+_KEYS: Final = _random_words(_MOST_ROWS * _WORDS).reshape(-1, _WORDS)
 _OF_LENGTH: Final = _KEYS[-1, 0] | np.uint64(1)
 _SHORT: Final = np.tril(np.full((ROW + 1, ROW), 0xFF, np.uint8), -1).view(np.uint64)
 """For each length below a row, the bits of a row to keep."""
@@ -86,12 +106,15 @@ class Forms:
 def hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
     """A hash of the text from each of `starts` to its end, with random keys per process; no span is empty.
 
-    A key is added to each word of the text, and the sum multiplied by its own upper half, made odd. Two given
-    texts get the same hash with a probability below 2**-30, and mostly far below. At least `ROW` bytes must
-    follow the last span.
+    A key is added to each word of the text, and the sum multiplied by its own upper half. Two given texts get
+    the same hash with a probability below 2**-30, and mostly far below. At least `ROW` bytes must follow the
+    last span.
     """
-    if not len(starts):
-        return np.zeros(0, np.uint64)
+    slices = (slice(first, first + _AT_ONCE) for first in range(0, len(starts), _AT_ONCE))
+    return np.concatenate([_NONE, *(_hash_spans(text, starts[part], ends[part]) for part in slices)])
+
+
+def _hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
     lengths = ends - starts
     counts = (lengths + (ROW - 1)) // ROW
     stops = np.cumsum(counts)
@@ -103,7 +126,7 @@ def hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
     short = np.flatnonzero(lengths < ROW)
     rows[firsts[short]] &= _SHORT[lengths[short]]
     rows += _KEYS.take(place, axis=0)
-    rows *= (rows >> _HALF) | np.uint64(1)
+    rows *= rows >> _HALF
     hashes: UInt64s = np.add.reduceat(rows.ravel(), firsts * _WORDS)
     hashes ^= lengths.astype(np.uint64) * _OF_LENGTH
     return hashes

@@ -1,16 +1,15 @@
 """The arguments of ops, each text once: found by arrays, decoded once.
 
-Arguments repeat from event to event but for the ids that every event has its own of. So what stands around
-these ids is hashed, and only a text with a new hash is looked at.
+Arguments repeat from event to event but for the ids that every event has its own of. Events of one template
+differ in digits alone, so their other digits are hashed, and only a text with a new hash is looked at.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sdtrace.reader.columns import Int32s
 from sdtrace.reader.events import OWN_IDS, decode_event, kept_args
@@ -18,10 +17,11 @@ from sdtrace.reader.forms import hash_spans
 from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
 
 EDGES: Final = 2 + 2 * len(OWN_IDS)
-"""Begin and end of the arguments, and of each id in them."""
-_ROWS: Final = 1 << 11
+"""Begin and end of the digits before, between and after the ids in the arguments."""
+_ROWS: Final = 1 << 12
 """Events hashed at once: their text stays in the cache."""
 _OF_PART: Final = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 1], np.uint64)
+_OF_TEMPLATE: Final = np.uint64(0xD6E8FEB86659FD93)
 
 
 class Edge(NamedTuple):
@@ -31,20 +31,36 @@ class Edge(NamedTuple):
     past: int
 
 
-NO_ARGS: Final = (Edge(-1, 0),) * EDGES
+NO_DIGITS: Final = (Edge(-1, 0),) * EDGES
 
 
 def edges_of(begin: int, end: int, own: list[int], runs: dict[int, int]) -> tuple[Edge, ...]:
-    """The edges of arguments from offset `begin` to `end` of an event, with ids of the event at `own`.
+    """The edges of the digits in arguments from offset `begin` to `end` of an event, its ids left out.
 
-    `runs` are the event's runs of digits, in order: where each starts and ends.
+    The ids start at `own`. `runs` are the event's runs of digits, in order: where each starts and ends.
     """
-    parts = [edge for start in sorted(own) if start in runs for edge in (start, runs[start])]
-    offsets = [begin, *parts, *[end] * (EDGES - 1 - len(parts))]
-    ends = list(runs.values())
-    before = [bisect_right(ends, offset) - 1 for offset in offsets]
-    past = [offset - (ends[run] if run >= 0 else 0) for run, offset in zip(before, offsets, strict=True)]
-    return tuple(map(Edge, before, past))
+    starts, ends = list(runs), list(runs.values())
+    borders = {start for start in own if start in runs}
+    edges: list[Edge] = []
+    is_open = False
+    for run in range(bisect_left(starts, begin), bisect_left(starts, end)):
+        if starts[run] in borders:
+            is_open = False
+        elif is_open:
+            edges[-1] = Edge(run, 0)
+        else:
+            edges += [Edge(run - 1, starts[run] - (ends[run - 1] if run else 0)), Edge(run, 0)]
+            is_open = True
+    return (*edges, *NO_DIGITS[len(edges) :])
+
+
+class ArgsOfForms(NamedTuple):
+    """The arguments in the events of each form; arrays with one entry a form."""
+
+    edges: Int64s
+    """(forms, EDGES): offsets in the event."""
+    template: Int64s
+    """-1 where nothing is kept."""
 
 
 class KeptArgs:
@@ -54,17 +70,16 @@ class KeptArgs:
         self._texts: dict[int, str | None] = {}
 
     def of(
-        self, text: Bytes, events: Int64s, ends: Int64s, edges: NDArray[np.int64]
+        self, text: Bytes, events: Int64s, ends: Int64s, form: Int64s, forms: ArgsOfForms
     ) -> tuple[Int32s, list[str]]:
         """For each event an index into the texts, -1 where it has no arguments to keep; and the texts.
 
-        Events of `text` stand from `events` to `ends`. `edges` (events, EDGES) are offsets in each event, all
-        0 where it keeps nothing.
+        Events of `text` stand from `events` to `ends`, and have the given `form`.
         """
         index = np.full(len(events), -1, np.int32)
-        rows = np.flatnonzero(edges[:, -1])
-        slices = [rows[first : first + _ROWS] for first in range(0, len(rows), _ROWS)]
-        parts = [_hashes(text, events[part, np.newaxis] + edges[part]) for part in slices]
+        rows = np.flatnonzero((forms.template >= 0)[form])
+        slices = (rows[first : first + _ROWS] for first in range(0, len(rows), _ROWS))
+        parts = [_hashes(text, events[part], form[part], forms) for part in slices]
         hashes = np.concatenate([np.zeros(0, np.uint64), *parts])
         found, firsts, which = np.unique(hashes, return_index=True, return_inverse=True)
         table: dict[str, int] = {}
@@ -83,11 +98,14 @@ def _args_of(event: bytes) -> str | None:
     return None if decoded is None else kept_args(decoded)
 
 
-def _hashes(text: Bytes, edges: Int64s) -> UInt64s:
-    """A hash of what stands between every second edge and the next, in order."""
+def _hashes(text: Bytes, events: Int64s, form: Int64s, forms: ArgsOfForms) -> UInt64s:
+    """A hash of each event's template and the digits in its arguments."""
+    edges = forms.edges[form]
+    edges += events[:, np.newaxis]
     starts, ends = edges[:, ::2].ravel(), edges[:, 1::2].ravel()
     filled = np.flatnonzero(ends > starts)
     parts = np.zeros(len(starts), np.uint64)
     parts[filled] = hash_spans(text, starts[filled], ends[filled])
     weighted: UInt64s = (parts.reshape(-1, EDGES // 2) * _OF_PART).sum(axis=1, dtype=np.uint64)
+    weighted += forms.template[form].view(np.uint64) * _OF_TEMPLATE
     return weighted

@@ -11,15 +11,18 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.reader.forms import DIGIT, ROW, Forms
-from sdtrace.reader.numbers import Bools, Bytes, Int64s
+from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
 
-_QUOTE, _BACKSLASH, _ZERO, _POINT, _COMMA, _PLUS, _MINUS, _EXPONENT = b'"\\0.,+-e'
+_QUOTE, _ZERO, _POINT, _COMMA, _PLUS, _MINUS, _EXPONENT = b'"0.,+-e'
+_BACKSLASH: Final = b"\\"
 _LOWER: Final = 0x20
 """The bit that makes `E` an `e`."""
 _OPEN, _CLOSE = b"{}"
 _SPACE: Final = 32
-_POINT_TO_NINE: Final = 12
-"""The point, the slash and the ten digits, in the order of ASCII. JSON has no slash outside strings."""
+_STRETCH: Final = 1 << 17
+"""Bytes compared at once: what is made of them stays in the cache."""
+_ONE: Final = np.uint64(1)
+_TOP: Final = np.uint64(63)
 _DOUBLINGS: Final = tuple(np.uint64(1 << k) for k in range(6))
 
 
@@ -35,52 +38,81 @@ class Split(NamedTuple):
     odd: Int64s
 
 
-def split_events(text: Bytes, *, is_all: bool) -> Split:
-    """Split text that begins between two events.
+def split_events(chunk: bytes, start: int, stop: int, *, is_all: bool) -> Split:
+    """Split the text from `start` to `stop` of a chunk; it begins between two events.
 
     The last event is left out, unless the text `is_all` there is and the event is closed.
     """
-    outside = _outside_strings(text)
-    digit = (text - np.uint8(_ZERO)) < 10
-    digit &= outside
-    opens, closed = _event_starts(text, outside)
+    text = np.frombuffer(chunk, np.uint8, stop - start, start)
+    quotes, digits, zeros, braces = _bits(text)
+    if chunk.find(_BACKSLASH, start, stop) >= 0:
+        _clear(quotes, _escaped(text))
+    outside = _outside_strings(quotes)
+    digits &= outside
+    opens, closed = _event_starts(text, _positions(braces & outside))
     starts = np.concatenate(([0], opens[1:], [len(text)]))
     if not (is_all and closed):
         starts = starts[:-1]
-    invalid = np.concatenate((_zeros_in_front(text, digit), _offsets(text == DIGIT)))
+    invalid = _zeros_in_front(text, zeros, digits)
+    if chunk.find(DIGIT, start, stop) >= 0:
+        invalid = np.concatenate((invalid, np.flatnonzero(text == DIGIT)))
     odd = np.searchsorted(starts, invalid, side="right") - 1
-    return Split(Forms(text, _form(text, digit), starts), odd)
+    return Split(Forms(text, _form(text, digits), starts), odd)
 
 
-def _form(text: Bytes, digit: Bools) -> Bytes:
+def _bits(text: Bytes) -> UInt64s:
+    """Four rows, a bit for each byte of the text, the first the lowest: whether it is a quote, a digit, a
+    zero, a brace. (A bar or a tilde counts as a brace; neither stands outside strings.)"""
+    packed = np.zeros((4, -(-len(text) // 64) * 8), np.uint8)
+    for first in range(0, len(text), _STRETCH):
+        part = text[first : first + _STRETCH]
+        is_digit = (part - np.uint8(_ZERO)) < 10
+        for row, is_one in zip(packed, (part == _QUOTE, is_digit, part == _ZERO, part >= _OPEN), strict=True):
+            bits = np.packbits(is_one, bitorder="little")
+            row[first // 8 : first // 8 + len(bits)] = bits
+    return packed.view(np.uint64)
+
+
+def _positions(bits: UInt64s) -> Int64s:
+    """Where the ones are."""
+    octets = bits.view(np.uint8)
+    filled = np.flatnonzero(octets != 0)
+    ones = np.flatnonzero(np.unpackbits(octets[filled], bitorder="little"))
+    places: Int64s = filled[ones >> 3] * 8 + (ones & 7)
+    return places
+
+
+def _clear(bits: UInt64s, places: Int64s) -> None:
+    np.bitwise_and.at(bits, places >> 6, ~(_ONE << (places & 63).astype(np.uint64)))
+
+
+def _form(text: Bytes, digits: UInt64s) -> Bytes:
     """The text with `DIGIT` for every digit, and a row more."""
     form = np.empty(len(text) + ROW, np.uint8)
     form[len(text) :] = DIGIT
-    kept = np.subtract(digit.view(np.uint8), 1, out=form[: len(text)])
-    np.bitwise_and(text, kept, out=kept)
+    octets = digits.view(np.uint8)
+    for first in range(0, len(text), _STRETCH):
+        part = text[first : first + _STRETCH]
+        bits = octets[first // 8 : (first + _STRETCH) // 8]
+        kept = np.unpackbits(bits, count=len(part), bitorder="little")
+        kept -= np.uint8(1)
+        np.bitwise_and(part, kept, out=form[first : first + len(part)])
     return form
 
 
-def _outside_strings(text: Bytes) -> Bools:
+def _outside_strings(quotes: UInt64s) -> UInt64s:
     """Whether each byte belongs to no string: an opening quote belongs to one, a closing quote does not."""
-    quotes = text == _QUOTE
-    quotes[_escaped(text)] = False
-    bits = np.packbits(quotes, bitorder="little")
-    words = np.zeros(-(-len(bits) // 8), np.uint64)
-    words.view(np.uint8)[: len(bits)] = bits
+    words = quotes.copy()
     for doubling in _DOUBLINGS:
         words ^= words << doubling
-    odd = np.bitwise_xor.accumulate((words >> np.uint64(63)).astype(np.uint8))
+    odd = np.bitwise_xor.accumulate((words >> _TOP).astype(np.uint8))
     words[1:] ^= np.uint64(0) - odd[:-1].astype(np.uint64)
-    np.invert(words, out=words)
-    return np.unpackbits(words.view(np.uint8), bitorder="little", count=len(text)).view(np.bool_)
+    return np.invert(words, out=words)
 
 
 def _escaped(text: Bytes) -> Int64s:
     """Offsets of the bytes that an odd number of backslashes stands before."""
-    at = _offsets(text == _BACKSLASH)
-    if not at.size:
-        return at
+    at = np.flatnonzero(text == ord(_BACKSLASH))
     begins = np.flatnonzero(np.diff(at, prepend=-2) != 1)
     lengths = np.diff(begins, append=len(at))
     after = (at[begins] + lengths)[lengths % 2 == 1]
@@ -88,14 +120,11 @@ def _escaped(text: Bytes) -> Int64s:
     return inside
 
 
-def _event_starts(text: Bytes, outside: Bools) -> tuple[Int64s, bool]:
+def _event_starts(text: Bytes, braces: Int64s) -> tuple[Int64s, bool]:
     """Where each event opens, and whether the last one is closed.
 
     A brace that neither a comma nor a blank stands before starts no event: it remains with the one before it.
     """
-    brace = text >= _OPEN
-    brace &= outside
-    braces = np.flatnonzero(brace)
     kinds = text[braces]
     step = (kinds == _OPEN).view(np.int8) - (kinds == _CLOSE).view(np.int8)
     depth = np.cumsum(step, dtype=np.int32)
@@ -106,18 +135,14 @@ def _event_starts(text: Bytes, outside: Bools) -> tuple[Int64s, bool]:
     return opens[apart], bool(len(depth)) and depth[-1] == 0
 
 
-def _zeros_in_front(text: Bytes, digit: Bools) -> Int64s:
+def _zeros_in_front(text: Bytes, zeros: UInt64s, digits: UInt64s) -> Int64s:
     """Offsets of numbers such as 012, which JSON has not: fractions and exponents may start with a zero."""
-    zero = text[1:-1] == _ZERO
-    zero &= digit[2:]
-    zero &= (text[:-2] - np.uint8(_POINT)) >= _POINT_TO_NINE
-    at = _offsets(zero) + 1
+    after, before = digits >> _ONE, digits << _ONE
+    after[:-1] |= digits[1:] << _TOP
+    before[1:] |= digits[:-1] >> _TOP
+    at = _positions(zeros & digits & after & ~before)
+    at = at[text[at - 1] != _POINT]
     signed = (text[at - 1] == _PLUS) | (text[at - 1] == _MINUS)
-    before = text[at - 1 - signed] | _LOWER
-    whole: Int64s = at[before != _EXPONENT]
+    exponent = text[at - 1 - signed] | _LOWER
+    whole: Int64s = at[exponent != _EXPONENT]
     return whole
-
-
-def _offsets(rare: Bools) -> Int64s:
-    """Where something is that most texts have nowhere."""
-    return np.flatnonzero(rare) if rare.any() else np.zeros(0, np.int64)

@@ -29,7 +29,7 @@ from sdtrace.reader.events import (
     kind_of,
 )
 from sdtrace.reader.forms import Forms, Runs
-from sdtrace.reader.kept_args import EDGES, NO_ARGS, Edge, KeptArgs, edges_of
+from sdtrace.reader.kept_args import EDGES, NO_DIGITS, ArgsOfForms, Edge, KeptArgs, edges_of
 from sdtrace.reader.numbers import Int64s, Places, UInt64s
 from sdtrace.reader.repair import mask_strings
 
@@ -73,8 +73,8 @@ class Template(NamedTuple):
     """Thread and process where they are text; None where they are numbers."""
     numbers: tuple[Number, ...] | None = None
     """One for each of FIELDS; None when the event makes no row."""
-    args: tuple[Edge, ...] = NO_ARGS
-    """Where the arguments are that are kept."""
+    args: tuple[Edge, ...] | None = None
+    """Where the digits of the arguments are; None where none are kept."""
 
 
 class Templates:
@@ -91,7 +91,7 @@ class Templates:
         self._lock = Lock()
         self._places = np.zeros((1 << 10, len(FIELDS), len(Places._fields)), np.int32)
         self._edges = np.zeros((1 << 10, EDGES), np.int32)
-        """The same of the edges of arguments."""
+        """The same of the edges in arguments."""
         self._template_numbers = np.zeros((1 << 10, len(FIELDS), len(Number._fields)), np.int32)
         self._template_edges = np.zeros((1 << 10, EDGES, len(Edge._fields)), np.int32)
         self.args = KeptArgs()
@@ -104,9 +104,11 @@ class Templates:
         fields = self._places[forms].transpose(1, 2, 0).astype(np.int64)
         return of_form, [Places(*field) for field in fields]
 
-    def edges(self, forms: Int64s) -> Int64s:
-        """Where the arguments of each form's events are, (forms, EDGES); all 0 where none are kept."""
-        return self._edges[forms].astype(np.int64)
+    def args_of(self, forms: Int64s) -> ArgsOfForms:
+        """Where the digits of the arguments of each form's events are."""
+        of_form = [self._of_form[form] for form in forms.tolist()]
+        template = [-1 if self.templates[number].args is None else number for number in of_form]
+        return ArgsOfForms(self._edges[forms].astype(np.int64), np.array(template, np.int64))
 
     def find(self, forms: Forms) -> Int32s:
         """The number of each form; EXACT where it has no template."""
@@ -169,7 +171,7 @@ class Templates:
             self._template_numbers = _doubled(self._template_numbers)
             self._template_edges = _doubled(self._template_edges)
         self._template_numbers[number] = template.numbers or _NO_NUMBERS
-        self._template_edges[number] = template.args
+        self._template_edges[number] = template.args or NO_DIGITS
         return number
 
     def _add_forms(self, templates: Int32s, runs: Runs, forms: Int64s) -> Int32s:
@@ -224,16 +226,16 @@ def make_template(text: bytes, starts: list[int], ends: list[int]) -> Template |
         return None
     category = category_of(event)
     pid, tid = (part if isinstance(part, str) else None for part in (event.pid, event.tid))
-    args = _args_edges(valid, starts, ends) if keeps_args(event) else NO_ARGS
+    args = _args_edges(valid, starts, ends) if keeps_args(event) else None
     return Template(category, event.name, pid, tid, numbers, args)
 
 
-def _args_edges(text: bytes, starts: list[int], ends: list[int]) -> tuple[Edge, ...]:
-    """Where the arguments are; nowhere when they hold the event's own ids alone."""
+def _args_edges(text: bytes, starts: list[int], ends: list[int]) -> tuple[Edge, ...] | None:
+    """Where the digits of the arguments are; None when they hold the event's own ids alone."""
     args = _decode_fields(text).args
     own = [raw for raw in msgspec.structs.astuple(_decode_own_ids(args)) if len(raw)]
     if bytes(args).count(b'"') <= 2 * len(own):
-        return NO_ARGS
+        return None
     origin = _address(text)
     begin, *places = (_address(view) - origin for view in (args, *own))
     return edges_of(begin, begin + len(args), places, dict(zip(starts, ends, strict=True)))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sdtrace.attribution.event_selection import named_like
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, union
-from sdtrace.phases.silence import launching_threads, loader_calls, threads_of
+from sdtrace.phases.silence import loader_calls
 from sdtrace.reader.categories import LAUNCHES
 
 LONG_CALL_NS: Final = 1_000_000
@@ -89,7 +89,7 @@ def data_waits(linked: LinkedTrace) -> Int64s:
 
 def on_launching_threads(linked: LinkedTrace, events: Int64s) -> Int64s:
     """Those of the host events whose thread launches work, by the file or by the op they belong to."""
-    return events[launching_threads(linked)[threads_of(linked)[events]]]
+    return events[linked.is_on_launching_thread[events]]
 
 
 def asking_ops(linked: LinkedTrace, events: Int64s) -> Int64s:

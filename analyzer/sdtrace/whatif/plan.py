@@ -11,7 +11,6 @@ import numpy as np
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.intervals import Bools
-from sdtrace.phases.silence import launching_threads, threads_of
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.waiting.waits import blocking_calls
 
@@ -253,7 +252,7 @@ def _begun(linked: LinkedTrace, start: Int64s, span: tuple[int, int]) -> tuple[I
     host, trace = linked.host, linked.trace
     first, last = np.searchsorted(host.start_ns, span)
     row = host.row[first:last]
-    mine = launching_threads(linked)[threads_of(linked)[first:last]]
+    mine = linked.is_on_launching_thread[first:last]
     is_op = mine & trace.in_categories({"cpu_op"})[row]
     is_triton = is_op & trace.names_matching(_TRITON)[trace.name[row]]
     is_frame = mine & trace.in_categories({"python_function"})[row]

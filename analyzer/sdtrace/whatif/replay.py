@@ -6,11 +6,14 @@ and H200s; with them the replay of an unchanged plan gives the profiled wall wit
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from sdtrace.whatif.plan import Plan
+from sdtrace.whatif.stretches import QUEUE, Device, Stretch, Timetable, cut
 
 LAUNCH_NS: Final = 1_500
 """From the return of a launch call (of a graph: its start) to the start of its work on an idle stream."""
@@ -20,75 +23,112 @@ GRAPH_GAP_NS: Final = 850
 """The same inside a CUDA graph."""
 RETURN_NS: Final = 3_600
 """From the end of the work to the return of the call that waits for it."""
-QUEUE: Final = 1_022
-"""So many launches wait at most; the next call is held up until one is taken."""
 
 
 def replay(plan: Plan) -> int:
     """The wall in nanoseconds of an iteration that runs again and again as planned."""
-    streams = int(plan.pieces.stream.max(initial=0)) + 1
-    steps = _steps(plan)
-    free = [0] * streams
-    host = _lap(steps, 0, free, len(plan.pieces.call)) + plan.tail_ns
+    table = timetable(plan)
+    runs = [
+        Stretch(table, start, stop).run if at_once else _one_by_one(table, start, stop)
+        for start, stop, at_once in cut(table)
+    ]
+    free = [0] * (int(plan.pieces.stream.max(initial=0)) + 1)
+    host = _lap(runs, 0, Device(table, free)) + plan.tail_ns
     done = max(host, *free)
     if done == host:
         # The device is through when the host is: every iteration is like this one.
         return done
-    host = _lap(steps, host, free, len(plan.pieces.call)) + plan.tail_ns
+    host = _lap(runs, host, Device(table, free)) + plan.tail_ns
     return max(host, *free) - done
 
 
-_Piece = tuple[int, int, int, int, int, int, bool, bool]
-_Step = tuple[int, int, bool, int, list[_Piece]]
+_Run = Callable[[int, Device], int]
+"""Runs some calls from an instant on; returns when the host is through."""
 
 
-def _steps(plan: Plan) -> list[_Step]:
-    """Each call with its gap, own time, whether it waits, the gap between its pieces, and its pieces.
+def _lap(runs: list[_Run], host: int, device: Device) -> int:
+    """Runs one iteration from `host` on; returns when the host is through."""
+    for run in runs:
+        host = run(host, device)
+    return host
 
-    Pieces without duration are left out: they are how a change takes work away.
-    """
+
+def timetable(plan: Plan) -> Timetable:
+    """The plan ready to run, without pieces that have no duration: they are how a change takes work away."""
     calls, pieces = plan.calls, plan.pieces
     number = np.flatnonzero(pieces.dur_ns > 0)
     number = number[np.argsort(pieces.call[number], kind="stable")]
-    columns = (
+    place = np.full(len(pieces.call) + 1, -1, np.int64)
+    place[number] = np.arange(len(number))
+    call = pieces.call[number]
+    between = np.where(calls.is_graph, GRAPH_GAP_NS, GAP_NS)[call]
+    pause, lag = pieces.pause_ns[number], pieces.lag_ns[number]
+    return Timetable(
+        calls.gap_ns,
+        calls.own_ns,
+        calls.waits,
+        np.searchsorted(call, np.arange(len(calls.gap_ns) + 1)),
+        call,
         pieces.stream[number],
         pieces.dur_ns[number],
-        np.where(pieces.lag_ns > 0, pieces.lag_ns, LAUNCH_NS)[number],
-        pieces.pause_ns[number],
-        pieces.after[number],
+        np.where(lag > 0, lag, LAUNCH_NS),
+        np.where(pause > 0, pause, between),
+        between,
+        place[pieces.after[number]],
         pieces.within[number],
         pieces.blocks[number],
     )
-    rows: list[_Piece] = list(zip(number.tolist(), *(column.tolist() for column in columns), strict=True))
-    bounds = np.searchsorted(pieces.call[number], np.arange(len(calls.gap_ns) + 1)).tolist()
-    between = np.where(calls.is_graph, GRAPH_GAP_NS, GAP_NS).tolist()
-    times = zip(calls.gap_ns.tolist(), calls.own_ns.tolist(), calls.waits.tolist(), between, strict=True)
+
+
+_Piece = tuple[int, int, int, int, int, int, int, bool, bool]
+_Call = tuple[int, int, bool, list[_Piece]]
+
+
+def _one_by_one(table: Timetable, start: int, stop: int) -> _Run:
+    """The calls from `start` to before `stop`, which may wait for what the device does."""
+    calls = _calls(table, start, stop)
+
+    def run(host: int, device: Device) -> int:
+        free, ended, begun = device.free, device.ended, device.begun
+        for gap, own, waits, pieces in calls:
+            host += gap
+            called, host = host, host + own
+            for number, stream, dur, lag, pause, between, after, within, blocks in pieces:
+                began = max(free[stream] + pause, (called if within else host) + lag)
+                if after >= 0:
+                    began = max(began, ended[after] + between)
+                end = free[stream] = ended[number] = began + dur
+                if blocks:
+                    host = end + own
+            if waits:
+                host = max(host, max(free) + RETURN_NS)
+            if pieces:
+                begun.append(began)
+                if len(begun) > QUEUE:
+                    host = max(host, begun[-QUEUE - 1])
+        return host
+
+    return run
+
+
+def _calls(table: Timetable, start: int, stop: int) -> list[_Call]:
+    """Each call with its gap, own time, whether it waits, and its pieces."""
+    first = table.first[start : stop + 1].tolist()
+    mine = slice(first[0], first[-1])
+    columns = (
+        table.stream,
+        table.dur,
+        table.lag,
+        table.pause,
+        table.between,
+        table.after,
+        table.within,
+        table.blocks,
+    )
+    parts = (column[mine].tolist() for column in columns)
+    pieces: list[_Piece] = list(zip(range(first[0], first[-1]), *parts, strict=True))
+    times = (column[start:stop].tolist() for column in (table.gap, table.own, table.waits))
     return [
-        (gap, own, waits, pause, rows[first:last])
-        for (gap, own, waits, pause), first, last in zip(times, bounds[:-1], bounds[1:], strict=True)
+        (gap, own, waits, pieces[begin - first[0] : end - first[0]])
+        for gap, own, waits, (begin, end) in zip(*times, pairwise(first), strict=True)
     ]
-
-
-def _lap(steps: list[_Step], host: int, free: list[int], size: int) -> int:
-    """Runs one iteration from `host` on; brings `free` up to date and returns when the host is through."""
-    ended = [0] * (size + 1)
-    begun: list[int] = []
-    for gap, own, waits, between, pieces in steps:
-        host += gap
-        called, host = host, host + own
-        for number, stream, dur, lag, pause, after, within, blocks in pieces:
-            start = free[stream] + (pause or between)
-            arrives = (called if within else host) + lag
-            start = max(start, arrives)
-            if after >= 0 and ended[after] + between > start:
-                start = ended[after] + between
-            end = free[stream] = ended[number] = start + dur
-            if blocks:
-                host = end + own
-        if waits:
-            host = max(host, max(free) + RETURN_NS)
-        if pieces:
-            begun.append(start)
-            if len(begun) > QUEUE and begun[-QUEUE - 1] > host:
-                host = begun[-QUEUE - 1]
-    return host
