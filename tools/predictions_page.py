@@ -55,7 +55,8 @@ The host of these machines is not quiet. One program took up to twice as long in
 process: `wan.base` 335 ms before its trace was recorded and 225 ms after, `sd3.base` 161 and 258 ms. No trace
 can tell the next minute's pace: that is why ranges are wide, and why middles are far off in `dit` and `wan`.
 
-Known misses: a loader with one worker, where the fastest iteration found its batch ready; `wan`, whose parts
+Known misses: a loader with one worker, where the fastest iteration found its batch ready, so that little is
+promised; `wan`, whose parts
 have no names in the trace, so that it is promised compilation and held to CUDA graphs too; and training that
 overlaps iterations (`resnet.workers`), which is not replayed within 3 %, so that nothing is promised for it.
 """

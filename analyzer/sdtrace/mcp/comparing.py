@@ -66,6 +66,9 @@ def _lines(found: Difference, base: str) -> Iterator[str]:
     if found.kernels:
         yield "By kernel:"
         yield from (_moved(each, short_name(each.name)) for each in found.kernels[:_MOVERS])
+    if found.slower:
+        yield "The same work, slower (a layout, a fusion or a kernel that did not pay):"
+        yield from (_moved(each, each.name) for each in found.slower[:_MOVERS])
 
 
 def measured(found: Measure) -> str:

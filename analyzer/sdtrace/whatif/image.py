@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, Literal, NamedTuple
 
 from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.phases.silence import loader_calls
 from sdtrace.whatif.plain_work import plain_gaps
 from sdtrace.whatif.plan import Plan, plan_of
 from sdtrace.whatif.profiler_cost import at_pace, slowdown, without_profiler
@@ -56,8 +57,10 @@ def image_of(
 ) -> Image | None:
     """The iteration that the host ran through in `span` and that took `profiled_ns` with the profiler.
 
-    `recorded_ns` are walls that were measured without it. None where the replay does not come to the
-    profiled wall, as in pipelined training where work of several iterations lies one in the other.
+    `recorded_ns` are walls that were measured without it; where a data loader runs, they may hold waits that
+    this iteration did not have, so that at best the host is as fast as without them. None where the replay
+    does not come to the profiled wall, as in pipelined training where work of several iterations lies one in
+    the other.
     """
     plan = plan_of(linked, *span)
     if plan is None or abs(replay(plan) - profiled_ns) > _FAITHFUL * profiled_ns:
@@ -65,7 +68,8 @@ def image_of(
     factors, plain_ns = slowdown(linked, *span), plain_gaps(linked, plan, *span)
     quick, bare, calm = (without_profiler(plan, factor, plain_ns) for factor in factors)
     if recorded_ns:
-        return _as_recorded((quick, bare, calm), recorded_ns, span[0])
+        found = _as_recorded((quick, bare, calm), recorded_ns, span[0])
+        return replace(found, fast=at_pace(quick, _FAST)) if loader_calls(linked).size else found
     fast = at_pace(quick, _FAST, _QUICK_COPIES)
     usual = at_pace(bare, 1.0, _USUAL_COPIES)
     slow = at_pace(calm, _SLOW, _SLOW_COPIES)

@@ -65,7 +65,8 @@ _OUTSIDE_GRAPHS: Final = (
 )
 
 CURES: Final = (
-    *(Cure("device.float32", *cure) for cure in _TENSOR_CORES),
+    *(Cure("device.float32", *cure) for cure in _TENSOR_CORES[:2]),
+    Cure("device.tf32", *_TENSOR_CORES[2]),
     *(Cure("device.*tensor_cores*", *cure) for cure in _TENSOR_CORES),
     *(Cure("device.slow_attention", *cure) for cure in _TENSOR_CORES[:2]),
     Cure("device.slow_attention", {"attention": "cudnn"}, "cuDNN's attention kernel is another one"),
@@ -81,6 +82,8 @@ CURES: Final = (
     Cure("device.layout", {"memory_format": "channels_last"}, "convolutions get the layout they want"),
     Cure("device.*norm*", {"group_norm": "by_channel"}, "group norms become one multiply-add"),
     Cure("device.conv*", {"cudnn_benchmark": "on"}, "cuDNN tries its convolution algorithms"),
+    Cure("device.fusion", *_OUTSIDE_GRAPHS[1], mentions="vae"),
+    *(Cure("device.fusion", *_FEWER_LAUNCHES[0], mentions=name) for name in ("unet", "transformer")),
     Cure("device.gaps", {"fused_qkv": "on"}, "one matmul in place of three"),
     Cure("device.gaps", {"compile": "default"}, "fused kernels are fewer"),
 )
