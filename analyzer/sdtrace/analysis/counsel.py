@@ -74,7 +74,8 @@ class Counsel:
         found = draw_conclusions(self.work, wall, unlike)
         limit = self._limit_ns
         if self.image is None:
-            return sorted((_graded(_limited(finding, limit), limit) for finding in found), key=_place)
+            limited = [_limited(finding, limit) for finding in found]
+            return sorted((_graded(finding, limit, None) for finding in limited), key=_place)
         known = self._remedies(self.image, found)
         weighed = [
             _weighed(self.image, finding, known[finding.id])
@@ -84,7 +85,8 @@ class Counsel:
         ]
         weighed = [_batched(self.image, finding) if finding.id == _BATCH else finding for finding in weighed]
         stepped = _in_steps(self.image, sorted(weighed, key=_worth), known)
-        return sorted((_graded(finding, limit) for finding in stepped), key=_place)
+        first = next((row for row in stepped if row.saving is not None and row.id != _BATCH), None)
+        return sorted((_graded(finding, limit, first) for finding in stepped), key=_place)
 
     def _remedies(self, image: Image, found: list[Finding]) -> dict[str, Remedy]:
         study = self.work.study
@@ -131,16 +133,20 @@ def _place(finding: Finding) -> tuple[int, bool]:
     return SEVERITIES.index(finding.severity), not finding.id.startswith(_ABOUT)
 
 
-def _graded(finding: Finding, wall_ns: int | None) -> Finding:
+def _graded(finding: Finding, wall_ns: int | None, first: Finding | None) -> Finding:
     """With a severity by the share of the iteration that it saves, alone or after those before it.
 
+    What is worth more only after others is no more severe than `first`, the one that saves most.
     What no replay tells saves at most `saving_ns`: it may be less severe than the evidence alone says.
     """
     if finding.id == _BATCH:
         return finding
     if finding.saving is not None:
-        share = max(finding.saving_ns or 0, finding.saving.step_ns) / max(1, finding.saving.from_ns)
-        return finding._replace(severity=severity_of(share))
+        whole = max(1, finding.saving.from_ns)
+        severity = severity_of(max(finding.saving_ns or 0, finding.saving.step_ns) / whole)
+        if first is not None:
+            severity = lower(severity, severity_of((first.saving_ns or 0) / whole))
+        return finding._replace(severity=severity)
     if finding.saving_ns is None or not wall_ns or finding.id.startswith(_ABOUT):
         return finding
     share = finding.saving_ns / wall_ns

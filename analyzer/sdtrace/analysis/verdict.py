@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any, Final
 
 from sdtrace import units
@@ -26,14 +29,19 @@ _NAMES: Final = {
     "memcpy_h2d": "copying to the GPU",
     "memcpy_d2h": "copying to the CPU",
     "memcpy_d2d": "copying on the GPU",
+    "copies": "copying between CPU and GPU",
     "fused_triton": "fused Triton kernels",
     "collective": "communication",
     "layout": "copies and layout conversions",
     "activation_elementwise": "elementwise work",
 }
+_END: Final = re.compile(r"[;.](?: |$)")
 _SURE: Final = ("certain", "likely", "guess")
 _MUCH_ONCE: Final = 3.0
 """The one-time cost is told where it takes as long as so many steady iterations."""
+_PART: Final = 0.05
+"""A smaller part of the one-time cost is left out."""
+_BOTH_WAYS: Final = ("memcpy_h2d", "memcpy_d2h")
 
 
 def verdict_of(trace: TraceReport, steady_categories: Sequence[CategoryRow]) -> Verdict:
@@ -43,8 +51,8 @@ def verdict_of(trace: TraceReport, steady_categories: Sequence[CategoryRow]) -> 
     sentences = [
         _ran(trace, what),
         _takes(trace),
-        _paid_once(trace),
         _dominates(trace, steady_categories),
+        _paid_once(trace),
         _to_do(trace, first),
     ]
     return Verdict(
@@ -140,7 +148,9 @@ def _paid_once(trace: TraceReport) -> str:
         return ""
     kinds = {"compile": paid.compile_us, "autotune": paid.autotune_us, "capture": paid.capture_us}
     kinds |= {"warmup": paid.warmup_us, "before the profile": paid.before_profile_us}
-    largest = sorted((pair for pair in kinds.items() if pair[1]), key=lambda pair: -pair[1])[:2]
+    largest = sorted(
+        (pair for pair in kinds.items() if pair[1] >= _PART * paid.paid_us), key=lambda pair: -pair[1]
+    )
     if len(largest) == 1:
         return f"One-time cost: {units.duration(paid.paid_us)} ({largest[0][0]})."
     told = ", ".join(f"{name} {units.duration(us)}" for name, us in largest)
@@ -148,19 +158,23 @@ def _paid_once(trace: TraceReport) -> str:
 
 
 def _dominates(trace: TraceReport, categories: Sequence[CategoryRow]) -> str:
-    """The largest component and category of steady device work."""
+    """How much of an iteration the GPU works, and the largest component and category of that."""
     components = [row for row in trace.components if row.phase == STEADY]
     total = sum(row.gpu_us for row in components)
-    kinds = sorted(categories, key=lambda row: -row.gpu_ns)
-    if not total or not kinds:
+    kinds: Counter[str] = Counter()
+    for row in categories:
+        kinds["copies" if row.category in _BOTH_WAYS else row.category] += row.gpu_ns
+    if not total or not kinds.total():
         return ""
     most = max(components, key=lambda row: row.gpu_us)
-    kind = in_words(kinds[0].category)
-    share = units.percent(kinds[0].gpu_ns, sum(row.gpu_ns for row in kinds))
-    if most.component == "other":
-        return f"{kind[:1].upper()}{kind[1:]} takes {share} of GPU time."
-    of_component = units.percent(most.gpu_us, total)
-    return f"The {in_words(most.component)} takes {of_component} of GPU time, {kind} {share}."
+    (category, ns), *_ = kinds.most_common(1)
+    kind = f"{units.percent(ns, kinds.total())} is {in_words(category)}"
+    if most.component != "other":
+        share = units.percent(most.gpu_us, total)
+        kind = f"{share} is for the {in_words(most.component)}; by kind of work, {kind}"
+    busy = [row.gpu_busy_us for row in trace.iterations if row.phase == STEADY and row.is_whole]
+    works = f"The GPU works for {units.duration(median(busy))} of it" if busy else "Of the GPU's work"
+    return f"{works}: {kind}." if busy else f"{works}, {kind}."
 
 
 def article(noun: str) -> str:
@@ -192,9 +206,14 @@ def _to_do(trace: TraceReport, first: Finding | None) -> str:
     )
     speed = units.factor(saving.from_us / saving.to_us) if saving.to_us else ""
     return (
-        f"Fix first: {first.title}. This brings {article(trace.noun)} {trace.noun} from {start} to about "
-        f"{end} ({low} to {high}), {speed} as fast."
+        f"Fix first: {first.title}. {_in_short(first.advice)}: {article(trace.noun)} {trace.noun} goes from "
+        f"{start} to about {end} ({low} to {high}), {speed} as fast."
     )
+
+
+def _in_short(advice: str) -> str:
+    """The first thing that it says to do."""
+    return _END.split(advice, maxsplit=1)[0].removesuffix(":")
 
 
 def _nothing_to_do(trace: TraceReport) -> str:

@@ -15,6 +15,7 @@ from sdtrace.roofline.by_shape import ShapeRow
 
 _NORM = re.compile(r"^aten::(?:native_group_norm|native_layer_norm|_fused_rms_norm|cudnn_batch_norm)$")
 _CONVOLUTION = re.compile(r"^aten::(?:cudnn_convolution\w*|miopen_convolution\w*|_?convolution)$")
+_HALF = re.compile(r"\bc10::(?:Half|BFloat16)\b")
 _NORM_SHARE = 5.0
 _CONVOLUTION_SHARE = 10.0
 """Percent of steady GPU time from which such work is worth a finding."""
@@ -88,6 +89,8 @@ def _convolutions(e: Evidence) -> Iterator[Finding]:
     converting = (
         f" {percent(convert, work.ns)} of their time converts layouts." if convert > _FAR * work.ns else ""
     )
+    is_half = _HALF.search(worst.input_types)
+    faster = f"{'Compiled' if is_half else 'A half-precision type and compiled'} code takes faster kernels."
     yield Finding(
         "device.convolution",
         lower("medium", severity_of(e.share_of_iteration(work.ns - work.roof_ns))),
@@ -95,8 +98,7 @@ def _convolutions(e: Evidence) -> Iterator[Finding]:
         f"{percent(work.ns, e.steady_work_ns)} of steady GPU time, at "
         f"{percent(work.roof_ns, work.ns)} of what the card can do. Most is lost on "
         f"{worst.input_dims.split(',')[0]}, at {percent(worst.roof_ns or 0, worst.device_ns)}.{converting}",
-        f"{search}Small images leave most of the card idle: make larger batches. A half-precision type and "
-        "compiled code take faster kernels.",
+        f"{search}Small images leave most of the card idle: make larger batches. {faster}",
         confidence="likely",
         evidence_rows=_shapes(sorted(work.rows, key=lambda row: -(row.lost_ns or 0))),
         verify=e.query(_by_shape("convolution")),

@@ -103,7 +103,10 @@ def _launch_less(e: Evidence) -> str:
     graphs = f'`mode="reduce-overhead"` (CUDA graphs){hint} where shapes are fixed'
     if e.is_compiled:
         return f"Compile with {graphs}; compile what still runs op by op; larger batches."
-    return f"Launch less: `torch.compile`, best with {graphs}; larger batches."
+    return (
+        f"Use `torch.compile`, best with {graphs}; larger batches. Compiled code also fuses kernels, which "
+        "leaves the GPU less to do."
+    )
 
 
 def _survives(e: Evidence) -> str:

@@ -20,11 +20,12 @@ def find(e: Evidence) -> Iterator[Finding]:
     taken = max(encoded.wall_ns, encoded.work_ns)
     if taken < _SHARE * max(1, e.steady_span_ns):
         return
+    calls = round(encoded.calls / max(1, e.n_steady), 1)
     yield Finding(
         "host.text_encoder",
         "low",
         "Prompts are encoded in every iteration",
-        f"The text encoder runs {encoded.calls / max(1, e.n_steady):,.3g} times an iteration: "
+        f"The text encoder runs {'once' if calls == 1 else f'{calls:g} times'} an iteration: "
         f"{time(e.per_iteration(encoded.wall_ns))} on the CPU, {time(e.per_iteration(encoded.work_ns))} of "
         "GPU work.",
         "Where a prompt comes again (the empty one of guidance always does), encode it once, keep the result "

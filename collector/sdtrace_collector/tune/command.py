@@ -105,7 +105,6 @@ def tune(
 
     \b
     sdtrace tune
-    sdtrace tune --model sdxl --from bf16_sdpa_eager --budget 20 -o tuned
     sdtrace tune --budget 15 my_script.py --prompt "a horse"
     """
     from sdtrace.atomic_files import check_targets  # noqa: PLC0415 - `sdtrace --help` imports this module
