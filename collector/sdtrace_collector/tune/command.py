@@ -104,7 +104,6 @@ def tune(
     helped elsewhere on such a device is tried too. Ctrl-C ends it with the table so far.
 
     \b
-    sdtrace tune
     sdtrace tune --model sdxl --from bf16_sdpa_eager --budget 20 -o tuned
     sdtrace tune --budget 15 my_script.py --prompt "a horse"
     """
