@@ -38,6 +38,7 @@ def moves(read: int, written: int = 0) -> Traffic:
         (0, moves(6_000_000, 4_000_000), "bfloat16", Roof(2.5e-6, "memory")),
         (0, moves(6_000_000, 4_000_001), "bfloat16", Roof(10.000001e-6, "memory")),
         (10**11, moves(40_000_000), "bfloat16", Roof(100e-6, "compute")),
+        (10**11, moves(40_000_000), "float8_e4m3fn", Roof(50e-6, "compute")),
         (10**11, moves(40_000_000), "float32", Roof(1e-2, "compute")),
         (4 * 10**10, moves(40_000_000), "bfloat16", Roof(40e-6, "compute")),
         (4 * 10**10 - 10**6, moves(40_000_000), "bfloat16", Roof(40e-6, "memory")),

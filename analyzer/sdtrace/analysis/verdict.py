@@ -17,7 +17,7 @@ _MODELS: Final = {
     "sd3": "Stable Diffusion 3",
     "tiny": "the tiny test model",
     "flux": "FLUX.1-dev",
-    "flux-tiny": "The tiny FLUX",
+    "flux-tiny": "the tiny FLUX",
     "qwen-image": "Qwen-Image",
     "wan-1.3b": "Wan 2.1 1.3B",
 }
