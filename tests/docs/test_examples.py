@@ -15,10 +15,10 @@ ELSEWHERE = {"docs/python.md", "docs/sql.md"}
 """Run by `tests/api/test_docs.py`, on traces that are read once."""
 RUN = [page for page in PAGES if page not in ELSEWHERE and any(block.is_run for block in blocks(page))]
 NOT_RUN = {
-    "a GPU": 5,
+    "a GPU": 6,
     "a browser": 2,
     "an assistant": 2,
-    "some minutes": 8,
+    "some minutes": 9,
     "some seconds": 1,
     "the extra hta": 3,
     "the network": 5,
