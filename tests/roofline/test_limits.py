@@ -40,6 +40,7 @@ def moves(read: int, written: int = 0) -> Traffic:
         (0, Traffic(9_000_000, 8_000_000, True, None, in_place=8_000_000), None, Roof(4.25e-6, "memory")),
         (0, Traffic(9_000_000, 8_000_000, True, None, in_place=6_000_000), None, Roof(17e-6, "memory")),
         (10**11, moves(40_000_000), "bfloat16", Roof(100e-6, "compute")),
+        (10**11, moves(40_000_000), "float8_e4m3fn", Roof(50e-6, "compute")),
         (10**11, moves(40_000_000), "float32", Roof(1e-2, "compute")),
         (4 * 10**10, moves(40_000_000), "bfloat16", Roof(40e-6, "compute")),
         (4 * 10**10 - 10**6, moves(40_000_000), "bfloat16", Roof(40e-6, "memory")),

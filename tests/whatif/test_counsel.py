@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sdtrace.analysis import Options, analyze
+from sdtrace.analysis.verdict import verdict_of
 from sdtrace.model import Saving, TraceReport
 from tests.analysis.reference import reported
 from tests.fields import report_of
@@ -77,6 +79,15 @@ def test_the_verdict_says_what_ran_and_what_was_paid_once() -> None:
     assert (what.size, what.steps, what.dtype, what.device) == ("64x64", 2, "bfloat16", "NVIDIA H200")
     for part in ("tiny test model", "One-time cost: 10.6 s (compile 8.97 s", "33.6 ms without the profiler"):
         assert part in report.verdict.text
+
+
+def test_the_verdict_says_that_matmuls_ran_in_8_bits_and_on_which_model() -> None:
+    report = reported("h200-bf16_sdpa_regional.cold.json.gz")
+    axes = {**report.run["axes"], "quantization": "fp8"}
+    run = {**report.run, "axes": axes, "model": "flux"}
+    verdict = verdict_of(msgspec.structs.replace(report, run=run), [])
+    assert verdict.what.dtype == "bfloat16 with fp8 matmuls"
+    assert verdict.text.startswith("FLUX.1-dev, 64x64, 2 steps, bfloat16 with fp8 matmuls on NVIDIA H200")
 
 
 def test_float32_without_tensor_cores_is_the_first_thing() -> None:

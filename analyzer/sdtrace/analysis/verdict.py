@@ -19,6 +19,10 @@ _MODELS: Final = {
     "sdxl": "SDXL",
     "sd3": "Stable Diffusion 3",
     "tiny": "the tiny test model",
+    "flux": "FLUX.1-dev",
+    "flux-tiny": "the tiny FLUX",
+    "qwen-image": "Qwen-Image",
+    "wan-1.3b": "Wan 2.1 1.3B",
 }
 _DTYPES: Final = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _DENOISERS: Final = {"unet": "UNet", "transformer": "transformer"}

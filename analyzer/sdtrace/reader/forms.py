@@ -20,7 +20,7 @@ _NO_DIGIT: Final = ord(",")
 ROW: Final = 64
 """Bytes hashed at once."""
 _WORDS: Final = ROW // 8
-_AT_ONCE: Final = 1 << 10
+_AT_ONCE: Final = 1 << 13
 """Spans hashed at once: their rows stay in the cache."""
 _NONE: Final = np.zeros(0, np.uint64)
 _HALF: Final = np.uint64(32)

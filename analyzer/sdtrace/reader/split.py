@@ -19,7 +19,7 @@ _LOWER: Final = 0x20
 """The bit that makes `E` an `e`."""
 _OPEN, _CLOSE = b"{}"
 _SPACE: Final = 32
-_STRETCH: Final = 1 << 17
+_STRETCH: Final = 1 << 19
 """Bytes compared at once: what is made of them stays in the cache."""
 _ONE: Final = np.uint64(1)
 _TOP: Final = np.uint64(63)

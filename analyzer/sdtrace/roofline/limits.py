@@ -39,10 +39,19 @@ def roof_of(flops: int, traffic: Traffic | None, peaks: Peaks, dtype: str | None
     return Roof(computing, "compute") if computing >= moving else Roof(moving, "memory")
 
 
+def family(dtype: str) -> str:
+    """The name under which a card's rate for a type is kept: its 8-bit formats multiply equally fast.
+
+    >>> family("float8_e4m3fn"), family("bfloat16")
+    ('float8', 'bfloat16')
+    """
+    return next((name for name in ("float8", "float4") if dtype.startswith(name)), dtype)
+
+
 def _computing_s(flops: int, peaks: Peaks, dtype: str | None) -> float | None:
     if not flops:
         return 0.0
-    rate = peaks.flops_per_s.get(dtype or "")
+    rate = peaks.flops_per_s.get(family(dtype or ""))
     return flops / rate if rate else None
 
 

@@ -104,7 +104,7 @@ def tune(
     helped elsewhere on such a device is tried too. Ctrl-C ends it with the table so far.
 
     \b
-    sdtrace tune
+    sdtrace tune --model sdxl --from bf16_sdpa_eager --budget 20 -o tuned
     sdtrace tune --budget 15 my_script.py --prompt "a horse"
     """
     from sdtrace.atomic_files import check_targets  # noqa: PLC0415 - `sdtrace --help` imports this module
