@@ -156,6 +156,7 @@ def test_measuring_comes_after_all_that_is_timed_or_counted(
         "compile times",
         "measuring the card's peaks",
         "peaks",
+        "the same image as the pipeline makes it by itself",
     ]
     assert facts[0].peaks is H100
 

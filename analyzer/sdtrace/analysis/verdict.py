@@ -216,8 +216,8 @@ def _to_do(trace: TraceReport, first: Finding | None) -> str:
 
 
 def _in_short(advice: str) -> str:
-    """The first thing that it says to do."""
-    return _END.split(advice, maxsplit=1)[0].removesuffix(":")
+    """The first thing that it says to do, without marks of code: a verdict is plain text."""
+    return _END.split(advice, maxsplit=1)[0].removesuffix(":").replace("`", "")
 
 
 def _nothing_to_do(trace: TraceReport) -> str:
