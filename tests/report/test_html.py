@@ -86,6 +86,19 @@ def test_hostile_names_are_text_and_nothing_else() -> None:
         assert visible(name) in page.text
 
 
+def test_nothing_is_escaped_twice() -> None:
+    """Verdicts quote code: `mode="reduce-overhead"`."""
+    told = model.Verdict(
+        text='Use mode="reduce-overhead": 12.0 ms.',
+        confidence="likely",
+        what=model.VerdictWhat(model="", size="", steps=None, dtype="", device="", torch=""),
+        first="",
+    )
+    text = render_html(sample.report(replace(sample.cold(), verdict=told)), 25)
+    assert 'Use mode="reduce-overhead"' in _Page(text).text
+    assert not re.search(r"&amp;(?:#\d+|quot|lt|gt|amp);", text)
+
+
 def test_nothing_in_the_page_points_outside_it() -> None:
     page = _Page(render_html(sample.compared(), 25))
     links = [

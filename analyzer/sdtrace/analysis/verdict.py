@@ -41,8 +41,10 @@ _NAMES: Final = {
 }
 _END: Final = re.compile(r"[;.](?: |$)")
 _SURE: Final = ("certain", "likely", "guess")
-_MUCH_ONCE: Final = 3.0
+_MUCH_ONCE: Final = 1.0
 """The one-time cost is told where it takes as long as so many steady iterations."""
+_MOST: Final = 0.5
+"""Of an iteration: a GPU that works less mostly waits."""
 _PART: Final = 0.05
 """A smaller part of the one-time cost is left out."""
 _BOTH_WAYS: Final = ("memcpy_h2d", "memcpy_d2h")
@@ -175,10 +177,22 @@ def _dominates(trace: TraceReport, categories: Sequence[CategoryRow]) -> str:
     kind = f"{units.percent(ns, kinds.total())} is {in_words(category)}"
     if most.component != "other":
         share = units.percent(most.gpu_us, total)
-        kind = f"{share} is for the {in_words(most.component)}; by kind of work, {kind}"
+        kind = f"{share} is for the {in_words(most.component)}; by kind, {kind}"
+    return f"{_works(trace)}Of its work {kind}."
+
+
+def _works(trace: TraceReport) -> str:
+    """How much of a steady iteration the GPU works."""
     busy = [row.gpu_busy_us for row in trace.iterations if row.phase == STEADY and row.is_whole]
-    works = f"The GPU works for {units.duration(median(busy))} of it" if busy else "Of the GPU's work"
-    return f"{works}: {kind}." if busy else f"{works}, {kind}."
+    whole = trace.unprofiled.mid_us if trace.unprofiled else trace.unprofiled_wall_us
+    whole = whole or (trace.steady.median_us if trace.steady else None)
+    if not busy or whole is None:
+        return ""
+    works = median(busy)
+    part = f"for {units.duration(works)} of these {units.duration(whole)}"
+    if works < _MOST * whole:
+        return f"The GPU mostly waits: it works {part}. "
+    return f"The GPU works {part}. "
 
 
 def article(noun: str) -> str:

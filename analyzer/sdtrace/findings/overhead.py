@@ -42,7 +42,9 @@ def _overhead(e: Evidence) -> Iterator[Finding]:
         return
     named = {_NAMES.get(name, name): ns for name, ns in e.paid_once.items()}
     parts = ", ".join(f"{name} {time(ns)}" for name, ns in named.items() if ns > _SOME_NS)
-    steady = f" A steady iteration takes {time(e.steady_wall_ns)}." if e.steady_wall_ns else ""
+    steady = (
+        f" With the profiler a steady iteration takes {time(e.steady_wall_ns)}." if e.steady_wall_ns else ""
+    )
     stages = ", ".join(f"{stage.name} {time(stage.ns)}" for stage in e.compile_stages[:3])
     compiled = e.paid_once.get("compile", 0) > once / 2
     yield Finding(
