@@ -51,12 +51,13 @@ def dominant(work: WorkStudy) -> Dominant | None:
     components = study.structure.components
     names = [kind.op for kind in work.named.kinds]
     ops = sorted(set(names))
-    numbers = np.append([ops.index(name) for name in names], -1).astype(np.int64)[work.named.kind]
+    place = {name: number for number, name in enumerate(ops)}
+    numbers = np.append([place[name] for name in names], -1).astype(np.int64)[work.named.kind]
     op = _largest(shares, numbers, ops)
     # Work in graphs may be of no known op: then the largest known one says little.
     if op is not None and op.ns < int(ns[numbers[piece] < 0].sum()):
         op = None
-    launched = [] if op is None else study.linked.work.op[piece[numbers[piece] == ops.index(op.name)]]
+    launched = [] if op is None else study.linked.work.op[piece[numbers[piece] == place[op.name]]]
     return Dominant(
         whole_ns=int(ns.sum()),
         on_device=True,

@@ -67,8 +67,9 @@ def compile_stages(trace: Trace, rows: Int64s, phase: Intervals) -> list[Stage]:
     order = np.argsort(label, kind="stable")
     groups = np.split(order, np.searchsorted(label[order], np.arange(1, len(stages))))
     unions = [union(start[group], end[group]) for group in groups] if stages else []
+    inclusive = _inclusive(unions, phase)
     found = [
-        Stage(stage, int(exclusive[code]), int(covered(phase, *unions[code]).sum()), int(count[code]))
+        Stage(stage, int(exclusive[code]), int(inclusive[code]), int(count[code]))
         for code, stage in enumerate(stages)
     ]
     return sorted((stage for stage in found if stage.inclusive_ns), key=lambda stage: -stage.exclusive_ns)
@@ -81,6 +82,15 @@ def _stages(trace: Trace, rows: Int64s) -> tuple[list[str], Int64s]:
     stages = sorted(set(named))
     place = {stage: code for code, stage in enumerate(stages)}
     return stages, np.array([place[stage] for stage in named], np.int64)[which]
+
+
+def _inclusive(unions: list[Intervals], phase: Intervals) -> Int64s:
+    """How much of each of `unions` lies in the phase, in nanoseconds."""
+    if not unions:
+        return np.zeros(0, np.int64)
+    owner = np.repeat(np.arange(len(unions)), [len(spans.start) for spans in unions])
+    starts, ends = (np.concatenate(edges) for edges in zip(*unions, strict=True))
+    return sum_by(owner, covered(phase, starts, ends), len(unions))
 
 
 def _exclusive(label: Int64s, start: Int64s, end: Int64s, depth: Int64s, phase: Intervals) -> Int64s:
