@@ -15,7 +15,7 @@ from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.nesting import depths, first_outside
 from sdtrace.breakdowns.components import OUTSIDE
 from sdtrace.breakdowns.short_names import short_name
-from sdtrace.explore.places import OTHERS, Place
+from sdtrace.explore.places import OTHERS, Index, Place
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.phases.timeline import PHASES, STALL, STEADY, WARMUP
 
@@ -41,7 +41,7 @@ class Calls(NamedTuple):
     host_ns: Int64s
 
 
-def call_tree(study: Study, cells: Place, host_cell: Int64s, work_cell: Int64s) -> Calls | None:
+def call_tree(study: Study, cells: Place, host_cell: Index, work_cell: Int64s) -> Calls | None:
     """The tree; None where nothing is to be shown, or far too much.
 
     `host_cell` has a cell for each event of `study.linked.host`, `work_cell` for each piece of device work.

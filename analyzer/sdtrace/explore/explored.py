@@ -84,7 +84,7 @@ def explore(work: WorkStudy, options: Options) -> Explored:
         hosts.append(study.for_table(OpTimes.TRUE).host)
     of_hosts = [places.of_host(host.start_ns, host.thread) for host in hosts]
     cells, (of_work, *others) = cells_of(places, [places.of_work, *(place for place, _ in of_hosts)])
-    host_cells = [number[at] for number, (_, at) in zip(others, of_hosts, strict=True)]
+    host_cells = [number.astype(np.int32)[at] for number, (_, at) in zip(others, of_hosts, strict=True)]
     size = len(cells.phase)
     times = Times(places)
     return Explored(

@@ -14,6 +14,7 @@ from sdtrace.attribution.host import row_name, sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.memory import memory_use
 from sdtrace.attribution.op_table import UNKNOWN_LAUNCH, OpRow, OpTimes, whole_table
+from sdtrace.explore.places import Index
 from sdtrace.intervals import Int64s
 
 COLUMNS: Final = (
@@ -28,6 +29,8 @@ COLUMNS: Final = (
     "device_memory_bytes",
     "self_device_memory_bytes",
 )
+_SMALL: Final = (1 << 31) - 1
+"""32 bits hold less: half the memory where a trace has millions of events."""
 _DEVICE_TOTAL: Final = COLUMNS.index("device_total_ns")
 _MOST_ROUNDS: Final = 10_000
 
@@ -75,7 +78,7 @@ class OpSums:
         return whole_table(linked, rows)
 
 
-def op_sums(study: Study, linked: LinkedTrace, host_cell: Int64s, work_cell: Int64s, cells: int) -> OpSums:
+def op_sums(study: Study, linked: LinkedTrace, host_cell: Index, work_cell: Int64s, cells: int) -> OpSums:
     """Add up the op table. `linked` is what its rows are made of.
 
     `host_cell` and `work_cell` have a cell for each host event of it and each piece of device work.
@@ -83,14 +86,14 @@ def op_sums(study: Study, linked: LinkedTrace, host_cell: Int64s, work_cell: Int
     host, trace, work = linked.host, study.trace, linked.work
     names = len(trace.names)
     annotation = trace.in_categories({"user_annotation"})[host.row]
-    code = host.name.astype(np.int64) * 2 + annotation
+    code = host.name * np.int32(2) + annotation
     used = np.flatnonzero(np.bincount(code, minlength=2 * names))
-    place = np.zeros(2 * names, np.int64)
+    place = np.zeros(2 * names, np.int32)
     place[used] = np.arange(len(used))
     row = place[code]
     unknown = len(used)
     size = (len(used) + 1) * cells
-    at = row * cells + host_cell
+    at = row.astype(np.int32 if size < _SMALL else np.int64) * cells + host_cell
     at[host.is_duplicate] = size
     totals = np.zeros((len(COLUMNS), size + 1), np.int64)
     totals[0] = np.bincount(at, minlength=size + 1)
@@ -139,9 +142,9 @@ class _Below(NamedTuple):
     """Host events: the row of each, its cell, and the place of both together among the sums."""
 
     linked: LinkedTrace
-    row: Int64s
-    cell: Int64s
-    at: Int64s
+    row: Index
+    cell: Index
+    at: Index
 
 
 def _totals(host: _Below, work: _Work, totals: Int64s) -> list[Over]:
@@ -177,7 +180,7 @@ def _joined(at: Int64s, cell: Int64s, ns: Int64s) -> tuple[Int64s, Int64s, Int64
     return at[first], cell[first], np.add.reduceat(ns, first)
 
 
-def _odd(work: _Work, host_cell: Int64s) -> dict[int, set[int]]:
+def _odd(work: _Work, host_cell: Index) -> dict[int, set[int]]:
     """Ops with work of their own in another cell than the one they began in: all cells they show in."""
     elsewhere = np.flatnonzero((work.ns > 0) & (host_cell[work.op] != work.cell))
     found: dict[int, set[int]] = {}
@@ -199,7 +202,7 @@ def _set_apart(host: _Below, work: _Work, odd: dict[int, set[int]], apart: _Apar
         apart[key] = apart.get(key, 0) + amount
 
 
-def _flops(linked: LinkedTrace, at: Int64s, totals: Int64s) -> None:
+def _flops(linked: LinkedTrace, at: Index, totals: Int64s) -> None:
     """Add operations, as the op table counts them."""
     ran = np.flatnonzero(linked.flops)
     ran = ran[~is_captured(linked.trace, linked.host.row[ran])]

@@ -20,7 +20,7 @@ NONE: Final = -1
 OTHERS: Final = -2
 """In an iteration or a step that is not kept by itself."""
 _EARLIEST: Final = np.iinfo(np.int64).min
-_Index = NDArray[np.integer[Any]]
+Index = NDArray[np.integer[Any]]
 
 
 class Place(NamedTuple):
@@ -60,12 +60,12 @@ class Places:
         phase = self.study.phases.work_code.astype(np.int64)
         return self._at(launches.called_ns, launches.thread, phase)
 
-    def of_host(self, start_ns: Int64s, thread: _Index) -> tuple[Place, Int64s]:
+    def of_host(self, start_ns: Int64s, thread: Index) -> tuple[Place, Index]:
         """Places, and which of them each host event begins in; events are given by time.
 
         A place changes at few instants only, so it is looked up there, not for every event.
         """
-        places, found = [], np.zeros(len(start_ns), np.int64)
+        places, found = [], np.zeros(len(start_ns), np.int32)
         special = self._special_threads
         size = 0
         for number in (NONE, *special):
@@ -73,17 +73,17 @@ class Places:
             place = self.at(edges, np.full(len(edges), number, np.int64))
             first = np.searchsorted(start_ns, edges, side="left")
             held = np.diff(np.append(first, len(start_ns)))
-            filled = np.repeat(np.arange(size, size + len(edges)), held)
+            filled = np.repeat(np.arange(size, size + len(edges), dtype=np.int32), held)
             found = filled if number == NONE else np.where(thread == number, filled, found)
             places.append(place)
             size += len(edges)
         return Place(*map(np.concatenate, zip(*places, strict=True))), found
 
-    def at(self, instant: Int64s, thread: _Index) -> Place:
+    def at(self, instant: Int64s, thread: Index) -> Place:
         """The place of each instant on its thread."""
         return self._at(instant, thread, self.study.phases.by_thread.at(instant, thread).astype(np.int64))
 
-    def _at(self, instant: Int64s, thread: _Index, phase: Int64s) -> Place:
+    def _at(self, instant: Int64s, thread: Index, phase: Int64s) -> Place:
         structure = self.study.structure
         component = structure.components.at(instant, thread)
         block = structure.blocks.at(instant, thread)
