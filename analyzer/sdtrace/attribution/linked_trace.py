@@ -12,7 +12,7 @@ import numpy as np
 from sdtrace.attribution.flops import FLOP_OPS, flops_of
 from sdtrace.attribution.host import HostEvents, host_events
 from sdtrace.attribution.links import DeviceWork, link_device_work
-from sdtrace.attribution.nesting import Bools, Int64s
+from sdtrace.attribution.nesting import Bools, Int32s, Int64s
 from sdtrace.reader.categories import LAUNCHES
 from sdtrace.trace import Trace
 
@@ -44,12 +44,12 @@ class LinkedTrace:
         return chosen
 
     @cached_property
-    def called_on(self) -> Int64s:
+    def called_on(self) -> Int32s:
         """The thread of each host event: of a runtime call that is linked to no op the file's own, for torch
         files it under the thread that ran the profiler."""
         trace, host = self.trace, self.host
         stray = trace.in_categories(LAUNCHES)[host.row] & (trace.external_id[host.row] <= 0)
-        return np.where(stray, trace.thread[host.row], host.thread).astype(np.int64)
+        return np.where(stray, trace.thread[host.row], host.thread).astype(np.int32)
 
     @cached_property
     def is_on_launching_thread(self) -> Bools:
