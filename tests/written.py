@@ -14,6 +14,8 @@ from sdtrace.trace import Trace, load_trace
 
 Event = dict[str, Any]
 
+MS = 1_000_000
+
 
 def host(name: str, start: int, dur: int, category: str = "cpu_op", thread: int = 1) -> Event:
     """A host event; times in nanoseconds."""
@@ -48,3 +50,15 @@ def without(trace: Trace, names: Sequence[str] = (), categories: Sequence[str] =
 def _event(name: str, category: str, pid: int, tid: int, start: int, dur: int) -> Event:
     times = {"ts": start / 1000, "dur": dur / 1000}
     return {"ph": "X", "cat": category, "name": name, "pid": pid, "tid": tid, **times}
+
+
+def images(walls_ms: list[int], compile_ms: int = 0) -> list[Event]:
+    """Annotated iterations one after the other, the first of which compiles."""
+    events, start = [host("aten::mm", 0, 10)], 0
+    for wall in walls_ms:
+        events.append(host("image", start, wall * MS, "user_annotation"))
+        events.append(host("aten::mm", start + 10, wall * MS - 20))
+        start += wall * MS
+    if compile_ms:
+        events.append(host("entire_frame_compile", 20, compile_ms * MS))
+    return events

@@ -12,21 +12,7 @@ from sdtrace.model import Amortization, TraceReport
 from sdtrace.report import summary
 from sdtrace.report.side_by_side import standings
 from tests.analysis.reference import COLD, EAGER, STACK, reported
-from tests.written import Event, host
-
-MS = 1_000_000
-
-
-def images(walls_ms: list[int], compile_ms: int = 0) -> list[Event]:
-    """Annotated iterations one after the other, the first of which compiles."""
-    events, start = [host("aten::mm", 0, 10)], 0
-    for wall in walls_ms:
-        events.append(host("image", start, wall * MS, "user_annotation"))
-        events.append(host("aten::mm", start + 10, wall * MS - 20))
-        start += wall * MS
-    if compile_ms:
-        events.append(host("entire_frame_compile", 20, compile_ms * MS))
-    return events
+from tests.written import images
 
 
 def traced(path: Path, walls_ms: list[int], compile_ms: int = 0, **run: object) -> TraceReport:

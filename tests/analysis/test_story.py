@@ -18,9 +18,8 @@ from sdtrace.report.side_by_side import standings
 from sdtrace.report.story import waterfall_rows
 from tests.cli.command import COLD, EAGER, GRAPHS
 from tests.shared import shared_trace
-from tests.written import Event, host
+from tests.written import images
 
-MS = 1_000_000
 TIMES = "\u00d7"
 EAGER_SD, COMPILED_SD, GRAPHS_SD = (
     "fp32_eager.json.gz",
@@ -124,20 +123,9 @@ def test_other_work_is_said_first() -> None:
     assert told.work == "They did different work: steps 2, not 1. Their times say little about each other."
 
 
-def _images(walls_ms: list[int], compile_ms: int = 0) -> list[Event]:
-    events, start = [host("aten::mm", 0, 10)], 0
-    for wall in walls_ms:
-        events.append(host("image", start, wall * MS, "user_annotation"))
-        events.append(host("aten::mm", start + 10, wall * MS - 20))
-        start += wall * MS
-    if compile_ms:
-        events.append(host("entire_frame_compile", 20, compile_ms * MS))
-    return events
-
-
 def _traced(path: Path, walls_ms: list[int], compile_ms: int = 0, **run: object) -> Path:
     facts = {"sdtrace": {"schema": "sdtrace.run/1", **run}}
-    path.write_text(json.dumps({**facts, "traceEvents": _images(walls_ms, compile_ms)}), encoding="utf-8")
+    path.write_text(json.dumps({**facts, "traceEvents": images(walls_ms, compile_ms)}), encoding="utf-8")
     return path
 
 

@@ -21,7 +21,7 @@ ROW: Final = 64
 """Bytes hashed at once."""
 _WORDS: Final = ROW // 8
 _AT_ONCE: Final = 1 << 13
-"""Spans hashed at once: their rows stay in the cache."""
+"""Spans hashed at once: more take memory, with fewer threads wait for each other."""
 _NONE: Final = np.zeros(0, np.uint64)
 _HALF: Final = np.uint64(32)
 _MOST_ROWS: Final = (1 << 15) + 2
