@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from sdtrace.job.spent import Spent, time_spent
 from sdtrace.phases.phases import wall
 from sdtrace.reader.categories import COPIES
 from sdtrace.trace import Trace
+from sdtrace.trace.model import Int32s
 from sdtrace.waiting.idle import Cause
 
 _RANK_IN_NAME: Final = re.compile(r"(?:^|[^a-zA-Z])(?:rank|tp|dp|pp|ep|cp|sp)[-_ ]?(\d+)", re.IGNORECASE)
@@ -65,29 +66,51 @@ class Rank:
 
 
 def ranks_of(study: Study, rules: Rules) -> list[Rank]:
-    """The ranks of a trace: of a merged file one for each process that has device work, else one."""
-    return [rank for rank, _ in ranks_and_studies(study, rules)]
+    """The ranks of a trace: of a merged file one for each process that has device work, else one.
+
+    Processes whose device work follows that of each other are no ranks: nothing ran together.
+    """
+    return _numbered([rank for rank, _ in _each(study, rules)])
 
 
 def ranks_and_studies(study: Study, rules: Rules) -> list[tuple[Rank, Study]]:
     """The ranks of a trace as `ranks_of` has them, each with the study of its own events."""
-    trace = study.trace
-    working = np.unique(study.linked.work.process)
+    found = list(_each(study, rules))
+    ranks = _numbered([rank for rank, _ in found])
+    return list(zip(ranks, (one for _, one in found), strict=True))
+
+
+def _each(study: Study, rules: Rules) -> Iterator[tuple[Rank, Study]]:
+    """Rank by rank, so that not all need to be kept."""
+    trace, work = study.trace, study.linked.work
+    working = np.unique(work.process)
     working = working[working >= 0]
-    if len(working) < 2:
-        return [(_rank(study, in_process=None), study)]
+    if not _together(study, working):
+        yield _rank(study, in_process=None), study
+        return
     of_event = trace.process_of(np.arange(len(trace))).copy()
-    of_event[study.linked.work.row] = study.linked.work.process
-    parts = [trace.take(np.flatnonzero(of_event == process)) for process in working.tolist()]
-    studies = [study_trace(part, rules) for part in parts]
-    found = [
-        _rank(one, in_process=str(trace.processes[process].pid))
-        for process, one in zip(working.tolist(), studies, strict=True)
-    ]
-    numbers = [rank.number for rank in found]
-    if None in numbers or len(set(numbers)) < len(numbers):
-        found = [replace(rank, number=place, told=False) for place, rank in enumerate(found)]
-    return list(zip(found, studies, strict=True))
+    of_event[work.row] = work.process
+    for process in working.tolist():
+        one = study_trace(trace.take(np.flatnonzero(of_event == process)), rules)
+        yield _rank(one, in_process=str(trace.processes[process].pid)), one
+
+
+def _together(study: Study, processes: Int32s) -> bool:
+    """Whether two of the processes had device work during the same time."""
+    work, trace = study.linked.work, study.trace
+    rows = [work.row[work.process == process] for process in processes.tolist()]
+    begins = np.array([trace.start_ns[row].min() for row in rows], np.int64)
+    ends = np.array([trace.end_ns[row].max() for row in rows], np.int64)
+    order = np.argsort(begins)
+    return bool((begins[order][1:] < np.maximum.accumulate(ends[order])[:-1]).any())
+
+
+def _numbered(ranks: list[Rank]) -> list[Rank]:
+    """Ranks of one file, counted where they do not tell their numbers."""
+    numbers = [rank.number for rank in ranks]
+    if len(ranks) > 1 and (None in numbers or len(set(numbers)) < len(numbers)):
+        return [replace(rank, number=place, told=False) for place, rank in enumerate(ranks)]
+    return ranks
 
 
 def _rank(study: Study, in_process: str | None) -> Rank:
