@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from sdtrace import units
+from sdtrace.analysis.plain_words import in_words
 from sdtrace.analysis.same_work import WorkFacts, agreeing, differing, work_facts
 from sdtrace.analysis.steady_work import SteadyWork, steady_work, waterfall
 from sdtrace.analysis.study import Study
-from sdtrace.analysis.verdict import in_words
 from sdtrace.model import Amortization, TraceReport
 from sdtrace.model.compare import Story, WaterfallStep
 

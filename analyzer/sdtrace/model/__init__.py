@@ -14,6 +14,8 @@ from sdtrace.model.compare import WaterfallStep as WaterfallStep
 from sdtrace.model.counsel import Saving as Saving
 from sdtrace.model.counsel import Unprofiled as Unprofiled
 from sdtrace.model.counsel import Verdict as Verdict
+from sdtrace.model.counsel import VerdictLine as VerdictLine
+from sdtrace.model.counsel import VerdictPart as VerdictPart
 from sdtrace.model.counsel import VerdictWhat as VerdictWhat
 from sdtrace.model.finding import Confidence as Confidence
 from sdtrace.model.finding import EvidenceRow as EvidenceRow

@@ -7,6 +7,7 @@ from statistics import median_low
 from typing import Any, NamedTuple
 
 from sdtrace import units
+from sdtrace.analysis.image_time import image_time
 from sdtrace.model import TraceReport
 from sdtrace.tables import Filled
 from sdtrace.tables.rows import phases, wall_us
@@ -29,6 +30,13 @@ class Segment(NamedTuple):
     width: float
 
 
+class ImageBar(NamedTuple):
+    """A steady iteration as one bar, and its time in words."""
+
+    told: str
+    segments: list[Segment]
+
+
 class BarShape(NamedTuple):
     """The bar of a row: its length, the part that is drawn darker (None: all of it), whether it is cut."""
 
@@ -42,6 +50,27 @@ def phase_style(name: str) -> str:
     """The style of a phase, also where a cause of idle time bears a phase's name."""
     first = name.split(" ", 1)[0]
     return first if first in PHASES else "other"
+
+
+def image_bar(trace: TraceReport) -> ImageBar | None:
+    """A steady iteration in parts: GPU work, and idle time; None where it is not known.
+
+    GPU work keeps its place from report to report: the largest part first, idle time last.
+    """
+    whole, parts = image_time(trace), trace.verdict.parts if trace.verdict else []
+    if whole is None or not parts:
+        return None
+    how = "with the profiler" if whole.how == "as profiled" else f"without the profiler ({whole.how})"
+    total = sum(part.us for part in parts)
+    segments: list[Segment] = []
+    x = 0.0
+    for place, part in enumerate(parts):
+        width = 100 * part.us / total if total else 0.0
+        described = f"{part.name} {units.duration(part.us)} ({units.share(width)})"
+        style = "q-idle" if part.is_idle else f"q-{place}"
+        segments.append(Segment(style, described, round(x, 3), round(width, 3)))
+        x += width
+    return ImageBar(f"{units.duration(whole.us)} {how}", segments)
 
 
 def stack(trace: TraceReport) -> list[Segment]:

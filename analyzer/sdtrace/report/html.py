@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from sdtrace.analysis.part import Part
-from sdtrace.model import Job, Report, TraceReport
+from sdtrace.model import Job, Report, TraceReport, VerdictLine
 from sdtrace.phases.timeline import STEADY
 from sdtrace.report import charts, summary
 from sdtrace.report.exploration import Exploration, of_others
@@ -85,9 +85,11 @@ class TraceView(NamedTuple):
 
     trace: TraceReport
     anchor: str
-    verdict: str
+    verdict: list[VerdictLine]
+    image: charts.ImageBar | None
     figures: list[summary.Figure]
     caveats: list[str]
+    as_profiled: str
     segments: list[charts.Segment]
     phases: HtmlTable | None
     tables: list[HtmlTable]
@@ -221,9 +223,11 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled], explored: Explo
     return TraceView(
         trace=trace,
         anchor=anchor,
-        verdict=summary.verdict(trace),
+        verdict=trace.verdict.lines if trace.verdict else [],
+        image=charts.image_bar(trace),
         figures=summary.figures(trace),
         caveats=summary.caveats(trace, with_selection=explored is None),
+        as_profiled=summary.as_profiled(trace),
         segments=charts.stack(trace),
         phases=tables.pop(_PHASES, None),
         tables=list(tables.values()),

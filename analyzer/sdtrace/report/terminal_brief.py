@@ -10,7 +10,7 @@ from rich.text import Text
 from sdtrace import units
 from sdtrace.model import Finding, Job, Report, TraceReport
 from sdtrace.report import summary
-from sdtrace.report.console import SEVERITIES, Page
+from sdtrace.report.console import SEVERITIES, Page, verdict_lines
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.report.story import story
 from sdtrace.tables import TERMINAL, fill
@@ -54,14 +54,17 @@ def _trace(page: Page, trace: TraceReport) -> list[Text]:
     lines = page.lines(trace.name, "bold underline")
     for caveat in summary.caveats(trace):
         lines += page.lines(f"! {caveat}", "yellow")
-    lines += page.lines(summary.verdict(trace) or summary.headline(trace), "bold")
-    lines += [Text(), *page.lines(_phases(trace)), Text()]
+    if trace.verdict is None:
+        lines += [*page.lines(summary.headline(trace), "bold"), Text(), *page.lines(_phases(trace))]
+    else:
+        lines += verdict_lines(page, trace.verdict)
+    lines.append(Text())
     first = trace.verdict.first if trace.verdict else ""
     return lines + _findings(page, trace.findings, first, LINES - 2 - len(lines))
 
 
 def _phases(trace: TraceReport) -> str:
-    """The phases in a line: `10.8 s with the profiler: compile 8.97 s, steady 94.9 ms.`"""
+    """The phases in a line: `10.8 s with the profiler, 3 images: compile 8.97 s, steady 94.9 ms.`"""
     rows = [row for row in trace.phases if row.wall_us]
     parts = ", ".join(f"{row.phase} {units.duration(row.wall_us)}" for row in rows)
     made = f", {units.counted(len(trace.iterations), trace.noun)}" if trace.iterations else ""
