@@ -17,7 +17,9 @@ _BOTH_WAYS: Final = ("memcpy_h2d", "memcpy_d2h")
 _COPIES: Final = "copies"
 _OTHER: Final = "other"
 _LARGEST: Final = 4
-"""So many parts of the GPU's work are named; the rest is one part."""
+"""So many parts of the GPU's work are named at most; the rest is one part."""
+_LEAST: Final = 0.005
+"""Of an iteration: smaller parts are not named."""
 
 
 class Largest(NamedTuple):
@@ -104,9 +106,12 @@ def _largest(what: Literal["component", "kind"], sums: Counter[str]) -> Largest 
 
 def _parts(sums: Counter[str], works_us: float, whole_us: float) -> list[VerdictPart]:
     """The largest parts of the GPU's work, the rest of it, and idle time; they sum to the iteration."""
-    named = [pair for pair in sums.most_common(_LARGEST + 1) if pair[0] != _OTHER][:_LARGEST]
-    rest = sums.total() - sum(ns for _, ns in named)
     scale = works_us / sums.total()
+    large = [
+        pair for pair in sums.most_common() if pair[0] != _OTHER and pair[1] * scale >= _LEAST * whole_us
+    ]
+    named = large[:_LARGEST]
+    rest = sums.total() - sum(ns for _, ns in named)
     parts = [VerdictPart(name=in_words(label), us=ns * scale, is_idle=False) for label, ns in named]
     if rest:
         parts.append(VerdictPart(name="other GPU work", us=rest * scale, is_idle=False))

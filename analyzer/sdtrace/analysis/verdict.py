@@ -169,14 +169,18 @@ def _on_cpu(trace: TraceReport) -> VerdictLine | None:
 
 
 def _overhead(trace: TraceReport, image: Image | None) -> VerdictLine:
-    """The one-time cost, and what the GPU does in every iteration instead of computing."""
-    once = trace.overhead.paid_us
-    each = _each(trace, image)
-    if once:
-        lead = f"{units.duration(once)} of one-time cost, as profiled:"
-        return _line("Overhead", lead, f"{_once(trace)}. {each}".rstrip())
-    none = "No one-time cost in this trace."
-    return _line("Overhead", each, none) if each else _line("Overhead", none)
+    """The one-time cost, and what the GPU does in every iteration instead of computing; the larger first."""
+    once, each = trace.overhead.paid_us, _each(trace, image)
+    told = (
+        f"{units.duration(once)} of one-time cost, as profiled:"
+        if once
+        else "No one-time cost in this trace."
+    )
+    parts = f"{_once(trace)}." if once else ""
+    whole = image_time(trace)
+    if each and whole is not None and once < whole.us:
+        return _line("Overhead", each, f"{told} {parts}".rstrip())
+    return _line("Overhead", told, f"{parts} {each}".strip())
 
 
 def _each(trace: TraceReport, image: Image | None) -> str:

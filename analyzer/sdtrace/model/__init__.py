@@ -385,6 +385,8 @@ class Amortization(Struct, kw_only=True, frozen=True):
     """One-time cost beyond the baseline's; 0 where it is less."""
     story: Story | None = None
     """The comparison in sentences and as a waterfall."""
+    matches: list[Match] = []
+    """GPU work that is the same on both sides, also where one was compiled; the largest change first."""
 
 
 class Comparison(Struct, kw_only=True, frozen=True):

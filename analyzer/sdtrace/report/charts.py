@@ -16,6 +16,9 @@ PHASES = ("compile", "autotune", "capture", "warmup", "steady")
 """The phases that have a colour of their own."""
 
 _THINNEST = 0.4
+_MOST_STYLES = 4
+_ROOM_FOR_LABEL = 30.0
+"""Percent of the bar that a label takes, also on a phone."""
 _OUTLIER = 5.0
 """A bar this many times the median would leave the others invisible; in a table of iterations it is cut."""
 _HEADROOM = 1.25
@@ -28,6 +31,8 @@ class Segment(NamedTuple):
     title: str
     x: float
     width: float
+    label: str = ""
+    """What stands in it, where it is wide enough."""
 
 
 class ImageBar(NamedTuple):
@@ -67,8 +72,9 @@ def image_bar(trace: TraceReport) -> ImageBar | None:
     for place, part in enumerate(parts):
         width = 100 * part.us / total if total else 0.0
         described = f"{part.name} {units.duration(part.us)} ({units.share(width)})"
-        style = "q-idle" if part.is_idle else f"q-{place}"
-        segments.append(Segment(style, described, round(x, 3), round(width, 3)))
+        style = "q-idle" if part.is_idle else f"q-{min(place, _MOST_STYLES)}"
+        label = f"{part.name} {units.share(width)}" if width >= _ROOM_FOR_LABEL else ""
+        segments.append(Segment(style, described, round(x, 3), round(width, 3), label))
         x += width
     return ImageBar(f"{units.duration(whole.us)} {how}", segments)
 

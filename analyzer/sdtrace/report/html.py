@@ -15,8 +15,8 @@ from sdtrace.report.html_tables import HtmlTable, fitted, html_table
 from sdtrace.report.page import asset, policy
 from sdtrace.report.picture_data import pictures_of
 from sdtrace.report.run_facts import run_facts
-from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
-from sdtrace.report.story import fall_of
+from sdtrace.report.side_by_side import SIDE_BY_SIDE, Standing, standings
+from sdtrace.report.story import MATCHES, fall_of
 from sdtrace.report.templating import environment
 from sdtrace.tables import HTML, JOB_TABLES, TABLES, Filled, fill, fill_all
 
@@ -38,6 +38,8 @@ _LEAST_ROOM = 60_000
 _MOST_ROWS = 8_000
 _MOST_ROWS_WITHOUT_SCRIPT = 300
 _MOST_ITERATIONS = 300
+_MOST_MATCHES = 100
+_MOST_MATCHES_OF_ONE = 25
 _JOB = "job"
 """The anchor of the job, and what those of its tables begin with."""
 _PHASES = "phases"
@@ -124,6 +126,7 @@ def render_html(report: Report, top: int, pages: Sequence[Exploration] = ()) -> 
             comparison=html_table(fill(SIDE_BY_SIDE, report, HTML), "comparison") if rows else None,
             standings=rows,
             falls=[fall for row in rows if row.story and (fall := fall_of(row.trace.name, row.story))],
+            matched=_matched(rows),
             first_findings=_FIRST_FINDINGS,
             top_rows=_each(_MOST_ROWS_WITHOUT_SCRIPT, 2 * len(views), top),
             style=style,
@@ -132,6 +135,16 @@ def render_html(report: Report, top: int, pages: Sequence[Exploration] = ()) -> 
             data=data,
         )
     )
+
+
+def _matched(rows: Sequence[Standing]) -> dict[str, HtmlTable]:
+    """By the name of a trace its GPU work beside that of the baseline; the more traces, the fewer rows."""
+    shown = [row for row in rows if row.matches]
+    most = _each(_MOST_MATCHES, len(shown), _MOST_MATCHES_OF_ONE)
+    return {
+        row.trace.name: html_table(fill(MATCHES, row, HTML, most), f"matches-{number}")
+        for number, row in enumerate(shown, start=1)
+    }
 
 
 def _anchored(report: Report) -> dict[str, TraceReport]:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from sdtrace import units
 from sdtrace.analysis.comparison import differences
 from sdtrace.analysis.image_time import gpu_works_us, image_time
-from sdtrace.model import Amortization, Comparison, Report, Story, TraceReport
+from sdtrace.model import Amortization, Comparison, Match, Report, Story, TraceReport
 from sdtrace.report.story import sentences
 from sdtrace.report.summary import busy_pct
 from sdtrace.tables import Column, Kind, Table
@@ -29,6 +29,8 @@ class Standing(NamedTuple):
     told: str
     """The comparison in sentences, or why there is none; '' for the baseline."""
     story: Story | None = None
+    matches: list[Match] = []  # noqa: RUF012  # never changed
+    """GPU work that it has in common with the baseline."""
 
 
 def standings(report: Report) -> list[Standing]:
@@ -69,7 +71,9 @@ def _standing(
     else:
         pays = f"after {units.counted(after, trace.noun)}" if after > 1 or row.extra_us else "at once"
     told = " ".join(sentences(row.story)) if row.story else row.arithmetic
-    return Standing(trace, False, row.speedup, row.saving_per_iteration_us, pays, told, row.story)
+    return Standing(
+        trace, False, row.speedup, row.saving_per_iteration_us, pays, told, row.story, row.matches
+    )
 
 
 def _uncompared(trace: TraceReport, base: TraceReport | None) -> str:
@@ -105,6 +109,7 @@ SIDE_BY_SIDE: Final = Table(
             Kind.TIME,
             "A steady iteration without the profiler, as it was measured.",
             value=lambda row: row.trace.unprofiled_wall_us,
+            optional=True,
         ),
         Column(
             "steady_us",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from sdtrace import units
+from sdtrace.analysis.plain_words import in_words
 from sdtrace.model import Comparison, Match, Report, Story, WaterfallStep
 from sdtrace.tables import Column, Kind, Table
 from sdtrace.tables.columns import PAGES
@@ -13,7 +14,7 @@ from sdtrace.tables.labels import CAUSES
 _MOST_STEPS: Final = 9
 """So many steps have a row of their own; the rest share one."""
 _MINUS: Final = "\u2212"
-_HOW: Final = {"shape": "op and shapes", "flops": "FLOPs of a call", "component": "what is left"}
+_HOW: Final = {"shape": "shapes", "flops": "FLOPs", "component": "the rest"}
 _SORTS: Final = {
     "overlap": "work that runs at once",
     "profiler": "less what the profiler adds",
@@ -92,7 +93,7 @@ def _together(steps: list[WaterfallStep]) -> list[WaterfallStep]:
 def _what(step: WaterfallStep) -> str:
     if step.sort == "idle":
         return f"GPU idle: {CAUSES.get(step.what, step.what)}"
-    return _SORTS.get(step.sort, step.what)
+    return _SORTS.get(step.sort) or in_words(step.what)
 
 
 class Fall(NamedTuple):
@@ -158,7 +159,14 @@ MATCHES: Final = Table(
         Column(
             "change_us", "Change", Kind.FIGURE, "After less before.", value=lambda row: signed(row.change_us)
         ),
-        Column("by", "Matched by", Kind.TEXT, "How.", PAGES, lambda row: _HOW[row.by]),
+        Column(
+            "by",
+            "Matched by",
+            Kind.TEXT,
+            "Op and shapes; the FLOPs of a call; or the rest of the component as one row.",
+            PAGES,
+            lambda row: _HOW[row.by],
+        ),
         Column("other_work", "Now", Kind.NAME, "Ops or kernels of the other trace.", PAGES),
     ),
 )

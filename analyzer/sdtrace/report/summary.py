@@ -54,7 +54,9 @@ def as_profiled(trace: TraceReport) -> str:
     if trace.steady is None:
         return ""
     told = f"A steady {trace.noun} takes {units.duration(trace.steady.median_us)} with the profiler"
-    return f"{told} ({_spread(trace.steady, trace.noun)})."
+    if trace.steady.iterations > 1:
+        told = f"{told} ({_spread(trace.steady, trace.noun)})"
+    return f"{told}."
 
 
 def figures(trace: TraceReport) -> list[Figure]:

@@ -38,6 +38,8 @@ def render_brief(report: Report, console: Console, elsewhere: str) -> None:
     if len(others) == 1 and report.job is None:
         _show(page, _trace(page, others[0]))
     else:
+        if others:
+            page.line("What to fix first, and what a steady iteration takes without the profiler:", "dim")
         for trace in others:
             _show(page, _in_short(page, trace))
     console.print()
