@@ -40,6 +40,8 @@ def span(low_us: float, high_us: float) -> str:
     ('33.0 to 36.7 ms', '792 ms to 1.69 s')
     """
     low, high = duration(low_us), duration(high_us)
+    if low == high:
+        return low
     figure, _, unit = low.partition(" ")
     return f"{figure} to {high}" if high.endswith(f" {unit}") else f"{low} to {high}"
 

@@ -143,7 +143,8 @@ def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -
         return _line("Dominates", lead, f"{_follows(image.following)}The GPU works for {times}.")
     share = units.percent(image.whole_us - image.works_us, image.whole_us)
     lead = f"Waiting: the GPU is idle {share} of the {trace.noun}{_mostly(idle)}."
-    work = f"Of its {units.duration(image.works_us)} of work: {image.leading.name}, {image.leading.percent}."
+    works = units.duration(image.works_us)
+    work = f"Of its {works} of work, {image.leading.percent} goes to {image.leading.name}."
     return _line("Dominates", lead, f"{work} {_follows(image.following)}".rstrip())
 
 
@@ -171,12 +172,9 @@ def _on_cpu(trace: TraceReport) -> VerdictLine | None:
 def _overhead(trace: TraceReport, image: Image | None) -> VerdictLine:
     """The one-time cost, and what the GPU does in every iteration instead of computing; the larger first."""
     once, each = trace.overhead.paid_us, _each(trace, image)
-    told = (
-        f"{units.duration(once)} of one-time cost, as profiled:"
-        if once
-        else "No one-time cost in this trace."
-    )
-    parts = f"{_once(trace)}." if once else ""
+    told, parts = "No one-time cost in this trace.", ""
+    if once:
+        told, parts = f"{units.duration(once)} of one-time cost, as profiled:", f"{_once(trace)}."
     whole = image_time(trace)
     if each and whole is not None and once < whole.us:
         return _line("Overhead", each, f"{told} {parts}".rstrip())

@@ -113,7 +113,7 @@ SIDE_BY_SIDE: Final = Table(
         ),
         Column(
             "steady_us",
-            "As profiled",
+            "Profiled",
             Kind.TIME,
             "Median wall time of a steady iteration, with the profiler, which slows the CPU.",
             value=lambda row: row.trace.steady.median_us if row.trace.steady else None,
