@@ -89,7 +89,9 @@ def test_the_verdict_says_that_matmuls_ran_in_8_bits_and_on_which_model() -> Non
     run = {**report.run, "axes": axes, "model": "flux"}
     verdict = verdict_of(msgspec.structs.replace(report, run=run), [])
     assert verdict.what.dtype == "bfloat16 with fp8 matmuls"
-    assert verdict.text.startswith("Ran: FLUX.1-dev, 64x64, 2 steps, bfloat16 with fp8 matmuls on NVIDIA H200")
+    assert verdict.text.startswith(
+        "Ran: FLUX.1-dev, 64x64, 2 steps, bfloat16 with fp8 matmuls on NVIDIA H200"
+    )
 
 
 def test_float32_without_tensor_cores_is_the_first_thing() -> None:
