@@ -38,6 +38,10 @@ def _steady_work(one: Analysis) -> pl.DataFrame:
     return one.launches.filter(pl.col("phase") == "steady")
 
 
+def _total(work: pl.DataFrame) -> int:
+    return sum(work["dur_ns"].to_list())
+
+
 @pytest.mark.parametrize("name", TRACES, ids=str)
 def test_the_parts_of_an_image_sum_to_the_time_that_the_verdict_tells(name: str | Path) -> None:
     report = _loaded(name).report
@@ -67,7 +71,7 @@ def test_copies_dominate_an_offloaded_pipeline_and_are_its_overhead() -> None:
     one = _loaded(OFFLOAD)
     work = _steady_work(one)
     is_copy = pl.col("category").is_in(["memcpy_h2d", "memcpy_d2h"])
-    share = work.filter(is_copy)["dur_ns"].sum() / work["dur_ns"].sum()
+    share = _total(work.filter(is_copy)) / _total(work)
     lines = _lines(one.report)
     assert lines["Dominates"].lead == f"Copying between CPU and GPU: {units.share(100 * share)} of GPU time."
     assert "copies to and from the CPU for" in lines["Overhead"].lead
@@ -81,7 +85,7 @@ def test_waiting_dominates_where_the_gpu_works_less_than_half_of_the_image() -> 
         lead == "Waiting: the GPU is idle 90.6 % of the image, mostly until the CPU launches the next kernel."
     )
     work = _steady_work(one)
-    unet = work.filter(pl.col("component") == "unet")["dur_ns"].sum() / work["dur_ns"].sum()
+    unet = _total(work.filter(pl.col("component") == "unet")) / _total(work)
     assert f"{units.share(100 * unet)} goes to the UNet." in _lines(one.report)["Dominates"].rest
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from sdtrace import units
-from sdtrace.analysis.plain_words import in_words
 from sdtrace.model import Comparison, Match, Report, Story, WaterfallStep
 from sdtrace.tables import Column, Kind, Table
 from sdtrace.tables.columns import PAGES
@@ -93,7 +92,7 @@ def _together(steps: list[WaterfallStep]) -> list[WaterfallStep]:
 def _what(step: WaterfallStep) -> str:
     if step.sort == "idle":
         return f"GPU idle: {CAUSES.get(step.what, step.what)}"
-    return _SORTS.get(step.sort) or in_words(step.what)
+    return _SORTS.get(step.sort, step.what)
 
 
 class Fall(NamedTuple):
