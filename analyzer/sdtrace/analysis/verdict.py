@@ -31,6 +31,8 @@ _COPIES: Final = 0.1
 """Of GPU time: copies between CPU and GPU from which they are told as overhead."""
 _VARIANT: Final = re.compile(r" \(variant \w+\)")
 _DOMINANT: Final = "steady.dominant"
+_TOLD_ABOVE: Final = frozenset({"trace.cut", "trace.skipped", "trace.impossible"})
+"""What every report says above the verdict."""
 _WAITS: Final = {
     "launch_bound": "until the CPU launches the next kernel",
     "sync": "while the CPU, which waited for it, catches up",
@@ -174,7 +176,8 @@ def _overhead(trace: TraceReport, image: Image | None) -> VerdictLine:
     once, each = trace.overhead.paid_us, _each(trace, image)
     told, parts = "No one-time cost in this trace.", ""
     if once:
-        told, parts = f"{units.duration(once)} of one-time cost, as profiled:", f"{_once(trace)}."
+        how = ", as profiled" if trace.overhead.total_us else ""
+        told, parts = f"{units.duration(once)} of one-time cost{how}:", f"{_once(trace)}."
     whole = image_time(trace)
     if each and whole is not None and once < whole.us:
         return _line("Overhead", each, f"{told} {parts}".rstrip())
@@ -213,7 +216,8 @@ def _first(trace: TraceReport) -> Finding | None:
 
 def _to_do(trace: TraceReport, first: Finding | None, confidence: Confidence) -> list[VerdictLine]:
     if first is None or first.saving is None:
-        worst = next((row for row in trace.findings if row.severity in ("high", "medium")), None)
+        severe = (row for row in trace.findings if row.severity in ("high", "medium"))
+        worst = next((row for row in severe if row.id not in _TOLD_ABOVE), None)
         return [_line("Look at", f"{worst.title.replace('`', '')}.")] if worst else []
     saving = first.saving
     start, end = units.duration(saving.from_us), units.duration(saving.to_us)

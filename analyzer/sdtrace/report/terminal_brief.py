@@ -11,7 +11,7 @@ from sdtrace import units
 from sdtrace.model import Finding, Job, Report, TraceReport
 from sdtrace.report import summary
 from sdtrace.report.console import SEVERITIES, Page, verdict_lines
-from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
+from sdtrace.report.side_by_side import SIDE_BY_SIDE, Standing, standings
 from sdtrace.report.story import story
 from sdtrace.tables import TERMINAL, fill
 
@@ -30,11 +30,12 @@ def render_brief(report: Report, console: Console, elsewhere: str) -> None:
     others = [trace for trace in report.traces if trace.name not in ranks]
     if report.job is not None:
         _show(page, _job(page, report.job))
-    if standings(report):
+    if rows := standings(report):
         for sentence in story(report):
             page.line(sentence, "bold")
         console.print()
         page.table(fill(SIDE_BY_SIDE, report, TERMINAL))
+        _uncompared(page, rows)
     if len(others) == 1 and report.job is None:
         _show(page, _trace(page, others[0]))
     else:
@@ -44,6 +45,18 @@ def render_brief(report: Report, console: Console, elsewhere: str) -> None:
             _show(page, _in_short(page, trace))
     console.print()
     page.line(elsewhere, "dim")
+
+
+def _uncompared(page: Page, rows: list[Standing]) -> None:
+    """Why traces have no speed, once for all that share a reason."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.told and row.story is None:
+            names.setdefault(row.told, []).append(row.trace.name)
+    for told, alike in names.items():
+        page.line(f"{', '.join(alike)}: {told}", "dim")
+    if names:
+        page.console.print()
 
 
 def _show(page: Page, lines: list[Text]) -> None:
