@@ -27,6 +27,8 @@ _MOST: Final = 0.5
 """Of an iteration: a GPU that works less mostly waits."""
 _PART: Final = 0.05
 """A smaller part of the one-time cost is left out."""
+_IDLE: Final = 0.005
+"""Of an iteration: idle time from which it is told as overhead."""
 _COPIES: Final = 0.1
 """Of GPU time: copies between CPU and GPU from which they are told as overhead."""
 _VARIANT: Final = re.compile(r" \(variant \w+\)")
@@ -188,11 +190,12 @@ def _each(trace: TraceReport, image: Image | None) -> str:
     """`In every image the GPU is idle for 120 ms and copies to and from the CPU for 900 ms.`"""
     if image is None or image.whole_us is None:
         return ""
-    copies = ""
+    idle, told = image.whole_us - image.works_us, []
+    if idle >= _IDLE * image.whole_us:
+        told.append(f"is idle for {units.duration(idle)}")
     if image.copies >= _COPIES:
-        copies = f" and copies to and from the CPU for {units.duration(image.copies * image.works_us)}"
-    idle = units.duration(image.whole_us - image.works_us)
-    return f"In every {trace.noun} the GPU is idle for {idle}{copies}."
+        told.append(f"copies to and from the CPU for {units.duration(image.copies * image.works_us)}")
+    return f"In every {trace.noun} the GPU {' and '.join(told)}." if told else ""
 
 
 def _once(trace: TraceReport) -> str:

@@ -69,7 +69,7 @@ def image_bar(trace: TraceReport) -> ImageBar | None:
     total = sum(part.us for part in parts)
     segments: list[Segment] = []
     x = 0.0
-    for place, part in enumerate(parts):
+    for place, part in enumerate(part for part in parts if part.us):
         width = 100 * part.us / total if total else 0.0
         described = f"{part.name} {units.duration(part.us)} ({units.share(width)})"
         style = "q-idle" if part.is_idle else f"q-{min(place, _MOST_STYLES)}"

@@ -54,7 +54,7 @@ JOB_RANKS: Final = Table(
         Column("late_us", "Late", Kind.TIME, "How long all others waited for this rank alone."),
         Column("clock_shift_us", "Clock", Kind.TIME, "What its clock was set forward by.", DATA_ONLY),
     ),
-    bar=Bar("late_us", style="cause"),
+    bar=Bar("late_us", style="work"),
 )
 
 JOB_LATE: Final = Table(
