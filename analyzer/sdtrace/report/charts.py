@@ -17,6 +17,8 @@ PHASES = ("compile", "autotune", "capture", "warmup", "steady")
 
 _THINNEST = 0.4
 _MOST_STYLES = 4
+_LABELLED = 2
+"""So many parts have colours on which white text can be read."""
 _ROOM_FOR_LABEL = 30.0
 """Percent of the bar that a label takes, also on a phone."""
 _OUTLIER = 5.0
@@ -73,7 +75,8 @@ def image_bar(trace: TraceReport) -> ImageBar | None:
         width = 100 * part.us / total if total else 0.0
         described = f"{part.name} {units.duration(part.us)} ({units.share(width)})"
         style = "q-idle" if part.is_idle else f"q-{min(place, _MOST_STYLES)}"
-        label = f"{part.name} {units.share(width)}" if width >= _ROOM_FOR_LABEL else ""
+        is_labelled = width >= _ROOM_FOR_LABEL and (part.is_idle or place < _LABELLED)
+        label = f"{part.name} {units.share(width)}" if is_labelled else ""
         segments.append(Segment(style, described, round(x, 3), round(width, 3), label))
         x += width
     return ImageBar(f"{units.duration(whole.us)} {how}", segments)
