@@ -60,7 +60,7 @@ const drawWaterfall = (waterfall, noun, width) => {
     bar({ ...row, said: `${capitalized(kind)}: ${row.name}` }, place, before, style, false);
     before += row.us;
   });
-  bar({ us: whole, said: `A steady ${noun}` }, rows.length, 0, "p-ink", true);
+  bar({ us: whole, said: `A steady ${noun}, as profiled` }, rows.length, 0, "p-ink", true);
   const of = (kind) => sum(waterfall.parts.filter((part) => part.part === kind).map((part) => part.us));
   const limits =
     of("roofline") < NOISE * whole
