@@ -59,7 +59,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
     dur_ns = trace.dur_ns[linked.work.row]
     steady = phases.work_mask(STEADY)
     kernels = trace.in_categories({"kernel"})[linked.work.row] & steady
-    steady_idle = study.idle.within(phases.timeline.of(STEADY))
+    steady_idle = study.steady_idle
     idle = steady_idle.causes()
     model = trace.run.get("model")
     return Evidence(

@@ -14,7 +14,6 @@ from sdtrace.findings import Finding
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.model.work import Peaks
 from sdtrace.phases.silence import loader_calls, spans_of
-from sdtrace.phases.timeline import STEADY
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
 from sdtrace.whatif import changes
@@ -187,8 +186,7 @@ class _Remedies:
 
     def _less_waiting(self, cause: str) -> Remedy:
         """The host no longer does what the device waited for."""
-        idle = self.study.idle.within(self.study.phases.timeline.of(STEADY))
-        gone = self.labels.time_before_calls(idle.when(cause))
+        gone = self.labels.time_before_calls(self.study.steady_idle.when(cause))
         return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay")
 
     def _groups(self) -> Int64s:
