@@ -118,7 +118,7 @@ def _comparison(
     for name, cost in costs.items():
         if name == base:
             continue
-        paid = _amortized(name, cost, base, costs[base], unprofiled)
+        paid = _amortized(names[name], cost, base, costs[base], unprofiled)
         both = sides.get(base), sides.get(name)
         told = story(names[base], names[name], both, paid, is_unprofiled=unprofiled)
         rows.append(replace(paid, story=told, matches=_matches(*both)))
@@ -169,11 +169,7 @@ def amortized(
 ) -> model.Amortization | None:
     """When `other` pays off against `base`; None where one of them has no steady iteration."""
     ours, theirs = _cost(base, unprofiled), _cost(other, unprofiled)
-    return (
-        None
-        if ours is None or theirs is None
-        else _amortized(other.name, theirs, base.name, ours, unprofiled)
-    )
+    return None if ours is None or theirs is None else _amortized(other, theirs, base.name, ours, unprofiled)
 
 
 def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
@@ -184,7 +180,9 @@ def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
     return _Cost(steady, trace.overhead.paid_us)
 
 
-def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: bool) -> model.Amortization:
+def _amortized(
+    trace: model.TraceReport, cost: _Cost, base_name: str, base: _Cost, unprofiled: bool
+) -> model.Amortization:
     saving = base.steady_us - cost.steady_us
     extra = max(0.0, cost.overhead_us - base.overhead_us)
     iterations = floor(extra / saving) + 1 if saving > 0 else None
@@ -196,10 +194,10 @@ def _amortized(name: str, cost: _Cost, base_name: str, base: _Cost, unprofiled: 
     else:
         arithmetic = (
             f"{time(extra * 1e3)} more one-time cost / {times} saved each time = {extra / saving:.1f}: "
-            f"ahead of `{base_name}` from iteration {iterations} on ({how})"
+            f"ahead of `{base_name}` from {trace.noun} {iterations} on ({how})"
         )
     return model.Amortization(
-        name=name,
+        name=trace.name,
         steady_us=cost.steady_us,
         overhead_us=cost.overhead_us,
         speedup=base.steady_us / cost.steady_us,

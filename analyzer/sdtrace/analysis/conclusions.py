@@ -10,11 +10,12 @@ import numpy as np
 from sdtrace.analysis.blocks import few_blocks
 from sdtrace.analysis.compile_facts import graph_breaks, graph_replays, late_overhead
 from sdtrace.analysis.component_facts import encoded, fusable
-from sdtrace.analysis.copies_and_memory import copy_evidence, loading_ns, memory_evidence
+from sdtrace.analysis.copies_and_memory import copy_evidence, loading_ns, memory_evidence, offload
 from sdtrace.analysis.device_facts import (
     collectives,
     conversions,
     graph_replayed_ns,
+    in_compiled_code,
     major,
     memory_peak,
     ranges,
@@ -23,6 +24,7 @@ from sdtrace.analysis.device_facts import (
 from sdtrace.analysis.dominant_work import dominant, slow_cpu_ops
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study
+from sdtrace.analysis.sync_facts import waits
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
 from sdtrace.findings import (
     Culprit,
@@ -81,7 +83,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         steady_idle={cause.cause: cause.ns for cause in idle},
         device_gaps=sum(cause.gaps for cause in idle if cause.cause == "device_gap"),
         collectives=collectives(study),
-        sync_culprits=_culprits(steady_idle, "sync"),
+        waits=waits(study) if any(cause.cause == "sync" for cause in idle) else [],
         launch_bound_culprits=_culprits(steady_idle, "launch_bound"),
         launch_bound_components=_waiting_components(study, steady_idle),
         graph_replayed_ns=graph_replayed_ns(study),
@@ -106,6 +108,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         culprits={cause.cause: _culprits(steady_idle, cause.cause) for cause in idle},
         memory_calls=memory_evidence(study),
         copies=copy_evidence(study),
+        offload=offload(study),
         loading_ns=loading_ns(study),
         losses=study.losses,
         empty_iterations=study.empty_iterations,
@@ -122,6 +125,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         slow_cpu_ops=slow_cpu_ops(study),
         unlike=unlike,
         turns=find_turns(study.idle.devices),
+        noun=study.noun,
     )
 
 
@@ -135,8 +139,14 @@ def _waiting_components(study: Study, steady_idle: Idle) -> list[Waiting]:
     components, empty = study.structure.components, steady_idle.when("launch_bound")
     launched = components.of_work(study.structure.launches)
     dur_ns = np.where(study.phases.work_mask(STEADY), study.trace.dur_ns[study.linked.work.row], 0)
+    is_compiled = in_compiled_code(study)
     waiting = [
-        Waiting(name, total(intersect(empty, spans)), int(dur_ns[launched == code].sum()))
+        Waiting(
+            name,
+            total(intersect(empty, spans)),
+            work := int(dur_ns[launched == code].sum()),
+            2 * int(dur_ns[(launched == code) & is_compiled].sum()) > work,
+        )
         for code, name in enumerate(components.names)
         for mine in (components.code == code,)
         for spans in (union(components.start_ns[mine], components.end_ns[mine]),)

@@ -20,7 +20,7 @@ from sdtrace.whatif.replay import replay
 from sdtrace.whatif.savings import per_image, saving
 
 _UNLIKE: Final = (
-    "replayed, an iteration does not take as long as it did: iterations lie one in the other, or work waits "
+    "replayed, an {noun} does not take as long as it did: {noun}s lie one in the other, or work waits "
     "for something that the file does not show"
 )
 _BATCH: Final = "host.batch"
@@ -68,14 +68,18 @@ class Counsel:
 
     @cached_property
     def findings(self) -> list[Finding]:
-        """All findings, each with what it brings, the most valuable of each severity first."""
+        """All findings, each with what it brings, in the order in which a plan takes them."""
         wall = None if self.image is None else self.image.wall
-        unlike = "" if wall or not self.work.study.idle.devices else self._why_not or _UNLIKE
+        unlike = (
+            ""
+            if wall or not self.work.study.idle.devices
+            else self._why_not or _UNLIKE.format(noun=self.work.study.noun)
+        )
         found = draw_conclusions(self.work, wall, unlike)
         limit = self._limit_ns
         if self.image is None:
             limited = [_limited(finding, limit) for finding in found]
-            return sorted((_graded(finding, limit, None) for finding in limited), key=_place)
+            return [_graded(finding, limit, None) for finding in limited]
         known = self._remedies(self.image, found)
         weighed = [
             _weighed(self.image, finding, known[finding.id])
@@ -86,7 +90,7 @@ class Counsel:
         weighed = [_batched(self.image, finding) if finding.id == _BATCH else finding for finding in weighed]
         stepped = _in_steps(self.image, sorted(weighed, key=_worth), known)
         first = next((row for row in stepped if row.saving is not None and row.id != _BATCH), None)
-        return sorted((_graded(finding, limit, first) for finding in stepped), key=_place)
+        return [_graded(finding, limit, first) for finding in stepped]
 
     def _remedies(self, image: Image, found: list[Finding]) -> dict[str, Remedy]:
         study = self.work.study
@@ -126,11 +130,6 @@ def _worth(finding: Finding) -> tuple[int, int]:
     if finding.saving is not None:
         return 0, -(finding.saving_ns or 0)
     return 1 + SEVERITIES.index(finding.severity), -(finding.saving_ns or 0)
-
-
-def _place(finding: Finding) -> tuple[int, bool]:
-    """Where a finding stands: by severity, what to know about the trace before what to change."""
-    return SEVERITIES.index(finding.severity), not finding.id.startswith(_ABOUT)
 
 
 def _graded(finding: Finding, wall_ns: int | None, first: Finding | None) -> Finding:

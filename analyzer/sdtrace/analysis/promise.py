@@ -17,6 +17,11 @@ def gains(saving: Saving) -> bool:
     return saving.to_us < saving.from_us and _told(saving.to_us) != _told(saving.from_us)
 
 
+def gains_later(saving: Saving) -> bool:
+    """Whether the change makes an iteration shorter after the changes before it, by enough to be told."""
+    return saving.step_us > 0 and saving.step_us >= _LEAST * saving.from_us
+
+
 def before_and_after(saving: Saving) -> str:
     """`227 ms → 80.4 ms`; of a change that alone brings nothing `no gain on its own`.
 
@@ -48,8 +53,7 @@ def promised(saving: Saving) -> str:
 
 def _later(saving: Saving) -> str:
     """What it brings after the changes before it, where that is something."""
-    is_more = saving.step_us > 0 and saving.step_us >= _LEAST * saving.from_us
-    return f"; saves {_told(saving.step_us)} after the fixes above" if is_more else ""
+    return f"; saves {_told(saving.step_us)} after the fixes above" if gains_later(saving) else ""
 
 
 def _told(us: float) -> str:

@@ -18,6 +18,7 @@ from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
 from sdtrace.intervals import Int64s
+from sdtrace.model import noun_of
 from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.overhead_spans import find_overhead
 from sdtrace.phases.phases import Phases, find_phases
@@ -50,6 +51,11 @@ class Study:
     def trace(self) -> Trace:
         """The trace itself."""
         return self.linked.trace
+
+    @property
+    def noun(self) -> str:
+        """What an iteration makes: an image when the trace shows a diffusion pipeline."""
+        return noun_of(self.structure.components.names, (row.name for row in self.iterations))
 
     @property
     def losses_are_few(self) -> bool:

@@ -11,9 +11,11 @@ import numpy as np
 
 from sdtrace import model
 from sdtrace.analysis.counsel import Counsel
+from sdtrace.analysis.data_type import data_type
 from sdtrace.analysis.microseconds import in_microseconds, us
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Selection
+from sdtrace.analysis.priorities import in_order
 from sdtrace.analysis.speed_of_light import WorkStudy, work_fields
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.analysis.verdict import verdict_of
@@ -97,7 +99,7 @@ def report_on(
         kernels=known.kernels,
         categories=known.categories,
         components=_components(part),
-        findings=[_finding(item) for item in counsel.findings],
+        findings=in_order([_finding(item) for item in counsel.findings]),
         notes=_notes(study, known.kernels),
         queue=_queue(part),
         devices=_devices(study),
@@ -108,7 +110,8 @@ def report_on(
         speed_of_light=work.speed_of_light(),
     )
     steady = category_rows(study.linked, study.categorized, study.phases.work_mask(STEADY))
-    return msgspec.structs.replace(report, verdict=verdict_of(report, steady, study.steady_idle.causes()))
+    verdict = verdict_of(report, steady, study.steady_idle.causes(), data_type(work))
+    return msgspec.structs.replace(report, verdict=verdict)
 
 
 def op_record(row: OpRow) -> model.Op:
@@ -315,5 +318,5 @@ def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:
             "(likely)."
         )
     if not study.steady:
-        notes.append("Every iteration has overhead, so no steady time is known (certain).")
+        notes.append(f"Every {study.noun} has overhead, so no steady time is known (certain).")
     return notes

@@ -12,19 +12,22 @@ from typing import Any, Final
 
 from sdtrace import units
 from sdtrace.analysis.image_parts import Image, Largest, image_of
-from sdtrace.analysis.image_time import image_time
+from sdtrace.analysis.image_time import ImageTime, gpu_works_us, image_time
 from sdtrace.analysis.plain_words import DENOISERS, model_name, type_name
-from sdtrace.analysis.promise import gains, likely_range
+from sdtrace.analysis.priorities import first_to_fix
+from sdtrace.analysis.promise import likely_range
 from sdtrace.breakdowns.kernels import CategoryRow
-from sdtrace.model import Confidence, Finding, TraceReport, Verdict, VerdictLine, VerdictWhat
+from sdtrace.model import Confidence, Finding, Saving, TraceReport, Verdict, VerdictLine, VerdictWhat
 from sdtrace.phases.timeline import STEADY
 from sdtrace.waiting.idle import Cause
 
 _END: Final = re.compile(r"[;.](?: |$)")
 _SURE: Final = ("certain", "likely", "guess")
 _SURELY: Final = {"certain": "", "likely": "likely ", "guess": "a guess: "}
-_MOST: Final = 0.5
-"""Of an iteration: a GPU that works less mostly waits."""
+_MUCH: Final = 1 / 3
+"""Of an iteration: a kind of work that takes less says little beside the component that leads."""
+_GAINED: Final = 0.05
+"""Of what a change saves: GPU work that it takes away is told from here on."""
 _PART: Final = 0.05
 """A smaller part of the one-time cost is left out."""
 _IDLE: Final = 0.005
@@ -33,6 +36,7 @@ _COPIES: Final = 0.1
 """Of GPU time: copies between CPU and GPU from which they are told as overhead."""
 _VARIANT: Final = re.compile(r" \(variant \w+\)")
 _DOMINANT: Final = "steady.dominant"
+_LAUNCH_BOUND: Final = "host.launch_bound"
 _TOLD_ABOVE: Final = frozenset({"trace.cut", "trace.skipped", "trace.impossible"})
 """What every report says above the verdict."""
 _WAITS: Final = {
@@ -51,11 +55,14 @@ _WAITS: Final = {
 
 
 def verdict_of(
-    trace: TraceReport, steady_categories: Sequence[CategoryRow], steady_idle: Sequence[Cause] = ()
+    trace: TraceReport,
+    steady_categories: Sequence[CategoryRow],
+    steady_idle: Sequence[Cause] = (),
+    dtype: str = "",
 ) -> Verdict:
-    """The verdict on a trace whose report is otherwise complete."""
-    what = _what(trace)
-    first = _first(trace)
+    """The verdict on a trace whose report is otherwise complete; `dtype` where the run's facts have none."""
+    what = _what(trace, dtype)
+    first = first_to_fix(trace.findings)
     image = image_of(trace, steady_categories)
     confidence = _confidence(trace, first)
     found = [
@@ -80,7 +87,7 @@ def _line(label: str, lead: str, rest: str = "") -> VerdictLine:
     return VerdictLine(label=label, lead=lead, rest=rest)
 
 
-def _what(trace: TraceReport) -> VerdictWhat:
+def _what(trace: TraceReport, dtype: str) -> VerdictWhat:
     run = trace.run
     height, width = run.get("height"), run.get("width")
     axes, versions = _mapping(run.get("axes")), _mapping(run.get("versions"))
@@ -89,7 +96,7 @@ def _what(trace: TraceReport) -> VerdictWhat:
         model=model_name(run),
         size=f"{width}x{height}" if isinstance(width, int) and isinstance(height, int) else "",
         steps=steps if isinstance(steps, int) else _steps(trace),
-        dtype=type_name(axes),
+        dtype=type_name(axes) or dtype,
         device=str(run.get("device_name") or trace.device.get("name") or ""),
         torch=str(versions.get("torch") or ""),
     )
@@ -132,31 +139,46 @@ def _takes(trace: TraceReport) -> VerdictLine:
         told = "with the profiler, which slows the CPU"
     else:
         told = f"without profiler ({', '.join(filter(None, (whole.how, whole.ends)))})"
-    return _line("Takes", f"{units.duration(whole.us)} per steady {noun}", f"{told}.")
+    return _line(
+        "Takes", f"{units.duration(whole.us)} per steady {noun}", f"{told}.{_copies_vary(trace, whole)}"
+    )
+
+
+def _copies_vary(trace: TraceReport, whole: ImageTime) -> str:
+    """Why an estimate may begin below the GPU's work as profiled."""
+    works = gpu_works_us(trace)
+    if whole.how != "estimate" or whole.low_us is None or works is None or whole.low_us >= works:
+        return ""
+    return " Copies that the CPU makes may be faster then."
 
 
 def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -> VerdictLine | None:
-    """What takes most of an iteration: waiting, or the largest component and category of GPU work."""
+    """The largest part of an iteration, idle time included; all shares are of the iteration, as in its bar."""
     if image is None:
         return _on_cpu(trace)
-    lead = f"{image.leading.capital}: {image.leading.percent} of GPU time."
-    if image.whole_us is None:
-        return _line("Dominates", lead, _follows(image.following).rstrip())
-    times = f"{units.duration(image.works_us)} of {units.duration(image.whole_us)}"
-    if image.works_us >= _MOST * image.whole_us:
-        return _line("Dominates", lead, f"{_follows(image.following)}The GPU works for {times}.")
-    share = units.percent(image.whole_us - image.works_us, image.whole_us)
-    lead = f"Waiting: the GPU is idle {share} of the {trace.noun}{_mostly(idle)}."
-    works = units.duration(image.works_us)
-    work = f"Of its {works} of work, {image.leading.percent} goes to {image.leading.name}."
-    return _line("Dominates", lead, f"{work} {_follows(image.following)}".rstrip())
+    leading, whole = image.leading, image.whole_us
+    if whole is None:
+        return _line("Dominates", f"{leading.capital}: {leading.percent} of GPU time.")
+    works = f"The GPU works for {units.duration(image.works_us)} of {units.duration(whole)}."
+    if whole - image.works_us > leading.share * image.works_us:
+        share = units.percent(whole - image.works_us, whole)
+        lead = f"Waiting: the GPU is idle {share} of the {trace.noun}{_mostly(idle)}."
+        return _line("Dominates", lead, f"{works} Most of that is {leading.name}: {_of(image, leading)}.")
+    lead = f"{leading.capital}: {_of(image, leading)} of the {trace.noun}."
+    return _line("Dominates", lead, f"{_kind(image)}{works}")
 
 
-def _follows(part: Largest | None) -> str:
-    """What else is large: of a component the largest kind of work, of a kind the largest component."""
-    if part is None:
+def _of(image: Image, part: Largest) -> str:
+    """The share of a part of GPU work in the iteration."""
+    return units.percent(part.share * image.works_us, image.whole_us or 1)
+
+
+def _kind(image: Image) -> str:
+    """The largest kind of work where a component leads and the kind takes much of the iteration."""
+    part = image.following
+    if part is None or part.what != "kind" or part.share * image.works_us < _MUCH * (image.whole_us or 0):
         return ""
-    return f"By {part.what}: {part.name}, {part.percent}. "
+    return f"By kind of work, {part.name}: {_of(image, part)}. "
 
 
 def _mostly(idle: Sequence[Cause]) -> str:
@@ -174,16 +196,12 @@ def _on_cpu(trace: TraceReport) -> VerdictLine | None:
 
 
 def _overhead(trace: TraceReport, image: Image | None) -> VerdictLine:
-    """The one-time cost, and what the GPU does in every iteration instead of computing; the larger first."""
-    once, each = trace.overhead.paid_us, _each(trace, image)
-    told, parts = "No one-time cost in this trace.", ""
+    """The one-time cost, then what the GPU does in every iteration instead of computing."""
+    once, told, parts = trace.overhead.paid_us, "No one-time cost in this trace.", ""
     if once:
         how = ", as profiled" if trace.overhead.total_us else ""
         told, parts = f"{units.duration(once)} of one-time cost{how}:", f"{_once(trace)}."
-    whole = image_time(trace)
-    if each and whole is not None and once < whole.us:
-        return _line("Overhead", each, f"{told} {parts}".rstrip())
-    return _line("Overhead", told, f"{parts} {each}".strip())
+    return _line("Overhead", told, f"{parts} {_each(trace, image)}".strip())
 
 
 def _each(trace: TraceReport, image: Image | None) -> str:
@@ -211,12 +229,6 @@ def _once(trace: TraceReport) -> str:
     return ", ".join(f"{name} {units.duration(us)}" for name, us in largest)
 
 
-def _first(trace: TraceReport) -> Finding | None:
-    """The finding to act on first: the one that saves most of an iteration."""
-    known = [row for row in trace.findings if row.saving and gains(row.saving) and row.severity != "info"]
-    return max(known, key=lambda row: row.saving_us or 0, default=None)
-
-
 def _to_do(trace: TraceReport, first: Finding | None, confidence: Confidence) -> list[VerdictLine]:
     if first is None or first.saving is None:
         severe = (row for row in trace.findings if row.severity in ("high", "medium"))
@@ -226,9 +238,17 @@ def _to_do(trace: TraceReport, first: Finding | None, confidence: Confidence) ->
     start, end = units.duration(saving.from_us), units.duration(saving.to_us)
     speed = f", {units.factor(saving.from_us / saving.to_us)} as fast" if saving.to_us else ""
     return [
-        _line("Fix first", f"{_in_short(first.advice)}.", f"Why: {first.title.replace('`', '')}."),
+        _line("Fix first", f"{_in_short(first.advice)}.", f"Why: {_why(first, saving)}"),
         _line("Brings", f"{start} → about {end}{speed}", f"({_SURELY[confidence]}{likely_range(saving)})."),
     ]
+
+
+def _why(first: Finding, saving: Saving) -> str:
+    """What is wrong, and where the gain comes from if that alone does not explain it."""
+    why = f"{first.title.replace('`', '')}."
+    if first.id != _LAUNCH_BOUND or saving.work_us < _GAINED * (saving.from_us - saving.to_us):
+        return why
+    return f"{why} Compiled code also fuses kernels: {units.duration(saving.work_us)} less GPU work."
 
 
 def _in_short(advice: str) -> str:

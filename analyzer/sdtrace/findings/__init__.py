@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sdtrace.findings import (
+    blocking,
     compiled,
     cpu,
     device,
@@ -33,11 +34,13 @@ from sdtrace.findings.facts import (
     Late,
     MemoryCalls,
     MemoryPeak,
+    Offload,
     Part,
     Range,
     Replays,
     Searches,
     Slower,
+    Wait,
     Waiting,
 )
 from sdtrace.findings.finding import SEVERITIES, Finding
@@ -57,17 +60,19 @@ __all__ = [
     "Late",
     "MemoryCalls",
     "MemoryPeak",
+    "Offload",
     "Part",
     "Range",
     "Replays",
     "Searches",
     "Slower",
+    "Wait",
     "Waiting",
     "find_all",
 ]
 
 _ABOUT = (quality, losses, overhead)
-_OF_HOST = (host, host_causes, memory_and_copies, compiled, cpu, dominant, reuse)
+_OF_HOST = (host, blocking, host_causes, memory_and_copies, compiled, cpu, dominant, reuse)
 _OF_DEVICE = (device, layout, far_from_peak, unfilled)
 
 

@@ -27,27 +27,27 @@ def find(e: Evidence) -> Iterator[Finding]:
 def _again(e: Evidence) -> Iterator[Finding]:
     if not e.late_overhead:
         return
-    shown = [_told(late) for late in e.late_overhead[:5]]
+    shown = [_told(e, late) for late in e.late_overhead[:5]]
     rest = len(e.late_overhead) - len(shown)
     more = f" So do {rest} more." if rest else ""
-    steady = f" A steady iteration takes {time(e.steady_wall_ns)}." if e.steady_wall_ns else ""
+    steady = f" A steady {e.noun} takes {time(e.steady_wall_ns)}." if e.steady_wall_ns else ""
     compiles = [late for late in e.late_overhead if late.phase == COMPILE]
     yield Finding(
         "overhead.recompile",
         severity_of(sum(late.ns for late in e.late_overhead) / max(1, e.wall_ns)),
         "Something was compiled or captured again",
-        f"These iterations do so after an earlier one had compiled and run. {' '.join(shown)}{more}{steady}",
+        f"These {e.noun}s do so after an earlier one had compiled and run. {' '.join(shown)}{more}{steady}",
         _advice(compiles),
         evidence_rows=rows_of("iterations", [late.iteration for late in e.late_overhead]),
         verify=e.query("SELECT index, phase, wall_us / 1e6 AS seconds, note FROM iterations"),
     )
 
 
-def _told(late: Late) -> str:
+def _told(e: Evidence, late: Late) -> str:
     wall = f" in {time(late.wall_ns)}" if late.wall_ns else ""
     frames = f", of {counted(len(late.frames), 'function')} ({_numbers(late)})" if late.frames else ""
     change = f" {late.change}." if late.change else ""
-    return f"Iteration {late.iteration + 1}: {time(late.ns)} {late.phase}{wall}{frames}.{change}"
+    return f"{e.noun.capitalize()} {late.iteration + 1}: {time(late.ns)} {late.phase}{wall}{frames}.{change}"
 
 
 def _numbers(late: Late) -> str:
@@ -112,8 +112,8 @@ def _small_graphs(e: Evidence) -> Iterator[Finding]:
         "host.small_graphs",
         "low",
         "Work is split into many small CUDA graphs",
-        f"{each:,.0f} graphs are launched in an iteration, with {replays.kernels} kernels in the middle one. "
-        f"Launching them takes {time(e.per_iteration(replays.host_ns))} of CPU time an iteration.",
+        f"{each:,.0f} graphs are launched in an {e.noun}, with {replays.kernels} kernels in the middle one. "
+        f"Launching them takes {time(e.per_iteration(replays.host_ns))} of CPU time an {e.noun}.",
         "Fewer, larger graphs: remove what splits them (graph breaks, copies to the CPU, ops that capture "
         "does not allow). `TORCH_LOGS=cudagraphs` names what was left out.",
         confidence="likely",

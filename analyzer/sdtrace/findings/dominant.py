@@ -56,7 +56,7 @@ def _whole(e: Evidence, most: Dominant) -> str:
     if e.steady_wall_ns is None:
         return f"Steady work takes {took}."
     where = "the GPU works" if most.on_device else "ops take"
-    return f"A steady iteration takes {time(e.steady_wall_ns)}, in which {where} {took} on average."
+    return f"A steady {e.noun} takes {time(e.steady_wall_ns)}, in which {where} {took} on average."
 
 
 def _part(e: Evidence, most: Dominant, part: Part) -> str:

@@ -24,10 +24,12 @@ from sdtrace.findings.facts import (
     Late,
     MemoryCalls,
     MemoryPeak,
+    Offload,
     Range,
     Replays,
     Searches,
     Slower,
+    Wait,
     Waiting,
 )
 from sdtrace.roofline.by_shape import ShapeRow
@@ -70,7 +72,8 @@ class Evidence:
     device_gaps: int = 0
     """Gaps of the cause `device_gap` in it."""
     collectives: Collectives | None = None
-    sync_culprits: Sequence[Culprit] = ()
+    waits: Sequence[Wait] = ()
+    """Ops whose calls wait for the GPU, those with most idle time around them first."""
     launch_bound_culprits: Sequence[Culprit] = ()
     launch_bound_components: Sequence[Waiting] = ()
     """Those in which the GPU waited, longest first."""
@@ -103,6 +106,8 @@ class Evidence:
     """Ops and calls to blame for steady idle time, by its cause, longest first."""
     memory_calls: MemoryCalls | None = None
     copies: Sequence[CopyTraffic] = ()
+    offload: Offload | None = None
+    """None where weights do not move."""
     loading_ns: int = 0
     """Steady CPU time in data loaders."""
     losses: Losses | None = None
@@ -127,6 +132,8 @@ class Evidence:
     """Why an iteration cannot be replayed, '' where it can."""
     turns: Turns | None = None
     """Devices that work one after the other."""
+    noun: str = "iteration"
+    """What an iteration makes, for people: an image, or else it is called an iteration."""
 
     @property
     def is_sound(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Range(NamedTuple):
@@ -41,11 +41,12 @@ class Culprit(NamedTuple):
 
 class Waiting(NamedTuple):
     """A component of the pipeline: steady time in which the queue was empty while the CPU ran it, and the
-    steady GPU work it launched, in nanoseconds."""
+    steady GPU work it launched, in nanoseconds; whether most of that is launched by compiled code."""
 
     component: str
     idle_ns: int
     work_ns: int
+    is_compiled: bool = False
 
 
 class MemoryCalls(NamedTuple):
@@ -72,6 +73,33 @@ class CopyTraffic(NamedTuple):
     calls: int
     pageable: int
     blocked_ns: int
+
+
+class Wait(NamedTuple):
+    """An op whose calls wait for the GPU in steady state, and the idle time around them in nanoseconds.
+
+    `component` is where most of them are made, '' outside every component; `frame` the Python function that
+    makes them, '' without stacks.
+    """
+
+    op: str
+    ns: int
+    calls: int
+    component: str = ""
+    frame: str = ""
+
+
+class Offload(NamedTuple):
+    """How weights come to the GPU in steady state: `bursts` of copies between kernels, `nbytes` in all.
+
+    `what` is `models` where whole models come and go, `layers` where each layer comes again and again and
+    nothing goes back, '' where the copies do not tell. `total_bytes` is the GPU's memory, 0 where unknown.
+    """
+
+    what: Literal["models", "layers", ""]
+    bursts: int
+    nbytes: int
+    total_bytes: int = 0
 
 
 class Late(NamedTuple):

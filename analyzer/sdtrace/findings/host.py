@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence
+from sdtrace.findings.facts import Waiting
 from sdtrace.findings.finding import Finding, lower, rows_of, severity_of
 from sdtrace.findings.text import listed, percent, time
 from sdtrace.model import Severity
@@ -27,7 +28,6 @@ def find(e: Evidence) -> Iterator[Finding]:
         yield from _launch_bound(e)
     else:
         yield from _waiting_component(e)
-    yield from _sync(e)
     yield from _data_wait(e)
     yield from _gaps(e)
     yield from _stall(e)
@@ -78,16 +78,20 @@ def _waiting_component(e: Evidence) -> Iterator[Finding]:
             "host.component",
             "medium" if share > _GAPS_MATTER else "low",
             f"The GPU waits while the CPU launches {part.component}",
-            f"The GPU is idle there for {time(idle)} an iteration, {of_steady} of steady time. The work "
+            f"The GPU is idle there for {time(idle)} an {e.noun}, {of_steady} of steady time. The work "
             f"itself takes {time(work)}.",
-            _KEEP_STILL
-            if e.moves_much
-            else f'Compile it with `mode="reduce-overhead"`, which replays it from CUDA graphs.{once}',
+            _KEEP_STILL if e.moves_much else f"{_compile_it(part)}, which replays it from CUDA graphs.{once}",
             saving_ns=_saving(e, part.idle_ns),
             confidence="likely",
             evidence_rows=rows_of("components", [part.component]),
             verify=e.query("SELECT component, gpu_us, wall_us FROM components WHERE phase = 'steady'"),
         )
+
+
+def _compile_it(part: Waiting) -> str:
+    if part.is_compiled:
+        return 'It is compiled: change the mode to `mode="reduce-overhead"`'
+    return 'Compile it with `mode="reduce-overhead"`'
 
 
 def _launch_less(e: Evidence) -> str:
@@ -102,7 +106,10 @@ def _launch_less(e: Evidence) -> str:
     hint = e.variant_hint("bf16_sdpa_cudagraphs")
     graphs = f'`mode="reduce-overhead"` (CUDA graphs){hint} where shapes are fixed'
     if e.is_compiled:
-        return f"Compile with {graphs}; compile what still runs op by op; larger batches."
+        return (
+            f"Change the mode of `torch.compile` to {graphs}; compile what still runs op by op; larger "
+            "batches."
+        )
     return (
         f"Use `torch.compile`, best with {graphs}; larger batches. Compiled code also fuses kernels, which "
         "leaves the GPU less to do."
@@ -119,10 +126,10 @@ def _survives(e: Evidence) -> str:
     whole = f"{'an estimated ' if e.is_estimated else ''}{time(e.unprofiled_wall_ns)}"
     if e.unprofiled_idle_share < _WORTH_TELLING:
         work = time(e.per_iteration(e.steady_work_ns))
-        return f"Gone without the profiler: {whole} an iteration, {work} of it GPU work."
+        return f"Gone without the profiler: {whole} an {e.noun}, {work} of it GPU work."
     share = percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns)
     return (
-        f"Still true without the profiler: the GPU has nothing to do for {share} of an iteration of {whole}."
+        f"Still true without the profiler: the GPU has nothing to do for {share} of an {e.noun} of {whole}."
     )
 
 
@@ -132,28 +139,6 @@ def _saving(e: Evidence, idle: int) -> int:
     if e.unprofiled_idle_ns is None:
         return saving
     return min(saving, round(e.unprofiled_idle_ns * idle / sum(e.steady_idle.values())))
-
-
-def _sync(e: Evidence) -> Iterator[Finding]:
-    idle = e.steady_idle.get("sync", 0)
-    if idle < _WORTH_TELLING * e.steady_span_ns or not idle:
-        return
-    ops = (
-        listed([culprit.name for culprit in e.sync_culprits]) if e.sync_culprits else "blocking runtime calls"
-    )
-    yield Finding(
-        "host.sync",
-        "medium",
-        "The CPU waits for the GPU, so the GPU runs out of work",
-        f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle around blocking calls, most from "
-        f"{ops}.",
-        "Avoid `.item()`, `.cpu()`, branches on tensors and printing them inside the loop; keep a "
-        "scheduler's timesteps on the CPU, its other tensors on the GPU.",
-        saving_ns=_saving(e, idle),
-        confidence="likely",
-        evidence_rows=rows_of("idle", ["sync"]),
-        verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
-    )
 
 
 def _data_wait(e: Evidence) -> Iterator[Finding]:
@@ -232,7 +217,7 @@ def _profiler(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "host.profiler",
         "info",
-        f"Profiling made an iteration {'about ' if e.is_estimated else ''}{slowdown:.2f} times as long",
+        f"Profiling made an {e.noun} {'about ' if e.is_estimated else ''}{slowdown:.2f} times as long",
         f"{'An estimated ' if e.is_estimated else ''}{time(e.unprofiled_wall_ns)} without the profiler, "
         f"{time(e.steady_wall_ns)} with it.",
         "GPU times are not affected. CPU and idle times of this trace are upper bounds."

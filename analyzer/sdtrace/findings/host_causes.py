@@ -23,7 +23,7 @@ class _Text(NamedTuple):
 _TEXTS: Final = {
     "runtime_call": _Text(
         "The GPU waits for single runtime calls that take long",
-        "Load kernels before the loop (`CUDA_MODULE_LOADING=EAGER`, or one warmup iteration); look at what "
+        "Load kernels before the loop (`CUDA_MODULE_LOADING=EAGER`, or run once before); look at what "
         "else such a call waits for: another process on the GPU, a debugger, a profiler.",
     ),
     "gc": _Text(

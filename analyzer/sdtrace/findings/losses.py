@@ -9,7 +9,7 @@ from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import time
 from sdtrace.units import count, counted
 
-_RESTS_ON_IT = "Idle time, busy shares and the GPU time of ops and iterations rest on it."
+_RESTS_ON_IT = "Idle time, busy shares and the GPU time of all tables rest on it."
 
 
 def find(e: Evidence) -> Iterator[Finding]:
@@ -83,9 +83,9 @@ def _empty_iterations(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "trace.empty_iterations",
         "medium",
-        f"{counted(e.empty_iterations, 'iteration')} without GPU work, between iterations that have some",
+        f"{counted(e.empty_iterations, e.noun)} without GPU work, between {e.noun}s that have some",
         "Their GPU events were lost, or they did something else. Medians include them.",
-        "Look at the iterations that have none; record fewer steps if events were lost.",
+        f"Look at the {e.noun}s that have none; record fewer steps if events were lost.",
         confidence="likely",
         evidence_rows=rows_of("lost", ["empty_iterations"]),
         verify=e.query("SELECT index, gpu_events, wall_us / 1000 AS ms FROM iterations"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sdtrace.findings.evidence import Evidence
-from sdtrace.findings.facts import CopyTraffic
+from sdtrace.findings.facts import CopyTraffic, Offload
 from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent, time
 
@@ -34,7 +34,7 @@ def _memory(e: Evidence) -> Iterator[Finding]:
         "The GPU waits while memory is allocated and freed",
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU is in "
         f"{listed([culprit.name for culprit in e.culprits.get('memory', ())])}: {each:.3g} such calls in an "
-        f"iteration, {time(e.per_iteration(host_ns))}.",
+        f"{e.noun}, {time(e.per_iteration(host_ns))}.",
         _LESS_EMPTYING if by_hand else _less_memory(frees > 0),
         saving_ns=None if by_hand else e.saving_of(idle),
         confidence="likely",
@@ -47,7 +47,7 @@ def _memory(e: Evidence) -> Iterator[Finding]:
 
 
 _LESS_EMPTYING = (
-    "No op asked for most of these frees: `torch.cuda.empty_cache()` runs in every iteration, or a library "
+    "No op asked for most of these frees: `torch.cuda.empty_cache()` runs every time, or a library "
     "calls it. It looks slow with the profiler. Without the profiler a pipeline took as long with it as "
     "without: expect little from removing it."
 )
@@ -77,13 +77,11 @@ def _copies(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "host.copies",
         "high",
-        "Weights move between CPU and GPU in every iteration"
-        if weights
-        else "Copies between CPU and GPU take much of the time",
+        _moving(e) if weights else "Copies between CPU and GPU take much of the time",
         f"{percent(moved, e.steady_work_ns)} of steady GPU time: "
         f"{'; '.join(_traffic(e, part) for part in e.copies)}."
         f"{_blocked(e)}",
-        _move_less(weights, any(part.pageable for part in e.copies)),
+        _keep(e.offload) if weights else _copy_less(any(part.pageable for part in e.copies)),
         saving_ns=e.per_iteration(moved) + e.saving_of(idle),
         confidence="likely",
         evidence_rows=rows_of(
@@ -95,13 +93,13 @@ def _copies(e: Evidence) -> Iterator[Finding]:
 
 def _blocked(e: Evidence) -> str:
     blocked = e.per_iteration(sum(part.blocked_ns for part in e.copies))
-    return f" The CPU is blocked by them for {time(blocked)} an iteration." if blocked else ""
+    return f" The CPU is blocked by them for {time(blocked)} an {e.noun}." if blocked else ""
 
 
 def _traffic(e: Evidence, part: CopyTraffic) -> str:
-    """`3.4 GB to the GPU in 1,134 copies an iteration, 18.3 ms, 9.0 GB/s`."""
+    """`3.4 GB to the GPU in 1,134 copies an image, 18.3 ms, 9.0 GB/s`."""
     direction = "to the GPU" if part.to_device else "back to the CPU"
-    calls = f"{part.calls / max(1, e.n_steady):,.0f} copies an iteration"
+    calls = f"{part.calls / max(1, e.n_steady):,.0f} copies an {e.noun}"
     took = time(e.per_iteration(part.ns))
     if part.nbytes is None or not part.ns:
         return f"{calls} {direction}, {took}"
@@ -109,13 +107,39 @@ def _traffic(e: Evidence, part: CopyTraffic) -> str:
     return f"{size:.3g} GB {direction} in {calls}, {took}, {part.nbytes / part.ns:.3g} GB/s"
 
 
-def _move_less(weights: bool, pageable: bool) -> str:
-    if weights:
-        return (
-            "Keep what fits on the GPU: offload less (`enable_model_cpu_offload` moves whole models, "
-            "sequential offload every layer of every step), or use a smaller type. Where it must be "
-            "offloaded, pin the weights and prefetch the next block while this one runs: "
-            "`enable_group_offload(..., use_stream=True)`."
-        )
+def _moving(e: Evidence) -> str:
+    """What moves, as far as the copies tell."""
+    what = e.offload.what if e.offload else ""
+    if what == "models":
+        return f"Whole models move between CPU and GPU in every {e.noun}"
+    if what == "layers":
+        return "Weights move to the GPU layer by layer, again and again"
+    return f"Weights move between CPU and GPU in every {e.noun}"
+
+
+def _keep(offload: Offload | None) -> str:
+    """One thing to do, and what else where that is not possible."""
+    what = offload.what if offload else ""
+    remove = {
+        "models": ": remove `enable_model_cpu_offload()`, or what else moves them",
+        "layers": ": remove `enable_sequential_cpu_offload()`, or what else moves them",
+    }.get(what, "")
+    keep = f"Keep the weights on the GPU{remove}."
+    less = {
+        "models": "a smaller type, or offload only the largest model",
+        "layers": "whole models with `enable_model_cpu_offload()`, or a smaller type",
+    }.get(what, "a smaller type")
+    ahead = "`enable_group_offload(..., use_stream=True)` copies the next block while this one runs."
+    return f"{keep}{_fits(offload)} If they do not fit: {less}; {ahead}"
+
+
+def _fits(offload: Offload | None) -> str:
+    """Whether the GPU has room for all models, where the trace tells."""
+    if offload is None or offload.what != "models" or not offload.total_bytes:
+        return ""
+    return f" They are {offload.nbytes / 1e9:.3g} GB, and the GPU has {offload.total_bytes / 1e9:.3g} GB."
+
+
+def _copy_less(pageable: bool) -> str:
     pinned = "Pin the memory (`pin_memory=True`) and copy with `non_blocking=True`. " if pageable else ""
     return f"{pinned}Keep on the GPU what is used again, and copy the next input while this one is computed."

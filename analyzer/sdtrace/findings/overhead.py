@@ -11,7 +11,6 @@ from sdtrace.findings.text import listed, literal, percent, time
 
 _WORTH_A_FINDING = 0.05
 _SOME_NS = 1_000_000
-_NAMES = {"warmup": "warmup beyond steady iterations"}
 _CUDNN = (
     "cuDNN's benchmark mode (`torch.backends.cudnn.benchmark`)",
     (
@@ -40,10 +39,11 @@ def _overhead(e: Evidence) -> Iterator[Finding]:
     once = sum(e.paid_once.values())
     if once <= _WORTH_A_FINDING * e.wall_ns:
         return
-    named = {_NAMES.get(name, name): ns for name, ns in e.paid_once.items()}
-    parts = ", ".join(f"{name} {time(ns)}" for name, ns in named.items() if ns > _SOME_NS)
+    names = {"warmup": f"warmup beyond steady {e.noun}s"}
+    told = ((names.get(name, name), ns) for name, ns in e.paid_once.items() if ns > _SOME_NS)
+    parts = ", ".join(f"{name} {time(ns)}" for name, ns in told)
     steady = (
-        f" With the profiler a steady iteration takes {time(e.steady_wall_ns)}." if e.steady_wall_ns else ""
+        f" With the profiler a steady {e.noun} takes {time(e.steady_wall_ns)}." if e.steady_wall_ns else ""
     )
     stages = ", ".join(f"{stage.name} {time(stage.ns)}" for stage in e.compile_stages[:3])
     compiled = e.paid_once.get("compile", 0) > once / 2
@@ -53,7 +53,7 @@ def _overhead(e: Evidence) -> Iterator[Finding]:
         f"{percent(once, e.wall_ns)} of the wall time is one-time cost, not steady state",
         f"{time(once)} of {time(e.wall_ns)}: {parts}."
         f"{f' Most of compile is {stages}.' if compiled else ''}{steady}",
-        _pay_less(e) if compiled else "Leave it out when you measure speed: run one iteration before.",
+        _pay_less(e) if compiled else f"Leave it out when you measure speed: run one {e.noun} before.",
         evidence_rows=rows_of("phases", [name for name, ns in e.paid_once.items() if ns > _SOME_NS]),
         verify=e.query("SELECT phase, wall_us / 1e6 AS seconds FROM phases"),
     )

@@ -77,7 +77,7 @@ def _no_replay(e: Evidence) -> Iterator[Finding]:
         "trace.no_replay",
         "info",
         "What changes would bring is not computed for this trace",
-        f"That takes a replay of an iteration, and there is none: {e.unlike}.",
+        f"That takes a replay of an {e.noun}, and there is none: {e.unlike}.",
         "Where findings name a saving all the same, it is the most that there can be.",
         evidence_rows=rows_of("iterations", e.steady_iterations),
         verify=e.query("SELECT index, phase, wall_us / 1000 AS ms FROM iterations"),

@@ -24,8 +24,8 @@ def find(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "host.text_encoder",
         "low",
-        "Prompts are encoded in every iteration",
-        f"The text encoder runs {'once' if calls == 1 else f'{calls:g} times'} an iteration: "
+        f"Prompts are encoded in every {e.noun}",
+        f"The text encoder runs {'once' if calls == 1 else f'{calls:g} times'} an {e.noun}: "
         f"{time(e.per_iteration(encoded.wall_ns))} on the CPU, {time(e.per_iteration(encoded.work_ns))} of "
         "GPU work.",
         "Where a prompt comes again (the empty one of guidance always does), encode it once, keep the result "

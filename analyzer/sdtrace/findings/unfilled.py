@@ -76,7 +76,7 @@ def _batch(e: Evidence) -> Iterator[Finding]:
         "host.batch",
         "info",
         "A second image in the batch costs less than the first",
-        f"{percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns or 1)} of an iteration is not GPU work, and "
+        f"{percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns or 1)} of an {e.noun} is not GPU work, and "
         "the CPU launches as much for two images as for one.",
         "Where several images are wanted, make them in one call: `num_images_per_prompt=2` or several "
         "prompts. One image alone does not come earlier. The figures are for one of two images in a batch, "

@@ -15,7 +15,7 @@ from sdtrace.report.story import sentences
 from sdtrace.safe_text import one_line
 
 _LABELS: Final = {
-    "steady_ms": "steady iteration",
+    "steady_ms": "steady wall of one",
     "gpu_ms": "GPU time in it",
     "launches": "launches in it",
     "paid_ms": "one-time cost",
@@ -43,7 +43,7 @@ def compare(base: Analysis, candidates: Sequence[Analysis], *, allow_different_w
     except DifferentWork as error:
         raise different(error) from error
     how = "without the profiler" if found.is_unprofiled else "with the profiler, which slows the CPU"
-    parts = [f"Steady iterations were timed {how}."]
+    parts = [f"Steady {base.report.noun}s were timed {how}."]
     parts += ["\n".join(_lines(each, found.base)) for each in found.differences]
     return "\n\n".join(parts)
 
@@ -61,7 +61,7 @@ def _lines(found: Difference, base: str) -> Iterator[str]:
         yield from sentences(found.story)
     yield from found.notes
     if found.categories:
-        yield "GPU work that moved most, per steady iteration, by category:"
+        yield "GPU work that moved most, in a steady one, by category:"
         yield from (_moved(each, each.name) for each in found.categories[:_MOVERS])
     if found.kernels:
         yield "By kernel:"

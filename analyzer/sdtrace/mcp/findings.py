@@ -45,8 +45,8 @@ def findings(one: Analysis, severity: str | None = None) -> str:
     counted = Counter(found.severity for found in report.findings)
     there = ", ".join(f"{counted[name]} {name}" for name in SEVERITIES if counted[name])
     head = f"{one_line(report.name)}: {units.counted(len(report.findings), 'finding')} ({there or 'none'})."
-    note = "A saving is of one steady iteration; savings overlap, so do not add them up."
-    return "\n".join([head, note, *(f"- {brief(found)}" for found in chosen)])
+    note = f"A saving is of one steady {report.noun}; savings overlap, so do not add them up."
+    return "\n".join([head, note, *(f"- {brief(found, report.noun)}" for found in chosen)])
 
 
 def find(one: Analysis, identifier: str) -> Finding:
@@ -67,10 +67,10 @@ def finding(one: Analysis, identifier: str) -> str:
     found = find(one, identifier)
     saves = saving(found)
     lines = [
-        brief(found),
+        brief(found, one.report.noun),
         f"Evidence: {one_line(found.evidence)}",
         f"Advice: {one_line(found.advice)}",
-        *([f"One steady iteration: {saves}."] if saves else []),
+        *([f"One steady {one.report.noun}: {saves}."] if saves else []),
         "Rows of the whole trace that prove it:",
         *(f"- {line}" for row in found.evidence_rows for line in rows(one.report, row)),
         f"Verify now: verify(trace, {found.id!r}) shows the evidence. Command: {one_line(found.verify)}",

@@ -36,12 +36,12 @@ def judge(before: TraceReport, after: TraceReport, found: Finding, *, is_unprofi
         return _once(before, after)
     first, second = _walls(before, is_unprofiled), _walls(after, is_unprofiled)
     if first is None or second is None:
-        return "unknown. A trace has no steady iteration to measure."
+        return f"unknown. A trace has no steady {before.noun} to measure."
     measured = _change(first, second, "without" if is_unprofiled else "with")
     if not is_unprofiled:
         measured += ", which slows the CPU"
     if min(first.iterations, second.iterations) < _FEW:
-        measured += "; record more iterations to be sure"
+        measured += f"; record more {before.noun}s to be sure"
     if second.low > first.high:
         return f"did not come true. It became slower: {measured}."
     if second.high >= first.low:
@@ -106,4 +106,4 @@ def _from_to(first: _Walls, second: _Walls) -> str:
 
 def _change(first: _Walls, second: _Walls, how: str) -> str:
     medians = f"medians of {first.iterations} and {second.iterations}"
-    return f"{_from_to(first, second)} an iteration ({medians}) {how} the profiler"
+    return f"{_from_to(first, second)} each ({medians}) {how} the profiler"

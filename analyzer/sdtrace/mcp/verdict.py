@@ -65,15 +65,15 @@ def _to_do(report: TraceReport) -> Iterator[str]:
         yield "Nothing stands out: no finding above info."
     else:
         yield "First to do:"
-        yield from (f"{place}. {brief(found)}" for place, found in enumerate(useful[:_FIRST], 1))
+        yield from (f"{place}. {brief(found, report.noun)}" for place, found in enumerate(useful[:_FIRST], 1))
     left = len(report.findings) - len(useful[:_FIRST])
     yield f"Next: finding(trace, id) for one of these; findings(trace) for all, {left} more."
 
 
-def brief(found: Finding) -> str:
+def brief(found: Finding, noun: str) -> str:
     """A finding in a line, with its id and what it saves."""
     saves = saving(found)
-    promise = f" One iteration: {saves}." if saves else ""
+    promise = f" One {noun}: {saves}." if saves else ""
     title = _sentence(shorten(found.title, 2 * _NAME))
     return one_line(f"{found.id} [{found.severity}, {found.confidence}] {title}{promise}")
 

@@ -80,7 +80,7 @@ def _still_there(after: TraceReport, found: Finding) -> str:
 def _rows_then_and_now(before: TraceReport, after: TraceReport, found: Finding) -> list[str]:
     """The rows that proved it, in both traces."""
     counted = (len(report.iterations) for report in (before, after))
-    head = "Evidence in the whole traces, of {} and {} iterations:".format(*counted)
+    head = "Evidence in the whole traces, of {} and {} {}s:".format(*counted, before.noun)
     lines = [line for row in found.evidence_rows for line in _both(before, after, row)]
     return [head, *lines] if lines else []
 

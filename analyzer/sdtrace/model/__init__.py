@@ -6,6 +6,7 @@ device time that is work (kernels, copies, fills); ranges such as `gpu_user_anno
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from sdtrace.model.compare import Amortization as Amortization
@@ -39,7 +40,18 @@ from sdtrace.model.work import SpeedOfLight as SpeedOfLight
 from sdtrace.model.work import WaterfallPart as WaterfallPart
 
 _IMAGE_PARTS = frozenset({"unet", "transformer", "vae"})
+_IMAGE_MARK = "model_inference"
 SCHEMA = "sdtrace.report/2"
+
+
+def noun_of(components: Iterable[str], iterations: Iterable[str]) -> str:
+    """What one iteration makes, by the names of components and iterations.
+
+    >>> noun_of(["unet", "vae"], []), noun_of([], ["ProfilerStep#3"])
+    ('image', 'iteration')
+    """
+    is_image = not _IMAGE_PARTS.isdisjoint(components) or _IMAGE_MARK in iterations
+    return "image" if is_image else "iteration"
 
 
 class Events(Struct, kw_only=True, frozen=True):
@@ -356,9 +368,7 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     @property
     def noun(self) -> str:
         """What one iteration makes: an image when the trace shows a diffusion pipeline."""
-        diffusion = any(row.component in _IMAGE_PARTS for row in self.components)
-        named = any(row.name == "model_inference" for row in self.iterations)
-        return "image" if diffusion or named else "iteration"
+        return noun_of((row.component for row in self.components), (row.name for row in self.iterations))
 
     @property
     def waterfall(self) -> list[WaterfallPart]:

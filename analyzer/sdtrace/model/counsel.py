@@ -30,6 +30,8 @@ class Saving(Struct, kw_only=True, frozen=True):
     library decides what replaces the kernels; the range is as wide as it was measured to be."""
     step_us: float
     """What it brings after the changes of the findings listed before it."""
+    work_us: float = 0.0
+    """GPU work that it takes away; the rest of what it saves is time in which the GPU waits."""
 
 
 class VerdictWhat(Struct, kw_only=True, frozen=True):

@@ -99,7 +99,7 @@ def _why_not(report: TraceReport) -> str:
     if not report.has_device:
         return "The trace holds no GPU work."
     if report.steady is None:
-        return "No iteration is steady, so none is held against the card."
+        return f"No {report.noun} is steady, so none is held against the card."
     if len({device.name for device in report.devices}) > 1:
         return "The trace holds GPUs of several kinds: no image is held against one card."
     name = report.device.get("name") or "this GPU"

@@ -70,7 +70,7 @@ def waterfall_rows(told: Story) -> list[WaterfallRow]:
     change = told.other_us - told.base_us
     return [
         *rows,
-        WaterfallRow("one iteration", "", told.base_us, told.other_us, change, told.base_us, is_total=True),
+        WaterfallRow("in all", "", told.base_us, told.other_us, change, told.base_us, is_total=True),
     ]
 
 
@@ -139,13 +139,13 @@ WATERFALL: Final = Table(
     title="Where the difference comes from",
     record=WaterfallRow,
     rows=waterfall_rows,
-    help="A steady iteration of both traces in parts; the changes sum to the difference.",
+    help="Steady time of both traces in parts; the changes sum to the difference.",
     note=profiled_parts,
     columns=(
         Column("what", "Part", Kind.TEXT, "The category of GPU work, or why the GPU was idle."),
         Column("component", "Component", Kind.TEXT, "The part of the pipeline that launched it."),
-        Column("base_us", "Before", Kind.TIME, "Time in an iteration of the base."),
-        Column("other_us", "After", Kind.TIME, "Time in an iteration of the other trace."),
+        Column("base_us", "Before", Kind.TIME, "Steady time in the base."),
+        Column("other_us", "After", Kind.TIME, "Steady time in the other trace."),
         Column(
             "change_us", "Change", Kind.FIGURE, "After less before.", value=lambda row: signed(row.change_us)
         ),
@@ -157,13 +157,13 @@ MATCHES: Final = Table(
     title="The same work on both sides",
     record=Match,
     rows=lambda found: found.matches,
-    help="GPU work per steady iteration, matched by component, shapes and FLOPs, also across compilation.",
+    help="Steady GPU work, matched by component, shapes and FLOPs, also across compilation.",
     is_long=True,
     columns=(
         Column("base_work", "Before", Kind.NAME, "Ops of the base, with the shape of the first tensor."),
         Column("component", "Component", Kind.TEXT, "The part of the pipeline that launched it."),
-        Column("base_us", "GPU before", Kind.TIME, "GPU time in an iteration of the base."),
-        Column("other_us", "after", Kind.TIME, "GPU time in an iteration of the other trace."),
+        Column("base_us", "GPU before", Kind.TIME, "Steady GPU time in the base."),
+        Column("other_us", "after", Kind.TIME, "Steady GPU time in the other trace."),
         Column(
             "change_us", "Change", Kind.FIGURE, "After less before.", value=lambda row: signed(row.change_us)
         ),

@@ -135,7 +135,7 @@ def _steady_figure(trace: TraceReport) -> Figure:
     label = f"One steady {trace.noun}"
     whole = image_time(trace)
     if whole is None:
-        why = "every one includes a one-time cost" if trace.iterations else "no iterations were found"
+        why = "every one includes a one-time cost" if trace.iterations else f"no {trace.noun}s were found"
         return Figure(label, units.MISSING, why, _STEADY)
     if whole.how == "as profiled":
         detail = "" if trace.steady is None else _spread(trace.steady, trace.noun)

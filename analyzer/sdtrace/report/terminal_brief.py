@@ -40,11 +40,19 @@ def render_brief(report: Report, console: Console, elsewhere: str) -> None:
         _show(page, _trace(page, others[0]))
     else:
         if others:
-            page.line("What to fix first, and what a steady iteration takes without the profiler:", "dim")
+            page.line(
+                f"What to fix first, and what a steady {_noun(others)} takes without the profiler:", "dim"
+            )
         for trace in others:
             _show(page, _in_short(page, trace))
     console.print()
     page.line(elsewhere, "dim")
+
+
+def _noun(traces: list[TraceReport]) -> str:
+    """What all of the traces make."""
+    nouns = {trace.noun for trace in traces}
+    return nouns.pop() if len(nouns) == 1 else "iteration"
 
 
 def _uncompared(page: Page, rows: list[Standing]) -> None:

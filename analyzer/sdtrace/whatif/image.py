@@ -75,7 +75,19 @@ def image_of(
     slow = at_pace(calm, _SLOW, _SLOW_COPIES)
     low, middle, high = (replay(each) for each in (fast, usual, slow))
     wall = Unprofiled("estimated", round(low * (1 - SURE)), middle, round(high * (1 + SURE)))
-    return Image(wall, fast, usual, slow, span[0])
+    return Image(_possible(wall, fast.device_ns, profiled_ns), fast, usual, slow, span[0])
+
+
+def _possible(wall: Unprofiled, device_ns: int, profiled_ns: int) -> Unprofiled:
+    """The estimate, with no end below what the device needs or above the wall with the profiler.
+
+    `device_ns` is with the quickest copies: those that the host makes are faster when it is not recorded, so
+    the lower end may lie below the device's work as profiled.
+    """
+    low, middle, high = (
+        min(max(each, device_ns), profiled_ns) for each in (wall.low_ns, wall.mid_ns, wall.high_ns)
+    )
+    return Unprofiled(wall.source, low, middle, high)
 
 
 def _as_recorded(plans: Sequence[Plan], recorded_ns: Sequence[int], start_ns: int) -> Image:

@@ -26,6 +26,8 @@ class Saving(NamedTuple):
     basis: Basis
     step_ns: int = 0
     """What it brings after changes made before it."""
+    work_ns: int = 0
+    """Device work that it takes away; the rest of what it saves is time in which the device waits."""
 
 
 def per_image(image: Image, count: int) -> Saving:
@@ -37,11 +39,13 @@ def per_image(image: Image, count: int) -> Saving:
 
 def saving(image: Image, change: Change, basis: Basis, *, longer: bool = False) -> Saving:
     """What an image takes before and after a change, which only with `longer` may slow it down."""
+    changed = change(image.usual, "middle")
     walls = (
         replay(change(image.fast, "best")),
-        replay(change(image.usual, "middle")),
+        replay(changed),
         replay(change(image.slow, "worst")),
     )
+    work = max(0, int(image.usual.pieces.dur_ns.sum() - changed.pieces.dur_ns.sum()))
     low, high = round(min(walls) * (1 - SURE)), round(max(walls) * (1 + SURE))
     middle = walls[1] if longer else min(walls[1], image.wall.mid_ns)
-    return Saving(image.wall.mid_ns, middle, min(low, middle), max(high, middle), basis)
+    return Saving(image.wall.mid_ns, middle, min(low, middle), max(high, middle), basis, work_ns=work)
