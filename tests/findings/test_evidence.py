@@ -129,7 +129,7 @@ def test_a_finding_fires_where_it_is_true_and_nowhere_else(identifier: str, fire
 
 def test_a_recompile_says_which_image_and_what_changed() -> None:
     flux = findings_of("wild/flux_recompile")["overhead.recompile"]
-    assert "Iteration 2: 21.5 s compile in 23.6 s, of 2 functions" in flux.evidence
+    assert "Image 2: 21.5 s compile in 23.6 s, of 2 functions" in flux.evidence
     assert flux.evidence_rows == [EvidenceRow(table="iterations", key="1")]
     assert "The trace has no shapes" in flux.advice
     shape = findings_of("field/recompile_shape.json.gz")["overhead.recompile"]
@@ -143,6 +143,12 @@ def test_a_recompile_says_which_image_and_what_changed() -> None:
 def test_an_offloaded_pipeline_is_not_sent_to_cuda_graphs() -> None:
     found = findings_of("wild/sd_offload")
     assert next(iter(found)) == "host.copies"
+    # 2.13 GB come to the GPU in every image, and go back: three models, each once.
+    assert found["host.copies"].title == "Whole models move between CPU and GPU in every image"
+    assert found["host.copies"].advice.startswith(
+        "Keep the weights on the GPU: remove `enable_model_cpu_offload()`, or what else moves them. "
+        "They are 2.13 GB, and the GPU has 85 GB."
+    )
     assert found["host.launch_bound"].advice.startswith("Stop moving weights or data first")
     assert found["host.launch_bound"].severity == "low"
     assert "device.small_kernels" not in found

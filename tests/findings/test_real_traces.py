@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sdtrace.report import summary
 from tests.analysis.reference import COLD, EAGER, GRAPHS, STACK, WARM, finding, reported
 from tests.shared import shared_trace
 
@@ -147,7 +148,7 @@ def test_what_the_numbers_would_be_without_overhead() -> None:
         "82.0 s of 82.7 s",
         "compile 69.8 s",
         "autotune 7.46 s",
-        "iteration takes 207 ms",
+        "image takes 207 ms",
     ):
         assert figure in text
     for figure in ("code generation 19.5 s", "scheduling and fusion 11.9 s", "inductor lowering 9.28 s"):
@@ -156,7 +157,7 @@ def test_what_the_numbers_would_be_without_overhead() -> None:
 
 def test_overhead_of_an_eager_run_is_what_exceeds_a_usual_image() -> None:
     text = said(EAGER, "overhead.once")
-    assert "1.51 s of 3.63 s: warmup beyond steady iterations 1.51 s" in text
+    assert "1.51 s of 3.63 s: warmup beyond steady images 1.51 s" in text
     assert "compile" not in text
 
 
@@ -185,13 +186,17 @@ def test_where_float32_goes() -> None:
 
 
 def test_who_made_the_host_wait() -> None:
-    assert "`aten::item`" in said(GRAPHS, "host.sync")
+    """Two steady images of ten denoiser calls: the scheduler reads 42 numbers and branches 22 times."""
+    text = said(GRAPHS, "host.sync")
+    assert "most from `aten::item` (21 an image, 15.9 ms), `aten::is_nonzero` (11 an image, 1.08 ms)." in text
+    assert "Remove `.item()` (21 an image) and `if tensor` (11 an image) in code outside the models" in text
 
 
 def test_advice_goes_further_than_what_was_done_already() -> None:
     assert "Use `torch.compile`, best with" in said(EAGER, "host.launch_bound")
     assert "reduce-overhead" in said(WARM, "host.launch_bound")
     assert "Use `torch.compile`" not in said(WARM, "host.launch_bound")
+    assert 'Change the mode of `torch.compile` to `"reduce-overhead"`' in said(WARM, "host.launch_bound")
     for graphs in (GRAPHS, SMALL_GRAPHS):
         assert "CUDA graphs already" in said(graphs, "host.launch_bound")
         assert "reduce-overhead" not in said(graphs, "host.launch_bound")
@@ -201,10 +206,10 @@ def test_advice_goes_further_than_what_was_done_already() -> None:
 
 def test_conclusions_about_the_host_say_whether_they_survive() -> None:
     assert (
-        "Still true without the profiler: the GPU has nothing to do for 79.5 % of an iteration of 10.5 ms"
+        "Still true without the profiler: the GPU has nothing to do for 79.5 % of an image of 10.5 ms"
         in said(SMALL_GRAPHS, "host.launch_bound")
     )
-    assert "of an iteration of an estimated 118 ms" in said(COLD, "host.launch_bound")
+    assert "of an image of an estimated 118 ms" in said(COLD, "host.launch_bound")
     assert "2.34 times as long" in said(SMALL_GRAPHS, "host.profiler")
     without, given = (finding(reported(name), "host.launch_bound") for name in (COLD, SMALL_GRAPHS))
     assert without is not None
@@ -218,10 +223,19 @@ def test_conclusions_about_the_host_say_whether_they_survive() -> None:
     assert given.saving_us <= report.unprofiled_wall_us - report.steady.gpu_median_us + 1
 
 
-def test_the_gravest_stand_first() -> None:
+def test_the_first_to_fix_stands_first_then_what_brings_most() -> None:
     order = ["high", "medium", "low", "info"]
     for name in EXPECTED:
-        ranks = [order.index(item.severity) for item in reported(name).findings]
+        report = reported(name)
+        assert report.verdict is not None
+        if report.verdict.first:
+            assert report.findings[0].id == report.verdict.first
+        told = [(item, summary.saving(item)) for item in report.findings]
+        brings = ["→" in text or "saves" in text for _, text in told]
+        assert brings == sorted(brings, reverse=True)
+        alone = [item.saving_us for item, text in told[1:] if "→" in text and item.id != "host.batch"]
+        assert alone == sorted(alone, key=lambda us: -(us or 0))
+        ranks = [order.index(item.severity) for (item, _), some in zip(told, brings, strict=True) if not some]
         assert ranks == sorted(ranks)
 
 

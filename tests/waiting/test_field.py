@@ -48,7 +48,9 @@ def test_weights_that_move_in_every_step() -> None:
     found = findings_of(OFFLOAD)
     assert "host.launch_bound" not in found
     evidence = found["host.copies"].evidence
-    assert "Weights" in found["host.copies"].title
+    # The same 20 MB again and again, and nothing goes back.
+    assert found["host.copies"].title == "Weights move to the GPU layer by layer, again and again"
+    assert "remove `enable_sequential_cpu_offload()`" in found["host.copies"].advice
     assert "95.8 % of steady GPU time" in evidence
     assert "0.48 GB to the GPU in 24 copies an iteration, 45.1 ms, 10.6 GB/s" in evidence
     assert "blocked by them for 45.6 ms" in evidence

@@ -125,6 +125,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         slow_cpu_ops=slow_cpu_ops(study),
         unlike=unlike,
         turns=find_turns(study.idle.devices),
+        has_components=bool(study.structure.components.names),
         noun=study.noun,
     )
 

@@ -153,7 +153,7 @@ def _copies_vary(trace: TraceReport, whole: ImageTime) -> str:
 
 
 def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -> VerdictLine | None:
-    """The largest part of an iteration, idle time included; all shares are of the iteration, as in its bar."""
+    """The largest part of an iteration, idle time included; shares are of the iteration, as in its bar."""
     if image is None:
         return _on_cpu(trace)
     leading, whole = image.leading, image.whole_us
@@ -163,9 +163,13 @@ def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -
     if whole - image.works_us > leading.share * image.works_us:
         share = units.percent(whole - image.works_us, whole)
         lead = f"Waiting: the GPU is idle {share} of the {trace.noun}{_mostly(idle)}."
-        return _line("Dominates", lead, f"{works} Most of that is {leading.name}: {_of(image, leading)}.")
+        return _line("Dominates", lead, f"{works[:-1]}, {_mainly(leading)} ({_of(image, leading)}).")
     lead = f"{leading.capital}: {_of(image, leading)} of the {trace.noun}."
     return _line("Dominates", lead, f"{_kind(image)}{works}")
+
+
+def _mainly(part: Largest) -> str:
+    return f"{'most' if part.share > 0.5 else 'the largest part'} for {part.name}"
 
 
 def _of(image: Image, part: Largest) -> str:

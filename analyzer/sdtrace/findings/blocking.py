@@ -9,7 +9,6 @@ from sdtrace.findings.evidence import Evidence
 from sdtrace.findings.facts import Wait
 from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent, time
-from sdtrace.structure.component_names import DENOISERS
 
 _WORTH_TELLING = 0.02
 
@@ -64,9 +63,7 @@ def _place(e: Evidence, wait: Wait) -> str:
         return f" from {listed([wait.frame])}"
     if wait.component:
         return f" from {listed([wait.component])}"
-    known = [part.component for part in e.launch_bound_components]
-    denoiser = next((name for name in DENOISERS if name in known), "")
-    return f" around `{denoiser}` (scheduler or pipeline code)" if denoiser else " from the loop"
+    return " in code outside the models (scheduler or pipeline)" if e.has_components else " from the loop"
 
 
 class _Written(NamedTuple):

@@ -132,6 +132,8 @@ class Evidence:
     """Why an iteration cannot be replayed, '' where it can."""
     turns: Turns | None = None
     """Devices that work one after the other."""
+    has_components: bool = False
+    """Whether parts of a model are known by name."""
     noun: str = "iteration"
     """What an iteration makes, for people: an image, or else it is called an iteration."""
 

@@ -90,7 +90,7 @@ def _waiting_component(e: Evidence) -> Iterator[Finding]:
 
 def _compile_it(part: Waiting) -> str:
     if part.is_compiled:
-        return 'It is compiled: change the mode to `mode="reduce-overhead"`'
+        return 'It is compiled: change its mode to `"reduce-overhead"`'
     return 'Compile it with `mode="reduce-overhead"`'
 
 
@@ -104,15 +104,15 @@ def _launch_less(e: Evidence) -> str:
             "outside every graph: compile that too, move it out of the loop, or make larger batches."
         )
     hint = e.variant_hint("bf16_sdpa_cudagraphs")
-    graphs = f'`mode="reduce-overhead"` (CUDA graphs){hint} where shapes are fixed'
+    fixed = f"(CUDA graphs){hint} where shapes are fixed"
     if e.is_compiled:
         return (
-            f"Change the mode of `torch.compile` to {graphs}; compile what still runs op by op; larger "
-            "batches."
+            f'Change the mode of `torch.compile` to `"reduce-overhead"` {fixed}; compile what still runs op '
+            "by op; larger batches."
         )
     return (
-        f"Use `torch.compile`, best with {graphs}; larger batches. Compiled code also fuses kernels, which "
-        "leaves the GPU less to do."
+        f'Use `torch.compile`, best with `mode="reduce-overhead"` {fixed}; larger batches. Compiled code '
+        "also fuses kernels, which leaves the GPU less to do."
     )
 
 

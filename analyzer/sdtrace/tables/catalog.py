@@ -9,7 +9,7 @@ from sdtrace.tables import rows
 from sdtrace.tables.columns import DATA, HTML, Column, Kind
 from sdtrace.tables.hta_tables import HTA, HTA_RESULTS
 from sdtrace.tables.labels import CAUSES
-from sdtrace.tables.notes import idle_note
+from sdtrace.tables.notes import idle_note, phases_note
 from sdtrace.tables.op_tables import KERNELS, OPS
 from sdtrace.tables.shared_columns import DATA_ONLY, PAGES_AND_DATA, calls, share
 from sdtrace.tables.table import Bar, Table
@@ -35,6 +35,7 @@ PHASES: Final = Table(
         Column("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills of it.", optional=True),
     ),
     bar=Bar("wall_us", style="phase"),
+    note=phases_note,
 )
 
 ITERATIONS: Final = Table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sdtrace import units
 from sdtrace.model import TraceReport
+from sdtrace.phases.timeline import WARMUP
 
 _ONCE = (
     "Each kernel counts once, for the op that launched it, so GPU times can differ from torch's own table."
@@ -19,6 +20,18 @@ _HTA = (
 def hta_note(trace: TraceReport) -> str:
     """What HTA's figures are of; empty where it did not run."""
     return _HTA if trace.hta else ""
+
+
+def phases_note(trace: TraceReport) -> str:
+    """Why warmup has two values; empty where it has one."""
+    whole = sum(row.wall_us for row in trace.phases if row.phase == WARMUP)
+    beyond = trace.overhead.warmup_us
+    if not beyond or units.duration(whole) == units.duration(beyond):
+        return ""
+    return (
+        f"Warmup lasts {units.duration(whole)} and makes {trace.noun}s too: {units.duration(beyond)} of it "
+        f"is beyond what steady {trace.noun}s take, and counts as one-time cost."
+    )
 
 
 def idle_note(trace: TraceReport) -> str:
