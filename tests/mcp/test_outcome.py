@@ -17,7 +17,7 @@ def run(*seconds: float, paid_us: float = 0.0, unprofiled: Any = None) -> Any:
     rows = [SimpleNamespace(wall_us=1e6 * wall, phase="steady", is_whole=True) for wall in seconds]
     facts = {"unprofiled_wall_s": list(seconds)}
     overhead = SimpleNamespace(paid_us=paid_us)
-    return SimpleNamespace(run=facts, iterations=rows, overhead=overhead, unprofiled=unprofiled)
+    return SimpleNamespace(run=facts, iterations=rows, overhead=overhead, unprofiled=unprofiled, noun="image")
 
 
 def promise(saving_us: float | None = None, identifier: str = "host.x", saving: Any = None) -> Any:
@@ -38,7 +38,7 @@ OUTCOMES = [
     (promise(saving=RANGE), (0.067, 0.069, 0.070), "came true, 31.0 ms saved."),
     (promise(saving=RANGE), (0.079, 0.080, 0.081), "came true in part, 20.0 ms saved of 30.0 ms at least."),
     (promise(saving=RANGE), (0.019, 0.020, 0.021), "came true, and more than promised: 80.0 ms saved."),
-    (promise(40e3), (), "unknown. A trace has no steady iteration to measure."),
+    (promise(40e3), (), "unknown. A trace has no steady image to measure."),
 ]
 
 
@@ -57,7 +57,7 @@ def test_what_is_paid_once_is_held_against_the_same() -> None:
 
 def test_times_with_the_profiler_say_so() -> None:
     said = judge(run(*TIGHT), run(0.05, 0.05), promise(50e3), is_unprofiled=False)
-    assert "with the profiler, which slows the CPU; record more iterations to be sure" in said
+    assert "with the profiler, which slows the CPU; record more images to be sure" in said
 
 
 def test_an_estimate_without_the_profiler_counts_more_than_times_with_it() -> None:

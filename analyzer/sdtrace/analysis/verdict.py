@@ -149,7 +149,7 @@ def _copies_vary(trace: TraceReport, whole: ImageTime) -> str:
     works = gpu_works_us(trace)
     if whole.how != "estimate" or whole.low_us is None or works is None or whole.low_us >= works:
         return ""
-    return " Copies that the CPU makes may be faster then."
+    return " Copies that the CPU makes may be faster without it."
 
 
 def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -> VerdictLine | None:

@@ -26,7 +26,7 @@ def phases_note(trace: TraceReport) -> str:
     """Why warmup has two values; empty where it has one."""
     whole = sum(row.wall_us for row in trace.phases if row.phase == WARMUP)
     beyond = trace.overhead.warmup_us
-    if not beyond or units.duration(whole) == units.duration(beyond):
+    if not beyond or not whole or units.duration(whole) == units.duration(beyond):
         return ""
     return (
         f"Warmup lasts {units.duration(whole)} and makes {trace.noun}s too: {units.duration(beyond)} of it "
