@@ -175,14 +175,17 @@ def test_an_estimate_lies_between_what_the_gpu_needs_and_the_time_with_the_profi
     assert bare is not None
     assert report.steady is not None
     assert bare.source == "estimated"
-    assert bare.low_us <= bare.mid_us <= bare.high_us <= report.steady.min_us
-    copied = sum(
-        row.gpu_us for row in _loaded(name).at(phase="steady").report.categories if "memcpy" in row.category
+    steady = _loaded(name).at(phase="steady").report
+    copied = (
+        sum(row.gpu_us for row in steady.categories if "memcpy" in row.category) / report.steady.iterations
     )
-    assert bare.low_us >= 0.99 * (_works(report) - copied / report.steady.iterations)
-    begins_lower = bare.low_us < _works(report)
-    assert begins_lower is (name == OFFLOAD)
-    assert ("Copies that the CPU makes" in _lines(report)["Takes"].rest) is begins_lower
+    is_offloaded = name == OFFLOAD
+    # Device time differs by 2 % between runs; copies that the CPU makes are 0.4 to 1.2 times as long.
+    assert bare.low_us <= bare.mid_us <= bare.high_us
+    assert bare.high_us <= 1.021 * report.steady.min_us + (0.2 * copied if is_offloaded else 0)
+    assert bare.low_us >= 0.979 * (_works(report) - copied)
+    assert (bare.low_us < 0.979 * _works(report)) is is_offloaded
+    assert ("Copies made by the CPU vary" in _lines(report)["Takes"].rest) is is_offloaded
 
 
 @pytest.mark.parametrize("name", TRACES, ids=str)

@@ -26,6 +26,8 @@ _SURE: Final = ("certain", "likely", "guess")
 _SURELY: Final = {"certain": "", "likely": "likely ", "guess": "a guess: "}
 _MUCH: Final = 1 / 3
 """Of an iteration: a kind of work that takes less says little beside the component that leads."""
+_VARIES: Final = 0.97
+"""Of GPU work: by less it differs between runs of one program; what lies below is due to copies."""
 _GAINED: Final = 0.05
 """Of what a change saves: GPU work that it takes away is told from here on."""
 _PART: Final = 0.05
@@ -145,11 +147,11 @@ def _takes(trace: TraceReport) -> VerdictLine:
 
 
 def _copies_vary(trace: TraceReport, whole: ImageTime) -> str:
-    """Why an estimate may begin below the GPU's work as profiled."""
+    """Why an estimate may begin below the GPU's work as profiled, and end above the profiled time."""
     works = gpu_works_us(trace)
-    if whole.how != "estimate" or whole.low_us is None or works is None or whole.low_us >= works:
+    if whole.how != "estimate" or whole.low_us is None or works is None:
         return ""
-    return " Copies that the CPU makes may be faster without it."
+    return " Copies made by the CPU vary that much." if whole.low_us < _VARIES * works else ""
 
 
 def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -> VerdictLine | None:
