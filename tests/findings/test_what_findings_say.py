@@ -55,6 +55,15 @@ def test_copies_are_described_for_one_iteration() -> None:
     assert "80 copies an iteration to the GPU, 4.00 ms" in unknown.evidence
 
 
+def test_a_component_that_is_compiled_is_told_to_change_its_mode() -> None:
+    given = component(6)
+    (part,) = given["launch_bound_components"]
+    assert found(**given)["host.component"].advice.startswith('Compile it with `mode="reduce-overhead"`')
+    compiled = given | {"launch_bound_components": [part._replace(is_compiled=True)]}
+    advice = found(**compiled)["host.component"].advice
+    assert advice.startswith('It is compiled: change its mode to `"reduce-overhead"`')
+
+
 def test_memory_calls_are_counted_for_one_iteration() -> None:
     memory = found(**exact("memory", 20, memory_calls=MemoryCalls(40, 30 * MS, 1)))["host.memory"]
     assert "4 such calls in an iteration, 3.00 ms" in memory.evidence

@@ -36,6 +36,8 @@ from sdtrace.waiting.queue import find_queue, queue_stats
 
 _OUTLIER = 1.25
 _SOME_NS = 1_000_000
+_ITERATIONS = "Iterations are the "
+"""How a note begins that says what iterations are."""
 
 
 def analyze(path: Path, options: Options) -> model.TraceReport:
@@ -304,7 +306,9 @@ def _components(part: Selection) -> list[model.Component]:
 
 
 def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:
-    notes = study.structure.notes
+    notes = [
+        note.replace(_ITERATIONS, f"{study.noun.capitalize()}s are the ", 1) for note in study.structure.notes
+    ]
     fused = [row for row in kernels if row.category == "fused_triton"]
     templates_us = sum(row.total_us for row in fused if row.fused_kind == "template")
     if templates_us:

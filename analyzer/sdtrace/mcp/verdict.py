@@ -44,7 +44,7 @@ def _structure(report: TraceReport) -> list[str]:
     found = report.structure
     if found is None or found.confidence == "certain":
         return []
-    return [one_line(f"How iterations were found: {found.how} ({found.confidence}) {found.runner_up}")]
+    return [one_line(f"How {report.noun}s were found: {found.how} ({found.confidence}) {found.runner_up}")]
 
 
 def _idle(one: Analysis) -> list[str]:

@@ -158,7 +158,7 @@ def _repetition(linked: LinkedTrace, iterations: Iterations, ops: OpSequence, th
     if not found or 2 * len(held) < len(set(place.tolist())):
         return None
     start, end = (np.concatenate(column) for column in zip(*found, strict=True))
-    how = "Nothing marks denoising steps; they are what repeats in the order of an iteration's ops."
+    how = "Nothing marks denoising steps; they are what repeats in the order of ops."
     return Steps(start, end, thread, how, "guess")
 
 

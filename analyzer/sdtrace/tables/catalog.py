@@ -89,7 +89,7 @@ STEPS: Final = Table(
     help="One row for each denoising step.",
     is_wide=True,
     columns=(
-        Column("iteration", "In", Kind.ORDINAL, "The iteration it begins in; in data from 0.", _PAGE),
+        Column("iteration", "In", Kind.ORDINAL, "Which one it begins in; in data from 0.", _PAGE),
         Column("index", "#", Kind.ORDINAL, "Its place there; in data from 0.", _PAGE),
         Column("start_us", "Start", Kind.TIME, "When it begins, since the first event.", _PAGE),
         Column("wall_us", "Wall", Kind.TIME, "How long it takes, queued GPU work included.", _PAGE),

@@ -33,7 +33,7 @@ WATERFALL: Final = Table(
     title=_waterfall_title,
     record=WaterfallPart,
     rows=lambda trace: trace.waterfall,
-    help="The wall of the steady iteration of median wall, in parts that sum to it; see docs/roofline.md.",
+    help="The median steady wall, in parts that sum to it; see docs/roofline.md.",
     columns=(
         Column("part", "Part", Kind.TEXT, "What kind of time it is.", PAGES_AND_DATA, labels=WATERFALL_PARTS),
         Column("name", "Name", Kind.TEXT, "A component, a category, or a cause of idle time.", DATA_ONLY),
