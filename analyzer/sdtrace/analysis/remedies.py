@@ -36,7 +36,8 @@ _WAITS: Final = {
 }
 """Findings whose cause of idle time goes away."""
 
-
+_REGIONS: Final = 2
+"""Calls of compiled code in one of a component, from which on only parts of it are compiled."""
 _LAUNCHING: Final = {"host.launch_bound", "host.component"}
 
 
@@ -71,20 +72,24 @@ class _Remedies:
         return None if make is None else make(self, finding)
 
     def launch_less(self, _: Finding) -> Remedy | None:
-        """CUDA graphs for the denoiser; before that compilation, where nothing is compiled.
+        """CUDA graphs for compiled code, or for the denoiser; the latter compiled first, where nothing is.
 
-        Of a program without known components, compilation alone: whether CUDA can record it is not known.
+        Of a program without known components and compiled code, compilation alone, and graphs at best:
+        whether CUDA can record it is not known.
         """
-        group = self._capturable(self._groups())
-        if not (group >= 0).any() or self._replays_graphs() or len(self.study.idle.devices) > 1:
+        if self._replays_graphs() or len(self.study.idle.devices) > 1:
             return None
-        if not self.labels.components.names:
-            return Remedy(changes.compiled(group, self.labels.of_categories(changes.FUSABLE)), "bound")
+        group, regions = self._capturable(self._groups()), self._capturable(self.labels.compiled_regions())
+        if not (group >= 0).any():
+            return None
+        is_named = bool(self.labels.components.names)
+        if _number(regions) and (not is_named or _number(regions) <= _REGIONS * _number(group)):
+            return Remedy(changes.from_graphs(regions, changes.GRAPH_CALL_NS), "replay")
         graphs = changes.from_graphs(group, self._graph_call())
-        if self.labels.of_categories({"fused_triton"}).any():
+        if self.labels.of_categories({"fused_triton"}).any() and is_named:
             return Remedy(graphs, "replay")
         fused = changes.compiled(group, self.labels.of_categories(changes.FUSABLE))
-        return Remedy(together(fused, graphs), "bound")
+        return Remedy(together(fused, graphs if is_named else changes.at_best(graphs)), "bound")
 
     def component(self, finding: Finding) -> Remedy | None:
         """CUDA graphs for one component."""
@@ -153,12 +158,14 @@ class _Remedies:
         return Remedy(scaled(pieces, changes.HALF_ATTENTION), "bound") if pieces.any() else None
 
     def fused_attention(self, _: Finding) -> Remedy:
-        """Softmax and batched matmuls as one kernel."""
+        """Softmax and batched matmuls as one kernel, launched by one call."""
         dur_ns, labels = self.labels.plan.pieces.dur_ns, self.labels
         products = dur_ns[labels.of_categories({"gemm", "convolution"})].sum()
         in_float32 = 2 * dur_ns[labels.float32_products].sum() > products
         factors = changes.FUSED_ATTENTION_FLOAT32 if in_float32 else changes.FUSED_ATTENTION
-        return Remedy(scaled(self.labels.unfused_attention, factors), "bound")
+        pieces = labels.unfused_attention
+        gone = labels.launching(pieces) & ~labels.launching(labels.softmax)
+        return Remedy(together(scaled(pieces, factors), changes.in_fewer_calls(gone)), "bound")
 
     def weights_once(self, finding: Finding) -> Remedy | None:
         """No weights are converted any more."""
@@ -238,3 +245,8 @@ _BY_ID: Final[dict[str, Callable[[_Remedies, Finding], Remedy | None]]] = {
 
 def _times(factors: Factors, ratio: float) -> Factors:
     return Factors(*(min(1.0, factor * ratio) for factor in factors))
+
+
+def _number(group: Int64s) -> int:
+    """How many groups there are."""
+    return len(np.unique(group[group >= 0]))
