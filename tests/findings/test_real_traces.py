@@ -26,7 +26,7 @@ EXPECTED = {
             "host.batch",
             "host.text_encoder",
         },
-        *{"device.weight_layout", "host.profiler"},
+        *{"device.weight_layout", "host.profiler", "device.autotune_choice"},
     },
     EAGER: {
         *{

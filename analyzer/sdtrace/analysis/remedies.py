@@ -10,6 +10,7 @@ import numpy as np
 
 from sdtrace.analysis.blocks import filled_shares
 from sdtrace.analysis.study import Study
+from sdtrace.analysis.tuned_kernels import tuned_shares
 from sdtrace.findings import Finding
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.model.work import Peaks
@@ -137,6 +138,11 @@ class _Remedies:
         share = filled_shares(self.study, self.study.linked.work.row[self.labels.plan.pieces.work])
         return Remedy(changes.scaled_each(share), "bound")
 
+    def as_tried(self, _: Finding) -> Remedy:
+        """Tuned kernels as fast as the fastest variant that was tried."""
+        share = tuned_shares(self.study, self.study.linked.work.row[self.labels.plan.pieces.work])
+        return Remedy(changes.scaled_each(share), "bound")
+
     def fused(self, finding: Finding) -> Remedy | None:
         """One component compiled."""
         names = [row.key for row in finding.evidence_rows if row.table == "components"]
@@ -234,6 +240,7 @@ _BY_ID: Final[dict[str, Callable[[_Remedies, Finding], Remedy | None]]] = {
     "device.float32": _Remedies.shorter_type,
     "device.tf32": _Remedies.tf32,
     "device.few_blocks": _Remedies.filled,
+    "device.autotune_choice": _Remedies.as_tried,
     "device.fusion": _Remedies.fused,
     "host.text_encoder": _Remedies.encoded_once,
     "device.slow_attention": _Remedies.shorter_attention,
