@@ -89,7 +89,7 @@ class _Remedies:
         graphs = changes.from_graphs(group, self._graph_call())
         if self.labels.of_categories({"fused_triton"}).any() and is_named:
             return Remedy(graphs, "replay")
-        fused = changes.compiled(group, self.labels.of_categories(changes.FUSABLE))
+        fused = self._compiled(group)
         return Remedy(together(fused, graphs if is_named else changes.at_best(graphs)), "bound")
 
     def component(self, finding: Finding) -> Remedy | None:
@@ -149,7 +149,7 @@ class _Remedies:
         group = self.labels.groups(names) if names else self._groups()
         if not (group >= 0).any():
             return None
-        return Remedy(changes.compiled(group, self.labels.of_categories(changes.FUSABLE)), "bound")
+        return Remedy(self._compiled(group), "bound")
 
     def encoded_once(self, _: Finding) -> Remedy | None:
         """No text encoder, and none of the host's work in it."""
@@ -165,10 +165,8 @@ class _Remedies:
 
     def fused_attention(self, _: Finding) -> Remedy:
         """Softmax and batched matmuls as one kernel, launched by one call."""
-        dur_ns, labels = self.labels.plan.pieces.dur_ns, self.labels
-        products = dur_ns[labels.of_categories({"gemm", "convolution"})].sum()
-        in_float32 = 2 * dur_ns[labels.float32_products].sum() > products
-        factors = changes.FUSED_ATTENTION_FLOAT32 if in_float32 else changes.FUSED_ATTENTION
+        labels = self.labels
+        factors = changes.FUSED_ATTENTION_FLOAT32 if labels.is_float32 else changes.FUSED_ATTENTION
         pieces = labels.unfused_attention
         gone = labels.launching(pieces) & ~labels.launching(labels.softmax)
         return Remedy(together(scaled(pieces, factors), changes.in_fewer_calls(gone)), "bound")
@@ -203,6 +201,11 @@ class _Remedies:
         idle = self.study.idle.within(self.study.phases.timeline.of(STEADY))
         gone = self.labels.time_before_calls(idle.when(cause))
         return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay")
+
+    def _compiled(self, group: Int64s) -> Change:
+        """Some groups of calls as a compiler makes them."""
+        fused = changes.FUSED_FLOAT32 if self.labels.is_float32 else changes.FUSED
+        return changes.compiled(group, self.labels.of_categories(changes.FUSABLE), fused)
 
     def _groups(self) -> Int64s:
         """Calls of the denoiser; where no component is known, all calls as one."""

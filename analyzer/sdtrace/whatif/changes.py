@@ -40,8 +40,11 @@ class Factors(NamedTuple):
 
 FUSABLE: Final = frozenset({"activation_elementwise", "normalization", "layout", "reduction", "resample"})
 """Categories of work that Inductor fuses."""
-FUSED: Final = Factors(0.22, 0.42, 0.65)
-"""Elementwise, normalization and layout kernels of a denoiser, after Inductor has fused them."""
+FUSED: Final = Factors(0.25, 0.38, 0.55)
+"""Elementwise, normalization and layout kernels in bfloat16 or float16, after Inductor has fused them: 0.33
+to 0.38 where the device decides."""
+FUSED_FLOAT32: Final = Factors(0.4, 0.6, 0.8)
+"""The same in float32 and TF32: 0.58 to 0.7."""
 COMPILED_HOST: Final = Factors(0.38, 0.5, 0.62)
 """Host time of a component when it runs compiled instead of op by op."""
 BATCH_SHARE: Final = Factors(0.45, 0.65, 0.9)
@@ -170,8 +173,9 @@ def less_host(gap_ns: Int64s, recorded_ns: Int64s, left: Factors = ALL_GONE) -> 
     return change
 
 
-def compiled(group: Int64s, fusable: Bools) -> Change:
-    """Component calls run compiled. `group` numbers them for each call, -1 outside; `fusable` are pieces."""
+def compiled(group: Int64s, fusable: Bools, fused: Factors = FUSED) -> Change:
+    """Component calls run compiled. `group` numbers them for each call, -1 outside; `fusable` are pieces, of
+    whose time `fused` remains."""
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
         share = np.where(group >= 0, COMPILED_HOST.at(outlook), 1.0)
@@ -180,7 +184,7 @@ def compiled(group: Int64s, fusable: Bools) -> Change:
         mine = fusable & (group[plan.pieces.call] >= 0)
         dur = plan.pieces.dur_ns.copy()
         kept = ~mine | (np.cumsum(mine & (dur > 0)) % FUSED_COUNT == 0)
-        spread = dur[mine].sum() / max(1, dur[mine & kept].sum()) * FUSED.at(outlook)
+        spread = dur[mine].sum() / max(1, dur[mine & kept].sum()) * fused.at(outlook)
         dur = np.where(mine, np.rint(dur * spread), dur).astype(np.int64)
         quick = plan.with_host(gap, own, plan.tail_ns)
         return quick.with_pieces(np.where(kept, dur, 0))

@@ -56,6 +56,14 @@ class Labels:
         return self.named(_FLOAT32) & ~self.named(_TF32) & self.of_categories({"gemm", "convolution"})
 
     @property
+    def is_float32(self) -> bool:
+        """Whether most of the time in matrix products and convolutions is in float32 or TF32."""
+        products = self.of_categories({"gemm", "convolution"})
+        long = products & (self.named(_FLOAT32) | self.named(_TF32))
+        dur_ns = self.plan.pieces.dur_ns
+        return bool(2 * dur_ns[long].sum() > dur_ns[products].sum())
+
+    @property
     def float32_attention(self) -> Bools:
         """Attention kernels in float32."""
         return self.named(_FLOAT32_ATTENTION) & self.of_categories({"attention_efficient", "attention_math"})
