@@ -24,6 +24,7 @@ from sdtrace.analysis.counsel import Counsel
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.breakdowns.rules import load_rules
+from sdtrace.findings import Finding
 from sdtrace.trace import load_trace
 from sdtrace.whatif.plan import plan_of
 from sdtrace.whatif.replay import replay
@@ -57,6 +58,8 @@ class Pair(NamedTuple):
     finding: str | None
     images: int = 1
     """In a batch, of which one is held to the prediction."""
+    part: str | None = None
+    """The component that was changed: a finding that speaks of another promises nothing of it."""
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -70,6 +73,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     trace_sha256: str
     card: str
     held_back: bool
+    seen_since: bool = False
+    """Held back then, but constants changed since, perhaps because of what this scene showed."""
     from_ms: float
     predicted_ms: float
     low_ms: float
@@ -135,7 +140,7 @@ PAIRS: Final = (
     Pair(FUSION, "vae.fp16", "vae.fp16_compile", "device.fusion"),
     Pair(FUSION, "vae.fp16_last", "vae.fp16_last_compile", "device.fusion"),
     Pair(FUSION, "dec16.fp32", "dec16.fp32_compile", "device.fusion"),
-    Pair(FUSION, "sd21.base", "sd21.vae_compile", "device.fusion"),
+    Pair(FUSION, "sd21.base", "sd21.vae_compile", "device.fusion", part="vae"),
     *(Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder") for s in ("sd15", "b2", "sd21")),
     *(
         Pair(LOADER, f"{s}.{slow}", f"{s}.workers", "host.data")
@@ -143,6 +148,22 @@ PAIRS: Final = (
         for slow in ("heavy", "light", "one_worker")
     ),
     *(Pair(SYNCS, f"{s}.items", f"{s}.workers", "host.sync") for s in ("vit", "resnet")),
+    Pair(SYNCS, "utrain.items", "utrain.norms", "host.sync"),
+    Pair(SYNCS, "route.asked", "route.known", "host.sync"),
+    *(Pair(SYNCS, f"{s}.checked", f"{s}.flags", "host.sync") for s in ("sd15b4", "pixart")),
+    *(
+        Pair(FUSION, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
+        for s in ("sd15b4", "xl512", "sd3s", "flux4", "pixart", "sana")
+    ),
+    *(
+        Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
+        for s in ("sd15b4", "xl512", "sd3s", "flux4")
+    ),
+    *(
+        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
+        for s in ("sd15b4", "xl512", "uncond", "wideres")
+    ),
+    Pair(OFFLOAD, "sd3s.offload", "sd3s.base", "host.copies"),
     Pair(BATCH, "pairs_sd", "pairs_sd.batch4", "host.batch", 4),
     Pair(BATCH, "pairs_sd", "pairs_sd.batch8", "host.batch", 8),
     Pair(BATCH, "dit.base", "dit.batch2", "host.batch", 2),
@@ -261,7 +282,8 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     wall = counsel.image.wall
     times: tuple[float, ...] = (wall.mid_ns, wall.mid_ns, wall.low_ns, wall.high_ns)
     if pair.finding is not None:
-        found = next((item.saving for item in counsel.findings if item.id == pair.finding), None)
+        told = (item for item in counsel.findings if item.id == pair.finding and _is_of(item, pair.part))
+        found = next((item.saving for item in told), None)
         if found is None:
             return
         if pair.images > 1:
@@ -270,6 +292,11 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     in_ms = tuple(time / 1e6 for time in times)
     walls = [wall_ms / pair.images for wall_ms in traces.measured(pair.result)]
     yield _record(traces, pair, source, in_ms, walls)
+
+
+def _is_of(finding: Finding, part: str | None) -> bool:
+    """Whether a finding speaks of a component."""
+    return part is None or any((row.table, row.key) == ("components", part) for row in finding.evidence_rows)
 
 
 def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], walls: list[float]) -> Record:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from sdtrace.analysis.blocks import filled_shares
-from sdtrace.analysis.study import Study
+from sdtrace.analysis.device_facts import conversions
+from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.tuned_kernels import tuned_shares
 from sdtrace.findings import Finding
 from sdtrace.intervals import Bools, Int64s
-from sdtrace.model.work import Peaks
 from sdtrace.phases.silence import loader_calls, spans_of
 from sdtrace.phases.timeline import STEADY
 from sdtrace.reader.categories import GRAPH_LAUNCH
@@ -23,7 +22,6 @@ from sdtrace.whatif.changes import Change, Factors, scaled, together
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.savings import Basis
 
-_CONVERSIONS: Final = re.compile(r"^triton_poi_fused.*convolution")
 _COPIES: Final = {"memcpy_h2d", "memcpy_d2h"}
 _MANY_OPS: Final = 100
 """So many ops before one launch take tensors apart and put them together: weights that change places."""
@@ -49,21 +47,21 @@ class Remedy(NamedTuple):
     basis: Basis
 
 
-def remedies(study: Study, labels: Labels, peaks: Peaks | None, findings: list[Finding]) -> dict[str, Remedy]:
+def remedies(work: WorkStudy, labels: Labels, findings: list[Finding]) -> dict[str, Remedy]:
     """The remedy of each finding that has one, by the finding's id."""
     if any(finding.id == "host.copies" for finding in findings):
         # What moves cannot be recorded in a graph, and what launches it is not what is slow.
         findings = [finding for finding in findings if finding.id not in _LAUNCHING]
-    known = _Remedies(study, labels, peaks)
+    known = _Remedies(work, labels)
     pairs = ((finding.id, known.of(finding)) for finding in findings)
     return {name: remedy for name, remedy in pairs if remedy is not None}
 
 
 class _Remedies:
-    def __init__(self, study: Study, labels: Labels, peaks: Peaks | None) -> None:
-        self.study = study
+    def __init__(self, work: WorkStudy, labels: Labels) -> None:
+        self.work, self.study = work, work.study
         self.labels = labels
-        self.rates = peaks.flops_per_s if peaks else {}
+        self.rates = work.peaks.flops_per_s if work.peaks else {}
 
     def of(self, finding: Finding) -> Remedy | None:
         """The remedy of a finding; None where it has none that can be replayed."""
@@ -172,10 +170,14 @@ class _Remedies:
         return Remedy(together(scaled(pieces, factors), changes.in_fewer_calls(gone)), "bound")
 
     def weights_once(self, finding: Finding) -> Remedy | None:
-        """No weights are converted any more."""
-        mask = self.labels.named(_CONVERSIONS)
+        """No weights are converted any more, and nothing launches that."""
+        mask = self.labels.called(conversions(self.study, self.work).weight_kernels)
         left = self._left(finding, mask)
-        return None if left is None else Remedy(scaled(mask, Factors(left, left, (1 + left) / 2)), "replay")
+        if left is None:
+            return None
+        gone = self.labels.launching(mask) & ~self.labels.plan.calls.is_graph
+        less = scaled(mask, Factors(left, left, (1 + left) / 2))
+        return Remedy(together(less, changes.in_fewer_calls(gone)), "replay")
 
     def norms(self, finding: Finding) -> Remedy | None:
         """Norms at the roofline at best; halfway there is what a better kernel usually reaches."""
