@@ -33,6 +33,7 @@ from sdtrace.findings import (
     Replays,
     Searches,
     Slower,
+    Tuned,
     Waiting,
     find_all,
 )
@@ -148,6 +149,12 @@ def few_blocks(lost_ns: int) -> dict[str, Any]:
     return {"few_blocks": FewBlocks(20 * MS, 10 * MS, lost_ns, ["kernel"], 64, 132)}
 
 
+def tuned(lost_ns: int = 0, elsewhere_ns: int = 0) -> dict[str, Any]:
+    """Tuned kernels of 20 ms, that lose so much, or run so long at sizes that were not tried."""
+    times = (3, 4_000, 2_000, 3, 30_000, 3_000)
+    return {"tuned": Tuned(20 * MS, lost_ns, ["kernel"], *times, elsewhere_ns, ["kernel"])}
+
+
 def fusable(ns: int, component: str = "vae", **more: Any) -> dict[str, Any]:
     return {"fusable": Fusable(component, ns, 50 * MS, 10), **more}
 
@@ -201,6 +208,8 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     ("device.few_blocks", few_blocks(4_900_000), few_blocks(5_100_000)),
     ("device.few_blocks", few_blocks(9 * MS) | launch_bound(70), few_blocks(9 * MS)),
+    ("device.autotune_choice", tuned(990_000), tuned(1_010_000)),
+    ("device.autotune_size", tuned(elsewhere_ns=1_900_000), tuned(elsewhere_ns=2_100_000)),
     ("device.fusion", fusable(9_900_000), fusable(10_100_000)),
     (
         "device.fusion",

@@ -88,6 +88,8 @@ def test_work_in_fewer_calls_stays_and_at_worst_so_do_the_calls() -> None:
     assert fewer(eager, "middle").host_ns == 25 * US
     assert fewer(eager, "middle").device_ns == eager.device_ns
     assert fewer(eager, "worst") == eager
+    graphs = plan((20, 5, 9), (20, 5, 9), (20, 5, 9), graphs=(0,))
+    assert fewer(graphs, "middle").host_ns == 50 * US
 
 
 def test_what_perhaps_cannot_be_done_is_done_at_best_only() -> None:

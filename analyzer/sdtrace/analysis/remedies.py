@@ -175,9 +175,8 @@ class _Remedies:
         left = self._left(finding, mask)
         if left is None:
             return None
-        gone = self.labels.launching(mask) & ~self.labels.plan.calls.is_graph
         less = scaled(mask, Factors(left, left, (1 + left) / 2))
-        return Remedy(together(less, changes.in_fewer_calls(gone)), "replay")
+        return Remedy(together(less, changes.in_fewer_calls(self.labels.launching(mask))), "replay")
 
     def norms(self, finding: Finding) -> Remedy | None:
         """Norms at the roofline at best; halfway there is what a better kernel usually reaches."""

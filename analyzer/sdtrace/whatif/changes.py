@@ -134,12 +134,16 @@ def pinned(calls: Bools) -> Change:
 
 
 def in_fewer_calls(gone: Bools) -> Change:
-    """The host no longer makes some calls, whose work comes with that of others. At worst nothing changes."""
+    """The host no longer makes some calls, whose work comes with that of others. At worst nothing changes.
+
+    Calls that launch graphs stay.
+    """
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
         if outlook == "worst":
             return plan
-        gap, own = (np.where(gone, 0, each) for each in (plan.calls.gap_ns, plan.calls.own_ns))
+        less = gone & ~plan.calls.is_graph
+        gap, own = (np.where(less, 0, each) for each in (plan.calls.gap_ns, plan.calls.own_ns))
         return plan.with_host(gap, own, plan.tail_ns)
 
     return change
