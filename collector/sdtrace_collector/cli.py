@@ -18,7 +18,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command(short_help="Profile Stable Diffusion variants and write their traces.")
 @click.option("--variant", "names", multiple=True, metavar="NAME", help="A variant; repeat for more.")
-@click.option("--all", "every", is_flag=True, help="Every variant that `sdtrace variants` lists.")
+@click.option("--all", "every", is_flag=True, help="Every variant that suits the model and this machine.")
 @click.option("--set", "settings", multiple=True, metavar="AXIS=VALUE", help="Move the variants on an axis.")
 @click.option(
     "--variants-file",
@@ -100,7 +100,7 @@ def collect(
     specs = [session.spec_of(variant, options) for variant in chosen]
     targets.check_places(places, golden=options["golden"], force=force)
     with targets.claimed(places.values()):
-        code = session.run_all(specs, places, force=force)
+        code = session.run_all(specs, places, force=force, passes_over=every)
     if code:
         raise click.exceptions.Exit(code)
 
@@ -161,8 +161,24 @@ def _chosen(
         raise UsageError(
             f"no variant given: add --variant NAME, such as {BASE}, or --all; see `sdtrace variants`"
         )
-    chosen = known.values() if every else [find_variant(name, known) for name in dict.fromkeys(names)]
-    return [adjusted(variant, settings) for variant in chosen]
+    if every:
+        return _all_that_fit(known, settings)
+    return [adjusted(find_variant(name, known), settings) for name in dict.fromkeys(names)]
+
+
+def _all_that_fit(known: Mapping[str, Variant], settings: Mapping[str, str]) -> list[Variant]:
+    """Those that can be moved so; the others are said. Raises UsageError where none can."""
+    fitting, refused = [], {}
+    for name, variant in known.items():
+        try:
+            fitting.append(adjusted(variant, settings))
+        except UsageError as error:
+            refused[name] = error
+    if not fitting:
+        raise next(iter(refused.values()))
+    for name, reason in refused.items():
+        click.echo(f"sdtrace: {name}: skipped: {reason}", err=True)
+    return fitting
 
 
 def settings_of(pairs: tuple[str, ...]) -> dict[str, str]:

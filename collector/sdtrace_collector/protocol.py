@@ -188,11 +188,15 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The worker stops. `setup`: no variant can run here. `expected`: the message needs no log beside it."""
+    """The worker stops. `setup`: no variant can run here. `expected`: the message needs no log beside it.
+
+    `applies`: False where the variant does not suit this model or this machine.
+    """
 
     message: str
     setup: bool = False
     expected: bool = True
+    applies: bool = True
 
 
 Event = Stage | Exporting | Measured | Golden | Picture | Missing | Note | Done | Failed

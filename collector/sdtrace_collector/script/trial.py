@@ -27,7 +27,7 @@ class Trial:
         """The pipeline's call under the settings, which are put on it once.
 
         Raises:
-            VariantFailed: the pipeline, or what is installed, cannot do what they say.
+            DoesNotApply: the pipeline, or what is installed, cannot do what they say.
         """
         if id(pipe) not in self._prepared:
             self._prepared[id(pipe)] = pipe
