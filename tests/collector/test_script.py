@@ -117,6 +117,19 @@ def test_the_facts_say_what_the_pipeline_is(script: Any) -> None:
     assert unet["parameters"] > 10_000
 
 
+def test_a_modular_pipeline_is_seen_with_what_it_was_asked_for(script: Any) -> None:
+    calls = """
+        from tests.collector.tiny_pipelines import modular
+        pipe = modular()
+        for _ in range(2):
+            state = pipe(prompt="a horse", num_inference_steps=2, height=32, width=32)
+    """
+    ran = script(calls, plan=Plan(0, 0, 1))
+    assert "2 calls of StableDiffusionXLModularPipeline: " in ran.said
+    assert (ran.facts["steps"], ran.facts["batch"], ran.facts["height"]) == (2, 1, 32)
+    assert {"unet", "vae"} < set(ran.facts["pipelines"][0]["networks"])
+
+
 def test_a_single_call_is_profiled_cold_and_said_to_be(script: Any) -> None:
     ran = script(_CALLS, "1", plan=Plan(2, 3, 2, try_first=True))
     assert ran.code == 0
