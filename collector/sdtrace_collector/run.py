@@ -21,6 +21,7 @@ from sdtrace_collector.annotate import annotated
 from sdtrace_collector.before_and_after import before_profile
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
 from sdtrace_collector.devices import device_of
+from sdtrace_collector.errors import SetupFailed
 from sdtrace_collector.geometry import MODELS, TINY_MODELS
 from sdtrace_collector.golden import write_golden
 from sdtrace_collector.graph_work import record_graph_work
@@ -86,6 +87,7 @@ def run(spec: Spec, send: Send) -> None:
 
     Raises:
         SetupFailed: no such device or model here.
+        DoesNotApply: this model, or this machine, has no place for what the variant sets.
     """
     plan = plan_of(spec)
     send(Stage(f"loading {plan.model}"))
@@ -167,11 +169,17 @@ def run(spec: Spec, send: Send) -> None:
 
 
 def _arguments(spec: Spec, plan: Plan, pipe: Any) -> dict[str, Any]:
-    """What the pipeline is called with, but for noise and output."""
+    """What the pipeline is called with, but for noise and output.
+
+    Raises:
+        SetupFailed: frames are asked for, and it makes none.
+    """
     height, width = image_size(pipe)
     sizes = {"height": spec.height or height, "width": spec.width or width}
     given = {"prompt": [spec.prompt] * spec.batch, "num_inference_steps": plan.steps, **sizes}
     frames = signature(pipe.__call__).parameters.get("num_frames")
+    if frames is None and spec.frames is not None:
+        raise SetupFailed(f"--frames {spec.frames}: {plan.model} makes images, no videos; leave it out")
     return given if frames is None else given | {"num_frames": spec.frames or frames.default}
 
 

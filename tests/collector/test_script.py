@@ -195,8 +195,9 @@ def test_the_script_has_its_own_arguments_name_and_folder(script: Any, tmp_path:
     """
     ran = script(program, "--debug", "x y")
     assert ran.code == 3, ran.said
-    assert "nothing to profile: the script called no diffusers pipeline" in ran.said
+    assert "nothing was profiled: the script ended with exit code 3 before a call that counts" in ran.said
     assert not ran.path.exists()
+    assert "nothing to profile: the script called no diffusers pipeline" in script("x = 1\n").said
 
 
 def test_what_the_script_raises_is_shown_as_python_shows_it_and_the_trace_is_kept(script: Any) -> None:
