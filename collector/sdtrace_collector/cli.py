@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sdtrace.errors import UsageError
-from sdtrace_collector.variants import AXES, BASE, VARIANTS, Axis, Variant, adjusted, find_variant
+from sdtrace_collector.variants import BASE, VARIANTS, Variant, adjusted, find_variant
 
 _COUNT = click.IntRange(min=1)
 _PATH = click.Path(path_type=Path)
@@ -108,40 +108,15 @@ def collect(
 @click.command(short_help="List the variants and the axes they move on.")
 @click.option("--variants-file", type=_PATH, metavar="X.toml", help="Variants of your own, listed too.")
 def variants(variants_file: Path | None) -> None:
-    """List every variant with what it changes relative to fp32_eager, then the axes and their values.
+    """List every variant, what it does to the picture and what it sets; then the axes and their values.
 
     \b
     sdtrace variants
     sdtrace variants --variants-file mine.toml
     """
-    known = _known(variants_file)
-    page = click.HelpFormatter(width=get_terminal_size().columns)
-    page.write_dl([(name, _described(variant)) for name, variant in known.items()], col_max=40)
-    page.write(f"\n{_PICTURE}")
-    page.write("\nAxes, for --set AXIS=VALUE; the first value is that of fp32_eager:\n")
-    rows = [
-        row for axis in AXES for row in ((f"  {axis.name}", ", ".join(axis.values)), ("", _meaning(axis)))
-    ]
-    page.write_dl(rows, col_max=40)
-    click.echo(page.getvalue().rstrip("\n"))
+    from sdtrace_collector.variants_page import variants_page  # noqa: PLC0415 - as above
 
-
-_PICTURE = """\
-The picture, against that of fp32_eager, is exact; or equal up to rounding; or
-lossy, where work is left out. `sdtrace collect` compares it: PSNR in the trace.
-"""
-
-
-def _described(variant: Variant) -> str:
-    changes = " ".join(f"{axis}={value}" for axis, value in variant.changes().items())
-    return (
-        f"{changes}; picture: {variant.axes.effect}" if changes else "the base: every axis at its first value"
-    )
-
-
-def _meaning(axis: Axis) -> str:
-    others = "".join(f"; {value}: {effect}" for value, effect in axis.others.items())
-    return f"{axis.meaning} (picture: {axis.effect}{others})"
+    click.echo(variants_page(_known(variants_file), get_terminal_size().columns))
 
 
 def _known(variants_file: Path | None) -> Mapping[str, Variant]:
