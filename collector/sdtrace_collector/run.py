@@ -20,6 +20,7 @@ from sdtrace.errors import SdtraceError
 from sdtrace_collector.annotate import annotated
 from sdtrace_collector.before_and_after import before_profile
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
+from sdtrace_collector.cupti import let_go_after_profiles
 from sdtrace_collector.devices import device_of
 from sdtrace_collector.errors import SetupFailed
 from sdtrace_collector.geometry import MODELS, TINY_MODELS
@@ -92,6 +93,7 @@ def run(spec: Spec, send: Send) -> None:
     plan = plan_of(spec)
     send(Stage(f"loading {plan.model}"))
     start = time.perf_counter()
+    let_go_after_profiles()
     set_backends(spec.axes)
     pipe, random_parts = load(plan.model, DTYPES[spec.axes.dtype], plan.device, spec.seed)
     if random_parts and plan.model not in MODELS:
@@ -114,6 +116,9 @@ def run(spec: Spec, send: Send) -> None:
     memory = memory and max(memory, peak_before)
     peaks = _peaks(spec, plan, send)
     sources = kernel_sources()
+    if sources:
+        send(Stage("what compiled kernels read and write"))
+    roles, access = argument_roles(sources), access_of_sources(sources)
     parameters = {n: sum(p.numel() for p in m.parameters()) for n, m in modules_of(pipe).items()}
     scheduler = type(pipe.scheduler).__name__
     del pipe, timed
@@ -146,8 +151,8 @@ def run(spec: Spec, send: Send) -> None:
         peak_memory_bytes=memory,
         image_means=[_mean(batch) for batch in batches],
         dynamo_compile_times=compile_times,
-        triton_arguments=argument_roles(sources),
-        triton_access=access_of_sources(sources),
+        triton_arguments=roles,
+        triton_access=access,
         graph_work=graph_work,
         peaks=peaks,
         random_parts=random_parts,
