@@ -24,6 +24,7 @@ from sdtrace.analysis.counsel import Counsel
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.breakdowns.rules import load_rules
+from sdtrace.findings import Finding
 from sdtrace.trace import load_trace
 from sdtrace.whatif.plan import plan_of
 from sdtrace.whatif.replay import replay
@@ -45,6 +46,7 @@ TF32: Final = "float32 to TF32"
 FUSION: Final = "compile of a part that runs op by op"
 ENCODER: Final = "prompt encoded once"
 BATCH: Final = "batch size, time of one image"
+DECODER: Final = "compile of a pipeline's VAE"
 NOTHING: Final = "syncs and copies of which no finding speaks"
 
 
@@ -57,6 +59,8 @@ class Pair(NamedTuple):
     finding: str | None
     images: int = 1
     """In a batch, of which one is held to the prediction."""
+    part: str = ""
+    """The component that the finding must be about; '' for any."""
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -147,6 +151,23 @@ PAIRS: Final = (
     Pair(BATCH, "dit.base", "dit.batch4", "host.batch", 4),
     Pair(BATCH, "wan.base", "wan.batch2", "host.batch", 2),
     Pair(BATCH, "sd21.base", "sd21.batch2", "host.batch", 2),
+    *(
+        Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
+        for s in ("sd15b4", "xl512", "sd3s", "flux4")
+    ),
+    *(
+        Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
+        for s in ("sd15b4", "xl512", "sd3s", "flux4", "pixart", "sana")
+    ),
+    *(
+        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
+        for s in ("sd15b4", "xl512", "uncond", "wideres")
+    ),
+    *(Pair(SYNCS, f"{s}.checked", f"{s}.flags", "host.sync") for s in ("sd15b4", "pixart")),
+    Pair(SYNCS, "route.asked", "route.known", "host.sync"),
+    Pair(SYNCS, "utrain.items", "utrain.norms", "host.sync"),
+    Pair(OFFLOAD, "sd3s.offload", "sd3s.base", "host.copies"),
+    Pair(FUSION, "uncond.base", "uncond.compile", "device.fusion"),
     *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("sd15", "flux", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
@@ -251,7 +272,7 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     wall = counsel.image.wall
     times: tuple[float, ...] = (wall.mid_ns, wall.mid_ns, wall.low_ns, wall.high_ns)
     if pair.finding is not None:
-        found = next((item.saving for item in counsel.findings if item.id == pair.finding), None)
+        found = next((item.saving for item in counsel.findings if _is_held_to(item, pair)), None)
         if found is None:
             return
         if pair.images > 1:
@@ -260,6 +281,11 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     in_ms = tuple(time / 1e6 for time in times)
     walls = [wall_ms / pair.images for wall_ms in traces.measured(pair.result)]
     yield _record(traces, pair, source, in_ms, walls)
+
+
+def _is_held_to(finding: Finding, pair: Pair) -> bool:
+    parts = [row.key for row in finding.evidence_rows if row.table == "components"]
+    return finding.id == pair.finding and (not pair.part or pair.part in parts)
 
 
 def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], walls: list[float]) -> Record:

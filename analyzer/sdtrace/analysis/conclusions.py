@@ -36,6 +36,7 @@ from sdtrace.intervals import intersect, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, STEADY
+from sdtrace.structure.component_names import DENOISERS
 from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
@@ -116,6 +117,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         conversions=conversions(study, work),
         few_blocks=few_blocks(study),
         fusable=fusable(study),
+        fusable_beside=fusable(study, DENOISERS),
         encoded=encoded(study),
         slower=slower_clock(study, work),
         memory_peak=memory_peak(study),

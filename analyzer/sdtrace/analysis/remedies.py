@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from sdtrace.analysis.blocks import filled_shares
-from sdtrace.analysis.study import Study
+from sdtrace.analysis.device_facts import weight_conversions
+from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.findings import Finding
 from sdtrace.intervals import Bools, Int64s
-from sdtrace.model.work import Peaks
 from sdtrace.phases.silence import loader_calls, spans_of
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
@@ -21,7 +20,7 @@ from sdtrace.whatif.changes import Change, Factors, scaled, together
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.savings import Basis
 
-_CONVERSIONS: Final = re.compile(r"^triton_poi_fused.*convolution")
+_HALF_AT_WORST: Final = Factors(0.0, 0.0, 0.5)
 _COPIES: Final = {"memcpy_h2d", "memcpy_d2h"}
 _MANY_OPS: Final = 100
 """So many ops before one launch take tensors apart and put them together: weights that change places."""
@@ -46,21 +45,20 @@ class Remedy(NamedTuple):
     basis: Basis
 
 
-def remedies(study: Study, labels: Labels, peaks: Peaks | None, findings: list[Finding]) -> dict[str, Remedy]:
+def remedies(work: WorkStudy, labels: Labels, findings: list[Finding]) -> dict[str, Remedy]:
     """The remedy of each finding that has one, by the finding's id."""
     if any(finding.id == "host.copies" for finding in findings):
         # What moves cannot be recorded in a graph, and what launches it is not what is slow.
         findings = [finding for finding in findings if finding.id not in _LAUNCHING]
-    known = _Remedies(study, labels, peaks)
+    known = _Remedies(work, labels)
     pairs = ((finding.id, known.of(finding)) for finding in findings)
     return {name: remedy for name, remedy in pairs if remedy is not None}
 
 
 class _Remedies:
-    def __init__(self, study: Study, labels: Labels, peaks: Peaks | None) -> None:
-        self.study = study
-        self.labels = labels
-        self.rates = peaks.flops_per_s if peaks else {}
+    def __init__(self, work: WorkStudy, labels: Labels) -> None:
+        self.work, self.study, self.labels = work, work.study, labels
+        self.rates = work.peaks.flops_per_s if work.peaks else {}
 
     def of(self, finding: Finding) -> Remedy | None:
         """The remedy of a finding; None where it has none that can be replayed."""
@@ -159,11 +157,14 @@ class _Remedies:
         factors = changes.FUSED_ATTENTION_FLOAT32 if in_float32 else changes.FUSED_ATTENTION
         return Remedy(scaled(self.labels.unfused_attention, factors), "bound")
 
-    def weights_once(self, finding: Finding) -> Remedy | None:
-        """No weights are converted any more."""
-        mask = self.labels.named(_CONVERSIONS)
-        left = self._left(finding, mask)
-        return None if left is None else Remedy(scaled(mask, Factors(left, left, (1 + left) / 2)), "replay")
+    def weights_once(self, _: Finding) -> Remedy | None:
+        """No weights are converted any more, and nothing launches that; half of it at worst."""
+        mask = weight_conversions(self.work)[self.labels.plan.pieces.work]
+        if not mask.any():
+            return None
+        calls = self.labels.launching(mask) & ~self.labels.launching(~mask)
+        unlaunched = together(changes.without_gaps(calls), changes.dropped(calls))
+        return Remedy(together(scaled(mask, _HALF_AT_WORST), changes.unless_worst(unlaunched)), "replay")
 
     def norms(self, finding: Finding) -> Remedy | None:
         """Norms at the roofline at best; halfway there is what a better kernel usually reaches."""

@@ -118,6 +118,8 @@ class Evidence:
     conversions: Conversions = NO_CONVERSIONS
     few_blocks: FewBlocks | None = None
     fusable: Fusable | None = None
+    fusable_beside: Fusable | None = None
+    """The same beside the denoiser."""
     encoded: Encoded | None = None
     slower: Slower | None = None
     memory_peak: MemoryPeak | None = None

@@ -138,6 +138,15 @@ def without_gaps(calls: Bools) -> Change:
     return change
 
 
+def unless_worst(change: Change) -> Change:
+    """A change that does not come about at worst."""
+
+    def changed(plan: Plan, outlook: Outlook) -> Plan:
+        return plan if outlook == "worst" else change(plan, outlook)
+
+    return changed
+
+
 PINNED_CALL_NS: Final = 10_000
 """Host time of a call that only asks for a copy."""
 ALL_GONE: Final = Factors(0.0, 0.0, 0.0)
