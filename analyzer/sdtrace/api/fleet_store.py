@@ -143,7 +143,8 @@ class Fleet:
         return self._store.failures()
 
     def scan(self, table: str) -> pl.LazyFrame:
-        """A table as a lazy frame: traces, ops, kernels, categories, components, iterations or findings.
+        """A table as a lazy frame: traces, ops, kernels, categories, components, iterations, findings, jobs or
+        job_ranks.
 
         Raises UsageError while there are no traces.
 

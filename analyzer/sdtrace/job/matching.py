@@ -14,6 +14,8 @@ from sdtrace.job.rank import Rank
 
 _MOST_SHIFT: Final = 256
 """How many collectives of a group one profile may hold before another one begins."""
+_MANY: Final = 8
+"""Ends of fewer calls may look even by chance."""
 _EVEN_NS: Final = 100_000
 """Clocks of two hosts drift by less in a profile; steps of one job differ by more."""
 _ALIKE: Final = 0.95
@@ -82,7 +84,7 @@ def _shift(base: Rank, held: Sequence[int], other: Rank, numbers: Sequence[int])
     signs, others = (np.array([hash(_sign(call)) for call in calls]) for calls in (ours, theirs))
     ends, other_ends = (np.array([call.end_ns for call in calls], np.int64) for calls in (ours, theirs))
     found: list[tuple[bool, int, float, int, int]] = []
-    reach = len(theirs) // 2
+    reach = len(theirs) // 2 if len(theirs) >= _MANY else 0
     for shift in range(-min(reach, _MOST_SHIFT), min(len(ours) - len(theirs) + reach, _MOST_SHIFT) + 1):
         mine = slice(max(shift, 0), min(shift + len(theirs), len(ours)))
         its = slice(mine.start - shift, mine.stop - shift)

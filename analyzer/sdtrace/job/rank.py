@@ -187,6 +187,16 @@ def _integer(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
+def name_without_ranks(path: str) -> str:
+    """A path with a star for each number of a rank in it.
+
+    >>> name_without_ranks("job7/rank1/run.rank1.json")
+    'job7/rank*/run.rank*.json'
+    """
+    name = path.replace("\\", "/")
+    return _RANK_IN_NAME.sub(lambda found: found[0][: -len(found[1])] + "*", name)
+
+
 def name_without_rank(path: str) -> str | None:
     """A path with a star for the rank in it, the last one; None where it has none.
 

@@ -10,7 +10,7 @@ from sdtrace.errors import UsageError
 from sdtrace.job.rank import Rank, name_without_rank
 from sdtrace.model import Confidence
 
-_APART_NS: Final = 5_000_000_000
+APART_NS: Final = 5_000_000_000
 """Clocks of two hosts differ by less; runs one after the other usually lie further apart."""
 
 
@@ -36,7 +36,7 @@ def find_jobs(files: Sequence[Sequence[Rank]]) -> list[Together]:
                 break
         else:
             jobs.append(_first(ranks))
-    found = [_in_order(job) for job in jobs if len(job.ranks) > 1 or _is_part(job.ranks[0])]
+    found = [_in_order(job) for job in jobs if len(job.ranks) > 1 or is_part(job.ranks[0])]
     return sorted(found, key=lambda job: -len(job.ranks))
 
 
@@ -65,7 +65,7 @@ def _first(ranks: Sequence[Rank]) -> Together:
     return Together([*ranks], "The trace tells which rank of a job it is.", "certain")
 
 
-def _is_part(rank: Rank) -> bool:
+def is_part(rank: Rank) -> bool:
     """Whether a single trace has collectives to show, or belongs to a job of more ranks."""
     return any(call.group_size != 1 for call in rank.calls) or (rank.world_size or 1) > 1
 
@@ -105,7 +105,7 @@ def _share_a_group(one: Rank, other: Rank) -> bool:
 def _at_once(one: Rank, other: Rank) -> bool:
     start = max(rank.base_ns + rank.start_ns for rank in (one, other))
     end = min(rank.base_ns + rank.end_ns for rank in (one, other))
-    return start < end + _APART_NS
+    return start < end + APART_NS
 
 
 def _in_order(job: Together) -> Together:
