@@ -16,6 +16,7 @@ from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import HostEvents
 from sdtrace.intervals import Bools
 from sdtrace.job.kinds import KINDS, dtype_of, kind_of, nbytes_of
+from sdtrace.job.peers import Peer, peer_in_inputs, peer_in_parameters
 from sdtrace.trace import Trace
 
 COLLECTIVE: Final = "collective"
@@ -32,7 +33,7 @@ class Call:
 
     `called_ns` is when the host called it. `start_ns` and `end_ns` are of its work on the device; of a
     collective of the CPU those of the call. `busy_ns` is its time on the device. `work` are its pieces of
-    device work (indices into `LinkedTrace.work`).
+    device work (indices into `LinkedTrace.work`). `peer` is the other side of a send or a receive.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Call:
     end_ns: int
     busy_ns: int
     work: tuple[int, ...]
+    peer: Peer | None = None
 
 
 @dataclass
@@ -57,6 +59,7 @@ class _Found:
     kind: str
     args: Args
     work: list[int]
+    peer: Peer | None = None
 
 
 def find_calls(study: Study) -> list[Call]:
@@ -85,7 +88,7 @@ def _recorded(host: HostEvents, trace: Trace) -> list[_Found]:
         name = args.get("Collective name")
         kind = kind_of(name) if isinstance(name, str) else None
         if kind is not None:
-            found.append(_Found(event, kind, args, []))
+            found.append(_Found(event, kind, args, [], peer_in_parameters(str(name), args)))
     return found
 
 
@@ -106,11 +109,9 @@ def _annotated(
             continue
         one = _Found(event, kind, args_of(trace, int(host.row[event])), [])
         for op in _own(host, is_c10d, owners, one, ops.of(event)):
-            one.args = max(
-                one.args,
-                args_of(trace, int(host.row[op])),
-                key=lambda args: _largest_input(args)[0] or 0,
-            )
+            args = args_of(trace, int(host.row[op]))
+            one.args = max(one.args, args, key=lambda args: _largest_input(args)[0] or 0)
+            one.peer = one.peer or peer_in_inputs(trace.names[host.name[op]], args)
         yield one
 
 
@@ -155,20 +156,21 @@ def _call(study: Study, one: _Found) -> Call:
     if rows.size:
         start, end = int(trace.start_ns[rows].min()), int(trace.end_ns[rows].max())
     size = one.args.get("Group size")
-    rank = one.args.get("Rank")
+    rank = one.args.get("Rank")  # of a send or a receive that of the peer
     return Call(
         kind=one.kind,
         nbytes=None if elements is None else nbytes_of(elements, dtype),
         dtype=dtype,
         group=_group(one.args),
         group_size=size if isinstance(size, int) else None,
-        group_rank=rank if isinstance(rank, int) else None,
+        group_rank=rank if isinstance(rank, int) and one.kind != "send_recv" else None,
         thread=thread,
         called_ns=called,
         start_ns=start,
         end_ns=end,
         busy_ns=int(trace.dur_ns[rows].sum()),
         work=tuple(one.work),
+        peer=one.peer,
     )
 
 

@@ -13,6 +13,7 @@ from sdtrace.job.clocks import SetClocks
 from sdtrace.job.lateness import NAMED, Arrival, silent_reason
 from sdtrace.job.rank import Rank
 from sdtrace.job.spent import CPU
+from sdtrace.job.waits import costs_ns, waited_ns
 from sdtrace.model import EvidenceRow, Finding
 from sdtrace.tables.labels import CAUSES
 
@@ -61,10 +62,13 @@ def _stalls(facts: Facts) -> Iterator[Finding]:
             by_place[arrival.last, int(step)].append(arrival)
     for (place, step), found in by_place.items():
         reasons = [reason for arrival in found if (reason := silent_reason(arrival)) is not None]
-        cost = sum(min(arrival.alone_ns, reason.ns) for arrival, reason in zip(found, reasons, strict=True))
+        costs = costs_ns(found)
+        cost = sum(min(ns, reason.ns) for ns, reason in zip(costs, reasons, strict=True))
+        shown = [time(reason.ns) for ns, reason in zip(costs, reasons, strict=True) if 2 * ns >= reason.ns]
         where = "" if step < 0 else f" in step {step + 1}"
         rank = facts.ranks[place]
-        lengths = ", ".join(time(reason.ns) for reason in reasons[:4]) + (", …" if len(reasons) > 4 else "")
+        shown = shown or [time(max(reason.ns for reason in reasons))]
+        lengths = ", ".join(shown[:4]) + (", …" if len(shown) > 4 else "")
         after = f" after `{reasons[0].op}`" if reasons[0].op else ""
         yield Finding(
             id="job.stall",
@@ -97,7 +101,8 @@ def _late(facts: Facts) -> Iterator[Finding]:
     """Ranks that keep the others waiting."""
     for place, rank in enumerate(facts.ranks):
         mine = [arrival for arrival in facts.arrivals if arrival.last == place and arrival.reasons]
-        cost = sum(arrival.alone_ns for arrival in mine)
+        costs = costs_ns(mine)
+        cost = sum(costs)
         if cost < _LATE * facts.wall_ns:
             continue
         yield Finding(
@@ -106,25 +111,26 @@ def _late(facts: Facts) -> Iterator[Finding]:
             title=f"The other ranks wait for rank {rank.number}",
             evidence=f"It is the last to arrive at {len(mine):,} of {len(facts.arrivals):,} collectives, and "
             f"keeps all others waiting for {time(cost)}, {percent(cost, facts.wall_ns)} of the wall time. "
-            f"{_why(mine)}",
-            advice=_advice(mine),
+            f"{_why(mine, costs)}",
+            advice=_advice(mine, costs),
             saving_us=us(cost),
             confidence="likely",
             evidence_rows=_rank_row(rank),
         )
 
 
-def _sums(arrivals: Sequence[Arrival]) -> list[tuple[str, int]]:
-    """Reasons of lateness summed, longest first."""
+def _sums(arrivals: Sequence[Arrival], costs: Sequence[int]) -> list[tuple[str, int]]:
+    """Reasons of lateness summed, longest first; of each collective as much as it costs."""
     sums: defaultdict[str, int] = defaultdict(int)
-    for arrival in arrivals:
+    for arrival, cost in zip(arrivals, costs, strict=True):
+        share = cost / arrival.alone_ns if arrival.alone_ns else 0.0
         for reason in arrival.reasons:
-            sums[reason.part] += reason.ns
+            sums[reason.part] += round(share * reason.ns)
     return sorted(sums.items(), key=lambda item: -item[1])
 
 
-def _why(arrivals: Sequence[Arrival]) -> str:
-    found = [f"{_named(part)} {time(ns)}" for part, ns in _sums(arrivals)[:3]]
+def _why(arrivals: Sequence[Arrival], costs: Sequence[int]) -> str:
+    found = [f"{_named(part)} {time(ns)}" for part, ns in _sums(arrivals, costs)[:3]]
     return f"What it spent more time on than the first rank: {', '.join(found)}." if found else ""
 
 
@@ -132,8 +138,8 @@ def _named(part: str) -> str:
     return NAMED.get(part) or CAUSES.get(part) or f"GPU work ({part})"
 
 
-def _advice(arrivals: Sequence[Arrival]) -> str:
-    part = next((part for part, _ in _sums(arrivals)), "")
+def _advice(arrivals: Sequence[Arrival], costs: Sequence[int]) -> str:
+    part = next((part for part, _ in _sums(arrivals, costs)), "")
     if part == CPU:
         return (
             "Its CPU launches more slowly. Give each rank cores of its own, launch less (CUDA graphs, "
@@ -168,11 +174,9 @@ def _exposed(facts: Facts) -> Iterator[Finding]:
     """Communication proper, without waiting, that no work hides."""
     if not facts.arrivals:
         return
-    waiting: defaultdict[int, int] = defaultdict(int)
-    for arrival in facts.arrivals:
-        for place, ns in arrival.waiting_ns.items():
-            waiting[place] += ns
-    costs = [max(0, rank.exposed_ns - waiting[place]) for place, rank in enumerate(facts.ranks)]
+    costs = [
+        max(0, rank.exposed_ns - waited_ns(facts.arrivals, place)) for place, rank in enumerate(facts.ranks)
+    ]
     cost = min(costs)
     if cost < _EXPOSED * facts.wall_ns:
         return

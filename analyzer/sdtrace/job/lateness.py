@@ -46,8 +46,8 @@ class Reason:
 class Arrival:
     """A collective that several ranks came to. `last` and `first` are places of ranks.
 
-    `waiting_ns` is how long each rank waited, by its place. `reasons` sum to `by_ns` where all are counted;
-    longest first, [] where the ranks came at once.
+    `came_ns` is when each rank came, and `waiting_ns` how long it waited, by its place. `reasons` sum to
+    `by_ns` where all are counted; longest first, [] where the ranks came at once.
     """
 
     shared: Shared
@@ -56,6 +56,7 @@ class Arrival:
     at_ns: int
     by_ns: int
     alone_ns: int
+    came_ns: dict[int, int]
     waiting_ns: dict[int, int]
     transfer_ns: int
     reasons: list[Reason]
@@ -82,6 +83,7 @@ def _arrival(ranks: Sequence[Rank], one: Shared, clocks: SetClocks, least: int) 
         at_ns=at,
         by_ns=by,
         alone_ns=at - max(when for place, when in came.items() if place != last),
+        came_ns=came,
         waiting_ns={
             place: min(at - when, calls[place].end_ns - calls[place].start_ns) for place, when in came.items()
         },

@@ -32,25 +32,32 @@ class Shared:
 
 
 def match_calls(ranks: Sequence[Rank]) -> list[Shared]:
-    """Every collective once, with all calls of it; of a rank alone too. In order of time."""
+    """Every collective once, with all calls of it; of a rank alone too. In order of time.
+
+    A send and its receive are one.
+    """
     groups: defaultdict[tuple[object, ...], dict[int, list[int]]] = defaultdict(dict)
     for place, rank in enumerate(ranks):
         for number, call in enumerate(rank.calls):
-            groups[_sequence(call, place)].setdefault(place, []).append(number)
+            groups[_sequence(call, rank.number)].setdefault(place, []).append(number)
     found = [shared for key, of_rank in groups.items() for shared in _of_group(ranks, str(key[0]), of_rank)]
     return sorted(
         found, key=lambda shared: min(_clock(ranks, place, number) for place, number in shared.calls.items())
     )
 
 
-def _sequence(call: Call, place: int) -> tuple[object, ...]:
+def _sequence(call: Call, rank: int | None) -> tuple[object, ...]:
     """What calls have in common whose order tells which belong together; the group comes first.
 
-    Who sends to whom is not recorded: in a group of three and more, sends of each rank stand alone. Where no
-    group is recorded, kind and size tell groups apart as well as can be.
+    Of sends and receives these are sender, receiver and tag. Where the trace does not name the peer, they
+    stand alone, but for groups of two. Where no group is recorded, kind and size tell groups apart as well as
+    can be.
     """
+    if call.peer is not None:
+        pair = (rank, call.peer.rank) if call.peer.is_send else (call.peer.rank, rank)
+        return (call.group, *pair, call.peer.tag)
     if call.kind == "send_recv" and call.group_size != 2:
-        return call.group, call.kind, place
+        return call.group, call.kind, rank
     return (call.group,) if call.group else ("", *_sign(call))
 
 

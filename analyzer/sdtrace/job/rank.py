@@ -13,6 +13,7 @@ from sdtrace.analysis.study import Study, study_trace
 from sdtrace.breakdowns.rules import Rules
 from sdtrace.intervals import Bools, Int64s, Intervals, covered, place_of, subtract, total, union
 from sdtrace.job.calls import COLLECTIVE, Call, find_calls
+from sdtrace.job.peers import members_of
 from sdtrace.job.spent import Spent, time_spent
 from sdtrace.phases.phases import wall
 from sdtrace.reader.categories import COPIES
@@ -20,7 +21,6 @@ from sdtrace.trace import Trace
 from sdtrace.waiting.idle import Cause
 
 _RANK_IN_NAME: Final = re.compile(r"(?:^|[^a-zA-Z])(?:rank|tp|dp|pp|ep|cp|sp)[-_ ]?(\d+)", re.IGNORECASE)
-_RANKS: Final = re.compile(r"\[([\d, ]+)\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +161,7 @@ def _number(
     if isinstance(facts.get("rank"), int):
         return int(facts["rank"]), True
     for call in calls:
-        ranks = _RANKS.search(call.group)
-        members = [int(text) for text in ranks[1].split(",")] if ranks else []
+        members = members_of(call.group)
         if call.group_rank is not None and call.group_rank < len(members):
             return members[call.group_rank], True
     hints = [trace.label, trace.path.parent.name] if in_process is None else [in_process]
