@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sdtrace import units
 from sdtrace.findings.text import time
 from sdtrace.job.kinds import TOGETHER
 from sdtrace.job.matching import Shared
 from sdtrace.job.rank import Rank
 
 _PERCENTILE = 90
+_LEAST = 3
+"""One collective agrees with itself."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class SetClocks:
     """What to add to each rank's own time for that of the job, by the rank's place; nanoseconds.
 
     `shift_ns` is the part of it that the collectives tell; None for a rank that shares none. `residual_ns` is
-    None where none are shared.
+    None where too few are shared to tell.
     """
 
     base_ns: Mapping[int, int]
@@ -32,12 +35,15 @@ class SetClocks:
     @property
     def how(self) -> str:
         """In a sentence."""
-        if self.residual_ns is None and self.in_one_file:
+        if not self.collectives and self.in_one_file:
             return "All ranks are in one file, whose times are taken as they are."
-        if self.residual_ns is None:
+        if not self.collectives:
             return (
                 "No collective ends on several ranks at once: times are as the ranks' own clocks have them."
             )
+        if self.residual_ns is None:
+            few = units.counted(self.collectives, "shared collective")
+            return f"Clocks are set by the ends of {few}: too few to tell how closely."
         within = f"nine in ten ends then agree within {time(self.residual_ns)}"
         unset = [place for place, shift in self.shift_ns.items() if shift is None]
         others = f" {len(unset)} ranks share none, and keep their own clocks." if unset else ""
@@ -67,7 +73,7 @@ def set_clocks(ranks: Sequence[Rank], shared: Sequence[Shared]) -> SetClocks:
         {place: rank.base_ns + shifts.get(place, 0) - origin for place, rank in enumerate(ranks)},
         {place: shifts.get(place) if apart else None for place in range(len(ranks))},
         len(apart),
-        int(np.percentile(apart, _PERCENTILE)) if apart else None,
+        int(np.percentile(apart, _PERCENTILE)) if len(apart) >= _LEAST else None,
         len({rank.path for rank in ranks}) == 1,
     )
 

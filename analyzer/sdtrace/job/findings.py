@@ -13,7 +13,7 @@ from sdtrace.job.clocks import SetClocks
 from sdtrace.job.lateness import NAMED, Arrival, silent_reason
 from sdtrace.job.rank import Rank
 from sdtrace.job.spent import CPU
-from sdtrace.job.waits import costs_ns, waited_ns
+from sdtrace.job.waits import alone_ns, costs_ns, own_reasons, waited_ns
 from sdtrace.model import EvidenceRow, Finding
 from sdtrace.tables.labels import CAUSES
 
@@ -62,9 +62,9 @@ def _stalls(facts: Facts) -> Iterator[Finding]:
             by_place[arrival.last, int(step)].append(arrival)
     for (place, step), found in by_place.items():
         reasons = [reason for arrival in found if (reason := silent_reason(arrival)) is not None]
-        costs = costs_ns(found)
+        costs = alone_ns(found)
         cost = sum(min(ns, reason.ns) for ns, reason in zip(costs, reasons, strict=True))
-        shown = [time(reason.ns) for ns, reason in zip(costs, reasons, strict=True) if 2 * ns >= reason.ns]
+        shown = [time(reason.ns) for ns, reason in zip(costs, reasons, strict=True) if 10 * ns >= reason.ns]
         where = "" if step < 0 else f" in step {step + 1}"
         rank = facts.ranks[place]
         shown = shown or [time(max(reason.ns for reason in reasons))]
@@ -111,26 +111,26 @@ def _late(facts: Facts) -> Iterator[Finding]:
             title=f"The other ranks wait for rank {rank.number}",
             evidence=f"It is the last to arrive at {len(mine):,} of {len(facts.arrivals):,} collectives, and "
             f"keeps all others waiting for {time(cost)}, {percent(cost, facts.wall_ns)} of the wall time. "
-            f"{_why(mine, costs)}",
-            advice=_advice(mine, costs),
+            f"{_why(mine)}",
+            advice=_advice(mine),
             saving_us=us(cost),
             confidence="likely",
             evidence_rows=_rank_row(rank),
         )
 
 
-def _sums(arrivals: Sequence[Arrival], costs: Sequence[int]) -> list[tuple[str, int]]:
-    """Reasons of lateness summed, longest first; of each collective as much as it costs."""
+def _sums(arrivals: Sequence[Arrival]) -> list[tuple[str, int]]:
+    """The rank's own reasons for being late, longest first; of waits at once one counts."""
     sums: defaultdict[str, int] = defaultdict(int)
-    for arrival, cost in zip(arrivals, costs, strict=True):
-        share = cost / arrival.alone_ns if arrival.alone_ns else 0.0
-        for reason in arrival.reasons:
+    for arrival, ns in zip(arrivals, alone_ns(arrivals), strict=True):
+        share = ns / arrival.alone_ns if arrival.alone_ns else 0.0
+        for reason in own_reasons(arrival):
             sums[reason.part] += round(share * reason.ns)
     return sorted(sums.items(), key=lambda item: -item[1])
 
 
-def _why(arrivals: Sequence[Arrival], costs: Sequence[int]) -> str:
-    found = [f"{_named(part)} {time(ns)}" for part, ns in _sums(arrivals, costs)[:3]]
+def _why(arrivals: Sequence[Arrival]) -> str:
+    found = [f"{_named(part)} {time(ns)}" for part, ns in _sums(arrivals)[:3]]
     return f"What it spent more time on than the first rank: {', '.join(found)}." if found else ""
 
 
@@ -138,8 +138,8 @@ def _named(part: str) -> str:
     return NAMED.get(part) or CAUSES.get(part) or f"GPU work ({part})"
 
 
-def _advice(arrivals: Sequence[Arrival], costs: Sequence[int]) -> str:
-    part = next((part for part, _ in _sums(arrivals, costs)), "")
+def _advice(arrivals: Sequence[Arrival]) -> str:
+    part = next((part for part, _ in _sums(arrivals)), "")
     if part == CPU:
         return (
             "Its CPU launches more slowly. Give each rank cores of its own, launch less (CUDA graphs, "

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from sdtrace.intervals import total, union
-from sdtrace.job.lateness import Arrival
+from sdtrace.job.lateness import EARLIER, Arrival, Reason
+from sdtrace.job.spent import TALK
 
 
 def waited_ns(arrivals: Iterable[Arrival], place: int) -> int:
@@ -17,20 +18,40 @@ def waited_ns(arrivals: Iterable[Arrival], place: int) -> int:
     return total(union(start, start + np.array([ns for _, ns in spans], np.int64)))
 
 
-def costs_ns(arrivals: Sequence[Arrival]) -> list[int]:
+def alone_ns(arrivals: Sequence[Arrival]) -> list[int]:
     """Of collectives to which one rank came last: how long all others waited for it alone, in each.
 
     Where such waits overlap, as those for sends and receives under way at once, an instant counts for the one
     that began first; the sum is how long the others waited in all. A rank whose part was over before the last
     one came, as a small send is, waited no longer than that.
     """
-    costs = [0] * len(arrivals)
+    waits = [0] * len(arrivals)
     until = None
     for start, place in sorted((_alone(one)[0], place) for place, one in enumerate(arrivals)):
         end = _alone(arrivals[place])[1]
-        costs[place] = max(0, end - (start if until is None else max(start, until)))
+        waits[place] = max(0, end - (start if until is None else max(start, until)))
         until = end if until is None else max(until, end)
-    return costs
+    return waits
+
+
+def costs_ns(arrivals: Sequence[Arrival]) -> list[int]:
+    """What of `alone_ns` is for what the rank did itself.
+
+    A rank that an earlier collective kept is late again in the next. Who came last to the earlier one answers
+    for that.
+    """
+    waits = alone_ns(arrivals)
+    return [round(ns * _own_share(one)) for ns, one in zip(waits, arrivals, strict=True)]
+
+
+def own_reasons(one: Arrival) -> list[Reason]:
+    """The reasons for being late that are neither waiting nor other communication."""
+    return [reason for reason in one.reasons if reason.part not in (EARLIER, TALK)]
+
+
+def _own_share(one: Arrival) -> float:
+    own = sum(reason.ns for reason in own_reasons(one))
+    return own / sum(reason.ns for reason in one.reasons) if one.reasons else 1.0
 
 
 def _alone(one: Arrival) -> tuple[int, int]:
