@@ -20,6 +20,7 @@ from tests.cli.command import run
 from tests.fleets import made
 from tests.fleets.stores import assert_same
 from tests.job import ranks
+from tests.job.test_pairs import GLOO
 
 _BEGAN_NS = 1_790_000_000_000_000_000
 _HOUR_NS = 3_600_000_000_000
@@ -134,6 +135,13 @@ def test_ranks_that_a_killed_run_left_become_jobs(tmp_path: Path) -> None:
     store.commit(store.digests())  # and then it was killed
     assert sdtrace.fleet(store=tmp_path / "store").query("SELECT * FROM jobs").height == 0
     assert jobs_in(tmp_path / "traces", tmp_path / "store", resume=True)["ranks"].to_list() == [2]
+
+
+def test_the_host_is_the_one_that_torch_writes(tmp_path: Path) -> None:
+    for path in GLOO:
+        shutil.copy(path, tmp_path)
+    (job,) = jobs_in(tmp_path, tmp_path / "store").iter_rows(named=True)
+    assert (job["ranks"], job["hosts"], job["late_rank"], job["late_host"]) == (3, 1, 1, "vm")
 
 
 def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
