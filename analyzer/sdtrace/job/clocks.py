@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from sdtrace.job.matching import Shared
 from sdtrace.job.rank import Rank
 
 _PERCENTILE = 90
+_APART_NS = 1_000_000
+"""By so much clocks may still differ."""
 _LEAST = 3
 """One collective agrees with itself."""
 
@@ -76,6 +78,26 @@ def set_clocks(ranks: Sequence[Rank], shared: Sequence[Shared]) -> SetClocks:
         int(np.percentile(apart, _PERCENTILE)) if len(apart) >= _LEAST else None,
         len({rank.path for rank in ranks}) == 1,
     )
+
+
+def those_at_once(ranks: Sequence[Rank], shared: Sequence[Shared], clocks: SetClocks) -> list[Shared]:
+    """The collectives without calls that ended before the last rank came, which stand alone.
+
+    Of a kind that all ranks leave together, such a call is of another one of the same size: where parts of a
+    profile are missing, their order misleads.
+    """
+    return [part for one in shared for part in _parts(ranks, one, clocks)]
+
+
+def _parts(ranks: Sequence[Rank], one: Shared, clocks: SetClocks) -> list[Shared]:
+    calls = {place: ranks[place].calls[number] for place, number in one.calls.items()}
+    if not all(call.kind in TOGETHER for call in calls.values()):
+        return [one]
+    last = max(clocks.base_ns[place] + call.start_ns for place, call in calls.items())
+    ends = {place: clocks.base_ns[place] + call.end_ns for place, call in calls.items()}
+    alone = sorted(place for place, end in ends.items() if end < last - _APART_NS)
+    kept = {place: number for place, number in one.calls.items() if place not in alone}
+    return [replace(one, calls=kept), *(replace(one, calls={place: one.calls[place]}) for place in alone)]
 
 
 def _next(ends: Sequence[Mapping[int, int]], shifts: Mapping[int, int]) -> dict[int, int]:

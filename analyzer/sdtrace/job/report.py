@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sdtrace import model, units
 from sdtrace.analysis.microseconds import us
-from sdtrace.job.clocks import SetClocks, set_clocks
+from sdtrace.job.clocks import SetClocks, set_clocks, those_at_once
 from sdtrace.job.collectives import collective_rows
 from sdtrace.job.findings import Facts, find_all
 from sdtrace.job.lateness import Arrival, arrivals
@@ -19,7 +19,8 @@ from sdtrace.job.waits import costs_ns, waited_ns
 def report_on_job(job: Together) -> model.Job:
     """Everything a report shows of a job."""
     ranks = job.ranks
-    shared = match_calls(ranks)
+    matched = match_calls(ranks)
+    shared = those_at_once(ranks, matched, set_clocks(ranks, matched))
     clocks = set_clocks(ranks, shared)
     came = arrivals(ranks, shared, clocks)
     collectives = collective_rows(ranks, came)
