@@ -32,13 +32,14 @@ class SetClocks:
     shift_ns: Mapping[int, int | None]
     collectives: int
     residual_ns: int | None
-    in_one_file: bool
+    shared_by: str
+    """What has one clock for all ranks and made setting them needless; '' for nothing."""
 
     @property
     def how(self) -> str:
         """In a sentence."""
-        if not self.collectives and self.in_one_file:
-            return "All ranks are in one file, whose times are taken as they are."
+        if self.shared_by:
+            return f"All ranks {self.shared_by}, whose times are taken as they are."
         if not self.collectives:
             return (
                 "No collective ends on several ranks at once: times are as the ranks' own clocks have them."
@@ -65,6 +66,9 @@ def set_clocks(ranks: Sequence[Rank], shared: Sequence[Shared]) -> SetClocks:
         for one in shared
         if len(one.calls) > 1 and all(ranks[p].calls[n].kind in TOGETHER for p, n in one.calls.items())
     ]
+    shared_by = _shared_by(ranks) if len(ends) < _LEAST else ""
+    if shared_by:
+        ends = []
     shifts: dict[int, int] = {0: 0}
     while found := _next(ends, shifts):
         shifts |= found
@@ -76,8 +80,16 @@ def set_clocks(ranks: Sequence[Rank], shared: Sequence[Shared]) -> SetClocks:
         {place: shifts.get(place) if apart else None for place in range(len(ranks))},
         len(apart),
         int(np.percentile(apart, _PERCENTILE)) if len(apart) >= _LEAST else None,
-        len({rank.path for rank in ranks}) == 1,
+        shared_by,
     )
+
+
+def _shared_by(ranks: Sequence[Rank]) -> str:
+    """A file or a host that all ranks have in common."""
+    if len({rank.path for rank in ranks}) == 1:
+        return "are in one file"
+    hosts = {rank.host for rank in ranks}
+    return f"ran on one host, {hosts.pop()}" if len(hosts) == 1 and hosts != {""} else ""
 
 
 def those_at_once(ranks: Sequence[Rank], shared: Sequence[Shared], clocks: SetClocks) -> list[Shared]:

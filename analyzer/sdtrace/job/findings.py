@@ -226,7 +226,7 @@ def _missing(facts: Facts) -> Iterator[Finding]:
 
 def _clocks(facts: Facts) -> Iterator[Finding]:
     residual = facts.clocks.residual_ns
-    if facts.clocks.in_one_file or (residual is not None and residual < _LARGE_RESIDUAL_NS):
+    if facts.clocks.shared_by or (residual is not None and residual < _LARGE_RESIDUAL_NS):
         return
     yield Finding(
         id="job.clocks",

@@ -57,6 +57,8 @@ class Rank:
     link_properties: Mapping[str, Any]
     """The device as the profiler recorded it."""
     devices_of_host: int
+    host: str = ""
+    """As newer torch writes it."""
 
     @property
     def idle_ns(self) -> int:
@@ -113,6 +115,7 @@ def _rank(study: Study, in_process: str | None) -> Rank:
         spent=time_spent(study, calls, start),
         link_properties=trace.device,
         devices_of_host=len(trace.top_level.get("deviceProperties") or ()),
+        host=host if isinstance(host := trace.top_level.get("host_name"), str) else "",
         **_times(study, calls),
         **_places(study, calls),
     )
