@@ -127,6 +127,14 @@ def test_a_broken_rank_joins_its_job_once_it_is_whole(tmp_path: Path) -> None:
     assert_same(tmp_path / "store", tmp_path / "fresh")
 
 
+def test_a_rank_alone_does_not_take_that_of_a_job_beside_it(tmp_path: Path) -> None:
+    _, broken = write(tmp_path / "traces", "a.rankRANK.json")
+    write(tmp_path / "traces", "b.rankRANK.json", 0.0001)  # at the same time, with an equal process group
+    broken.unlink()
+    found = jobs_in(tmp_path / "traces", tmp_path / "store")
+    assert found.select("trace", "ranks").rows() == [("a.rank0", 1), ("b.rank0", 2)]
+
+
 def test_ranks_that_a_killed_run_left_become_jobs(tmp_path: Path) -> None:
     paths = write(tmp_path / "traces", "a.rankRANK.json")
     store = make_store(tmp_path / "store", None)
