@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -123,39 +123,8 @@ def _read(store: Store, buckets: Sequence[_Bucket]) -> dict[str, _File]:
 
 
 def _jobs(files: Sequence[_File]) -> Iterator[tuple[Together, list[dict[str, Any]]]]:
-    """The jobs among files of one place, with the facts of each rank.
-
-    Files whose names differ in the rank alone come first. Only what is left is held against other names:
-    jobs that run side by side name their process groups alike.
-    """
-    left: list[_File] = []
-    for group in _grouped(files, lambda file: name_without_ranks(file.ranks[0].path)):
-        found, rest = _found(group)
-        yield from found
-        left += rest
-    found, rest = _found(left)
-    yield from found
-    for file in rest:
-        yield from _with_facts(find_jobs([file.ranks]), [file])
-
-
-def _grouped(files: Sequence[_File], key: Callable[[_File], str]) -> Iterator[list[_File]]:
-    groups: defaultdict[str, list[_File]] = defaultdict(list)
-    for file in files:
-        groups[key(file)].append(file)
-    yield from groups.values()
-
-
-def _found(files: Sequence[_File]) -> tuple[list[tuple[Together, list[dict[str, Any]]]], list[_File]]:
-    """The jobs of two ranks and more, and the files that are in none."""
-    jobs = [job for job in find_jobs([file.ranks for file in files]) if len(job.ranks) > 1]
-    taken = {id(rank.calls) for job in jobs for rank in job.ranks}
-    return _with_facts(jobs, files), [file for file in files if id(file.ranks[0].calls) not in taken]
-
-
-def _with_facts(
-    jobs: Sequence[Together], files: Sequence[_File]
-) -> list[tuple[Together, list[dict[str, Any]]]]:
+    """The jobs among files of one place, with the facts of each rank."""
     # Ranks may be numbered anew; their calls stay the same object.
     head_of = {id(rank.calls): file.head for file in files for rank in file.ranks}
-    return [(job, [{**head_of[id(rank.calls)], "rank": rank.number} for rank in job.ranks]) for job in jobs]
+    for job in find_jobs([file.ranks for file in files]):
+        yield job, [{**head_of[id(rank.calls)], "rank": rank.number} for rank in job.ranks]

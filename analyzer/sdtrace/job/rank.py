@@ -192,19 +192,8 @@ def _integer(value: object) -> int:
 def name_without_ranks(path: str) -> str:
     """A path with a star for each number of a rank in it.
 
-    >>> name_without_ranks("job7/rank1/run.rank1.json")
-    'job7/rank*/run.rank*.json'
+    >>> [name_without_ranks(path) for path in ("job7/rank1/run.tp-1.json", "rank0.json", "a.json")]
+    ['job7/rank*/run.tp-*.json', 'rank*.json', 'a.json']
     """
     name = path.replace("\\", "/")
     return _RANK_IN_NAME.sub(lambda found: found[0][: -len(found[1])] + "*", name)
-
-
-def name_without_rank(path: str) -> str | None:
-    """A path with a star for the rank in it, the last one; None where it has none.
-
-    >>> [name_without_rank(path) for path in ("run.rank1.json", "rank0/trace.json", "a.json")]
-    ['run.rank*.json', 'rank*/trace.json', None]
-    """
-    name = path.replace("\\", "/")
-    found = next(reversed([*_RANK_IN_NAME.finditer(name)]), None)
-    return None if found is None else f"{name[: found.start(1)]}*{name[found.end(1) :]}"
