@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -15,8 +15,10 @@ import numpy as np
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import HostEvents
 from sdtrace.intervals import Bools
+from sdtrace.job.batches import with_batches
+from sdtrace.job.found import Args, Found
 from sdtrace.job.kinds import KINDS, dtype_of, kind_of, nbytes_of
-from sdtrace.job.peers import Peer, peer_in_inputs, peer_in_parameters
+from sdtrace.job.peers import Peer, peer_in_inputs, peer_in_parameters, peer_in_title
 from sdtrace.trace import Trace
 
 COLLECTIVE: Final = "collective"
@@ -24,7 +26,6 @@ COLLECTIVE: Final = "collective"
 _PARAMETERS: Final = re.compile(r"^record_param_comms$")
 _ANNOTATION: Final = re.compile(r"^(?:nccl|gloo|mpi|ucc|xccl|hccl):(\w.*)")
 _C10D: Final = re.compile(r"^c10d::")
-Args = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,17 +52,6 @@ class Call:
     peer: Peer | None = None
 
 
-@dataclass
-class _Found:
-    """A call while it is looked for: the host event (-1 for none), what it says, its pieces of work."""
-
-    event: int
-    kind: str
-    args: Args
-    work: list[int]
-    peer: Peer | None = None
-
-
 def find_calls(study: Study) -> list[Call]:
     """Every collective of a trace, in the order in which the device began them.
 
@@ -70,17 +60,16 @@ def find_calls(study: Study) -> list[Call]:
     """
     host, trace = study.linked.host, study.trace
     is_c10d = (trace.names_matching(_C10D) | trace.names_matching(_PARAMETERS))[host.name]
-    owners: dict[int, _Found] = {}
+    owners: dict[int, Found] = {}
     recorded = _recorded(host, trace)
     for one in recorded:
         _own(host, is_c10d, owners, one, one.event)
     found = [*recorded, *_annotated(host, trace, is_c10d, recorded, owners)]
-    found += _kernels(study, owners)
-    calls = [_call(study, one) for one in found]
+    calls = [_call(study, one) for one in with_batches(study, found, _kernels(study, owners))]
     return sorted(calls, key=lambda call: (call.start_ns, call.called_ns))
 
 
-def _recorded(host: HostEvents, trace: Trace) -> list[_Found]:
+def _recorded(host: HostEvents, trace: Trace) -> list[Found]:
     """Calls whose parameters tell the name of the collective."""
     found = []
     for event in np.flatnonzero(trace.names_matching(_PARAMETERS)[host.name]).tolist():
@@ -88,13 +77,13 @@ def _recorded(host: HostEvents, trace: Trace) -> list[_Found]:
         name = args.get("Collective name")
         kind = kind_of(name) if isinstance(name, str) else None
         if kind is not None:
-            found.append(_Found(event, kind, args, [], peer_in_parameters(str(name), args)))
+            found.append(Found(event, kind, args, [], peer_in_parameters(str(name), args)))
     return found
 
 
 def _annotated(
-    host: HostEvents, trace: Trace, is_c10d: Bools, recorded: Sequence[_Found], owners: dict[int, _Found]
-) -> Iterator[_Found]:
+    host: HostEvents, trace: Trace, is_c10d: Bools, recorded: Sequence[Found], owners: dict[int, Found]
+) -> Iterator[Found]:
     """Annotations of collectives outside the calls found so far; the ops around them own their kernels."""
     matching = trace.names_matching(_ANNOTATION)[host.name]
     events = np.flatnonzero(matching & trace.in_categories({"user_annotation"})[host.row]).tolist()
@@ -107,7 +96,13 @@ def _annotated(
         kind = kind_of(name[1]) if name else None
         if kind is None or calls.of(event) >= 0:
             continue
-        one = _Found(event, kind, args_of(trace, int(host.row[event])), [])
+        one = Found(
+            event,
+            kind,
+            args_of(trace, int(host.row[event])),
+            [],
+            peer_in_title(trace.names[host.name[event]]),
+        )
         for op in _own(host, is_c10d, owners, one, ops.of(event)):
             args = args_of(trace, int(host.row[op]))
             one.args = max(one.args, args, key=lambda args: _largest_input(args)[0] or 0)
@@ -115,7 +110,7 @@ def _annotated(
         yield one
 
 
-def _own(host: HostEvents, is_c10d: Bools, owners: dict[int, _Found], one: _Found, event: int) -> list[int]:
+def _own(host: HostEvents, is_c10d: Bools, owners: dict[int, Found], one: Found, event: int) -> list[int]:
     """Note that kernels of the event, and of the `c10d` ops around it, are the call's; these events."""
     found = []
     while event >= 0 and is_c10d[event]:
@@ -125,11 +120,11 @@ def _own(host: HostEvents, is_c10d: Bools, owners: dict[int, _Found], one: _Foun
     return found
 
 
-def _kernels(study: Study, owners: Mapping[int, _Found]) -> list[_Found]:
+def _kernels(study: Study, owners: Mapping[int, Found]) -> list[Found]:
     """Give each kernel that communicates to its call; those without one are calls of their own."""
     trace, work, host = study.trace, study.linked.work, study.linked.host
     is_talk = np.array([name == COLLECTIVE for name in study.categorized.categories], np.bool_)
-    alone: list[_Found] = []
+    alone: list[Found] = []
     for piece in np.flatnonzero(is_talk[study.categorized.code]).tolist():
         event = int(work.op[piece])
         while event >= 0 and event not in owners:
@@ -138,11 +133,11 @@ def _kernels(study: Study, owners: Mapping[int, _Found]) -> list[_Found]:
             owners[event].work.append(piece)
         else:
             kind = kind_of(trace.names[trace.name[work.row[piece]]])
-            alone.append(_Found(-1, kind if kind in KINDS else COLLECTIVE, {}, [piece]))
+            alone.append(Found(-1, kind if kind in KINDS else COLLECTIVE, {}, [piece]))
     return alone
 
 
-def _call(study: Study, one: _Found) -> Call:
+def _call(study: Study, one: Found) -> Call:
     trace, host, work = study.trace, study.linked.host, study.linked.work
     elements, dtype = _size(one.args)
     rows = work.row[one.work]
@@ -153,8 +148,9 @@ def _call(study: Study, one: _Found) -> Call:
         launches = study.structure.launches
         called, thread = int(launches.called_ns[one.work[0]]), int(launches.thread[one.work[0]])
         start = end = called
-    if rows.size:
-        start, end = int(trace.start_ns[rows].min()), int(trace.end_ns[rows].max())
+    shown = rows if rows.size else work.row[one.batch]
+    if shown.size:
+        start, end = int(trace.start_ns[shown].min()), int(trace.end_ns[shown].max())
     size = one.args.get("Group size")
     rank = one.args.get("Rank")  # of a send or a receive that of the peer
     return Call(

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 _SEND: Final = re.compile(r"^(?:c10d::)?_?i?send_?$", re.IGNORECASE)
 _RECEIVE: Final = re.compile(r"^(?:c10d::)?_?i?recv_?$", re.IGNORECASE)
 _RANKS: Final = re.compile(r"\[([\d, ]+)\]")
+_TITLE: Final = re.compile(r"^\w+:(?P<name>send|recv) \d+(?:->|<-)(?P<peer>\d+)")
 _RANK, _TAG = 2, 3
 """Places among the inputs of `c10d::send(tensors, group, rank, tag)` and of `c10d::recv_`."""
 
@@ -59,6 +60,16 @@ def peer_in_inputs(name: str, args: Mapping[str, Any]) -> Peer | None:
     if not (isinstance(rank, str) and rank.isdecimal()):
         return None
     return Peer(int(rank), is_send, int(tag) if isinstance(tag, str) and tag.isdecimal() else 0)
+
+
+def peer_in_title(name: str) -> Peer | None:
+    """The peer in the name of an annotation of NCCL; it is the place in the group, taken for the number.
+
+    >>> peer_in_title("nccl:send 0->1"), peer_in_title("nccl:recv 2<-1")
+    (Peer(rank=1, is_send=True, tag=0), Peer(rank=1, is_send=False, tag=0))
+    """
+    found = _TITLE.match(name)
+    return Peer(int(found["peer"]), found["name"] == "send") if found else None
 
 
 def members_of(group: str) -> list[int]:
