@@ -46,8 +46,9 @@ class Reason:
 class Arrival:
     """A collective that several ranks came to. `last` and `first` are places of ranks.
 
-    `came_ns` is when each rank came, and `waiting_ns` how long it waited, by its place. `reasons` sum to
-    `by_ns` where all are counted; longest first, [] where the ranks came at once.
+    By the place of each rank, `came_ns` is when it came, `waiting_ns` how long it waited, and `exposed_ns`
+    how much of its part no other work of its device hides. `reasons` sum to `by_ns` where all are counted;
+    longest first, [] where the ranks came at once.
     """
 
     shared: Shared
@@ -58,6 +59,7 @@ class Arrival:
     alone_ns: int
     came_ns: dict[int, int]
     waiting_ns: dict[int, int]
+    exposed_ns: dict[int, int]
     transfer_ns: int
     reasons: list[Reason]
     doing: str
@@ -86,6 +88,10 @@ def _arrival(ranks: Sequence[Rank], one: Shared, clocks: SetClocks, least: int) 
         came_ns=came,
         waiting_ns={
             place: min(at - when, calls[place].end_ns - calls[place].start_ns) for place, when in came.items()
+        },
+        exposed_ns={
+            place: max(0, call.end_ns - call.start_ns - int(ranks[place].overlapped_ns[one.calls[place]]))
+            for place, call in calls.items()
         },
         transfer_ns=min(call.end_ns - call.start_ns for call in calls.values()),
         reasons=reasons,

@@ -23,13 +23,14 @@ def alone_ns(arrivals: Sequence[Arrival]) -> list[int]:
 
     Where such waits overlap, as those for sends and receives under way at once, an instant counts for the one
     that began first; the sum is how long the others waited in all. A rank whose part was over before the last
-    one came, as a small send is, waited no longer than that.
+    one came, as a small send is, waited no longer than that. What other work hides of a wait costs nothing.
     """
     waits = [0] * len(arrivals)
     until = None
     for start, place in sorted((_alone(one)[0], place) for place, one in enumerate(arrivals)):
         end = _alone(arrivals[place])[1]
-        waits[place] = max(0, end - (start if until is None else max(start, until)))
+        waited = max(0, end - (start if until is None else max(start, until)))
+        waits[place] = min(waited, _exposed(arrivals[place]))
         until = end if until is None else max(until, end)
     return waits
 
@@ -52,6 +53,10 @@ def own_reasons(one: Arrival) -> list[Reason]:
 def _own_share(one: Arrival) -> float:
     own = sum(reason.ns for reason in own_reasons(one))
     return own / sum(reason.ns for reason in one.reasons) if one.reasons else 1.0
+
+
+def _exposed(one: Arrival) -> int:
+    return max(ns for place, ns in one.exposed_ns.items() if place != one.last)
 
 
 def _alone(one: Arrival) -> tuple[int, int]:
