@@ -58,7 +58,8 @@ def _stalls(facts: Facts) -> Iterator[Finding]:
     for arrival in facts.arrivals:
         reason = silent_reason(arrival)
         if reason is not None and reason.ns >= _STALL_NS:
-            step = facts.ranks[arrival.last].step[arrival.shared.calls[arrival.last]]
+            rank, call = facts.ranks[arrival.last], arrival.shared.calls[arrival.last]
+            step = rank.silent_step[call] if rank.silent_step[call] >= 0 else rank.step[call]
             by_place[arrival.last, int(step)].append(arrival)
     for (place, step), found in by_place.items():
         reasons = [reason for arrival in found if (reason := silent_reason(arrival)) is not None]

@@ -29,7 +29,8 @@ class Rank:
 
     `number` is None where nothing tells it. `told` says whether the trace tells it, and not only its name.
     `groups` names its default process group, '' where the trace does not. `iteration`, `step` and `component`
-    have one element per call, -1 and '' for none.
+    have one element per call, -1 and '' for none; so has `silent_step`, the step that holds the middle of the
+    longest silence before the call.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Rank:
     spent: Spent
     iteration: Int64s
     step: Int64s
+    silent_step: Int64s
     component: list[str]
     link_properties: Mapping[str, Any]
     """The device as the profiler recorded it."""
@@ -99,6 +101,7 @@ def _rank(study: Study, in_process: str | None) -> Rank:
     info = trace.top_level.get("distributedInfo")
     facts = info if isinstance(info, dict) and in_process is None else {}
     number, told = _number(trace, facts, calls, in_process)
+    spent = time_spent(study, calls, start)
     return Rank(
         name=trace.label,
         path=str(trace.path),
@@ -112,12 +115,12 @@ def _rank(study: Study, in_process: str | None) -> Rank:
         end_ns=end,
         idle=study.idle.causes(),
         calls=calls,
-        spent=time_spent(study, calls, start),
+        spent=spent,
         link_properties=trace.device,
         devices_of_host=len(trace.top_level.get("deviceProperties") or ()),
         host=host if isinstance(host := trace.top_level.get("host_name"), str) else "",
         **_times(study, calls),
-        **_places(study, calls),
+        **_places(study, calls, spent),
     )
 
 
@@ -143,7 +146,7 @@ def _times(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
     }
 
 
-def _places(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
+def _places(study: Study, calls: Sequence[Call], spent: Spent) -> dict[str, Any]:
     """The iteration, the step and the component that each call was made in."""
     structure = study.structure
     steps, iterations, components = structure.steps, structure.iterations, structure.components
@@ -153,6 +156,7 @@ def _places(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
     return {
         "iteration": iterations.at(called),
         "step": np.append(index, -1)[place_of(steps.start_ns, steps.end_ns, called)],
+        "silent_step": np.append(index, -1)[place_of(steps.start_ns, steps.end_ns, spent.silent_ns)],
         "component": ["" if code < 0 else components.names[code] for code in codes.tolist()],
     }
 
