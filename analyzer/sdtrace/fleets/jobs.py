@@ -15,18 +15,18 @@ from sdtrace.fleets.rank_rows import RANKS
 from sdtrace.fleets.scanning import collected
 from sdtrace.fleets.store import Store
 from sdtrace.job.packed import unpack
-from sdtrace.job.rank import Rank, name_without_ranks
+from sdtrace.job.rank import name_without_ranks
 from sdtrace.job.recognise import APART_NS, Together, find_jobs
 
 _AT_ONCE: Final = 256
-"""Traces whose ranks are held in memory together."""
+"""Traces whose packed ranks are held in memory together."""
 _WHERE: Final = ("trace_id", "source", "job", "began_ns", "ended_ns")
 
 
 class _File(NamedTuple):
-    """The ranks of a trace, one or those of a merged file, with the facts of its run."""
+    """The ranks of a trace, one or those of a merged file, packed; with the facts of its run."""
 
-    ranks: list[Rank]
+    packed: list[bytes]
     head: dict[str, Any]
 
 
@@ -117,14 +117,15 @@ def _read(store: Store, buckets: Sequence[_Bucket]) -> dict[str, _File]:
     for row in rows.iter_rows(named=True):
         found[row["trace_id"]].append(row)
     return {
-        trace: _File([unpack(row["packed"]) for row in mine], {name: mine[0][name] for name in FACTS})
+        trace: _File([row["packed"] for row in mine], {name: mine[0][name] for name in FACTS})
         for trace, mine in found.items()
     }
 
 
 def _jobs(files: Sequence[_File]) -> Iterator[tuple[Together, list[dict[str, Any]]]]:
     """The jobs among files of one place, with the facts of each rank."""
+    ranks = [[unpack(packed) for packed in file.packed] for file in files]
     # Ranks may be numbered anew; their calls stay the same object.
-    head_of = {id(rank.calls): file.head for file in files for rank in file.ranks}
-    for job in find_jobs([file.ranks for file in files]):
+    head_of = {id(rank.calls): file.head for file, mine in zip(files, ranks, strict=True) for rank in mine}
+    for job in find_jobs(ranks):
         yield job, [{**head_of[id(rank.calls)], "rank": rank.number} for rank in job.ranks]
