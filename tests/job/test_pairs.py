@@ -73,8 +73,11 @@ def test_ranks_of_one_host_share_its_clock(pipeline: sdtrace.JobAnalysis, tmp_pa
 LATE_US, STEPS = 5_000, 3
 
 
-def ring(folder: Path, info: bool = True) -> list[Path]:
-    """Three ranks, each of which sends to the next one in a batch; rank 1 works longer in the second step."""
+def ring(folder: Path, info: bool = True, hidden_by: float = 0) -> list[Path]:
+    """Three ranks, each of which sends to the next one in a batch; rank 1 works longer in the second step.
+
+    The others compute on another stream for the last `hidden_by` microseconds of their wait.
+    """
     begins = [100.0] * 3
     events: list[list[dict[str, Any]]] = [[], [], []]
     for step in range(STEPS):
@@ -98,6 +101,9 @@ def ring(folder: Path, info: bool = True) -> list[Path]:
                     number + 1,
                 ),
             ]
+            if hidden_by and (step, rank) in ((1, 0), (1, 2)):
+                more = _launch("aten::mm", "cpu_op", host + 40, "gemm", ends[rank] - hidden_by, hidden_by, 99)
+                events[rank] += [*more[:2], {**more[2], "tid": 8}]
         begins = [max(ends) + 100] * 3
     paths = []
     for rank in range(3):
@@ -169,6 +175,14 @@ def test_calls_of_a_batch_share_its_kernel(tmp_path: Path) -> None:
     (finding,) = [one for one in job.report.findings if one.id == "job.late"]
     assert finding.title == "The other ranks wait for rank 1"
     assert "GPU work (gemm) 5.00 ms" in finding.evidence
+
+
+@pytest.mark.parametrize(("hidden_by", "cost"), [(LATE_US + 50, 0), (2_000, LATE_US - 2_000 + 50)])
+def test_what_other_work_hides_of_a_wait_costs_nothing(tmp_path: Path, hidden_by: int, cost: int) -> None:
+    job = sdtrace.load_job(*ring(tmp_path, hidden_by=hidden_by))
+    ranks = job.report.ranks
+    assert [rank.waiting_us for rank in ranks] == [LATE_US, 0, LATE_US]
+    assert ranks[1].late_us == pytest.approx(cost, abs=1)
 
 
 def test_the_rank_in_a_send_is_not_that_of_its_trace(tmp_path: Path) -> None:
