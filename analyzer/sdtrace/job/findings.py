@@ -13,6 +13,7 @@ from sdtrace.job.clocks import SetClocks
 from sdtrace.job.lateness import NAMED, Arrival, silent_reason
 from sdtrace.job.rank import Rank
 from sdtrace.job.spent import CPU
+from sdtrace.job.waits import alone_ns, costs_ns, own_reasons, waited_ns
 from sdtrace.model import EvidenceRow, Finding
 from sdtrace.tables.labels import CAUSES
 
@@ -57,14 +58,18 @@ def _stalls(facts: Facts) -> Iterator[Finding]:
     for arrival in facts.arrivals:
         reason = silent_reason(arrival)
         if reason is not None and reason.ns >= _STALL_NS:
-            step = facts.ranks[arrival.last].step[arrival.shared.calls[arrival.last]]
+            rank, call = facts.ranks[arrival.last], arrival.shared.calls[arrival.last]
+            step = rank.silent_step[call] if rank.silent_step[call] >= 0 else rank.step[call]
             by_place[arrival.last, int(step)].append(arrival)
     for (place, step), found in by_place.items():
         reasons = [reason for arrival in found if (reason := silent_reason(arrival)) is not None]
-        cost = sum(min(arrival.alone_ns, reason.ns) for arrival, reason in zip(found, reasons, strict=True))
+        costs = alone_ns(found)
+        cost = sum(min(ns, reason.ns) for ns, reason in zip(costs, reasons, strict=True))
+        shown = [time(reason.ns) for ns, reason in zip(costs, reasons, strict=True) if 10 * ns >= reason.ns]
         where = "" if step < 0 else f" in step {step + 1}"
         rank = facts.ranks[place]
-        lengths = ", ".join(time(reason.ns) for reason in reasons[:4]) + (", …" if len(reasons) > 4 else "")
+        shown = shown or [time(max(reason.ns for reason in reasons))]
+        lengths = ", ".join(shown[:4]) + (", …" if len(shown) > 4 else "")
         after = f" after `{reasons[0].op}`" if reasons[0].op else ""
         yield Finding(
             id="job.stall",
@@ -97,7 +102,8 @@ def _late(facts: Facts) -> Iterator[Finding]:
     """Ranks that keep the others waiting."""
     for place, rank in enumerate(facts.ranks):
         mine = [arrival for arrival in facts.arrivals if arrival.last == place and arrival.reasons]
-        cost = sum(arrival.alone_ns for arrival in mine)
+        costs = costs_ns(mine)
+        cost = sum(costs)
         if cost < _LATE * facts.wall_ns:
             continue
         yield Finding(
@@ -115,11 +121,12 @@ def _late(facts: Facts) -> Iterator[Finding]:
 
 
 def _sums(arrivals: Sequence[Arrival]) -> list[tuple[str, int]]:
-    """Reasons of lateness summed, longest first."""
+    """The rank's own reasons for being late, longest first; of waits at once one counts."""
     sums: defaultdict[str, int] = defaultdict(int)
-    for arrival in arrivals:
-        for reason in arrival.reasons:
-            sums[reason.part] += reason.ns
+    for arrival, ns in zip(arrivals, alone_ns(arrivals), strict=True):
+        share = ns / arrival.alone_ns if arrival.alone_ns else 0.0
+        for reason in own_reasons(arrival):
+            sums[reason.part] += round(share * reason.ns)
     return sorted(sums.items(), key=lambda item: -item[1])
 
 
@@ -168,11 +175,9 @@ def _exposed(facts: Facts) -> Iterator[Finding]:
     """Communication proper, without waiting, that no work hides."""
     if not facts.arrivals:
         return
-    waiting: defaultdict[int, int] = defaultdict(int)
-    for arrival in facts.arrivals:
-        for place, ns in arrival.waiting_ns.items():
-            waiting[place] += ns
-    costs = [max(0, rank.exposed_ns - waiting[place]) for place, rank in enumerate(facts.ranks)]
+    costs = [
+        max(0, rank.exposed_ns - waited_ns(facts.arrivals, place)) for place, rank in enumerate(facts.ranks)
+    ]
     cost = min(costs)
     if cost < _EXPOSED * facts.wall_ns:
         return
@@ -222,7 +227,7 @@ def _missing(facts: Facts) -> Iterator[Finding]:
 
 def _clocks(facts: Facts) -> Iterator[Finding]:
     residual = facts.clocks.residual_ns
-    if facts.clocks.in_one_file or (residual is not None and residual < _LARGE_RESIDUAL_NS):
+    if facts.clocks.shared_by or (residual is not None and residual < _LARGE_RESIDUAL_NS):
         return
     yield Finding(
         id="job.clocks",

@@ -46,7 +46,8 @@ class Reason:
 class Arrival:
     """A collective that several ranks came to. `last` and `first` are places of ranks.
 
-    `waiting_ns` is how long each rank waited, by its place. `reasons` sum to `by_ns` where all are counted;
+    By the place of each rank, `came_ns` is when it came, `waiting_ns` how long it waited, and `exposed_ns`
+    how much of its part no other work of its device hides. `reasons` sum to `by_ns` where all are counted;
     longest first, [] where the ranks came at once.
     """
 
@@ -56,7 +57,9 @@ class Arrival:
     at_ns: int
     by_ns: int
     alone_ns: int
+    came_ns: dict[int, int]
     waiting_ns: dict[int, int]
+    exposed_ns: dict[int, int]
     transfer_ns: int
     reasons: list[Reason]
     doing: str
@@ -82,8 +85,13 @@ def _arrival(ranks: Sequence[Rank], one: Shared, clocks: SetClocks, least: int) 
         at_ns=at,
         by_ns=by,
         alone_ns=at - max(when for place, when in came.items() if place != last),
+        came_ns=came,
         waiting_ns={
             place: min(at - when, calls[place].end_ns - calls[place].start_ns) for place, when in came.items()
+        },
+        exposed_ns={
+            place: max(0, call.end_ns - call.start_ns - int(ranks[place].overlapped_ns[one.calls[place]]))
+            for place, call in calls.items()
         },
         transfer_ns=min(call.end_ns - call.start_ns for call in calls.values()),
         reasons=reasons,

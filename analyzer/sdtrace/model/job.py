@@ -33,7 +33,7 @@ class JobRank(Struct, kw_only=True, frozen=True):
     last: int
     """Collectives at which it was the last to arrive."""
     late_us: float
-    """How long all others waited for this rank alone, summed."""
+    """How long all others waited for this rank alone, for what it did itself: docs/ranks.md."""
     clock_shift_us: float | None
     """What its clock was set forward by; None where no collective shows it."""
 
