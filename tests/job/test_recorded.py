@@ -6,6 +6,8 @@ stages by torch.distributed.pipelining (GPipe), halves of a latent with halo exc
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -71,6 +73,24 @@ def test_messages_are_those_that_both_sides_tell() -> None:
         late = sdtrace.load_job(*paths(name)).late.filter(collective="send_recv")
         assert late.height == len(told) > 10
         assert set(late["rank"]) | set(late["first"]) == {0, 1}
+
+
+def test_messages_set_clocks_that_are_apart(tmp_path: Path) -> None:
+    ahead_ms, apart = (0, 7), [tmp_path / path.name.removesuffix(".gz") for path in paths("gpipe")]
+    for path, source, ahead in zip(apart, paths("gpipe"), ahead_ms, strict=True):
+        trace = json.loads(gzip.decompress(source.read_bytes()))
+        trace["baseTimeNanoseconds"] += 1_000_000 * ahead
+        path.write_text(json.dumps(trace))
+    as_they_are, moved = (sdtrace.load_job(*files).report for files in (paths("gpipe"), apart))
+    assert as_they_are.ranks[1].clock_shift_us == 0  # they share a clock, and no message contradicts it
+    within = moved.clocks.residual_us
+    assert within is not None
+    assert within < 100
+    assert moved.ranks[1].clock_shift_us == pytest.approx(-7_000, abs=within)
+    found = [
+        [one.title for one in report.findings if one.id == "job.stall"] for report in (as_they_are, moved)
+    ]
+    assert found[0] == found[1] != []
 
 
 def _union(events: list[dict[str, Any]]) -> Decimal:
