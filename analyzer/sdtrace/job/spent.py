@@ -24,7 +24,7 @@ CPU: Final = "cpu"
 _SILENT_NS: Final = 1_000_000
 """Python between two ops takes less."""
 _ORDINARY: Final = frozenset({"launch_bound", "host_stall", "between_iterations", "sync", "other"})
-"""Causes of idle time that explain no silence. A blocking call is recorded; what follows it in a gap is not."""
+"""Causes of idle time that explain no silence. What follows a blocking call in a gap is not recorded."""
 _MOST_OPS: Final = 40
 
 
