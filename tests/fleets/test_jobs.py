@@ -145,6 +145,17 @@ def test_ranks_that_a_killed_run_left_become_jobs(tmp_path: Path) -> None:
     assert jobs_in(tmp_path / "traces", tmp_path / "store", resume=True)["ranks"].to_list() == [2]
 
 
+def test_ranks_of_another_version_keep_the_job_that_it_made(tmp_path: Path) -> None:
+    write(tmp_path / "traces", "a.rankRANK.json")
+    before = jobs_in(tmp_path / "traces", tmp_path / "store")
+    for path in (tmp_path / "store" / "ranks").glob("*/*.parquet"):
+        pl.read_parquet(path).with_columns(packed=pl.lit(b"another")).write_parquet(path)
+    write(tmp_path / "traces", "b.rankRANK.json", 0.0001)  # in the same folder, at the same time
+    after = jobs_in(tmp_path / "traces", tmp_path / "store", resume=True)
+    assert after["trace"].to_list() == ["a.rank0", "b.rank0"]
+    assert after["job_id"][0] == before["job_id"][0]
+
+
 def test_the_host_is_the_one_that_torch_writes(tmp_path: Path) -> None:
     for path in GLOO:
         shutil.copy(path, tmp_path)

@@ -11,6 +11,7 @@ import polars as pl
 
 from sdtrace import model
 from sdtrace.fleets.head import FACTS
+from sdtrace.job.lateness import BEGAN, EARLIER
 from sdtrace.job.recognise import Together
 from sdtrace.job.report import report_on_job
 
@@ -90,7 +91,9 @@ def rows_of(job: Together, heads: Sequence[dict[str, Any]]) -> tuple[dict[str, A
 def _late(report: model.Job, place: int, host: str) -> dict[str, Any]:
     """The rank that kept the others waiting longest, and what it did before the longest wait."""
     rank = report.ranks[place]
-    longest = max((row for row in report.late if row.rank == rank.rank), key=lambda row: row.alone_us)
+    mine = [row for row in report.late if row.rank == rank.rank]
+    own = [row for row in mine if row.cause not in (EARLIER, BEGAN)] or mine
+    longest = max(own, key=lambda row: row.alone_us)
     return {
         "late_rank": rank.rank,
         "late_host": host,

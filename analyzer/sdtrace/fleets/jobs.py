@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import polars as pl
 
 from sdtrace.fleets.head import FACTS
@@ -15,7 +18,7 @@ from sdtrace.fleets.rank_rows import RANKS
 from sdtrace.fleets.scanning import collected
 from sdtrace.fleets.store import Store
 from sdtrace.job.packed import unpack
-from sdtrace.job.rank import name_without_ranks
+from sdtrace.job.rank import Rank, name_without_ranks
 from sdtrace.job.recognise import APART_NS, Together, find_jobs
 
 _AT_ONCE: Final = 256
@@ -59,9 +62,9 @@ def update_jobs(store: Store) -> None:
                 row, ranks = rows_of(job, heads)
                 new["jobs"].append(row)
                 new["job_ranks"] += ranks
-    if changed:
-        again = set().union(*(bucket.traces for bucket in changed))
-        stale = members.filter(pl.col("trace_id").is_in(list(again & known)))["job_id"].unique().to_list()
+    if new["jobs"]:
+        again = {row["trace_id"] for row in new["job_ranks"]} & known
+        stale = members.filter(pl.col("trace_id").is_in(list(again)))["job_id"].unique().to_list()
         store.exchange({name: pl.DataFrame(rows, OF_JOBS[name]) for name, rows in new.items()}, stale)
 
 
@@ -123,9 +126,17 @@ def _read(store: Store, buckets: Sequence[_Bucket]) -> dict[str, _File]:
 
 
 def _jobs(files: Sequence[_File]) -> Iterator[tuple[Together, list[dict[str, Any]]]]:
-    """The jobs among files of one place, with the facts of each rank."""
-    ranks = [[unpack(packed) for packed in file.packed] for file in files]
-    # Ranks may be numbered anew; their calls stay the same object.
-    head_of = {id(rank.calls): file.head for file, mine in zip(files, ranks, strict=True) for rank in mine}
+    """The jobs among files of one place, with the facts of each rank.
+
+    Files that another version of sdtrace packed otherwise are left out; the jobs that it made of them stay.
+    """
+    ranks: list[list[Rank]] = []
+    head_of: dict[int, dict[str, Any]] = {}
+    for file in files:
+        with suppress(msgspec.DecodeError, zlib.error):
+            mine = [unpack(packed) for packed in file.packed]
+            ranks.append(mine)
+            # Ranks may be numbered anew; their calls stay the same object.
+            head_of |= {id(rank.calls): file.head for rank in mine}
     for job in find_jobs(ranks):
         yield job, [{**head_of[id(rank.calls)], "rank": rank.number} for rank in job.ranks]

@@ -1,4 +1,4 @@
-"""The clocks of the ranks, set by collectives that end on all ranks at once."""
+"""The clocks of the ranks, set by collectives that end on all ranks at once, else by sends and receives."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sdtrace import units
 from sdtrace.findings.text import time
 from sdtrace.job.kinds import TOGETHER
 from sdtrace.job.matching import Shared
+from sdtrace.job.messages import clocks_by_messages
 from sdtrace.job.rank import Rank
 
 _PERCENTILE = 90
@@ -24,8 +25,8 @@ _LEAST = 3
 class SetClocks:
     """What to add to each rank's own time for that of the job, by the rank's place; nanoseconds.
 
-    `shift_ns` is the part of it that the collectives tell; None for a rank that shares none. `residual_ns` is
-    None where too few are shared to tell.
+    `shift_ns` is the part of it that collectives or messages tell; None for a rank that shares none.
+    `residual_ns` is None where too few are shared to tell.
     """
 
     base_ns: Mapping[int, int]
@@ -40,6 +41,11 @@ class SetClocks:
         """In a sentence."""
         if self.shared_by:
             return f"All ranks {self.shared_by}, whose times are taken as they are."
+        if not self.collectives and self.residual_ns is not None:
+            return (
+                "Clocks are set by sends and receives, none of which ends before it begins: they may be "
+                f"wrong by {time(self.residual_ns)}."
+            )
         if not self.collectives:
             return (
                 "No collective ends on several ranks at once: times are as the ranks' own clocks have them."
@@ -69,17 +75,32 @@ def set_clocks(ranks: Sequence[Rank], shared: Sequence[Shared]) -> SetClocks:
     shared_by = _shared_by(ranks) if len(ends) < _LEAST else ""
     if shared_by:
         ends = []
+    messages = None if shared_by or len(ends) >= _LEAST else clocks_by_messages(ranks, shared)
+    if messages is not None:
+        return _set(ranks, messages.shift_ns, 0, messages.within_ns)
     shifts: dict[int, int] = {0: 0}
     while found := _next(ends, shifts):
         shifts |= found
     known = [[end + shifts[place] for place, end in one.items() if place in shifts] for one in ends]
     apart = [max(one) - min(one) for one in known if len(one) > 1]
+    residual = int(np.percentile(apart, _PERCENTILE)) if len(apart) >= _LEAST else None
+    return _set(ranks, shifts, len(apart), residual, shared_by)
+
+
+def _set(
+    ranks: Sequence[Rank],
+    shifts: Mapping[int, int],
+    collectives: int,
+    residual: int | None,
+    shared_by: str = "",
+) -> SetClocks:
     origin = min(rank.base_ns + rank.start_ns + shifts.get(place, 0) for place, rank in enumerate(ranks))
+    is_told = collectives > 0 or residual is not None
     return SetClocks(
         {place: rank.base_ns + shifts.get(place, 0) - origin for place, rank in enumerate(ranks)},
-        {place: shifts.get(place) if apart else None for place in range(len(ranks))},
-        len(apart),
-        int(np.percentile(apart, _PERCENTILE)) if len(apart) >= _LEAST else None,
+        {place: shifts.get(place) if is_told else None for place in range(len(ranks))},
+        collectives,
+        residual,
         shared_by,
     )
 

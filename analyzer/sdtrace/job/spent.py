@@ -23,8 +23,8 @@ CPU: Final = "cpu"
 """Of a rank without device work, all but silence."""
 _SILENT_NS: Final = 1_000_000
 """Python between two ops takes less."""
-_ORDINARY: Final = frozenset({"launch_bound", "host_stall", "between_iterations", "other"})
-"""Causes of idle time that say only that the CPU launched nothing."""
+_ORDINARY: Final = frozenset({"launch_bound", "host_stall", "between_iterations", "sync", "other"})
+"""Causes of idle time that explain no silence. What follows a blocking call in a gap is not recorded."""
 _MOST_OPS: Final = 40
 
 

@@ -109,7 +109,8 @@ class Clocks(Struct, kw_only=True, frozen=True):
     collectives: int
     """Collectives that ended on all ranks at once, by which the clocks were set."""
     residual_us: float | None
-    """Nine in ten of these ends differ by less, once the clocks are set; None without any."""
+    """Nine in ten of these ends differ by less, once the clocks are set. Without collectives, what sends and
+    receives leave open; None where neither tells."""
 
 
 class Job(Struct, kw_only=True, frozen=True):
