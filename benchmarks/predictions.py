@@ -46,6 +46,7 @@ TF32: Final = "float32 to TF32"
 FUSION: Final = "compile of a part that runs op by op"
 ENCODER: Final = "prompt encoded once"
 BATCH: Final = "batch size, time of one image"
+DECODER: Final = "compile of a pipeline's VAE"
 NOTHING: Final = "syncs and copies of which no finding speaks"
 
 
@@ -58,8 +59,8 @@ class Pair(NamedTuple):
     finding: str | None
     images: int = 1
     """In a batch, of which one is held to the prediction."""
-    part: str | None = None
-    """The component that was changed: a finding that speaks of another promises nothing of it."""
+    part: str = ""
+    """The component that the finding must be about; '' for any."""
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -140,7 +141,7 @@ PAIRS: Final = (
     Pair(FUSION, "vae.fp16", "vae.fp16_compile", "device.fusion"),
     Pair(FUSION, "vae.fp16_last", "vae.fp16_last_compile", "device.fusion"),
     Pair(FUSION, "dec16.fp32", "dec16.fp32_compile", "device.fusion"),
-    Pair(FUSION, "sd21.base", "sd21.vae_compile", "device.fusion", part="vae"),
+    Pair(DECODER, "sd21.base", "sd21.vae_compile", "device.fusion", part="vae"),
     *(Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder") for s in ("sd15", "b2", "sd21")),
     *(
         Pair(LOADER, f"{s}.{slow}", f"{s}.workers", "host.data")
@@ -148,28 +149,29 @@ PAIRS: Final = (
         for slow in ("heavy", "light", "one_worker")
     ),
     *(Pair(SYNCS, f"{s}.items", f"{s}.workers", "host.sync") for s in ("vit", "resnet")),
-    Pair(SYNCS, "utrain.items", "utrain.norms", "host.sync"),
-    Pair(SYNCS, "route.asked", "route.known", "host.sync"),
-    *(Pair(SYNCS, f"{s}.checked", f"{s}.flags", "host.sync") for s in ("sd15b4", "pixart")),
-    *(
-        Pair(FUSION, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
-        for s in ("sd15b4", "xl512", "sd3s", "flux4", "pixart", "sana")
-    ),
-    *(
-        Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
-        for s in ("sd15b4", "xl512", "sd3s", "flux4")
-    ),
-    *(
-        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
-        for s in ("sd15b4", "xl512", "uncond", "wideres")
-    ),
-    Pair(OFFLOAD, "sd3s.offload", "sd3s.base", "host.copies"),
     Pair(BATCH, "pairs_sd", "pairs_sd.batch4", "host.batch", 4),
     Pair(BATCH, "pairs_sd", "pairs_sd.batch8", "host.batch", 8),
     Pair(BATCH, "dit.base", "dit.batch2", "host.batch", 2),
     Pair(BATCH, "dit.base", "dit.batch4", "host.batch", 4),
     Pair(BATCH, "wan.base", "wan.batch2", "host.batch", 2),
     Pair(BATCH, "sd21.base", "sd21.batch2", "host.batch", 2),
+    *(
+        Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
+        for s in ("sd15b4", "xl512", "sd3s", "flux4")
+    ),
+    *(
+        Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
+        for s in ("sd15b4", "xl512", "sd3s", "flux4", "pixart", "sana")
+    ),
+    *(
+        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
+        for s in ("sd15b4", "xl512", "uncond", "wideres")
+    ),
+    *(Pair(SYNCS, f"{s}.checked", f"{s}.flags", "host.sync") for s in ("sd15b4", "pixart")),
+    Pair(SYNCS, "route.asked", "route.known", "host.sync"),
+    Pair(SYNCS, "utrain.items", "utrain.norms", "host.sync"),
+    Pair(OFFLOAD, "sd3s.offload", "sd3s.base", "host.copies"),
+    Pair(FUSION, "uncond.base", "uncond.compile", "device.fusion"),
     *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("sd15", "flux", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
@@ -282,8 +284,7 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     wall = counsel.image.wall
     times: tuple[float, ...] = (wall.mid_ns, wall.mid_ns, wall.low_ns, wall.high_ns)
     if pair.finding is not None:
-        told = (item for item in counsel.findings if item.id == pair.finding and _is_of(item, pair.part))
-        found = next((item.saving for item in told), None)
+        found = next((item.saving for item in counsel.findings if _is_held_to(item, pair)), None)
         if found is None:
             return
         if pair.images > 1:
@@ -294,9 +295,9 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     yield _record(traces, pair, source, in_ms, walls)
 
 
-def _is_of(finding: Finding, part: str | None) -> bool:
-    """Whether a finding speaks of a component."""
-    return part is None or any((row.table, row.key) == ("components", part) for row in finding.evidence_rows)
+def _is_held_to(finding: Finding, pair: Pair) -> bool:
+    parts = [row.key for row in finding.evidence_rows if row.table == "components"]
+    return finding.id == pair.finding and (not pair.part or pair.part in parts)
 
 
 def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], walls: list[float]) -> Record:

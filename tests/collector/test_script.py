@@ -117,6 +117,19 @@ def test_the_facts_say_what_the_pipeline_is(script: Any) -> None:
     assert unet["parameters"] > 10_000
 
 
+def test_a_modular_pipeline_is_seen_with_what_it_was_asked_for(script: Any) -> None:
+    calls = """
+        from tests.collector.tiny_pipelines import modular
+        pipe = modular()
+        for _ in range(2):
+            state = pipe(prompt="a horse", num_inference_steps=2, height=32, width=32)
+    """
+    ran = script(calls, plan=Plan(0, 0, 1))
+    assert "2 calls of StableDiffusionXLModularPipeline: " in ran.said
+    assert (ran.facts["steps"], ran.facts["batch"], ran.facts["height"]) == (2, 1, 32)
+    assert {"unet", "vae"} < set(ran.facts["pipelines"][0]["networks"])
+
+
 def test_a_single_call_is_profiled_cold_and_said_to_be(script: Any) -> None:
     ran = script(_CALLS, "1", plan=Plan(2, 3, 2, try_first=True))
     assert ran.code == 0
@@ -182,8 +195,9 @@ def test_the_script_has_its_own_arguments_name_and_folder(script: Any, tmp_path:
     """
     ran = script(program, "--debug", "x y")
     assert ran.code == 3, ran.said
-    assert "nothing to profile: the script called no diffusers pipeline" in ran.said
+    assert "nothing was profiled: the script ended with exit code 3 before a call that counts" in ran.said
     assert not ran.path.exists()
+    assert "nothing to profile: the script called no diffusers pipeline" in script("x = 1\n").said
 
 
 def test_what_the_script_raises_is_shown_as_python_shows_it_and_the_trace_is_kept(script: Any) -> None:

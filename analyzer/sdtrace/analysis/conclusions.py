@@ -37,6 +37,7 @@ from sdtrace.intervals import intersect, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, STEADY
+from sdtrace.structure.component_names import DENOISERS
 from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
@@ -60,7 +61,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
     dur_ns = trace.dur_ns[linked.work.row]
     steady = phases.work_mask(STEADY)
     kernels = trace.in_categories({"kernel"})[linked.work.row] & steady
-    steady_idle = study.idle.within(phases.timeline.of(STEADY))
+    steady_idle = study.steady_idle
     idle = steady_idle.causes()
     model = trace.run.get("model")
     return Evidence(
@@ -118,6 +119,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         few_blocks=few_blocks(study),
         tuned=tuned(study),
         fusable=fusable(study),
+        fusable_beside=fusable(study, DENOISERS),
         encoded=encoded(study),
         slower=slower_clock(study, work),
         memory_peak=memory_peak(study),

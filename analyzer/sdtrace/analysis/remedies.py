@@ -8,13 +8,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.analysis.blocks import filled_shares
-from sdtrace.analysis.device_facts import conversions
+from sdtrace.analysis.device_facts import weight_conversions
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.tuned_kernels import tuned_shares
 from sdtrace.findings import Finding
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.phases.silence import loader_calls, spans_of
-from sdtrace.phases.timeline import STEADY
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
 from sdtrace.whatif import changes
@@ -22,6 +21,7 @@ from sdtrace.whatif.changes import Change, Factors, scaled, together
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.savings import Basis
 
+_HALF_AT_WORST: Final = Factors(0.0, 0.0, 0.5)
 _COPIES: Final = {"memcpy_h2d", "memcpy_d2h"}
 _MANY_OPS: Final = 100
 """So many ops before one launch take tensors apart and put them together: weights that change places."""
@@ -59,8 +59,7 @@ def remedies(work: WorkStudy, labels: Labels, findings: list[Finding]) -> dict[s
 
 class _Remedies:
     def __init__(self, work: WorkStudy, labels: Labels) -> None:
-        self.work, self.study = work, work.study
-        self.labels = labels
+        self.work, self.study, self.labels = work, work.study, labels
         self.rates = work.peaks.flops_per_s if work.peaks else {}
 
     def of(self, finding: Finding) -> Remedy | None:
@@ -169,14 +168,13 @@ class _Remedies:
         gone = labels.launching(pieces) & ~labels.launching(labels.softmax)
         return Remedy(together(scaled(pieces, factors), changes.in_fewer_calls(gone)), "bound")
 
-    def weights_once(self, finding: Finding) -> Remedy | None:
-        """No weights are converted any more, and nothing launches that."""
-        mask = self.labels.called(conversions(self.study, self.work).weight_kernels)
-        left = self._left(finding, mask)
-        if left is None:
+    def weights_once(self, _: Finding) -> Remedy | None:
+        """No weights are converted any more, and nothing launches that; half of it at worst."""
+        mask = weight_conversions(self.work)[self.labels.plan.pieces.work]
+        if not mask.any():
             return None
-        less = scaled(mask, Factors(left, left, (1 + left) / 2))
-        return Remedy(together(less, changes.in_fewer_calls(self.labels.launching(mask))), "replay")
+        calls = self.labels.launching(mask) & ~self.labels.launching(~mask)
+        return Remedy(together(scaled(mask, _HALF_AT_WORST), changes.in_fewer_calls(calls)), "replay")
 
     def norms(self, finding: Finding) -> Remedy | None:
         """Norms at the roofline at best; halfway there is what a better kernel usually reaches."""
@@ -199,8 +197,7 @@ class _Remedies:
 
     def _less_waiting(self, cause: str) -> Remedy:
         """The host no longer does what the device waited for."""
-        idle = self.study.idle.within(self.study.phases.timeline.of(STEADY))
-        gone = self.labels.time_before_calls(idle.when(cause))
+        gone = self.labels.time_before_calls(self.study.steady_idle.when(cause))
         return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay")
 
     def _compiled(self, group: Int64s) -> Change:

@@ -120,6 +120,8 @@ class Evidence:
     few_blocks: FewBlocks | None = None
     tuned: Tuned | None = None
     fusable: Fusable | None = None
+    fusable_beside: Fusable | None = None
+    """The same beside the denoiser."""
     encoded: Encoded | None = None
     slower: Slower | None = None
     memory_peak: MemoryPeak | None = None

@@ -46,10 +46,10 @@ def _few_blocks(e: Evidence) -> Iterator[Finding]:
 
 def _fusion(e: Evidence) -> Iterator[Finding]:
     part = e.fusable
-    if part is None or e.steady_share(part.ns) < _FUSABLE:
+    if part is not None and e.is_host_bound and part.component in DENOISERS:
+        part = e.fusable_beside  # Launching less comes first, and compiles the denoiser too.
+    if part is None or e.steady_share(part.ns) < _FUSABLE or e.moves_much:
         return
-    if e.moves_much or (e.is_host_bound and part.component in DENOISERS):
-        return  # Launching less comes first, and compiles the denoiser too.
     yield Finding(
         "device.fusion",
         "medium",

@@ -50,14 +50,6 @@ class Labels:
         found: Bools = self.linked.trace.names_matching(pattern)[self.linked.trace.name[row]]
         return found
 
-    def called(self, names: Collection[str]) -> Bools:
-        """Pieces with one of these names."""
-        row = self.linked.work.row[self.plan.pieces.work]
-        asked = frozenset(names)
-        wanted = np.array([name in asked for name in self.linked.trace.names], np.bool_)
-        found: Bools = wanted[self.linked.trace.name[row]]
-        return found
-
     @property
     def float32_products(self) -> Bools:
         """Matrix products and convolutions in full float32."""

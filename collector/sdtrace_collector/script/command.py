@@ -81,12 +81,12 @@ def run(
     sdtrace run --function generate -o mine.json.gz my_script.py
     """
     from sdtrace_collector.script import runner  # noqa: PLC0415 - keeps --help fast
+    from sdtrace_collector.script.script_path import check_script  # noqa: PLC0415 - as above
     from sdtrace_collector.targets import check_places, claimed, targets_for  # noqa: PLC0415 - as above
 
     if function is not None and every_module is not None:
         raise UsageError("--function and --every-module exclude one another: give one of them")
-    if not script.is_file():
-        raise UsageError(f"{script}: no such file; give a Python script")
+    check_script(script)
     targets = targets_for([script.stem], output, gzip=gzip)
     check_places(targets, golden=False, force=force)
     wanted = runner.Wanted(
@@ -101,7 +101,20 @@ def run(
         force=force,
     )
     with claimed(targets.values()):
-        return runner.run(wanted)
+        code = runner.run(wanted)
+    if code:
+        _say_what_is_misplaced(arguments)
+    return code
+
+
+def _say_what_is_misplaced(arguments: tuple[str, ...]) -> None:
+    """Of a script that failed: which of its arguments are options of ours."""
+    ours = {option for parameter in run.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    words = (argument.partition("=")[0] for argument in arguments)
+    found = [word for word in words if word.startswith("--") and word in ours]
+    if found:
+        verb = "is an option" if len(found) == 1 else "are options"
+        click.echo(f"sdtrace: {', '.join(found)} {verb} of sdtrace too: those go before SCRIPT", err=True)
 
 
 def _plan(options: dict[str, Any]) -> Plan:
