@@ -137,7 +137,6 @@ PAIRS: Final = (
     Pair(FUSION, "vae.fp16", "vae.fp16_compile", "device.fusion"),
     Pair(FUSION, "vae.fp16_last", "vae.fp16_last_compile", "device.fusion"),
     Pair(FUSION, "dec16.fp32", "dec16.fp32_compile", "device.fusion"),
-    Pair(FUSION, "sd21.base", "sd21.vae_compile", "device.fusion"),
     *(Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder") for s in ("sd15", "b2", "sd21")),
     *(
         Pair(LOADER, f"{s}.{slow}", f"{s}.workers", "host.data")
@@ -157,7 +156,7 @@ PAIRS: Final = (
     ),
     *(
         Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
-        for s in ("sd15b4", "xl512", "sd3s", "flux4", "pixart", "sana")
+        for s in ("sd21", "sd15b4", "xl512", "sd3s", "flux4", "pixart", "sana")
     ),
     *(
         Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")

@@ -60,6 +60,16 @@ promised; `wan`, whose parts
 have no names in the trace, so that it is promised compilation and held to CUDA graphs too; and training that
 overlaps iterations (`resnet.workers`), which is not replayed within 3 %, so that nothing is promised for it.
 """
+_MORE: Final = """
+Held back later, on another H100, with 3 steps and 13 runs each: `sd15b4` (batch 4), `xl512` (SDXL at
+512x512), `sd3s` (12 blocks, 384x384, batch 2), `flux4` (12 blocks, with its text encoders), `pixart` (10
+blocks, 768x768, TF32), `sana` (with its decoder, 1024x1024), `uncond` and `utrain` (unconditional UNets, the
+latter in training), `wideres` (a wide ResNet), `route` (layers that choose their tokens). In `checked` each
+part of the denoiser asks whether what it made is finite; in `flags` the answer stays on the GPU.
+`route.known` also computes less: nobody asks which tokens take part. What changed afterwards: where weights
+are converted once, what launched the conversions goes too; and where the CPU limits the denoiser, the
+finding about fusing names the VAE.
+"""
 _COLUMNS: Final = (
     *("Prediction", "From", "Pairs", "Met", "Off, median", "Off, most", "Width"),
     *("Held back", "Met", "Off, median"),
@@ -77,7 +87,7 @@ def text() -> str:
     records = load()
     kinds = list(dict.fromkeys(record.kind for record in records))
     return "\n".join(
-        [_HEAD, *_summary(records, kinds), *(line for kind in kinds for line in _kind(records, kind))]
+        [_HEAD + _MORE, *_summary(records, kinds), *(line for kind in kinds for line in _kind(records, kind))]
     )
 
 
