@@ -2,9 +2,9 @@
 
 A folder holds traces `SCENE.SETTING.json.gz` of plain torch.profiler and, for each scene, `SCENE.truth.json`
 with the walls of every setting without the profiler (`walls_s`, timed by turns; `walls_after_s`, after
-profiling). With `--held-back` the records say that nobody had looked at these measurements when the constants
-were chosen; such records are kept as they are, also when constants change. The records of docs/predictions.md
-are in docs/predictions.
+profiling). Of traces of `sdtrace collect` the walls are in the trace. With `--held-back` the records say that
+nobody had looked at these measurements when the constants were chosen; such records are kept as they are,
+also when constants change. The records of docs/predictions.md are in docs/predictions.
 """
 
 from __future__ import annotations
@@ -95,6 +95,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 _HELD: Final = "--held-back"
+_ENDINGS: Final = (".json", ".json.gz", ".json.xz")
+_OTHERS: Final = (".truth.json", ".keyavg.json.gz", ".truth.json.gz")
 LAUNCH: Final = "host.launch_bound"
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
@@ -180,9 +182,10 @@ class Traces:
     def __init__(self, folders: list[Path], *, held_back: bool = False) -> None:
         self.held_back = held_back
         self.paths = {
-            path.name.removesuffix(".json.gz"): path
+            path.name.partition(".json")[0]: path
             for folder in folders
-            for path in sorted(folder.glob("*.json.gz"))
+            for path in sorted(folder.glob("*.json*"))
+            if path.name.endswith(_ENDINGS) and not path.name.endswith(_OTHERS)
         }
         self.walls: dict[str, list[float]] = {}
         for folder in folders:
@@ -194,8 +197,15 @@ class Traces:
         for setting, walls in truth.get("walls_s", {}).items():
             is_base = setting == "base" and scene in self.paths
             self.walls[scene if is_base else f"{scene}.{setting}"] = walls + after.get(setting, [])
-        if "unprofiled_s" in truth and scene in self.paths:
-            self.walls[scene] = truth["unprofiled_s"]
+        for key in ("unprofiled_s", "steady_wall_s_unprofiled"):
+            if key in truth and scene in self.paths:
+                self.walls[scene] = truth[key]
+
+    def add_recorded(self) -> None:
+        """Takes walls that a trace holds itself, where no other file has any."""
+        for name in self.paths.keys() - self.walls.keys():
+            if walls := self.study(name).run.unprofiled_walls_ns:
+                self.walls[name] = [wall / 1e9 for wall in walls]
 
     def measured(self, name: str) -> list[float]:
         """Walls in milliseconds, sorted; of many the fastest and the three slowest are left out."""
@@ -211,9 +221,8 @@ class Traces:
     def counsel(self, name: str, source: str) -> Counsel:
         """The counsel on a trace, told the base's walls or not."""
         study = self.study(name)
-        if source == RECORDED:
-            walls = [round(wall * 1e6) for wall in self.measured(name)]
-            study = replace(study, run=study.run._replace(unprofiled_walls_ns=walls))
+        walls = [round(wall * 1e6) for wall in self.measured(name)] if source == RECORDED else []
+        study = replace(study, run=study.run._replace(unprofiled_walls_ns=walls))
         return Counsel(WorkStudy(study))
 
     @cache  # noqa: B019
@@ -224,6 +233,7 @@ class Traces:
 
 def records(traces: Traces) -> Iterator[Record]:
     """Everything that can be predicted from the traces at hand."""
+    traces.add_recorded()
     for name in sorted(traces.paths):
         yield from records_of(traces, name)
 

@@ -33,6 +33,19 @@ def duration(us: float | None) -> str:
     return f"{'-' if us < 0 else ''}{_figure(size / scale)} {unit}"
 
 
+def span(low_us: float, high_us: float) -> str:
+    """A range of times, the unit once where both have the same.
+
+    >>> span(33_000, 36_700), span(792_000, 1_690_000)
+    ('33.0 to 36.7 ms', '792 ms to 1.69 s')
+    """
+    low, high = duration(low_us), duration(high_us)
+    if low == high:
+        return low
+    figure, _, unit = low.partition(" ")
+    return f"{figure} to {high}" if high.endswith(f" {unit}") else f"{low} to {high}"
+
+
 def percent(part: float, whole: float) -> str:
     """`part` of `whole` as `84.4 %`; a dash where `whole` is nothing.
 
@@ -86,9 +99,9 @@ def rate(value: float | None) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def unbroken(text: str) -> str:
-    """`text` with narrow no-break spaces between figures and their units."""
-    return _FIGURE_AND_UNIT.sub(NARROW_SPACE, text)
+def unbroken(text: str, glue: str = NARROW_SPACE) -> str:
+    """`text` with narrow no-break spaces, or another `glue`, between figures and their units."""
+    return _FIGURE_AND_UNIT.sub(glue, text)
 
 
 def _scaled(amount: float, step: float, names: tuple[str, ...]) -> str:

@@ -55,4 +55,4 @@ def test_marked_steps_are_certain_and_the_headline_has_no_doubt() -> None:
     report = report_of("old_profilerstep_operator.json")
     assert report.structure is not None
     assert report.structure.confidence == "certain"
-    assert headline(report).startswith("6 iterations in ")
+    assert headline(report).startswith("As profiled: 6 iterations in ")

@@ -14,7 +14,7 @@ from sdtrace.analysis.trace_report import analyze
 from sdtrace.attribution.linked_trace import attribute
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
 from sdtrace.tables import HTML, fill
-from sdtrace.tables.catalog import OPS
+from sdtrace.tables.op_tables import OPS
 from sdtrace.trace import load_trace
 from tests.fuzz.invariants import TIME_LIMIT_S, time_limit
 

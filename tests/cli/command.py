@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -121,3 +122,16 @@ def complaint(done: subprocess.CompletedProcess[str], code: int) -> str:
     assert done.stderr.startswith("sdtrace: ")
     assert "Traceback" not in done.stderr
     return done.stderr
+
+
+def shell_line(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A line of a POSIX shell in which `sdtrace` is the command."""
+    return subprocess.run(
+        ["sh", "-c", line.replace("sdtrace", shlex.quote(str(ENTRY_POINT)), 1)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+        check=False,
+    )

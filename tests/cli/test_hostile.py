@@ -1,4 +1,4 @@
-"""What a process may meet: closed streams, odd sizes, signals, hostile names, its own faults."""
+"""What a process may meet: odd sizes, signals, hostile names, its own faults."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -38,66 +37,11 @@ from tests.cli.command import (
     complaint,
     run,
     run_process,
+    shell_line,
 )
 
 ESCAPE = "\x1b[31m"
 INSTANT = {"ph": "X", "cat": "cpu_op", "name": "a", "pid": 1, "tid": 1, "ts": 1.0, "dur": 5.0}
-
-
-def _shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A line of a POSIX shell in which `sdtrace` is the command."""
-    return subprocess.run(
-        ["sh", "-c", line.replace("sdtrace", shlex.quote(str(ENTRY_POINT)), 1)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        timeout=120,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize(
-    "words", [f"table {EAGER}", f"analyze {EAGER} --format terminal", "--version", "variants"]
-)
-def test_a_closed_stdout_cannot_be_written(words: str, tmp_path: Path) -> None:
-    line = complaint(_shell(f"sdtrace {words} >&-", tmp_path), 2)
-    assert "cannot write the output" in line
-
-
-def test_reports_are_written_whole_where_stdout_is_closed(tmp_path: Path) -> None:
-    done = _shell(f"sdtrace analyze {EAGER} --format json >&-", tmp_path)
-    assert done.returncode == 2
-    assert json.loads((tmp_path / "report" / "report.json").read_text())["traces"]
-
-
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (f"analyze {EAGER} 2>&-", 0),
-        ("table missing.json 2>&-", 3),
-        ("table missing.json 2>/dev/full", 3),
-        ("x 2>/dev/full", 2),
-    ],
-)
-def test_a_stderr_that_takes_nothing_changes_no_exit_code(words: str, code: int, tmp_path: Path) -> None:
-    done = _shell(f"sdtrace {words}", tmp_path)
-    assert done.returncode == code
-    assert "Traceback" not in done.stdout
-
-
-def test_a_closed_stdin_cannot_be_read(tmp_path: Path) -> None:
-    line = complaint(_shell("sdtrace table - <&-", tmp_path), 3)
-    assert "-: cannot be read: " in line
-
-
-def test_a_file_never_takes_the_number_of_a_closed_stream(tmp_path: Path) -> None:
-    """Else the report would hold what is printed."""
-    plain = _shell(f"sdtrace analyze {EAGER} --format json -o plain", tmp_path)
-    closed = _shell(f"sdtrace analyze {EAGER} --format json -o closed <&- >&- 2>&-", tmp_path)
-    assert (plain.returncode, closed.returncode) == (0, 2)
-    written = [(tmp_path / folder / "report.json").read_bytes() for folder in ("plain", "closed")]
-    assert written[0] == written[1]
 
 
 @pytest.mark.parametrize("size", ["", "-5", "²", "9" * 5000, "19"])
@@ -237,7 +181,7 @@ def test_a_process_that_is_ended_leaves_nothing(
 
 def test_what_was_to_be_ignored_stays_ignored(tmp_path: Path) -> None:
     """As under `nohup`."""
-    done = _shell(f"trap '' HUP; sdtrace table {EAGER} & sleep 0.3; kill -HUP $!; wait $!", tmp_path)
+    done = shell_line(f"trap '' HUP; sdtrace table {EAGER} & sleep 0.3; kill -HUP $!; wait $!", tmp_path)
     assert done.returncode == 0
 
 

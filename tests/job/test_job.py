@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import sdtrace
+from sdtrace.breakdowns.rules import load_rules
 from sdtrace.errors import DifferentWork, UsageError
+from sdtrace.job.rank import ranks_of
 from tests.cli.command import run
 from tests.job import ranks
 
@@ -145,15 +147,27 @@ def test_the_same_rank_twice_cannot_be_a_job() -> None:
         sdtrace.load_job(FILES[0], FILES[0])
 
 
-def test_ranks_merged_into_one_file_are_a_job(tmp_path: Path) -> None:
+def _merged(folder: Path, later_us: float = 0) -> list[Path]:
+    """Both ranks in one file, without what tells their numbers; the second so much later."""
     traces = ranks.both()
     for rank, trace in enumerate(traces):
         for event in trace["traceEvents"]:
             event["pid"] = f"[TP0{rank}] {event['pid']}"
-            event["ts"] -= rank * ranks.AHEAD_US
+            event["ts"] += rank * (later_us - ranks.AHEAD_US)
     traces[0]["traceEvents"] += traces[1]["traceEvents"]
     del traces[0]["distributedInfo"]
-    job = _report(ranks.write(tmp_path, traces[:1])).job
+    return ranks.write(folder, traces[:1])
+
+
+def test_processes_that_work_one_after_the_other_are_no_ranks(tmp_path: Path) -> None:
+    (trace,) = _merged(tmp_path, later_us=10_000_000)
+    study = sdtrace.load(trace).study
+    assert len(set(study.linked.work.process.tolist())) == 2
+    assert len(ranks_of(study, load_rules(None))) == 1
+
+
+def test_ranks_merged_into_one_file_are_a_job(tmp_path: Path) -> None:
+    job = _report(_merged(tmp_path)).job
     assert [rank.rank for rank in job.ranks] == [0, 1]
     assert [(row.rank, row.by_us) for row in job.late] == [(0, 0), (1, 19_385), (0, 2_000)]
 

@@ -43,16 +43,16 @@ def test_every_answer_is_small(path: Path, tools: Tools) -> None:
 def test_a_verdict_says_what_ran_and_what_to_do(tools: Tools) -> None:
     said = tools.verdict(str(COLD))
     assert "The tiny test model, 64x64, 2 steps, bfloat16 on NVIDIA H200, torch 2.11.0+cu130" in said
-    assert "One-time cost 10.6 s: compile 8.97 s" in said
-    assert "33.6 ms without the profiler" in said
+    assert "Overhead: 10.6 s of one-time cost, as profiled: compile 8.97 s" in said
+    assert "Takes: 33.6 ms per steady image without profiler" in said
     assert "1. overhead.once [high, certain]" in said
-    assert "GPU idle in steady state, of its time: waiting for launch 92.7 %" in said
+    assert "GPU idle in steady state, of its time as profiled: waiting for launch 92.7 %" in said
 
 
 def test_findings_can_be_limited_to_the_severe(tools: Tools) -> None:
     listed = [line for line in tools.findings(str(COLD), "medium").splitlines() if line[:2] == "- "]
     assert [line.split()[1] for line in listed] == ["overhead.once", "host.launch_bound", "overhead.autotune"]
-    assert "33.6 ms -> 13.2 ms" in listed[1]
+    assert "33.6 ms → 13.2 ms (12.8 to 16.5 ms)" in listed[1]
 
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.name)

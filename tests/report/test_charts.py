@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from sdtrace import model
 from sdtrace.model import Component, Phase, TraceReport
-from sdtrace.report.charts import bars, phase_style, stack
+from sdtrace.report.charts import bars, image_bar, phase_style, stack
 from sdtrace.tables import HTML, TABLES, Filled, fill
 from tests.report import sample
 
@@ -93,3 +94,22 @@ def test_components_without_device_work_have_bars_of_host_time() -> None:
 
 def _components() -> list[Component]:
     return sample.cold().components[:2]
+
+
+def test_an_image_is_one_bar_of_work_and_idle_time() -> None:
+    """100 ms: 60 idle, 35 and 5 of work; idle time and the two largest parts may have a label."""
+    parts = [("UNet", 35e3), ("VAE", 5e3), ("GPU idle", 60e3)]
+    verdict = model.Verdict(
+        text="",
+        confidence="certain",
+        what=model.VerdictWhat(),
+        parts=[model.VerdictPart(name=name, us=us, is_idle=name == "GPU idle") for name, us in parts],
+    )
+    bare = model.Unprofiled(source="estimated", low_us=90e3, mid_us=100e3, high_us=120e3)
+    bar = image_bar(replace(sample.cold(), verdict=verdict, unprofiled=bare))
+    assert bar is not None
+    assert bar.told == "100 ms without the profiler (estimate)"
+    assert [(each.x, each.width) for each in bar.segments] == [(0.0, 35.0), (35.0, 5.0), (40.0, 60.0)]
+    assert [each.label for each in bar.segments] == ["UNet 35.0 %", "", "GPU idle 60.0 %"]
+    assert [each.style for each in bar.segments] == ["q-0", "q-1", "q-idle"]
+    assert image_bar(replace(sample.cold(), verdict=None)) is None

@@ -92,6 +92,7 @@ def test_nothing_is_escaped_twice() -> None:
         text='Use mode="reduce-overhead": 12.0 ms.',
         confidence="likely",
         what=model.VerdictWhat(model="", size="", steps=None, dtype="", device="", torch=""),
+        lines=[model.VerdictLine(label="Fix first", lead='Use mode="reduce-overhead": 12.0 ms.', rest="")],
         first="",
     )
     text = render_html(sample.report(replace(sample.cold(), verdict=told)), 25)

@@ -109,4 +109,4 @@ def test_a_trace_with_nothing_in_it_is_a_short_report() -> None:
     bare = replace(sample.bare(), ops=[])
     text = render_markdown(sample.report(bare), 5)
     assert "### Ops" not in text
-    assert "12.3\u202fms (with the profiler)" in text
+    assert "As profiled: 12.3\u202fms." in text

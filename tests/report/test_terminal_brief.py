@@ -37,7 +37,8 @@ def test_a_trace_fits_a_screen_of_24_lines_with_the_command_before_and_after(
     found = analyze(trace, Options.of())
     text = " ".join(done.stdout.split())
     assert found.verdict is not None
-    assert found.verdict.text in text
+    for line in found.verdict.lines:
+        assert " ".join(filter(None, (line.label, line.lead, line.rest))) in text
     first = next(finding for finding in found.findings if finding.severity != "info")
     assert first.title in text
     assert brings(first) in text

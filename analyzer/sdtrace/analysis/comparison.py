@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from sdtrace import model, units
+from sdtrace.analysis.matched_work import matches
 from sdtrace.analysis.same_work import differing
 from sdtrace.analysis.story import Side, story
 from sdtrace.errors import UsageError
@@ -120,12 +121,19 @@ def _comparison(
         paid = _amortized(name, cost, base, costs[base], unprofiled)
         both = sides.get(base), sides.get(name)
         told = story(names[base], names[name], both, paid, is_unprofiled=unprofiled)
-        rows.append(replace(paid, story=told))
+        rows.append(replace(paid, story=told, matches=_matches(*both)))
     return model.Comparison(
         baseline=base,
         rows=sorted(rows, key=lambda row: row.steady_us),
         workload=workload_of(names[base]),
     )
+
+
+def _matches(base: Side | None, other: Side | None) -> list[model.Match]:
+    """The same GPU work on both sides; [] where it was not asked for."""
+    if base is None or other is None or base.items is None or other.items is None:
+        return []
+    return matches(base.items, other.items)
 
 
 def workload_of(trace: model.TraceReport) -> str:

@@ -23,6 +23,7 @@ from sdtrace.analysis.device_facts import (
 from sdtrace.analysis.dominant_work import dominant, slow_cpu_ops
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study
+from sdtrace.analysis.tuned_kernels import tuned
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
 from sdtrace.findings import (
     Culprit,
@@ -60,7 +61,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
     dur_ns = trace.dur_ns[linked.work.row]
     steady = phases.work_mask(STEADY)
     kernels = trace.in_categories({"kernel"})[linked.work.row] & steady
-    steady_idle = study.idle.within(phases.timeline.of(STEADY))
+    steady_idle = study.steady_idle
     idle = steady_idle.causes()
     model = trace.run.get("model")
     return Evidence(
@@ -116,6 +117,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         replays=graph_replays(study),
         conversions=conversions(study, work),
         few_blocks=few_blocks(study),
+        tuned=tuned(study),
         fusable=fusable(study),
         fusable_beside=fusable(study, DENOISERS),
         encoded=encoded(study),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from sdtrace import units
+from sdtrace.analysis.matched_work import Items
+from sdtrace.analysis.plain_words import in_words
 from sdtrace.analysis.same_work import WorkFacts, agreeing, differing, work_facts
 from sdtrace.analysis.steady_work import SteadyWork, steady_work, waterfall
 from sdtrace.analysis.study import Study
-from sdtrace.analysis.verdict import in_words
 from sdtrace.model import Amortization, TraceReport
 from sdtrace.model.compare import Story, WaterfallStep
 
@@ -35,11 +36,13 @@ class Side:
 
     facts: WorkFacts
     steady: SteadyWork | None
+    items: Items | None = None
+    """Steady GPU work by op and shape, where it is to be matched with that of others."""
 
 
-def side_of(study: Study) -> Side:
-    """What a comparison needs of `study`."""
-    return Side(work_facts(study), steady_work(study))
+def side_of(study: Study, items: Items | None = None) -> Side:
+    """What a comparison needs of `study`; `items` is its steady GPU work, where it is to be matched."""
+    return Side(work_facts(study), steady_work(study), items)
 
 
 class _Walls(NamedTuple):

@@ -86,6 +86,11 @@ class Study:
         usual = int(self.phases.is_warmup.sum()) * (self.steady_wall_ns or 0)
         return {phase: max(0, walls[phase] - (usual if phase == WARMUP else 0)) for phase in OVERHEAD}
 
+    @cached_property
+    def steady_idle(self) -> Idle:
+        """Idle time in the steady phase."""
+        return self.idle.within(self.phases.timeline.of(STEADY))
+
     @property
     def before_profile_ns(self) -> int:
         """What iterations before the profiler started took beyond as many steady ones."""

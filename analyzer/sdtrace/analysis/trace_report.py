@@ -108,7 +108,7 @@ def report_on(
         speed_of_light=work.speed_of_light(),
     )
     steady = category_rows(study.linked, study.categorized, study.phases.work_mask(STEADY))
-    return msgspec.structs.replace(report, verdict=verdict_of(report, steady))
+    return msgspec.structs.replace(report, verdict=verdict_of(report, steady, study.steady_idle.causes()))
 
 
 def op_record(row: OpRow) -> model.Op:

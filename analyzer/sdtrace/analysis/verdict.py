@@ -1,72 +1,83 @@
-"""The verdict: a trace in a few sentences that someone in a hurry can act on."""
+"""The verdict: a trace in a few lines that someone in a hurry can act on.
+
+Each line answers one question, and begins with the answer: what ran, how long it takes, what dominates, what
+is overhead, what to change first, what that brings. Times are without the profiler where that is known.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any, Final
 
 from sdtrace import units
+from sdtrace.analysis.image_parts import Image, Largest, image_of
+from sdtrace.analysis.image_time import image_time
+from sdtrace.analysis.plain_words import DENOISERS, model_name, type_name
+from sdtrace.analysis.promise import gains, likely_range
 from sdtrace.breakdowns.kernels import CategoryRow
-from sdtrace.model import Confidence, Finding, TraceReport, Unprofiled, Verdict, VerdictWhat
+from sdtrace.model import Confidence, Finding, TraceReport, Verdict, VerdictLine, VerdictWhat
 from sdtrace.phases.timeline import STEADY
+from sdtrace.waiting.idle import Cause
 
-_MODELS: Final = {
-    "sd15": "Stable Diffusion 1.5",
-    "sd21": "Stable Diffusion 2.1",
-    "sdxl": "SDXL",
-    "sd3": "Stable Diffusion 3",
-    "tiny": "the tiny test model",
-    "flux": "FLUX.1-dev",
-    "flux-tiny": "the tiny FLUX",
-    "qwen-image": "Qwen-Image",
-    "wan-1.3b": "Wan 2.1 1.3B",
-}
-_DTYPES: Final = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-_DENOISERS: Final = {"unet": "UNet", "transformer": "transformer"}
-_NAMES: Final = {
-    **_DENOISERS,
-    "vae": "VAE",
-    "gemm": "matrix multiplication",
-    "memcpy_h2d": "copying to the GPU",
-    "memcpy_d2h": "copying to the CPU",
-    "memcpy_d2d": "copying on the GPU",
-    "copies": "copying between CPU and GPU",
-    "fused_triton": "fused Triton kernels",
-    "collective": "communication",
-    "layout": "copies and layout conversions",
-    "activation_elementwise": "elementwise work",
-}
 _END: Final = re.compile(r"[;.](?: |$)")
 _SURE: Final = ("certain", "likely", "guess")
-_MUCH_ONCE: Final = 1.0
-"""The one-time cost is told where it takes as long as so many steady iterations."""
+_SURELY: Final = {"certain": "", "likely": "likely ", "guess": "a guess: "}
 _MOST: Final = 0.5
 """Of an iteration: a GPU that works less mostly waits."""
 _PART: Final = 0.05
 """A smaller part of the one-time cost is left out."""
-_BOTH_WAYS: Final = ("memcpy_h2d", "memcpy_d2h")
+_IDLE: Final = 0.005
+"""Of an iteration: idle time from which it is told as overhead."""
+_COPIES: Final = 0.1
+"""Of GPU time: copies between CPU and GPU from which they are told as overhead."""
+_VARIANT: Final = re.compile(r" \(variant \w+\)")
+_DOMINANT: Final = "steady.dominant"
+_TOLD_ABOVE: Final = frozenset({"trace.cut", "trace.skipped", "trace.impossible"})
+"""What every report says above the verdict."""
+_WAITS: Final = {
+    "launch_bound": "until the CPU launches the next kernel",
+    "sync": "while the CPU, which waited for it, catches up",
+    "copy": "for the CPU to copy",
+    "device_gap": "between kernels that are already queued",
+    "data_wait": "for data",
+    "memory": "for memory to be allocated or freed",
+    "python": "for Python",
+    "gc": "for Python's garbage collection",
+    "runtime_call": "for one long runtime call",
+    "other_device": "for another GPU",
+}
+"""What the GPU mostly waits for; other causes are not told here."""
 
 
-def verdict_of(trace: TraceReport, steady_categories: Sequence[CategoryRow]) -> Verdict:
+def verdict_of(
+    trace: TraceReport, steady_categories: Sequence[CategoryRow], steady_idle: Sequence[Cause] = ()
+) -> Verdict:
     """The verdict on a trace whose report is otherwise complete."""
     what = _what(trace)
     first = _first(trace)
-    sentences = [
+    image = image_of(trace, steady_categories)
+    confidence = _confidence(trace, first)
+    found = [
         _ran(trace, what),
         _takes(trace),
-        _dominates(trace, steady_categories),
-        _paid_once(trace),
-        _to_do(trace, first),
+        _dominates(trace, image, steady_idle),
+        _overhead(trace, image),
+        *_to_do(trace, first, confidence),
     ]
+    lines = [line for line in found if line is not None]
     return Verdict(
-        text=" ".join(sentence for sentence in sentences if sentence),
-        confidence=_confidence(trace, first),
+        text=" ".join(f"{line.label}: {' '.join(filter(None, (line.lead, line.rest)))}" for line in lines),
+        confidence=confidence,
         what=what,
+        lines=lines,
+        parts=[] if image is None else image.parts,
         first=first.id if first else "",
     )
+
+
+def _line(label: str, lead: str, rest: str = "") -> VerdictLine:
+    return VerdictLine(label=label, lead=lead, rest=rest)
 
 
 def _what(trace: TraceReport) -> VerdictWhat:
@@ -78,22 +89,10 @@ def _what(trace: TraceReport) -> VerdictWhat:
         model=model_name(run),
         size=f"{width}x{height}" if isinstance(width, int) and isinstance(height, int) else "",
         steps=steps if isinstance(steps, int) else _steps(trace),
-        dtype=_dtype(axes),
+        dtype=type_name(axes),
         device=str(run.get("device_name") or trace.device.get("name") or ""),
         torch=str(versions.get("torch") or ""),
     )
-
-
-def model_name(run: Mapping[str, Any]) -> str:
-    """The model by the name that people know it by; '' where the run's facts do not tell."""
-    model = str(run.get("model") or "")
-    return _MODELS.get(model, model)
-
-
-def _dtype(axes: Mapping[str, Any]) -> str:
-    """Such as `bfloat16 with fp8 matmuls`."""
-    dtype = _DTYPES.get(str(axes.get("dtype")), str(axes.get("dtype") or ""))
-    return f"{dtype} with fp8 matmuls" if axes.get("quantization") == "fp8" else dtype
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -106,137 +105,136 @@ def _steps(trace: TraceReport) -> int | None:
     return counts.pop() if len(counts) == 1 else None
 
 
-def _ran(trace: TraceReport, what: VerdictWhat) -> str:
-    """`Stable Diffusion 1.5, 512x512, 50 steps, bfloat16, on an NVIDIA H200.`"""
+def _ran(trace: TraceReport, what: VerdictWhat) -> VerdictLine | None:
+    """`Stable Diffusion 1.5, 512x512, 50 steps, bfloat16 on NVIDIA H200, torch 2.11.0.`"""
     parts = [what.model or _pipeline(trace), what.size]
     parts += [units.counted(what.steps, "step") if what.steps else "", what.dtype]
     told = ", ".join(part for part in parts if part)
     on = f" on {what.device}" if what.device else "" if trace.has_device else " on the CPU"
     with_torch = f", torch {what.torch}" if what.torch else ""
-    return f"{told[:1].upper()}{told[1:]}{on}{with_torch}." if told else ""
+    return _line("Ran", "", f"{told[:1].upper()}{told[1:]}{on}{with_torch}.") if told else None
 
 
 def _pipeline(trace: TraceReport) -> str:
     """What kind of program it is, by its parts."""
     parts = {row.component for row in trace.components}
-    names = [name for part, name in _DENOISERS.items() if part in parts]
+    names = [name for part, name in DENOISERS.items() if part in parts]
     return f"A diffusion pipeline with a {names[0]}" if names else "A PyTorch program"
 
 
-def _takes(trace: TraceReport) -> str:
+def _takes(trace: TraceReport) -> VerdictLine:
     """How long a steady iteration takes, and how sure that is."""
-    steady, noun = trace.steady, trace.noun
-    if steady is None:
-        why = f"every {noun} includes one-time work" if trace.iterations else "no iterations were found"
-        return f"How long a steady {noun} takes is not known: {why}."
-    profiled = f"{units.duration(steady.median_us)} with the profiler"
-    bare = trace.unprofiled
-    if bare is not None:
-        return f"A steady {noun} takes {_bare(bare)}; {profiled}."
-    if trace.unprofiled_wall_us is not None:
-        return (
-            f"A steady {noun} takes {units.duration(trace.unprofiled_wall_us)} without the profiler; "
-            f"{profiled}."
-        )
-    return f"A steady {noun} takes {profiled}."
+    whole, noun = image_time(trace), trace.noun
+    if whole is None:
+        why = f"every {noun} includes one-time work" if trace.iterations else f"no {noun}s were found"
+        return _line("Takes", "Not known:", f"{why}, so none is steady.")
+    if whole.how == "as profiled":
+        told = "with the profiler, which slows the CPU"
+    else:
+        told = f"without profiler ({', '.join(filter(None, (whole.how, whole.ends)))})"
+    return _line("Takes", f"{units.duration(whole.us)} per steady {noun}", f"{told}.")
 
 
-def _bare(bare: Unprofiled) -> str:
-    low, middle, high = (units.duration(us) for us in (bare.low_us, bare.mid_us, bare.high_us))
-    how = "measured" if bare.source == "recorded" else "an estimate"
-    return f"{middle} without the profiler ({how}, {low} to {high})"
+def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -> VerdictLine | None:
+    """What takes most of an iteration: waiting, or the largest component and category of GPU work."""
+    if image is None:
+        return _on_cpu(trace)
+    lead = f"{image.leading.capital}: {image.leading.percent} of GPU time."
+    if image.whole_us is None:
+        return _line("Dominates", lead, _follows(image.following).rstrip())
+    times = f"{units.duration(image.works_us)} of {units.duration(image.whole_us)}"
+    if image.works_us >= _MOST * image.whole_us:
+        return _line("Dominates", lead, f"{_follows(image.following)}The GPU works for {times}.")
+    share = units.percent(image.whole_us - image.works_us, image.whole_us)
+    lead = f"Waiting: the GPU is idle {share} of the {trace.noun}{_mostly(idle)}."
+    works = units.duration(image.works_us)
+    work = f"Of its {works} of work, {image.leading.percent} goes to {image.leading.name}."
+    return _line("Dominates", lead, f"{work} {_follows(image.following)}".rstrip())
 
 
-def _paid_once(trace: TraceReport) -> str:
-    """The one-time cost, where it is much."""
-    paid, steady = trace.overhead, trace.steady
-    if not paid.paid_us or (steady is not None and paid.paid_us < _MUCH_ONCE * steady.median_us):
+def _follows(part: Largest | None) -> str:
+    """What else is large: of a component the largest kind of work, of a kind the largest component."""
+    if part is None:
         return ""
+    return f"By {part.what}: {part.name}, {part.percent}. "
+
+
+def _mostly(idle: Sequence[Cause]) -> str:
+    """What the GPU waits for, where one cause has most of its idle time."""
+    most = max(idle, key=lambda row: row.ns, default=None)
+    if most is None or most.cause not in _WAITS or 2 * most.ns < sum(row.ns for row in idle):
+        return ""
+    return f", mostly {_WAITS[most.cause]}"
+
+
+def _on_cpu(trace: TraceReport) -> VerdictLine | None:
+    """The same of a trace without GPU work, as a finding tells it."""
+    found = next((row for row in trace.findings if row.id == _DOMINANT), None)
+    return None if found is None else _line("Dominates", f"{found.title.replace('`', '')}.")
+
+
+def _overhead(trace: TraceReport, image: Image | None) -> VerdictLine:
+    """The one-time cost, and what the GPU does in every iteration instead of computing; the larger first."""
+    once, each = trace.overhead.paid_us, _each(trace, image)
+    told, parts = "No one-time cost in this trace.", ""
+    if once:
+        how = ", as profiled" if trace.overhead.total_us else ""
+        told, parts = f"{units.duration(once)} of one-time cost{how}:", f"{_once(trace)}."
+    whole = image_time(trace)
+    if each and whole is not None and once < whole.us:
+        return _line("Overhead", each, f"{told} {parts}".rstrip())
+    return _line("Overhead", told, f"{parts} {each}".strip())
+
+
+def _each(trace: TraceReport, image: Image | None) -> str:
+    """`In every image the GPU is idle for 120 ms and copies to and from the CPU for 900 ms.`"""
+    if image is None or image.whole_us is None:
+        return ""
+    idle, told = image.whole_us - image.works_us, []
+    if idle >= _IDLE * image.whole_us:
+        told.append(f"is idle for {units.duration(idle)}")
+    if image.copies >= _COPIES:
+        told.append(f"copies to and from the CPU for {units.duration(image.copies * image.works_us)}")
+    return f"In every {trace.noun} the GPU {' and '.join(told)}." if told else ""
+
+
+def _once(trace: TraceReport) -> str:
+    """The parts of the one-time cost, the largest first, without those too small to matter."""
+    paid = trace.overhead
     kinds = {"compile": paid.compile_us, "autotune": paid.autotune_us, "capture": paid.capture_us}
     kinds |= {"warmup": paid.warmup_us, "before the profile": paid.before_profile_us}
     largest = sorted(
         (pair for pair in kinds.items() if pair[1] >= _PART * paid.paid_us), key=lambda pair: -pair[1]
     )
     if len(largest) == 1:
-        return f"One-time cost: {units.duration(paid.paid_us)} ({largest[0][0]})."
-    told = ", ".join(f"{name} {units.duration(us)}" for name, us in largest)
-    return f"One-time cost: {units.duration(paid.paid_us)} ({told})."
-
-
-def _dominates(trace: TraceReport, categories: Sequence[CategoryRow]) -> str:
-    """How much of an iteration the GPU works, and the largest component and category of that."""
-    components = [row for row in trace.components if row.phase == STEADY]
-    total = sum(row.gpu_us for row in components)
-    kinds: Counter[str] = Counter()
-    for row in categories:
-        kinds["copies" if row.category in _BOTH_WAYS else row.category] += row.gpu_ns
-    if not total or not kinds.total():
-        return ""
-    most = max(components, key=lambda row: row.gpu_us)
-    (category, ns), *_ = kinds.most_common(1)
-    kind = f"{units.percent(ns, kinds.total())} is {in_words(category)}"
-    if most.component != "other":
-        share = units.percent(most.gpu_us, total)
-        kind = f"{share} is for the {in_words(most.component)}; by kind, {kind}"
-    return f"{_works(trace)}Of its work {kind}."
-
-
-def _works(trace: TraceReport) -> str:
-    """How much of a steady iteration the GPU works."""
-    busy = [row.gpu_busy_us for row in trace.iterations if row.phase == STEADY and row.is_whole]
-    whole = trace.unprofiled.mid_us if trace.unprofiled else trace.unprofiled_wall_us
-    whole = whole or (trace.steady.median_us if trace.steady else None)
-    if not busy or whole is None:
-        return ""
-    works = median(busy)
-    part = f"for {units.duration(works)} of these {units.duration(whole)}"
-    if works < _MOST * whole:
-        return f"The GPU mostly waits: it works {part}. "
-    return f"The GPU works {part}. "
-
-
-def article(noun: str) -> str:
-    """`a` or `an`."""
-    return "an" if noun[0] in "aeiou" else "a"
-
-
-def in_words(label: str) -> str:
-    """A component or category as people call it.
-
-    >>> in_words("unet"), in_words("text_encoder")
-    ('UNet', 'text encoder')
-    """
-    return _NAMES.get(label, label.replace("_", " "))
+        return largest[0][0]
+    return ", ".join(f"{name} {units.duration(us)}" for name, us in largest)
 
 
 def _first(trace: TraceReport) -> Finding | None:
     """The finding to act on first: the one that saves most of an iteration."""
-    known = [row for row in trace.findings if row.saving is not None and row.severity != "info"]
+    known = [row for row in trace.findings if row.saving and gains(row.saving) and row.severity != "info"]
     return max(known, key=lambda row: row.saving_us or 0, default=None)
 
 
-def _to_do(trace: TraceReport, first: Finding | None) -> str:
+def _to_do(trace: TraceReport, first: Finding | None, confidence: Confidence) -> list[VerdictLine]:
     if first is None or first.saving is None:
-        return _nothing_to_do(trace)
+        severe = (row for row in trace.findings if row.severity in ("high", "medium"))
+        worst = next((row for row in severe if row.id not in _TOLD_ABOVE), None)
+        return [_line("Look at", f"{worst.title.replace('`', '')}.")] if worst else []
     saving = first.saving
-    start, end, low, high = (
-        units.duration(us) for us in (saving.from_us, saving.to_us, saving.low_us, saving.high_us)
-    )
-    speed = units.factor(saving.from_us / saving.to_us) if saving.to_us else ""
-    return (
-        f"Fix first: {first.title}. {_in_short(first.advice)}: {article(trace.noun)} {trace.noun} goes from "
-        f"{start} to about {end} ({low} to {high}), {speed} as fast."
-    )
+    start, end = units.duration(saving.from_us), units.duration(saving.to_us)
+    speed = f", {units.factor(saving.from_us / saving.to_us)} as fast" if saving.to_us else ""
+    return [
+        _line("Fix first", f"{_in_short(first.advice)}.", f"Why: {first.title.replace('`', '')}."),
+        _line("Brings", f"{start} → about {end}{speed}", f"({_SURELY[confidence]}{likely_range(saving)})."),
+    ]
 
 
 def _in_short(advice: str) -> str:
     """The first thing that it says to do, without marks of code: a verdict is plain text."""
-    return _END.split(advice, maxsplit=1)[0].removesuffix(":").replace("`", "")
-
-
-def _nothing_to_do(trace: TraceReport) -> str:
-    worst = next((row for row in trace.findings if row.severity in ("high", "medium")), None)
-    return f"Look first at: {worst.title}." if worst else ""
+    short = _END.split(advice, maxsplit=1)[0].removesuffix(":").replace("`", "")
+    return _VARIANT.sub("", short)
 
 
 def _confidence(trace: TraceReport, first: Finding | None) -> Confidence:

@@ -39,13 +39,15 @@ TABLES: Final[dict[str, Callable[[Analysis], pl.DataFrame]]] = {
 _READERS: Final = re.compile(r"(?<!\w)read_(?:csv|parquet|ipc|json|ndjson)(?!\w)", re.IGNORECASE)
 """Polars' table functions. They are refused anywhere, in texts and comments too: only polars' parser
 knows for sure what is a text or a comment."""
+_COLUMNS: Final = re.compile(r"; valid columns: \[.*\]$")
+"""What polars adds to an error; `_there_is` says it by table."""
 _SCAN: Final = re.compile(r"^\s*(?!DF\b)\w+ SCAN\b(?: \[([^,\]]*))?", re.MULTILINE)
 """A file in a plan of polars, should a later version have more of these functions."""
 STORE_TABLES: Final = (
     *("traces", "ops", "kernels", "categories", "components", "iterations", "findings"),
-    "failures",
+    *("jobs", "job_ranks", "failures"),
 )
-"""Those of `sdtrace.fleets.tables`, and what could not be read."""
+"""Those of `sdtrace.fleets.tables` and of jobs, and what could not be read."""
 
 
 def query(analyses: Sequence[Analysis], sql: str) -> pl.DataFrame:
@@ -79,7 +81,7 @@ def run_sql(
             raise _other_table()
         result = plan.collect() if folder is None else collected(plan)
     except pl.exceptions.PolarsError as error:
-        reason = (str(error).splitlines() or ["no reason given"])[0]
+        reason = _COLUMNS.sub("", (str(error).splitlines() or ["no reason given"])[0])
         raise UsageError(f"the query failed: {reason}; {_there_is(frames)}") from error
     if not result.columns:
         raise UsageError("the query asks for nothing; write SELECT ... FROM events")

@@ -71,9 +71,9 @@ def command(
     sdtrace analyze run.json.gz --phase steady --format terminal
     """
     from sdtrace import Options  # noqa: PLC0415  # keeps --help fast
-    from sdtrace.analysis.story import side_of  # noqa: PLC0415  # as above
     from sdtrace.job.in_report import report_of_all  # noqa: PLC0415  # as above
     from sdtrace.job.rank import ranks_of  # noqa: PLC0415  # as above
+    from sdtrace.reader import resolve  # noqa: PLC0415  # as above
 
     chosen = chosen_formats(formats, _FORMATS)
     if options["hta"]:
@@ -89,12 +89,15 @@ def command(
 
         own_files.check(report_files(output, files), force=force)
 
+    is_compared = len(resolve(traces)) > 1
+
     def read(path: Path) -> tuple[TraceReport, list[Rank], Side, list[Exploration]]:
-        from sdtrace.api.page import pages_of  # noqa: PLC0415  # as above
+        from sdtrace.api.page import pages_of, side_of_one  # noqa: PLC0415  # as above
 
         one = load(path, asked)
         pages = pages_of([one], files)
-        return one.report, ranks_of(one.study, asked.rules), side_of(one.study), pages
+        side = side_of_one(one, is_matched=is_compared)
+        return one.report, ranks_of(one.study, asked.rules), side, pages
 
     found, failures = read_each(traces, read)
     if found:

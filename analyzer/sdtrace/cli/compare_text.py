@@ -65,9 +65,14 @@ def _sign(change: float) -> str:
     return "+" if change >= 0 else _MINUS
 
 
+def _figures(found: Difference) -> str:
+    how = "without" if found.story is not None and found.story.is_unprofiled else "with"
+    return f"Figures, the iteration {how} the profiler"
+
+
 _MEASURES: Final = Table(
     id="measures",
-    title="Figures",
+    title=_figures,
     record=Measure,
     rows=lambda found: [measure for measure in found.measures if measure.base or measure.candidate],
     help="Each metric of base and candidate.",

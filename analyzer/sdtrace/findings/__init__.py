@@ -17,6 +17,7 @@ from sdtrace.findings import (
     overhead,
     quality,
     reuse,
+    tuned,
     unfilled,
 )
 from sdtrace.findings.evidence import Evidence
@@ -38,6 +39,7 @@ from sdtrace.findings.facts import (
     Replays,
     Searches,
     Slower,
+    Tuned,
     Waiting,
 )
 from sdtrace.findings.finding import SEVERITIES, Finding
@@ -62,13 +64,14 @@ __all__ = [
     "Replays",
     "Searches",
     "Slower",
+    "Tuned",
     "Waiting",
     "find_all",
 ]
 
 _ABOUT = (quality, losses, overhead)
 _OF_HOST = (host, host_causes, memory_and_copies, compiled, cpu, dominant, reuse)
-_OF_DEVICE = (device, layout, far_from_peak, unfilled)
+_OF_DEVICE = (device, layout, far_from_peak, unfilled, tuned)
 
 
 def find_all(evidence: Evidence) -> list[Finding]:

@@ -28,6 +28,7 @@ from sdtrace.findings.facts import (
     Replays,
     Searches,
     Slower,
+    Tuned,
     Waiting,
 )
 from sdtrace.roofline.by_shape import ShapeRow
@@ -117,6 +118,7 @@ class Evidence:
     replays: Replays | None = None
     conversions: Conversions = NO_CONVERSIONS
     few_blocks: FewBlocks | None = None
+    tuned: Tuned | None = None
     fusable: Fusable | None = None
     fusable_beside: Fusable | None = None
     """The same beside the denoiser."""

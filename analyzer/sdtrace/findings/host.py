@@ -144,7 +144,7 @@ def _sync(e: Evidence) -> Iterator[Finding]:
     yield Finding(
         "host.sync",
         "medium",
-        "The CPU waits for the GPU, and then the GPU for the CPU",
+        "The CPU waits for the GPU, so the GPU runs out of work",
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle around blocking calls, most from "
         f"{ops}.",
         "Avoid `.item()`, `.cpu()`, branches on tensors and printing them inside the loop; keep a "

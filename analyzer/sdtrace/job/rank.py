@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,14 +13,15 @@ from sdtrace.analysis.study import Study, study_trace
 from sdtrace.breakdowns.rules import Rules
 from sdtrace.intervals import Bools, Int64s, Intervals, covered, place_of, subtract, total, union
 from sdtrace.job.calls import COLLECTIVE, Call, find_calls
+from sdtrace.job.peers import members_of
 from sdtrace.job.spent import Spent, time_spent
 from sdtrace.phases.phases import wall
 from sdtrace.reader.categories import COPIES
 from sdtrace.trace import Trace
+from sdtrace.trace.model import Int32s
 from sdtrace.waiting.idle import Cause
 
 _RANK_IN_NAME: Final = re.compile(r"(?:^|[^a-zA-Z])(?:rank|tp|dp|pp|ep|cp|sp)[-_ ]?(\d+)", re.IGNORECASE)
-_RANKS: Final = re.compile(r"\[([\d, ]+)\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,8 @@ class Rank:
 
     `number` is None where nothing tells it. `told` says whether the trace tells it, and not only its name.
     `groups` names its default process group, '' where the trace does not. `iteration`, `step` and `component`
-    have one element per call, -1 and '' for none.
+    have one element per call, -1 and '' for none; so has `silent_step`, the step that holds the middle of the
+    longest silence before the call.
     """
 
     name: str
@@ -53,10 +55,13 @@ class Rank:
     spent: Spent
     iteration: Int64s
     step: Int64s
+    silent_step: Int64s
     component: list[str]
     link_properties: Mapping[str, Any]
     """The device as the profiler recorded it."""
     devices_of_host: int
+    host: str = ""
+    """As newer torch writes it."""
 
     @property
     def idle_ns(self) -> int:
@@ -65,29 +70,51 @@ class Rank:
 
 
 def ranks_of(study: Study, rules: Rules) -> list[Rank]:
-    """The ranks of a trace: of a merged file one for each process that has device work, else one."""
-    return [rank for rank, _ in ranks_and_studies(study, rules)]
+    """The ranks of a trace: of a merged file one for each process that has device work, else one.
+
+    Processes whose device work follows that of each other are no ranks: nothing ran together.
+    """
+    return _numbered([rank for rank, _ in _each(study, rules)])
 
 
 def ranks_and_studies(study: Study, rules: Rules) -> list[tuple[Rank, Study]]:
     """The ranks of a trace as `ranks_of` has them, each with the study of its own events."""
-    trace = study.trace
-    working = np.unique(study.linked.work.process)
+    found = list(_each(study, rules))
+    ranks = _numbered([rank for rank, _ in found])
+    return list(zip(ranks, (one for _, one in found), strict=True))
+
+
+def _each(study: Study, rules: Rules) -> Iterator[tuple[Rank, Study]]:
+    """Rank by rank, so that not all need to be kept."""
+    trace, work = study.trace, study.linked.work
+    working = np.unique(work.process)
     working = working[working >= 0]
-    if len(working) < 2:
-        return [(_rank(study, in_process=None), study)]
+    if not _together(study, working):
+        yield _rank(study, in_process=None), study
+        return
     of_event = trace.process_of(np.arange(len(trace))).copy()
-    of_event[study.linked.work.row] = study.linked.work.process
-    parts = [trace.take(np.flatnonzero(of_event == process)) for process in working.tolist()]
-    studies = [study_trace(part, rules) for part in parts]
-    found = [
-        _rank(one, in_process=str(trace.processes[process].pid))
-        for process, one in zip(working.tolist(), studies, strict=True)
-    ]
-    numbers = [rank.number for rank in found]
-    if None in numbers or len(set(numbers)) < len(numbers):
-        found = [replace(rank, number=place, told=False) for place, rank in enumerate(found)]
-    return list(zip(found, studies, strict=True))
+    of_event[work.row] = work.process
+    for process in working.tolist():
+        one = study_trace(trace.take(np.flatnonzero(of_event == process)), rules)
+        yield _rank(one, in_process=str(trace.processes[process].pid)), one
+
+
+def _together(study: Study, processes: Int32s) -> bool:
+    """Whether two of the processes had device work during the same time."""
+    work, trace = study.linked.work, study.trace
+    rows = [work.row[work.process == process] for process in processes.tolist()]
+    begins = np.array([trace.start_ns[row].min() for row in rows], np.int64)
+    ends = np.array([trace.end_ns[row].max() for row in rows], np.int64)
+    order = np.argsort(begins)
+    return bool((begins[order][1:] < np.maximum.accumulate(ends[order])[:-1]).any())
+
+
+def _numbered(ranks: list[Rank]) -> list[Rank]:
+    """Ranks of one file, counted where they do not tell their numbers."""
+    numbers = [rank.number for rank in ranks]
+    if len(ranks) > 1 and (None in numbers or len(set(numbers)) < len(numbers)):
+        return [replace(rank, number=place, told=False) for place, rank in enumerate(ranks)]
+    return ranks
 
 
 def _rank(study: Study, in_process: str | None) -> Rank:
@@ -97,6 +124,7 @@ def _rank(study: Study, in_process: str | None) -> Rank:
     info = trace.top_level.get("distributedInfo")
     facts = info if isinstance(info, dict) and in_process is None else {}
     number, told = _number(trace, facts, calls, in_process)
+    spent = time_spent(study, calls, start)
     return Rank(
         name=trace.label,
         path=str(trace.path),
@@ -110,11 +138,12 @@ def _rank(study: Study, in_process: str | None) -> Rank:
         end_ns=end,
         idle=study.idle.causes(),
         calls=calls,
-        spent=time_spent(study, calls, start),
+        spent=spent,
         link_properties=trace.device,
         devices_of_host=len(trace.top_level.get("deviceProperties") or ()),
+        host=host if isinstance(host := trace.top_level.get("host_name"), str) else "",
         **_times(study, calls),
-        **_places(study, calls),
+        **_places(study, calls, spent),
     )
 
 
@@ -140,7 +169,7 @@ def _times(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
     }
 
 
-def _places(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
+def _places(study: Study, calls: Sequence[Call], spent: Spent) -> dict[str, Any]:
     """The iteration, the step and the component that each call was made in."""
     structure = study.structure
     steps, iterations, components = structure.steps, structure.iterations, structure.components
@@ -150,6 +179,7 @@ def _places(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
     return {
         "iteration": iterations.at(called),
         "step": np.append(index, -1)[place_of(steps.start_ns, steps.end_ns, called)],
+        "silent_step": np.append(index, -1)[place_of(steps.start_ns, steps.end_ns, spent.silent_ns)],
         "component": ["" if code < 0 else components.names[code] for code in codes.tolist()],
     }
 
@@ -161,8 +191,7 @@ def _number(
     if isinstance(facts.get("rank"), int):
         return int(facts["rank"]), True
     for call in calls:
-        ranks = _RANKS.search(call.group)
-        members = [int(text) for text in ranks[1].split(",")] if ranks else []
+        members = members_of(call.group)
         if call.group_rank is not None and call.group_rank < len(members):
             return members[call.group_rank], True
     hints = [trace.label, trace.path.parent.name] if in_process is None else [in_process]
@@ -187,12 +216,11 @@ def _integer(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def name_without_rank(path: str) -> str | None:
-    """A path with a star for the rank in it, the last one; None where it has none.
+def name_without_ranks(path: str) -> str:
+    """A path with a star for each number of a rank in it.
 
-    >>> [name_without_rank(path) for path in ("run.rank1.json", "rank0/trace.json", "a.json")]
-    ['run.rank*.json', 'rank*/trace.json', None]
+    >>> [name_without_ranks(path) for path in ("job7/rank1/run.tp-1.json", "rank0.json", "a.json")]
+    ['job7/rank*/run.tp-*.json', 'rank*.json', 'a.json']
     """
     name = path.replace("\\", "/")
-    found = next(reversed([*_RANK_IN_NAME.finditer(name)]), None)
-    return None if found is None else f"{name[: found.start(1)]}*{name[found.end(1) :]}"
+    return _RANK_IN_NAME.sub(lambda found: found[0][: -len(found[1])] + "*", name)

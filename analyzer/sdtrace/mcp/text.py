@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sdtrace import units
+from sdtrace.analysis.promise import promised
 from sdtrace.model import Finding
 from sdtrace.safe_text import one_line
 
@@ -46,9 +47,6 @@ def cell(value: object, *, whole: bool = False) -> str:
 
 def saving(found: Finding) -> str:
     """What a finding saves of a steady iteration, with its range where it has one; '' without any."""
-    record = getattr(found, "saving", None)
-    if record is not None:
-        low, high = units.duration(record.low_us), units.duration(record.high_us)
-        change = f"{units.duration(record.from_us)} -> {units.duration(record.to_us)}"
-        return f"{change} ({low} to {high}, by {record.basis})"
-    return "" if found.saving_us is None else units.duration(found.saving_us)
+    if found.saving is not None:
+        return f"{promised(found.saving)}, by {found.saving.basis}"
+    return "" if found.saving_us is None else f"saves {units.duration(found.saving_us)}"

@@ -72,7 +72,7 @@ def _still_there(after: TraceReport, found: Finding) -> str:
     for other in after.findings:
         if other.id == found.id:
             saves = saving(other)
-            left = f" and saves {saves} more" if saves else ""
+            left = f": {saves}" if saves else ""
             return f"The finding is still there, now {other.severity}{left}."
     return "The finding is gone."
 

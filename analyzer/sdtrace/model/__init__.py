@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from sdtrace.model.compare import Amortization as Amortization
+from sdtrace.model.compare import Comparison as Comparison
 from sdtrace.model.compare import Match as Match
 from sdtrace.model.compare import Story as Story
 from sdtrace.model.compare import WaterfallStep as WaterfallStep
 from sdtrace.model.counsel import Saving as Saving
 from sdtrace.model.counsel import Unprofiled as Unprofiled
 from sdtrace.model.counsel import Verdict as Verdict
+from sdtrace.model.counsel import VerdictLine as VerdictLine
+from sdtrace.model.counsel import VerdictPart as VerdictPart
 from sdtrace.model.counsel import VerdictWhat as VerdictWhat
 from sdtrace.model.finding import Confidence as Confidence
 from sdtrace.model.finding import EvidenceRow as EvidenceRow
@@ -365,33 +369,6 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     def has_device(self) -> bool:
         """Whether the trace holds any device work, in the selected phase or another."""
         return any(row.gpu_events for row in self.phases)
-
-
-class Amortization(Struct, kw_only=True, frozen=True):
-    """When a candidate's one-off overhead is paid back by its faster iterations."""
-
-    name: str
-    steady_us: float
-    overhead_us: float
-    speedup: float
-    saving_per_iteration_us: float
-    break_even_iterations: int | None
-    """None when the candidate is not faster."""
-    arithmetic: str
-    """The computation in words and figures."""
-    extra_us: float = 0.0
-    """One-time cost beyond the baseline's; 0 where it is less."""
-    story: Story | None = None
-    """The comparison in sentences and as a waterfall."""
-
-
-class Comparison(Struct, kw_only=True, frozen=True):
-    """Traces of one report set against the baseline, by steady iteration."""
-
-    baseline: str
-    rows: list[Amortization]
-    workload: str = ""
-    """What all of them did, and on which device; '' where the traces do not tell."""
 
 
 class Report(Struct, kw_only=True, frozen=True):

@@ -68,3 +68,32 @@ class Story(Struct, kw_only=True, frozen=True):
     is_unprofiled: bool
     waterfall: list[WaterfallStep] = []
     """From the base's iteration to the other's; empty where one of them has no steady iteration."""
+
+
+class Amortization(Struct, kw_only=True, frozen=True):
+    """When a candidate's one-off overhead is paid back by its faster iterations."""
+
+    name: str
+    steady_us: float
+    overhead_us: float
+    speedup: float
+    saving_per_iteration_us: float
+    break_even_iterations: int | None
+    """None when the candidate is not faster."""
+    arithmetic: str
+    """The computation in words and figures."""
+    extra_us: float = 0.0
+    """One-time cost beyond the baseline's; 0 where it is less."""
+    story: Story | None = None
+    """The comparison in sentences and as a waterfall."""
+    matches: list[Match] = []
+    """GPU work that is the same on both sides, also where one was compiled; the largest change first."""
+
+
+class Comparison(Struct, kw_only=True, frozen=True):
+    """Traces of one report set against the baseline, by steady iteration."""
+
+    baseline: str
+    rows: list[Amortization]
+    workload: str = ""
+    """What all of them did, and on which device; '' where the traces do not tell."""

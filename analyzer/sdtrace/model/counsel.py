@@ -43,11 +43,32 @@ class VerdictWhat(Struct, kw_only=True, frozen=True):
     torch: str = ""
 
 
+class VerdictLine(Struct, kw_only=True, frozen=True):
+    """One answer of the verdict: `lead` is what a reader in a hurry needs, `rest` what belongs to it."""
+
+    label: str
+    """Ran, Takes, Dominates, Overhead, Fix first, Brings; Look at where no saving is known."""
+    lead: str
+    rest: str
+
+
+class VerdictPart(Struct, kw_only=True, frozen=True):
+    """A part of a steady iteration: GPU work by component or kind, or the GPU's idle time."""
+
+    name: str
+    us: float
+    is_idle: bool
+
+
 class Verdict(Struct, kw_only=True, frozen=True):
-    """The trace in two or three sentences: what ran, how long it takes, what dominates, what to do first."""
+    """The trace in a few lines: what ran, how long it takes, what dominates, what to do first."""
 
     text: str
+    """All lines as one text."""
     confidence: Literal["certain", "likely", "guess"]
     what: VerdictWhat
+    lines: list[VerdictLine] = []
+    parts: list[VerdictPart] = []
+    """What a steady iteration consists of; they sum to the time that the verdict gives it."""
     first: str = ""
     """The id of the finding to act on first; '' where none brings anything."""

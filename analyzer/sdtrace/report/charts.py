@@ -7,6 +7,7 @@ from statistics import median_low
 from typing import Any, NamedTuple
 
 from sdtrace import units
+from sdtrace.analysis.image_time import image_time
 from sdtrace.model import TraceReport
 from sdtrace.tables import Filled
 from sdtrace.tables.rows import phases, wall_us
@@ -15,6 +16,11 @@ PHASES = ("compile", "autotune", "capture", "warmup", "steady")
 """The phases that have a colour of their own."""
 
 _THINNEST = 0.4
+_MOST_STYLES = 4
+_LABELLED = 2
+"""So many parts have colours on which white text can be read."""
+_ROOM_FOR_LABEL = 30.0
+"""Percent of the bar that a label takes, also on a phone."""
 _OUTLIER = 5.0
 """A bar this many times the median would leave the others invisible; in a table of iterations it is cut."""
 _HEADROOM = 1.25
@@ -27,6 +33,15 @@ class Segment(NamedTuple):
     title: str
     x: float
     width: float
+    label: str = ""
+    """What stands in it, where it is wide enough."""
+
+
+class ImageBar(NamedTuple):
+    """A steady iteration as one bar, and its time in words."""
+
+    told: str
+    segments: list[Segment]
 
 
 class BarShape(NamedTuple):
@@ -42,6 +57,29 @@ def phase_style(name: str) -> str:
     """The style of a phase, also where a cause of idle time bears a phase's name."""
     first = name.split(" ", 1)[0]
     return first if first in PHASES else "other"
+
+
+def image_bar(trace: TraceReport) -> ImageBar | None:
+    """A steady iteration in parts: GPU work, and idle time; None where it is not known.
+
+    GPU work keeps its place from report to report: the largest part first, idle time last.
+    """
+    whole, parts = image_time(trace), trace.verdict.parts if trace.verdict else []
+    if whole is None or not parts:
+        return None
+    how = "with the profiler" if whole.how == "as profiled" else f"without the profiler ({whole.how})"
+    total = sum(part.us for part in parts)
+    segments: list[Segment] = []
+    x = 0.0
+    for place, part in enumerate(part for part in parts if part.us):
+        width = 100 * part.us / total if total else 0.0
+        described = f"{part.name} {units.duration(part.us)} ({units.share(width)})"
+        style = "q-idle" if part.is_idle else f"q-{min(place, _MOST_STYLES)}"
+        is_labelled = width >= _ROOM_FOR_LABEL and (part.is_idle or place < _LABELLED)
+        label = f"{part.name} {units.share(width)}" if is_labelled else ""
+        segments.append(Segment(style, described, round(x, 3), round(width, 3), label))
+        x += width
+    return ImageBar(f"{units.duration(whole.us)} {how}", segments)
 
 
 def stack(trace: TraceReport) -> list[Segment]:

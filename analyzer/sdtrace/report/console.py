@@ -8,6 +8,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from sdtrace import units
+from sdtrace.model import Verdict
 from sdtrace.report.charts import phase_style
 from sdtrace.report.names import code_spans, shorten, visible
 from sdtrace.tables import Filled, Kind
@@ -25,6 +26,10 @@ _NARROWEST_NAME = 26
 _WIDEST_NAME = 70
 _LEAST_NAME = 8
 _GAP = 2
+_GLUE = "\ue000"
+"""Stands for the space between a figure and its unit while lines are broken: no blank, one cell wide."""
+_LABEL_WIDTH = 10
+"""Of the labels of a verdict, with the gap behind them."""
 _ASCII = str.maketrans(
     {"\u00b5": "u", "\u2013": "-", "\u2026": "~", "\u00d7": "x", "\u2192": ">", "\u201c": '"', "\u201d": '"'}
     | {"\u2212": "-"}
@@ -52,8 +57,11 @@ class Page:
 
     def broken(self, text: Text, indent: int = 0) -> list[Text]:
         """The lines that `wrapped` prints."""
-        lines = text.wrap(self.console, self.console.width - indent)
+        glued = text.copy()
+        glued.plain = units.unbroken(text.plain, _GLUE)
+        lines = glued.wrap(self.console, self.console.width - indent)
         for line in lines:
+            line.plain = line.plain.replace(_GLUE, " ")
             line.rstrip()
         return [Text(" " * indent).append_text(line) for line in lines]
 
@@ -125,3 +133,15 @@ class Page:
         if kind is Kind.PHASE:
             return self.text(text, PHASE_COLOURS[phase_style(text)])
         return self.prose(text) if kind is Kind.PROSE else self.text(text)
+
+
+def verdict_lines(page: Page, verdict: Verdict) -> list[Text]:
+    """A verdict line by line: its labels in a column of their own, the answers in bold."""
+    lines: list[Text] = []
+    for line in verdict.lines:
+        lead, rest = page.plain(line.lead), page.plain(line.rest)
+        told = Text.assemble((lead, "bold"), " " if lead and rest else "", rest)
+        first, *others = page.broken(told, _LABEL_WIDTH)
+        head = Text.assemble((f"{line.label:<{_LABEL_WIDTH}}", "dim"), first[_LABEL_WIDTH:])
+        lines += [head, *others]
+    return lines

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from sdtrace.analysis.part import Part
-from sdtrace.model import Job, Report, TraceReport
+from sdtrace.model import Job, Report, TraceReport, VerdictLine
 from sdtrace.phases.timeline import STEADY
 from sdtrace.report import charts, summary
 from sdtrace.report.exploration import Exploration, of_others
@@ -15,8 +15,8 @@ from sdtrace.report.html_tables import HtmlTable, fitted, html_table
 from sdtrace.report.page import asset, policy
 from sdtrace.report.picture_data import pictures_of
 from sdtrace.report.run_facts import run_facts
-from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
-from sdtrace.report.story import fall_of
+from sdtrace.report.side_by_side import SIDE_BY_SIDE, Standing, standings
+from sdtrace.report.story import MATCHES, fall_of
 from sdtrace.report.templating import environment
 from sdtrace.tables import HTML, JOB_TABLES, TABLES, Filled, fill, fill_all
 
@@ -38,6 +38,8 @@ _LEAST_ROOM = 60_000
 _MOST_ROWS = 8_000
 _MOST_ROWS_WITHOUT_SCRIPT = 300
 _MOST_ITERATIONS = 300
+_MOST_MATCHES = 100
+_MOST_MATCHES_OF_ONE = 25
 _JOB = "job"
 """The anchor of the job, and what those of its tables begin with."""
 _PHASES = "phases"
@@ -85,9 +87,11 @@ class TraceView(NamedTuple):
 
     trace: TraceReport
     anchor: str
-    verdict: str
+    verdict: list[VerdictLine]
+    image: charts.ImageBar | None
     figures: list[summary.Figure]
     caveats: list[str]
+    as_profiled: str
     segments: list[charts.Segment]
     phases: HtmlTable | None
     tables: list[HtmlTable]
@@ -122,6 +126,7 @@ def render_html(report: Report, top: int, pages: Sequence[Exploration] = ()) -> 
             comparison=html_table(fill(SIDE_BY_SIDE, report, HTML), "comparison") if rows else None,
             standings=rows,
             falls=[fall for row in rows if row.story and (fall := fall_of(row.trace.name, row.story))],
+            matched=_matched(rows),
             first_findings=_FIRST_FINDINGS,
             top_rows=_each(_MOST_ROWS_WITHOUT_SCRIPT, 2 * len(views), top),
             style=style,
@@ -130,6 +135,16 @@ def render_html(report: Report, top: int, pages: Sequence[Exploration] = ()) -> 
             data=data,
         )
     )
+
+
+def _matched(rows: Sequence[Standing]) -> dict[str, HtmlTable]:
+    """By the name of a trace its GPU work beside that of the baseline; the more traces, the fewer rows."""
+    shown = [row for row in rows if row.matches]
+    most = _each(_MOST_MATCHES, len(shown), _MOST_MATCHES_OF_ONE)
+    return {
+        row.trace.name: html_table(fill(MATCHES, row, HTML, most), f"matches-{number}")
+        for number, row in enumerate(shown, start=1)
+    }
 
 
 def _anchored(report: Report) -> dict[str, TraceReport]:
@@ -221,9 +236,11 @@ def _view(trace: TraceReport, anchor: str, filled: list[Filled], explored: Explo
     return TraceView(
         trace=trace,
         anchor=anchor,
-        verdict=summary.verdict(trace),
+        verdict=trace.verdict.lines if trace.verdict else [],
+        image=charts.image_bar(trace),
         figures=summary.figures(trace),
         caveats=summary.caveats(trace, with_selection=explored is None),
+        as_profiled=summary.as_profiled(trace),
         segments=charts.stack(trace),
         phases=tables.pop(_PHASES, None),
         tables=list(tables.values()),

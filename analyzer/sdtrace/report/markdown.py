@@ -41,7 +41,8 @@ class Trace(NamedTuple):
     """A trace with every text escaped."""
 
     name: str
-    verdict: str
+    verdict: list[tuple[str, str, str]]
+    """Label, the answer, what belongs to it."""
     headline: str
     caveats: list[str]
     findings: list[str]
@@ -107,9 +108,10 @@ def _job(job: Job, top: int) -> JobText:
 
 
 def _trace(trace: TraceReport, top: int) -> Trace:
+    told = trace.verdict.lines if trace.verdict else []
     return Trace(
         name=plain(trace.name),
-        verdict=line(summary.verdict(trace)),
+        verdict=[(line(each.label), line(each.lead), line(each.rest)) for each in told],
         headline=line(summary.headline(trace)),
         caveats=[line(caveat) for caveat in summary.caveats(trace)],
         findings=[_finding(finding) for finding in trace.findings],

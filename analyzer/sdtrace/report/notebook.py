@@ -1,10 +1,10 @@
-"""A trace in a notebook's cell: headline, phases and findings, without script or style sheet."""
+"""A trace in a notebook's cell: verdict, phases and findings, without script or style sheet."""
 
 from __future__ import annotations
 
 from html import escape
 
-from sdtrace.model import Finding, TraceReport
+from sdtrace.model import Finding, TraceReport, VerdictLine
 from sdtrace.report.names import code_spans, visible
 from sdtrace.report.summary import caveats, headline
 from sdtrace.tables import HTML, TABLES, Filled, fill
@@ -17,12 +17,18 @@ def render_notebook(trace: TraceReport) -> str:
     phases = fill(next(table for table in TABLES if table.id == "phases"), trace, HTML)
     parts = [
         f"<h3>{_text(trace.name)}</h3>",
+        *(_line(line) for line in (trace.verdict.lines if trace.verdict else [])),
         f"<p>{_text(headline(trace))}</p>",
         *(f"<p><em>{_text(line)}</em></p>" for line in caveats(trace)),
         _table(phases) if phases.records else "",
         *(_finding(found) for found in trace.findings[:_FINDINGS]),
     ]
     return f"<div>{''.join(parts)}</div>"
+
+
+def _line(line: VerdictLine) -> str:
+    lead = f"<strong>{_text(line.lead)}</strong> " if line.lead else ""
+    return f"<div>{_text(line.label)}: {lead}{_text(line.rest)}</div>"
 
 
 def _table(filled: Filled) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sdtrace import units
-from sdtrace.analysis.verdict import model_name
+from sdtrace.analysis.plain_words import model_name
 from sdtrace.model import TraceReport
 from sdtrace.report.names import shorten, visible
 from sdtrace.report.summary import device_times

@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 from sdtrace import units
 from sdtrace.analysis.comparison import differences
-from sdtrace.model import Amortization, Comparison, Report, Story, TraceReport
+from sdtrace.analysis.image_time import gpu_works_us, image_time
+from sdtrace.model import Amortization, Comparison, Match, Report, Story, TraceReport
 from sdtrace.report.story import sentences
-from sdtrace.report.summary import busy_pct, steady_busy_pct
+from sdtrace.report.summary import busy_pct
 from sdtrace.tables import Column, Kind, Table
 
 _OF_JOB: Final = "Not compared: it is a rank of the job."
@@ -28,6 +29,8 @@ class Standing(NamedTuple):
     told: str
     """The comparison in sentences, or why there is none; '' for the baseline."""
     story: Story | None = None
+    matches: list[Match] = []  # noqa: RUF012  # never changed
+    """GPU work that it has in common with the baseline."""
 
 
 def standings(report: Report) -> list[Standing]:
@@ -68,7 +71,9 @@ def _standing(
     else:
         pays = f"after {units.counted(after, trace.noun)}" if after > 1 or row.extra_us else "at once"
     told = " ".join(sentences(row.story)) if row.story else row.arithmetic
-    return Standing(trace, False, row.speedup, row.saving_per_iteration_us, pays, told, row.story)
+    return Standing(
+        trace, False, row.speedup, row.saving_per_iteration_us, pays, told, row.story, row.matches
+    )
 
 
 def _uncompared(trace: TraceReport, base: TraceReport | None) -> str:
@@ -86,8 +91,8 @@ def _speed(standing: Standing) -> str:
 
 
 def _busy(standing: Standing) -> float | None:
-    steady = steady_busy_pct(standing.trace)
-    return busy_pct(standing.trace) if steady is None else steady
+    works, whole = gpu_works_us(standing.trace), image_time(standing.trace)
+    return busy_pct(standing.trace) if works is None or whole is None else 100 * works / whole.us
 
 
 SIDE_BY_SIDE: Final = Table(
@@ -99,18 +104,19 @@ SIDE_BY_SIDE: Final = Table(
     columns=(
         Column("trace", "Trace", Kind.NAME, "The trace.", value=lambda row: row.trace.name),
         Column(
+            "unprofiled_us",
+            "No profiler",
+            Kind.TIME,
+            "A steady iteration without the profiler, as it was measured.",
+            value=lambda row: row.trace.unprofiled_wall_us,
+            optional=True,
+        ),
+        Column(
             "steady_us",
             "Profiled",
             Kind.TIME,
-            "Median wall time of a steady iteration, with the profiler.",
+            "Median wall time of a steady iteration, with the profiler, which slows the CPU.",
             value=lambda row: row.trace.steady.median_us if row.trace.steady else None,
-        ),
-        Column(
-            "unprofiled_us",
-            "Unprofiled",
-            Kind.TIME,
-            "The same without the profiler, where the run's facts say it.",
-            value=lambda row: row.trace.unprofiled_wall_us,
         ),
         Column("speedup", "Speed", Kind.FIGURE, "Times as fast as the baseline.", value=_speed),
         Column(
@@ -122,6 +128,12 @@ SIDE_BY_SIDE: Final = Table(
         ),
         Column("break_even", "Pays off", Kind.TEXT, "When the one-time cost is paid back."),
         Column("saving_us", "Saved each", Kind.TIME, "What an iteration saves against the baseline."),
-        Column("busy_pct", "GPU busy", Kind.SHARE, "Share of a steady iteration.", value=_busy),
+        Column(
+            "busy_pct",
+            "GPU busy",
+            Kind.SHARE,
+            "Share of a steady iteration, without the profiler where that is known or estimated.",
+            value=_busy,
+        ),
     ),
 )

@@ -13,7 +13,7 @@ from sdtrace.tables.labels import CAUSES
 _MOST_STEPS: Final = 9
 """So many steps have a row of their own; the rest share one."""
 _MINUS: Final = "\u2212"
-_HOW: Final = {"shape": "op and shapes", "flops": "FLOPs of a call", "component": "what is left"}
+_HOW: Final = {"shape": "shapes", "flops": "FLOPs", "component": "the rest"}
 _SORTS: Final = {
     "overlap": "work that runs at once",
     "profiler": "less what the profiler adds",
@@ -99,6 +99,7 @@ class Fall(NamedTuple):
     """The waterfall of one trace for a page: rows, each with a bar in percent of the longest iteration."""
 
     name: str
+    note: str
     rows: list[WaterfallRow]
     bars: list[tuple[float, float, str]]
     """Left end, width and style: `more`, `less` or `total`."""
@@ -111,7 +112,7 @@ def fall_of(name: str, told: Story) -> Fall | None:
         return None
     ends = [end for row in rows for end in (row.from_us, row.from_us + row.change_us)]
     scale = max([*ends, told.base_us or 0.0]) or 1.0
-    return Fall(name, rows, [_bar(row, scale) for row in rows])
+    return Fall(name, profiled_parts(told), rows, [_bar(row, scale) for row in rows])
 
 
 def _bar(row: WaterfallRow, scale: float) -> tuple[float, float, str]:
@@ -119,6 +120,13 @@ def _bar(row: WaterfallRow, scale: float) -> tuple[float, float, str]:
     style = "total" if row.is_total else "more" if end > start else "less"
     left = max(0.0, min(start, end))
     return round(100 * left / scale, 2), round(100 * abs(end - start) / scale, 2), style
+
+
+def profiled_parts(told: Story) -> str:
+    """How parts with the profiler lead to an iteration without it, where they do."""
+    if not any(step.sort == "profiler" for step in told.waterfall):
+        return ""
+    return "The parts are as profiled; what the profiler adds comes off at the end."
 
 
 def signed(us: float) -> str:
@@ -132,6 +140,7 @@ WATERFALL: Final = Table(
     record=WaterfallRow,
     rows=waterfall_rows,
     help="A steady iteration of both traces in parts; the changes sum to the difference.",
+    note=profiled_parts,
     columns=(
         Column("what", "Part", Kind.TEXT, "The category of GPU work, or why the GPU was idle."),
         Column("component", "Component", Kind.TEXT, "The part of the pipeline that launched it."),
@@ -158,7 +167,14 @@ MATCHES: Final = Table(
         Column(
             "change_us", "Change", Kind.FIGURE, "After less before.", value=lambda row: signed(row.change_us)
         ),
-        Column("by", "Matched by", Kind.TEXT, "How.", PAGES, lambda row: _HOW[row.by]),
+        Column(
+            "by",
+            "Matched by",
+            Kind.TEXT,
+            "Op and shapes; the FLOPs of a call; or the rest of the component as one row.",
+            PAGES,
+            lambda row: _HOW[row.by],
+        ),
         Column("other_work", "Now", Kind.NAME, "Ops or kernels of the other trace.", PAGES),
     ),
 )

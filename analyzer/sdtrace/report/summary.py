@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from sdtrace import units
+from sdtrace.analysis.image_time import gpu_works_us, image_time
+from sdtrace.analysis.promise import before_and_after, likely_range, promised
 from sdtrace.model import Finding, Overhead, Steady, TraceReport
 
 
@@ -21,6 +23,7 @@ class Figure(NamedTuple):
 _STEADY: Final = "After all one-time work: what every further one costs."
 _ONCE: Final = "Compile, autotune, capture, and warmup beyond a steady one: not paid again with the next."
 _BUSY: Final = "The part of the time in which at least one kernel, copy or fill ran on the GPU."
+_AFTER: Final = "A steady one without the profiler, once the first thing is fixed: an estimate."
 _WALL: Final = "From the first event to the last; recording slows the CPU."
 
 
@@ -46,23 +49,27 @@ def steady_busy_pct(trace: TraceReport) -> float | None:
     return 100 * sum(row.gpu_busy_us for row in steady) / wall if trace.has_device and wall else None
 
 
-def steady_details(trace: TraceReport) -> list[str]:
-    """What the steady figure must be read against: its spread, and the cost of profiling."""
-    spread = [] if trace.steady is None else [f"steady: {_spread(trace.steady, trace.noun)}"]
-    return [*spread, *_unprofiled(trace)]
+def as_profiled(trace: TraceReport) -> str:
+    """What an iteration takes with the profiler, as in tables and pictures; '' where none is steady."""
+    if trace.steady is None:
+        return ""
+    told = f"A steady {trace.noun} takes {units.duration(trace.steady.median_us)} with the profiler"
+    if trace.steady.iterations > 1:
+        told = f"{told} ({_spread(trace.steady, trace.noun)})"
+    return f"{told}."
 
 
 def figures(trace: TraceReport) -> list[Figure]:
-    """The four numbers that come before everything else."""
-    return [_steady_figure(trace), _overhead_figure(trace), _busy_figure(trace), _wall_figure(trace)]
+    """The four numbers that come before everything else; without the profiler where that is known."""
+    return [_steady_figure(trace), _busy_figure(trace), _overhead_figure(trace), _last_figure(trace)]
 
 
 def headline(trace: TraceReport) -> str:
-    """The trace in a few sentences: how long it took, what was a one-time cost, what is steady."""
+    """The whole trace in a few sentences, all of it as profiled."""
     made = (
         f"{units.counted(len(trace.iterations), trace.noun)}{_doubt(trace)} in " if trace.iterations else ""
     )
-    sentences = [f"{made}{units.duration(trace.wall_us)} (with the profiler)."]
+    sentences = [f"As profiled: {made}{units.duration(trace.wall_us)}."]
     if parts := _one_time_parts(trace):
         total = units.duration(trace.overhead.total_us)
         sentences.append(f"One-time cost {total}: {', '.join(parts)}.")
@@ -79,27 +86,18 @@ def _doubt(trace: TraceReport) -> str:
 
 
 def saving(finding: Finding) -> str:
-    """What a finding brings: `211 ms → 76.8 ms (68.4 ms to 85.7 ms)`, `saves 12.0 ms`, or ''."""
+    """What a finding brings: `227 ms → 80.4 ms (67.5 to 90.5 ms)`, `saves 12.0 ms`, or ''.
+
+    Times are of an iteration without the profiler.
+    """
     if finding.saving is None:
         return "" if finding.saving_us is None else f"saves {units.duration(finding.saving_us)}"
-    parts = finding.saving
-    low, high = units.duration(parts.low_us), units.duration(parts.high_us)
-    return f"{units.duration(parts.from_us)} → {units.duration(parts.to_us)} ({low} to {high})"
+    return promised(finding.saving)
 
 
 def brings(finding: Finding) -> str:
     """As `saving`, without the range."""
-    if finding.saving is None:
-        return saving(finding)
-    return f"{units.duration(finding.saving.from_us)} → {units.duration(finding.saving.to_us)}"
-
-
-def verdict(trace: TraceReport) -> str:
-    """The verdict with how sure it is; '' where there is none."""
-    if trace.verdict is None:
-        return ""
-    sure = "" if trace.verdict.confidence == "certain" else f" ({trace.verdict.confidence})"
-    return f"{trace.verdict.text}{sure}"
+    return saving(finding) if finding.saving is None else before_and_after(finding.saving)
 
 
 def caveats(trace: TraceReport, *, with_selection: bool = True) -> list[str]:
@@ -133,44 +131,30 @@ def _selection(trace: TraceReport) -> list[str]:
 
 
 def _steady_figure(trace: TraceReport) -> Figure:
-    """How long it takes without the profiler, where that is known: the number that the verdict gives too."""
+    """How long it takes: the number that the verdict gives too."""
     label = f"One steady {trace.noun}"
-    steady = trace.steady
-    if steady is None:
+    whole = image_time(trace)
+    if whole is None:
         why = "every one includes a one-time cost" if trace.iterations else "no iterations were found"
-        return Figure(label, units.MISSING, "; ".join([why, *_unprofiled(trace)]), _STEADY)
-    profiled = f"{units.duration(steady.median_us)} with the profiler ({_spread(steady, trace.noun)})"
-    if trace.unprofiled_wall_us is not None:
-        return Figure(
-            f"{label}, without the profiler", units.duration(trace.unprofiled_wall_us), profiled, _STEADY
-        )
-    if trace.unprofiled is not None:
-        value = f"about {units.duration(trace.unprofiled.mid_us)}"
-        return Figure(f"{label}, without the profiler", value, f"an estimate; {profiled}", _STEADY)
-    spread = _spread(steady, trace.noun)
-    return Figure(f"{label}, with the profiler", units.duration(steady.median_us), spread, _STEADY)
+        return Figure(label, units.MISSING, why, _STEADY)
+    if whole.how == "as profiled":
+        detail = "" if trace.steady is None else _spread(trace.steady, trace.noun)
+        return Figure(f"{label}, with the profiler", whole.told, detail, _STEADY)
+    detail = ", ".join(part for part in (whole.how, whole.ends) if part)
+    return Figure(f"{label}, without the profiler", whole.told, detail, _STEADY)
 
 
 def _spread(steady: Steady, noun: str) -> str:
     if steady.iterations == 1:
         return f"one steady {noun}"
-    spread = f"{units.duration(steady.min_us)} to {units.duration(steady.max_us)}"
-    return f"median of {units.count(steady.iterations)}, {spread}"
-
-
-def _unprofiled(trace: TraceReport) -> list[str]:
-    us = trace.unprofiled_wall_us
-    if us is not None:
-        return [f"{units.duration(us)} without the profiler"]
-    bare = trace.unprofiled
-    return [] if bare is None else [f"about {units.duration(bare.mid_us)} without the profiler (estimated)"]
+    return f"median of {units.count(steady.iterations)}, {units.span(steady.min_us, steady.max_us)}"
 
 
 def _overhead_figure(trace: TraceReport) -> Figure:
     parts = _one_time_parts(trace)
     if trace.overhead.before_profile_us:
         parts.append(f"{units.duration(trace.overhead.before_profile_us)} before the profiler started")
-    detail = ", ".join(parts) or "nothing compiled, tuned or warmed up"
+    detail = f"as profiled: {', '.join(parts)}" if parts else "nothing compiled, tuned or warmed up"
     return Figure("One-time cost", units.duration(trace.overhead.paid_us), detail, _ONCE)
 
 
@@ -185,22 +169,33 @@ def _steady_sentence(trace: TraceReport) -> list[str]:
     if trace.steady is None:
         return [f"No steady {trace.noun} to measure."] if trace.iterations else []
     busy = steady_busy_pct(trace)
-    sentence = f"A steady {trace.noun} takes {units.duration(trace.steady.median_us)}"
-    return [f"{sentence}." if busy is None else f"{sentence}; the GPU is busy {units.share(busy)} of it."]
+    sentence = as_profiled(trace)
+    return [sentence if busy is None else f"{sentence} The GPU is busy {units.share(busy)} of it."]
 
 
 def _busy_figure(trace: TraceReport) -> Figure:
-    overall, steady = busy_pct(trace), steady_busy_pct(trace)
+    """The GPU's share of the time of the first figure."""
+    works, whole, overall = gpu_works_us(trace), image_time(trace), busy_pct(trace)
     if overall is None:
         return Figure("GPU busy", units.MISSING, "the trace holds no GPU work", _BUSY)
-    if steady is None:
-        detail = "of the time from the first to the last GPU event"
+    if works is None or whole is None:
+        detail = "as profiled, from the first to the last GPU event"
         return Figure("GPU busy", units.share(overall), detail, _BUSY)
-    detail = f"{units.share(overall)} over the whole trace"
-    return Figure("GPU busy in steady state", units.share(steady), f"with the profiler; {detail}", _BUSY)
+    how = ", with the profiler" if whole.how == "as profiled" else ""
+    detail = f"{units.duration(works)} of {units.duration(whole.us)}{how}"
+    return Figure(f"GPU busy in that {trace.noun}", units.percent(works, whole.us), detail, _BUSY)
 
 
-def _wall_figure(trace: TraceReport) -> Figure:
-    found = f"{units.counted(len(trace.iterations), trace.noun)}, " if trace.iterations else ""
-    detail = f"with the profiler; {found}{units.counted(trace.events.total, 'event')}"
-    return Figure("Wall time", units.duration(trace.wall_us), detail, _WALL)
+def _last_figure(trace: TraceReport) -> Figure:
+    """What the first fix brings; where nothing is promised, how long the whole trace is."""
+    first = trace.verdict.first if trace.verdict else ""
+    found = next((row.saving for row in trace.findings if row.id == first and row.saving), None)
+    if found is not None and found.to_us:
+        speed = f"{units.factor(found.from_us / found.to_us)} as fast"
+        value = f"about {units.duration(found.to_us)}"
+        return Figure(
+            f"That {trace.noun} after the first fix", value, f"{speed}; {likely_range(found)}", _AFTER
+        )
+    made = f"{units.counted(len(trace.iterations), trace.noun)}, " if trace.iterations else ""
+    detail = f"as profiled; {made}{units.counted(trace.events.total, 'event')}"
+    return Figure("Whole trace", units.duration(trace.wall_us), detail, _WALL)

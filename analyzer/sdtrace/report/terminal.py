@@ -7,7 +7,7 @@ from rich.text import Text
 
 from sdtrace.model import Finding, Job, Report, TraceReport
 from sdtrace.report import charts, summary
-from sdtrace.report.console import PHASE_COLOURS, SEVERITIES, Page
+from sdtrace.report.console import PHASE_COLOURS, SEVERITIES, Page, verdict_lines
 from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
 from sdtrace.tables import JOB_TABLES, TABLES, TERMINAL, fill, fill_all
 
@@ -50,10 +50,10 @@ def _trace(page: Page, trace: TraceReport, top: int) -> None:
     for caveat in summary.caveats(trace):
         page.line(f"! {caveat}", "yellow")
     if trace.verdict is not None:
-        page.line(summary.verdict(trace), "bold")
+        for line in verdict_lines(page, trace.verdict):
+            page.console.print(line, no_wrap=True)
         page.console.print()
     page.line(summary.headline(trace))
-    page.line("; ".join(summary.steady_details(trace)), "dim")
     page.console.print()
     _strip(page.console, trace)
     tables = [filled for filled in fill_all(TABLES, trace, TERMINAL, top) if filled.columns]

@@ -10,8 +10,8 @@ from rich.text import Text
 from sdtrace import units
 from sdtrace.model import Finding, Job, Report, TraceReport
 from sdtrace.report import summary
-from sdtrace.report.console import SEVERITIES, Page
-from sdtrace.report.side_by_side import SIDE_BY_SIDE, standings
+from sdtrace.report.console import SEVERITIES, Page, verdict_lines
+from sdtrace.report.side_by_side import SIDE_BY_SIDE, Standing, standings
 from sdtrace.report.story import story
 from sdtrace.tables import TERMINAL, fill
 
@@ -30,18 +30,33 @@ def render_brief(report: Report, console: Console, elsewhere: str) -> None:
     others = [trace for trace in report.traces if trace.name not in ranks]
     if report.job is not None:
         _show(page, _job(page, report.job))
-    if standings(report):
+    if rows := standings(report):
         for sentence in story(report):
             page.line(sentence, "bold")
         console.print()
         page.table(fill(SIDE_BY_SIDE, report, TERMINAL))
+        _uncompared(page, rows)
     if len(others) == 1 and report.job is None:
         _show(page, _trace(page, others[0]))
     else:
+        if others:
+            page.line("What to fix first, and what a steady iteration takes without the profiler:", "dim")
         for trace in others:
             _show(page, _in_short(page, trace))
     console.print()
     page.line(elsewhere, "dim")
+
+
+def _uncompared(page: Page, rows: list[Standing]) -> None:
+    """Why traces have no speed, once for all that share a reason."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        if row.told and row.story is None:
+            names.setdefault(row.told, []).append(row.trace.name)
+    for told, alike in names.items():
+        page.line(f"{', '.join(alike)}: {told}", "dim")
+    if names:
+        page.console.print()
 
 
 def _show(page: Page, lines: list[Text]) -> None:
@@ -54,14 +69,17 @@ def _trace(page: Page, trace: TraceReport) -> list[Text]:
     lines = page.lines(trace.name, "bold underline")
     for caveat in summary.caveats(trace):
         lines += page.lines(f"! {caveat}", "yellow")
-    lines += page.lines(summary.verdict(trace) or summary.headline(trace), "bold")
-    lines += [Text(), *page.lines(_phases(trace)), Text()]
+    if trace.verdict is None:
+        lines += [*page.lines(summary.headline(trace), "bold"), Text(), *page.lines(_phases(trace))]
+    else:
+        lines += verdict_lines(page, trace.verdict)
+    lines.append(Text())
     first = trace.verdict.first if trace.verdict else ""
     return lines + _findings(page, trace.findings, first, LINES - 2 - len(lines))
 
 
 def _phases(trace: TraceReport) -> str:
-    """The phases in a line: `10.8 s with the profiler: compile 8.97 s, steady 94.9 ms.`"""
+    """The phases in a line: `10.8 s with the profiler, 3 images: compile 8.97 s, steady 94.9 ms.`"""
     rows = [row for row in trace.phases if row.wall_us]
     parts = ", ".join(f"{row.phase} {units.duration(row.wall_us)}" for row in rows)
     made = f", {units.counted(len(trace.iterations), trace.noun)}" if trace.iterations else ""

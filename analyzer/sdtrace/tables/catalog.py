@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from sdtrace import model
 from sdtrace.tables import rows
-from sdtrace.tables.columns import DATA, HTML, PAGES, READ, Column, Kind
+from sdtrace.tables.columns import DATA, HTML, Column, Kind
 from sdtrace.tables.hta_tables import HTA, HTA_RESULTS
 from sdtrace.tables.labels import CAUSES
-from sdtrace.tables.notes import idle_note, op_note
+from sdtrace.tables.notes import idle_note
+from sdtrace.tables.op_tables import KERNELS, OPS
+from sdtrace.tables.shared_columns import DATA_ONLY, PAGES_AND_DATA, calls, share
 from sdtrace.tables.table import Bar, Table
 from sdtrace.tables.work_tables import OPS_BY_SHAPE, WATERFALL
-
-_DATA_ONLY: Final = frozenset({DATA})
-_PAGES_AND_DATA: Final = PAGES | {DATA}
-
-
-def _calls(what: str) -> Column:
-    return Column("calls", "Calls", Kind.COUNT, f"How often {what}.")
-
-
-def _share(field: str, header: str, text: str, whole: Any, **more: Any) -> Column:
-    """A share that the record does not hold: `field` names it, the first word of `field` its value."""
-    value = more.pop("value")
-    return Column(field, header, Kind.SHARE, text, more.pop("media", READ), value, whole, **more)
-
 
 PHASES: Final = Table(
     id="phases",
@@ -36,7 +24,7 @@ PHASES: Final = Table(
     columns=(
         Column("phase", "Phase", Kind.PHASE, "capture, autotune, compile, warmup, stall or steady."),
         Column("wall_us", "Wall", Kind.TIME, "Wall time of the CPU in this phase, with the profiler."),
-        _share(
+        share(
             "wall_pct",
             "Share",
             "Share of the wall time.",
@@ -57,12 +45,12 @@ ITERATIONS: Final = Table(
     help="One row for each repetition of the outermost loop: an image, a training step.",
     is_wide=True,
     columns=(
-        Column("name", "Name", Kind.NAME, "The mark that begins it, as the trace has it.", _DATA_ONLY),
+        Column("name", "Name", Kind.NAME, "The mark that begins it, as the trace has it.", DATA_ONLY),
         Column("index", "#", Kind.ORDINAL, "Its place; in data counted from 0."),
         Column("start_us", "Start", Kind.TIME, "When it begins, since the first event of the trace."),
         Column("wall_us", "Wall", Kind.TIME, "How long it takes, queued GPU work included."),
-        Column("host_wall_us", "CPU wall", Kind.TIME, "How long the CPU is in it.", _DATA_ONLY),
-        _share(
+        Column("host_wall_us", "CPU wall", Kind.TIME, "How long the CPU is in it.", DATA_ONLY),
+        share(
             "gpu_busy_pct",
             "GPU busy",
             "Share of its wall time in which the GPU works.",
@@ -71,19 +59,19 @@ ITERATIONS: Final = Table(
             optional=True,
         ),
         Column("gpu_us", "GPU time", Kind.TIME, "GPU work launched in it, summed.", optional=True),
-        Column("gpu_busy_us", "GPU busy", Kind.TIME, "How long the GPU works while it lasts.", _DATA_ONLY),
+        Column("gpu_busy_us", "GPU busy", Kind.TIME, "How long the GPU works while it lasts.", DATA_ONLY),
         Column(
             "gpu_events",
             "GPU events",
             Kind.COUNT,
             "Kernels, copies and fills launched in it.",
-            _PAGES_AND_DATA,
+            PAGES_AND_DATA,
             optional=True,
         ),
         Column("launches", "Launches", Kind.COUNT, "Launch calls with GPU work.", optional=True),
-        Column("steps", "Steps", Kind.COUNT, "Denoising steps in it.", _PAGES_AND_DATA, optional=True),
+        Column("steps", "Steps", Kind.COUNT, "Denoising steps in it.", PAGES_AND_DATA, optional=True),
         Column("phase", "Phase", Kind.PHASE, "steady, or the overhead that it holds most of."),
-        Column("is_whole", "Whole", Kind.FLAG, "Whether the profile holds all of it.", _DATA_ONLY),
+        Column("is_whole", "Whole", Kind.FLAG, "Whether the profile holds all of it.", DATA_ONLY),
         Column("note", "Note", Kind.PROSE, "Why it is slow, where that is visible.", optional=True),
     ),
     bar=Bar("wall_us", style="phase", part="gpu_busy_us", legend="Dark: GPU busy."),
@@ -104,10 +92,10 @@ STEPS: Final = Table(
         Column("index", "#", Kind.ORDINAL, "Its place there; in data from 0.", _PAGE),
         Column("start_us", "Start", Kind.TIME, "When it begins, since the first event.", _PAGE),
         Column("wall_us", "Wall", Kind.TIME, "How long it takes, queued GPU work included.", _PAGE),
-        Column("host_wall_us", "CPU wall", Kind.TIME, "How long the CPU is in it.", _DATA_ONLY),
+        Column("host_wall_us", "CPU wall", Kind.TIME, "How long the CPU is in it.", DATA_ONLY),
         Column("gpu_us", "GPU time", Kind.TIME, "GPU work launched in it.", _PAGE, optional=True),
         Column("gpu_busy_us", "GPU busy", Kind.TIME, "How long the GPU works.", _PAGE, optional=True),
-        Column("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills of it.", _DATA_ONLY),
+        Column("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills of it.", DATA_ONLY),
         Column("launches", "Launches", Kind.COUNT, "Calls with GPU work.", _PAGE, optional=True),
     ),
 )
@@ -121,7 +109,7 @@ IDLE: Final = Table(
     columns=(
         Column("cause", "Cause", Kind.TEXT, "What the GPU was idle for; see docs/phases.md.", labels=CAUSES),
         Column("us", "Idle", Kind.TIME, "Idle time with this cause."),
-        _share(
+        share(
             "idle_pct",
             "Share",
             "Share of all idle time.",
@@ -143,7 +131,7 @@ COMPILE: Final = Table(
     columns=(
         Column("stage", "Stage", Kind.TEXT, "What the compiler did."),
         Column("exclusive_us", "Exclusive", Kind.TIME, "Time in this stage and in no stage within it."),
-        _share(
+        share(
             "exclusive_pct",
             "Share",
             "Share of the exclusive time of all stages.",
@@ -166,7 +154,7 @@ CATEGORIES: Final = Table(
         Column("category", "Category", Kind.TEXT, "The kind of work."),
         Column("gpu_us", "GPU time", Kind.TIME, "GPU time of this category."),
         Column("pct", "Share", Kind.SHARE, "Share of all GPU work."),
-        _calls("work of this category ran"),
+        calls("work of this category ran"),
     ),
     bar=Bar("gpu_us", style="work"),
 )
@@ -182,156 +170,9 @@ COMPONENTS: Final = Table(
         Column("phase", "Phase", Kind.PHASE, "The phase of its time and work."),
         Column("gpu_us", "GPU time", Kind.TIME, "GPU work that it launched.", optional=True),
         Column("wall_us", "CPU wall", Kind.TIME, "How long the CPU ran it."),
-        _calls("it was called"),
+        calls("it was called"),
     ),
     bar=Bar("gpu_us", style="phase", fallback="wall_us"),
-)
-
-KERNELS: Final = Table(
-    id="kernels",
-    title="Kernels, copies and fills",
-    record=model.Kernel,
-    rows=rows.kernels,
-    help="GPU work by name.",
-    is_long=True,
-    sorted_by="total_us",
-    columns=(
-        Column("name", "Full name", Kind.NAME, "The name in the trace.", _DATA_ONLY),
-        Column("short_name", "Name", Kind.NAME, "Operation, data type and tile.", full="name"),
-        Column("category", "Category", Kind.TEXT, "The kind of work."),
-        Column("total_us", "GPU time", Kind.TIME, "GPU time of all calls."),
-        Column("pct", "Share", Kind.SHARE, "Share of all GPU work."),
-        _calls("it ran"),
-        Column("mean_us", "Mean", Kind.TIME, "Mean duration of a call."),
-        Column("min_us", "Min", Kind.TIME, "Shortest call.", _PAGES_AND_DATA),
-        Column("max_us", "Max", Kind.TIME, "Longest call.", _PAGES_AND_DATA),
-        Column(
-            "fused_kind",
-            "Fused",
-            Kind.TEXT,
-            "Of a kernel that Inductor generated: pointwise, reduction, persistent or template.",
-            frozenset({DATA, HTML}),
-            optional=True,
-        ),
-        Column("fused_ops", "Fused ops", Kind.TEXT, "The ATen ops in its name.", _DATA_ONLY),
-        Column("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", _DATA_ONLY),
-        Column("bytes_read", "Read", Kind.BYTES, "Bytes that must be read.", _DATA_ONLY),
-        Column("bytes_written", "Written", Kind.BYTES, "Bytes that must be written.", _DATA_ONLY),
-        Column("bytes_fetched", "Fetched", Kind.BYTES, "Bytes read from memory, again too.", _DATA_ONLY),
-        Column("tbps", "TB/s", Kind.RATE, "Terabytes moved per second.", _PAGES_AND_DATA, optional=True),
-        Column("pct_of_peak", "Of peak", Kind.SHARE, "Least time of it.", _PAGES_AND_DATA, optional=True),
-        Column("bytes_are", "Bytes are", Kind.TEXT, "exact, or a bound.", _DATA_ONLY),
-    ),
-)
-
-
-def _cpu_us(trace: model.TraceReport) -> float:
-    return sum(op.self_cpu_us for op in trace.ops)
-
-
-def _device_us(trace: model.TraceReport) -> float:
-    return sum(op.self_device_us for op in trace.ops if op.is_work)
-
-
-def _memory(field: str, header: str, text: str) -> Column:
-    return Column(field, header, Kind.BYTES, text, _PAGES_AND_DATA, optional=True)
-
-
-OPS: Final = Table(
-    id="ops",
-    title="Ops",
-    record=model.Op,
-    rows=rows.ops,
-    help="The op table, as torch's key_averages() has it.",
-    is_long=True,
-    sorted_by="self_device_us",
-    note=op_note,
-    columns=(
-        Column("name", "Name", Kind.NAME, "The op, runtime call, annotation or kernel."),
-        Column(
-            "kind",
-            "Kind",
-            Kind.TEXT,
-            "`range` for the device's copy of an annotation, `wait` for a wait, `device` for GPU work.",
-            PAGES,
-            rows.kind_of,
-            optional=True,
-        ),
-        Column("device_type", "Device", Kind.TEXT, "cpu or device.", _DATA_ONLY),
-        Column("is_user_annotation", "Annotation", Kind.FLAG, "Whether it is an annotation.", _DATA_ONLY),
-        Column("is_wait", "Wait", Kind.FLAG, "Whether it is a wait (`cuda_sync`).", _DATA_ONLY),
-        Column("self_cpu_us", "Self CPU", Kind.TIME, "CPU time in it and in nothing within it."),
-        _share(
-            "self_cpu_pct",
-            "Self CPU %",
-            "Share of the self CPU time of all rows.",
-            _cpu_us,
-            value=lambda op: op.self_cpu_us,
-        ),
-        Column("cpu_total_us", "CPU total", Kind.TIME, "CPU time in it.", _PAGES_AND_DATA),
-        _share(
-            "cpu_total_pct",
-            "CPU total %",
-            "Share of the self CPU time of all rows.",
-            _cpu_us,
-            value=lambda op: op.cpu_total_us,
-            media=PAGES,
-        ),
-        Column(
-            "cpu_avg_us",
-            "CPU avg",
-            Kind.TIME,
-            "Mean CPU time of a call.",
-            PAGES,
-            lambda op: op.cpu_total_us / op.calls if op.calls else 0.0,
-        ),
-        Column(
-            "self_device_us",
-            "Self GPU",
-            Kind.TIME,
-            "GPU work it launched itself; of a range or a wait its span, which is no work.",
-            optional=True,
-            unranked=lambda op: op.is_range or op.is_wait,
-        ),
-        _share(
-            "self_device_pct",
-            "Self GPU %",
-            "Share of all GPU work; none for a range or a wait, which are no work.",
-            _device_us,
-            value=lambda op: op.self_device_us if not (op.is_range or op.is_wait) else None,
-            optional=True,
-        ),
-        Column(
-            "device_total_us",
-            "GPU total",
-            Kind.TIME,
-            "GPU work launched in it.",
-            _PAGES_AND_DATA,
-            optional=True,
-        ),
-        Column(
-            "device_avg_us",
-            "GPU avg",
-            Kind.TIME,
-            "Mean GPU time of a call.",
-            PAGES,
-            lambda op: op.device_total_us / op.calls if op.calls else 0.0,
-            optional=True,
-        ),
-        _calls("it was called"),
-        Column(
-            "flops",
-            "FLOPs",
-            Kind.FLOPS,
-            "Floating-point operations, from recorded shapes.",
-            _PAGES_AND_DATA,
-            optional=True,
-        ),
-        _memory("cpu_memory_bytes", "CPU mem", "Bytes allocated less bytes freed on the CPU while it ran."),
-        _memory("self_cpu_memory_bytes", "Self CPU mem", "The same, without what ran within it."),
-        _memory("device_memory_bytes", "GPU mem", "Bytes allocated less bytes freed on the GPU."),
-        _memory("self_device_memory_bytes", "Self GPU mem", "The same, without what ran within it."),
-    ),
 )
 
 DEVICES: Final = Table(
@@ -345,7 +186,7 @@ DEVICES: Final = Table(
         Column("name", "Name", Kind.TEXT, "As the profiler recorded it.", optional=True),
         Column("busy_us", "Busy", Kind.TIME, "How long any of its streams worked."),
         Column("idle_us", "Idle", Kind.TIME, "The rest, from the first to the last work of its process."),
-        _share(
+        share(
             "busy_pct",
             "Busy share",
             "Share of that span in which it worked.",
@@ -353,8 +194,8 @@ DEVICES: Final = Table(
             value=lambda row: 100 * row.busy_us / (row.busy_us + row.idle_us or 1),
         ),
         Column("kernels", "Kernels", Kind.COUNT, "Kernels that ran on it."),
-        Column("steady_busy_us", "Steady busy", Kind.TIME, "Busy in steady iterations.", _DATA_ONLY),
-        Column("steady_wall_us", "Steady wall", Kind.TIME, "Wall of these iterations.", _DATA_ONLY),
+        Column("steady_busy_us", "Steady busy", Kind.TIME, "Busy in steady iterations.", DATA_ONLY),
+        Column("steady_wall_us", "Steady wall", Kind.TIME, "Wall of these iterations.", DATA_ONLY),
     ),
     bar=Bar("busy_us", style="work"),
 )
@@ -367,7 +208,7 @@ FINDINGS: Final = Table(
     help="What to know and what to change. Terminal, Markdown and HTML show them as sentences.",
     columns=(
         *(
-            Column(field, header, kind, text, _DATA_ONLY)
+            Column(field, header, kind, text, DATA_ONLY)
             for field, header, kind, text in (
                 ("id", "Id", Kind.TEXT, "The same for the same kind of finding."),
                 ("severity", "Severity", Kind.TEXT, "high, medium, low or info."),

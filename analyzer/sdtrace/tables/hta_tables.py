@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from sdtrace import model, units
-from sdtrace.tables.columns import DATA, PAGES, READ, Column, Kind
+from sdtrace.tables.columns import READ, Column, Kind
 from sdtrace.tables.notes import hta_note
+from sdtrace.tables.shared_columns import DATA_ONLY, PAGES_AND_DATA
 from sdtrace.tables.table import Table
-
-_DATA_ONLY: Final = frozenset({DATA})
-_PAGES_AND_DATA: Final = PAGES | {DATA}
 
 
 def _figure(time_us: float | None, number: int | None) -> str:
@@ -33,11 +31,11 @@ HTA: Final = Table(
     is_complete=True,
     columns=(
         Column("measure", "Measure", Kind.TEXT, "What both measure."),
-        Column("ours_us", "sdtrace", Kind.TIME, "The time that sdtrace finds.", _DATA_ONLY),
-        Column("hta_us", "HTA", Kind.TIME, "The time that HTA finds in the same events.", _DATA_ONLY),
-        Column("difference_us", "Difference", Kind.TIME, "HTA less sdtrace.", _DATA_ONLY),
-        Column("ours_count", "sdtrace", Kind.COUNT, "The number that sdtrace finds.", _DATA_ONLY),
-        Column("hta_count", "HTA", Kind.COUNT, "The number that HTA finds in the same events.", _DATA_ONLY),
+        Column("ours_us", "sdtrace", Kind.TIME, "The time that sdtrace finds.", DATA_ONLY),
+        Column("hta_us", "HTA", Kind.TIME, "The time that HTA finds in the same events.", DATA_ONLY),
+        Column("difference_us", "Difference", Kind.TIME, "HTA less sdtrace.", DATA_ONLY),
+        Column("ours_count", "sdtrace", Kind.COUNT, "The number that sdtrace finds.", DATA_ONLY),
+        Column("hta_count", "HTA", Kind.COUNT, "The number that HTA finds in the same events.", DATA_ONLY),
         Column(
             "ours",
             "sdtrace",
@@ -55,7 +53,7 @@ HTA: Final = Table(
             lambda row: _figure(row.hta_us, row.hta_count),
         ),
         Column("difference", "Difference", Kind.FIGURE, "HTA less sdtrace, exactly.", READ, _difference),
-        Column("reason", "Reason", Kind.PROSE, "Why they differ, or why they do not.", _PAGES_AND_DATA),
+        Column("reason", "Reason", Kind.PROSE, "Why they differ, or why they do not.", PAGES_AND_DATA),
     ),
     note=hta_note,
 )
@@ -69,11 +67,11 @@ HTA_RESULTS: Final = Table(
     is_wide=True,
     is_complete=True,
     columns=(
-        Column("item", "Item", Kind.NAME, "What the figures are of.", _PAGES_AND_DATA),
-        Column("analysis", "Analysis", Kind.TEXT, "As `sdtrace hta --only` names it.", _PAGES_AND_DATA),
-        Column("total_us", "Time", Kind.TIME, "The time that HTA finds.", _PAGES_AND_DATA, optional=True),
-        Column("pct", "Share", Kind.SHARE, "Percent of the whole.", _PAGES_AND_DATA, optional=True),
-        Column("count", "Number", Kind.COUNT, "How many.", _PAGES_AND_DATA, optional=True),
-        Column("note", "Note", Kind.PROSE, "What it is of, or what the trace lacks.", _PAGES_AND_DATA),
+        Column("item", "Item", Kind.NAME, "What the figures are of.", PAGES_AND_DATA),
+        Column("analysis", "Analysis", Kind.TEXT, "As `sdtrace hta --only` names it.", PAGES_AND_DATA),
+        Column("total_us", "Time", Kind.TIME, "The time that HTA finds.", PAGES_AND_DATA, optional=True),
+        Column("pct", "Share", Kind.SHARE, "Percent of the whole.", PAGES_AND_DATA, optional=True),
+        Column("count", "Number", Kind.COUNT, "How many.", PAGES_AND_DATA, optional=True),
+        Column("note", "Note", Kind.PROSE, "What it is of, or what the trace lacks.", PAGES_AND_DATA),
     ),
 )

@@ -7,12 +7,10 @@ from typing import Final
 
 from sdtrace.model import TraceReport
 from sdtrace.model.work import OpByShape, WaterfallPart
-from sdtrace.tables.columns import DATA, PAGES, TERMINAL, Column, Kind
+from sdtrace.tables.columns import PAGES, TERMINAL, Column, Kind
 from sdtrace.tables.labels import CAUSES, WATERFALL_PARTS
+from sdtrace.tables.shared_columns import DATA_ONLY, PAGES_AND_DATA
 from sdtrace.tables.table import Bar, Table
-
-_DATA_ONLY: Final = frozenset({DATA})
-_PAGES_AND_DATA: Final = PAGES | {DATA}
 
 
 def _lost_first(trace: TraceReport) -> list[OpByShape]:
@@ -37,12 +35,10 @@ WATERFALL: Final = Table(
     rows=lambda trace: trace.waterfall,
     help="The wall of the steady iteration of median wall, in parts that sum to it; see docs/roofline.md.",
     columns=(
-        Column(
-            "part", "Part", Kind.TEXT, "What kind of time it is.", _PAGES_AND_DATA, labels=WATERFALL_PARTS
-        ),
-        Column("name", "Name", Kind.TEXT, "A component, a category, or a cause of idle time.", _DATA_ONLY),
+        Column("part", "Part", Kind.TEXT, "What kind of time it is.", PAGES_AND_DATA, labels=WATERFALL_PARTS),
+        Column("name", "Name", Kind.TEXT, "A component, a category, or a cause of idle time.", DATA_ONLY),
         Column("of", "Of", Kind.TEXT, "A component, a category, or a cause of idle time.", PAGES, _of),
-        Column("us", "Time", Kind.TIME, "How long it is; negative where streams overlap.", _PAGES_AND_DATA),
+        Column("us", "Time", Kind.TIME, "How long it is; negative where streams overlap.", PAGES_AND_DATA),
         Column(
             "share",
             "Share",
@@ -67,21 +63,21 @@ OPS_BY_SHAPE: Final = Table(
     columns=tuple(
         Column(field, header, kind, text, media, optional=optional)
         for field, header, kind, text, media, optional in (
-            ("op", "Op", Kind.NAME, "The op that launched it.", _PAGES_AND_DATA, False),
-            ("input_dims", "Shapes", Kind.TEXT, "Of its tensors, in order.", _PAGES_AND_DATA, True),
-            ("input_types", "Types", Kind.TEXT, "Of its tensors, in order.", _DATA_ONLY, False),
-            ("calls", "Calls", Kind.COUNT, "How often it was called.", _PAGES_AND_DATA, False),
-            ("device_us", "GPU time", Kind.TIME, "GPU time of all calls.", _PAGES_AND_DATA, False),
-            ("lost_us", "Lost", Kind.TIME, "What it took beyond the least time.", _PAGES_AND_DATA, True),
-            ("pct_of_peak", "Of peak", Kind.SHARE, "Least time as a share of it.", _PAGES_AND_DATA, True),
-            ("bound", "Bound", Kind.TEXT, "What bounds the least time.", _PAGES_AND_DATA, True),
-            ("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", _DATA_ONLY, False),
-            ("bytes_read", "Read", Kind.BYTES, "Bytes that must be read.", _DATA_ONLY, False),
-            ("bytes_written", "Written", Kind.BYTES, "Bytes that must be written.", _DATA_ONLY, False),
-            ("bytes_fetched", "Fetched", Kind.BYTES, "Bytes read from memory, again too.", _DATA_ONLY, False),
-            ("tflops", "TFLOP/s", Kind.RATE, "Tera-operations per second.", _PAGES_AND_DATA, True),
-            ("tbps", "TB/s", Kind.RATE, "Terabytes moved per second.", _PAGES_AND_DATA, True),
-            ("exact", "Exact", Kind.FLAG, "Whether the bytes are exact.", _DATA_ONLY, False),
+            ("op", "Op", Kind.NAME, "The op that launched it.", PAGES_AND_DATA, False),
+            ("input_dims", "Shapes", Kind.TEXT, "Of its tensors, in order.", PAGES_AND_DATA, True),
+            ("input_types", "Types", Kind.TEXT, "Of its tensors, in order.", DATA_ONLY, False),
+            ("calls", "Calls", Kind.COUNT, "How often it was called.", PAGES_AND_DATA, False),
+            ("device_us", "GPU time", Kind.TIME, "GPU time of all calls.", PAGES_AND_DATA, False),
+            ("lost_us", "Lost", Kind.TIME, "What it took beyond the least time.", PAGES_AND_DATA, True),
+            ("pct_of_peak", "Of peak", Kind.SHARE, "Least time as a share of it.", PAGES_AND_DATA, True),
+            ("bound", "Bound", Kind.TEXT, "What bounds the least time.", PAGES_AND_DATA, True),
+            ("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", DATA_ONLY, False),
+            ("bytes_read", "Read", Kind.BYTES, "Bytes that must be read.", DATA_ONLY, False),
+            ("bytes_written", "Written", Kind.BYTES, "Bytes that must be written.", DATA_ONLY, False),
+            ("bytes_fetched", "Fetched", Kind.BYTES, "Bytes read from memory, again too.", DATA_ONLY, False),
+            ("tflops", "TFLOP/s", Kind.RATE, "Tera-operations per second.", PAGES_AND_DATA, True),
+            ("tbps", "TB/s", Kind.RATE, "Terabytes moved per second.", PAGES_AND_DATA, True),
+            ("exact", "Exact", Kind.FLAG, "Whether the bytes are exact.", DATA_ONLY, False),
         )
     ),
 )

@@ -24,7 +24,10 @@ const gathered = ({ parts }, whole) => {
     rows.push(...large);
     const rest = mine.filter((part) => !large.includes(part));
     if (rest.length === 1) rows.push(rest[0]);
-    else if (rest.length) rows.push({ part: kind, name: `${rest.length} more`, us: sum(rest.map((part) => part.us)) });
+    else if (rest.length) {
+      const name = `${rest.length} ${large.length ? "more" : "parts"}`;
+      rows.push({ part: kind, name, us: sum(rest.map((part) => part.us)) });
+    }
   }
   return rows.filter((row) => Math.abs(row.us) >= NOISE * whole);
 };
@@ -57,12 +60,17 @@ const drawWaterfall = (waterfall, noun, width) => {
     bar({ ...row, said: `${capitalized(kind)}: ${row.name}` }, place, before, style, false);
     before += row.us;
   });
-  bar({ us: whole, said: `A steady ${noun}` }, rows.length, 0, "p-ink", true);
+  bar({ us: whole, said: `A steady ${noun}, as profiled` }, rows.length, 0, "p-ink", true);
   const of = (kind) => sum(waterfall.parts.filter((part) => part.part === kind).map((part) => part.us));
+  const limits =
+    of("roofline") < NOISE * whole
+      ? ""
+      : ` At the limits of ${waterfall.card} its work needs ${duration(of("roofline"))} (green). ` +
+        `Slower kernels lose ${duration(of("lost"))} (orange).`;
+  const unknown =
+    of("unknown") < NOISE * whole ? "" : ` What the card needs for ${duration(of("unknown"))} of work is not known.`;
   const words =
-    `A steady ${noun} takes ${duration(whole)} with the profiler. At the limits of ${waterfall.card} its work ` +
-    `needs ${duration(of("roofline"))} (green). Slower kernels lose ${duration(of("lost"))} (orange). ` +
-    `The GPU is idle for ${duration(of("idle"))}.` +
-    (of("unknown") >= NOISE * whole ? ` The limit of ${duration(of("unknown"))} of work is not known.` : "");
+    `A steady ${noun} takes ${duration(whole)} with the profiler.${limits} ` +
+    `The GPU is idle for ${duration(of("idle"))}.${unknown}`;
   return { drawing, words };
 };
