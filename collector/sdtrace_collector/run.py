@@ -20,6 +20,7 @@ from sdtrace.errors import SdtraceError
 from sdtrace_collector.annotate import annotated
 from sdtrace_collector.before_and_after import before_profile
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
+from sdtrace_collector.cupti import let_go_after_profiles
 from sdtrace_collector.devices import device_of
 from sdtrace_collector.errors import SetupFailed
 from sdtrace_collector.geometry import MODELS, TINY_MODELS
@@ -92,6 +93,7 @@ def run(spec: Spec, send: Send) -> None:
     plan = plan_of(spec)
     send(Stage(f"loading {plan.model}"))
     start = time.perf_counter()
+    let_go_after_profiles()
     set_backends(spec.axes)
     pipe, random_parts = load(plan.model, DTYPES[spec.axes.dtype], plan.device, spec.seed)
     if random_parts and plan.model not in MODELS:
