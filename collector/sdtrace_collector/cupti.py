@@ -15,8 +15,9 @@ _SINCE: Final = (12, 6)
 def let_go_after_profiles() -> None:
     """Has torch detach CUPTI when a profile ends, unless the environment says otherwise.
 
-    Left attached, it makes every later call of CUDA's runtime slower. Detached, it comes back with the next
-    profile.
+    Left attached, it makes later calls of CUDA's runtime slower: on an H100, images after a profile took 1 to
+    16 % longer than those before it, in seven processes of seven; detached, in none of four. It comes back
+    with the next profile.
     """
     version: Any = torch.version.cuda
     if version and tuple(map(int, version.split(".")[:2])) >= _SINCE:

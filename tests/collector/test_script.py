@@ -84,6 +84,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
         given: dict[str, Any] = {"function": None, "every_module": None, "profiler": {}}
         given |= {"peaks": False, "force": False}
         target = tmp_path / "mine.json"
+        path = wanted.pop("script", path)
         code = run(Wanted(path, list(arguments), target, plan, **{**given, **wanted}))
         return Ran(code, *capfd.readouterr(), target)
 
@@ -198,6 +199,32 @@ def test_the_script_has_its_own_arguments_name_and_folder(script: Any, tmp_path:
     assert "nothing was profiled: the script ended with exit code 3 before a call that counts" in ran.said
     assert not ran.path.exists()
     assert "nothing to profile: the script called no diffusers pipeline" in script("x = 1\n").said
+
+
+def test_a_module_of_a_package_runs_as_python_runs_it(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "mypackage"
+    package.mkdir()
+    for name in ("__init__", "other"):
+        (package / f"{name}.py").write_text("VALUE = 4\n")
+    program = """
+        import sys
+        from .other import VALUE
+        assert (__name__, __package__, __spec__.name) == ("__main__", "mypackage", "mypackage.%s")
+        assert sys.argv == [__file__, "x"], sys.argv
+        sys.exit(VALUE)
+    """
+    for name in ("generate", "__main__"):
+        (package / f"{name}.py").write_text(dedent(program % name))
+    monkeypatch.chdir(tmp_path)
+    for name in ("mypackage.generate", "mypackage"):
+        assert script("", "x", script=Path(name), is_module=True).code == 4
+    for name in ("mypackage.nowhere", "nowhere.at.all", "mypackage.other.x"):
+        with pytest.raises(UsageError, match=f"-m {name}: no such module"):
+            script("", script=Path(name), is_module=True)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mypackage"]:
+        del sys.modules[name]
 
 
 def test_what_the_script_raises_is_shown_as_python_shows_it_and_the_trace_is_kept(script: Any) -> None:

@@ -20,6 +20,7 @@ _PROFILER: Final = ("record_shapes", "with_stack", "profile_memory")
 )
 @click.argument("script", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("-m", "is_module", is_flag=True, help="SCRIPT is a module's name, as for `python -m`.")
 @click.option("--skip", type=_FROM_0, default=2, show_default=True, help="Calls left out first, to be warm.")
 @click.option(
     "--unprofiled",
@@ -64,6 +65,7 @@ _PROFILER: Final = ("record_shapes", "with_stack", "profile_memory")
 def run(
     script: Path,
     arguments: tuple[str, ...],
+    is_module: bool,
     function: str | None,
     every_module: str | None,
     output: Path,
@@ -78,6 +80,7 @@ def run(
 
     \b
     sdtrace run my_script.py --prompt "a horse"
+    sdtrace run -m my_package.generate --prompt "a horse"
     sdtrace run --function generate -o mine.json.gz my_script.py
     """
     from sdtrace_collector.script import runner  # noqa: PLC0415 - keeps --help fast
@@ -86,19 +89,22 @@ def run(
 
     if function is not None and every_module is not None:
         raise UsageError("--function and --every-module exclude one another: give one of them")
-    check_script(script)
-    targets = targets_for([script.stem], output, gzip=gzip)
+    if not is_module:
+        check_script(script)
+    stem = script.suffix.lstrip(".") or script.name if is_module else script.stem
+    targets = targets_for([stem], output, gzip=gzip)
     check_places(targets, golden=False, force=force)
     wanted = runner.Wanted(
         script=script,
         arguments=list(arguments),
-        target=targets[script.stem].trace,
+        target=targets[stem].trace,
         plan=_plan(options),
         function=function,
         every_module=every_module,
         profiler={"with_flops": options["record_shapes"]} | {name: options[name] for name in _PROFILER},
         peaks=options["peaks"],
         force=force,
+        is_module=is_module,
     )
     with claimed(targets.values()):
         code = runner.run(wanted)

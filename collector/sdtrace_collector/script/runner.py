@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Wanted:
     """What the command line asks for. `profiler` has the options of `torch.profiler.profile`.
 
-    `trial` is there where `sdtrace tune` runs the script.
+    `trial` is there where `sdtrace tune` runs the script. With `is_module`, `script` is a module's name.
     """
 
     script: Path
@@ -40,6 +40,7 @@ class Wanted:
     peaks: bool | None
     force: bool
     trial: Trial | None = None
+    is_module: bool = False
 
 
 class Watched:
@@ -99,6 +100,7 @@ def run(wanted: Wanted) -> int:
             wanted.arguments,
             own,
             lambda function: seen_function(own or "", function, watched.counted),
+            is_module=wanted.is_module,
         )
         is_written = _write(wanted, watched.recorder, code)
     return code if code or is_written else 1

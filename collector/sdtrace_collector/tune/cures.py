@@ -82,6 +82,7 @@ CURES: Final = (
     Cure("host.component", {"timesteps": "host"}, "the scheduler asks no GPU", mentions="scheduler"),
     Cure("host.sync", {"timesteps": "host"}, "the scheduler no longer waits for the GPU in every step"),
     Cure("device.layout", {"memory_format": "channels_last"}, "convolutions get the layout they want"),
+    Cure("device.weight_layout", {"memory_format": "channels_last"}, "weights are laid out once"),
     Cure("device.*norm*", {"group_norm": "by_channel"}, "group norms become one multiply-add"),
     Cure("device.conv*", {"cudnn_benchmark": "on"}, "cuDNN tries its convolution algorithms"),
     Cure("device.fusion", *_OUTSIDE_GRAPHS[1], mentions="vae"),
