@@ -13,6 +13,7 @@ import warnings
 import torch
 from benchmarks.more_pipelines import MORE
 from tests.collector.tiny_pipelines import TINY, Tiny
+from tests.collector.tiny_recent import RECENT
 
 from sdtrace_collector import profile_call
 
@@ -20,7 +21,7 @@ from sdtrace_collector import profile_call
 def main(names: list[str]) -> int:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    families = {**TINY, **MORE}
+    families = {**TINY, **RECENT, **MORE}
     bad = 0
     for name in names or families:
         start = time.process_time()

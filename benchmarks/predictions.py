@@ -2,9 +2,9 @@
 
 A folder holds traces `SCENE.SETTING.json.gz` of plain torch.profiler and, for each scene, `SCENE.truth.json`
 with the walls of every setting without the profiler (`walls_s`, timed by turns; `walls_after_s`, after
-profiling). With `--held-back` the records say that nobody had looked at these measurements when the constants
-were chosen; such records are kept as they are, also when constants change. The records of docs/predictions.md
-are in docs/predictions.
+profiling). Of traces of `sdtrace collect` the walls are in the trace. With `--held-back` the records say that
+nobody had looked at these measurements when the constants were chosen; such records are kept as they are,
+also when constants change. The records of docs/predictions.md are in docs/predictions.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sdtrace.analysis.counsel import Counsel
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.breakdowns.rules import load_rules
+from sdtrace.findings import Finding
 from sdtrace.trace import load_trace
 from sdtrace.whatif.plan import plan_of
 from sdtrace.whatif.replay import replay
@@ -45,6 +46,7 @@ TF32: Final = "float32 to TF32"
 FUSION: Final = "compile of a part that runs op by op"
 ENCODER: Final = "prompt encoded once"
 BATCH: Final = "batch size, time of one image"
+DECODER: Final = "compile of a pipeline's VAE"
 NOTHING: Final = "syncs and copies of which no finding speaks"
 
 
@@ -57,6 +59,8 @@ class Pair(NamedTuple):
     finding: str | None
     images: int = 1
     """In a batch, of which one is held to the prediction."""
+    part: str = ""
+    """The component that the finding must be about; '' for any."""
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -70,6 +74,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     trace_sha256: str
     card: str
     held_back: bool
+    seen_since: bool = False
+    """Held back then, but constants changed since, perhaps because of what this scene showed."""
     from_ms: float
     predicted_ms: float
     low_ms: float
@@ -91,6 +97,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 _HELD: Final = "--held-back"
+_ENDINGS: Final = (".json", ".json.gz", ".json.xz")
+_OTHERS: Final = (".truth.json", ".keyavg.json.gz", ".truth.json.gz")
 LAUNCH: Final = "host.launch_bound"
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
@@ -133,7 +141,7 @@ PAIRS: Final = (
     Pair(FUSION, "vae.fp16", "vae.fp16_compile", "device.fusion"),
     Pair(FUSION, "vae.fp16_last", "vae.fp16_last_compile", "device.fusion"),
     Pair(FUSION, "dec16.fp32", "dec16.fp32_compile", "device.fusion"),
-    Pair(FUSION, "sd21.base", "sd21.vae_compile", "device.fusion"),
+    Pair(DECODER, "sd21.base", "sd21.vae_compile", "device.fusion", part="vae"),
     *(Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder") for s in ("sd15", "b2", "sd21")),
     *(
         Pair(LOADER, f"{s}.{slow}", f"{s}.workers", "host.data")
@@ -147,6 +155,23 @@ PAIRS: Final = (
     Pair(BATCH, "dit.base", "dit.batch4", "host.batch", 4),
     Pair(BATCH, "wan.base", "wan.batch2", "host.batch", 2),
     Pair(BATCH, "sd21.base", "sd21.batch2", "host.batch", 2),
+    *(
+        Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
+        for s in ("sd15b4", "xl512", "sd3s", "flux4")
+    ),
+    *(
+        Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
+        for s in ("sd15b4", "xl512", "sd3s", "flux4", "pixart", "sana")
+    ),
+    *(
+        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
+        for s in ("sd15b4", "xl512", "uncond", "wideres")
+    ),
+    *(Pair(SYNCS, f"{s}.checked", f"{s}.flags", "host.sync") for s in ("sd15b4", "pixart")),
+    Pair(SYNCS, "route.asked", "route.known", "host.sync"),
+    Pair(SYNCS, "utrain.items", "utrain.norms", "host.sync"),
+    Pair(OFFLOAD, "sd3s.offload", "sd3s.base", "host.copies"),
+    Pair(FUSION, "uncond.base", "uncond.compile", "device.fusion"),
     *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("sd15", "flux", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
@@ -160,9 +185,10 @@ class Traces:
     def __init__(self, folders: list[Path], *, held_back: bool = False) -> None:
         self.held_back = held_back
         self.paths = {
-            path.name.removesuffix(".json.gz"): path
+            path.name.partition(".json")[0]: path
             for folder in folders
-            for path in sorted(folder.glob("*.json.gz"))
+            for path in sorted(folder.glob("*.json*"))
+            if path.name.endswith(_ENDINGS) and not path.name.endswith(_OTHERS)
         }
         self.walls: dict[str, list[float]] = {}
         for folder in folders:
@@ -174,8 +200,15 @@ class Traces:
         for setting, walls in truth.get("walls_s", {}).items():
             is_base = setting == "base" and scene in self.paths
             self.walls[scene if is_base else f"{scene}.{setting}"] = walls + after.get(setting, [])
-        if "unprofiled_s" in truth and scene in self.paths:
-            self.walls[scene] = truth["unprofiled_s"]
+        for key in ("unprofiled_s", "steady_wall_s_unprofiled"):
+            if key in truth and scene in self.paths:
+                self.walls[scene] = truth[key]
+
+    def add_recorded(self) -> None:
+        """Takes walls that a trace holds itself, where no other file has any."""
+        for name in self.paths.keys() - self.walls.keys():
+            if walls := self.study(name).run.unprofiled_walls_ns:
+                self.walls[name] = [wall / 1e9 for wall in walls]
 
     def measured(self, name: str) -> list[float]:
         """Walls in milliseconds, sorted; of many the fastest and the three slowest are left out."""
@@ -191,9 +224,8 @@ class Traces:
     def counsel(self, name: str, source: str) -> Counsel:
         """The counsel on a trace, told the base's walls or not."""
         study = self.study(name)
-        if source == RECORDED:
-            walls = [round(wall * 1e6) for wall in self.measured(name)]
-            study = replace(study, run=study.run._replace(unprofiled_walls_ns=walls))
+        walls = [round(wall * 1e6) for wall in self.measured(name)] if source == RECORDED else []
+        study = replace(study, run=study.run._replace(unprofiled_walls_ns=walls))
         return Counsel(WorkStudy(study))
 
     @cache  # noqa: B019
@@ -204,6 +236,7 @@ class Traces:
 
 def records(traces: Traces) -> Iterator[Record]:
     """Everything that can be predicted from the traces at hand."""
+    traces.add_recorded()
     for name in sorted(traces.paths):
         yield from records_of(traces, name)
 
@@ -251,7 +284,7 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     wall = counsel.image.wall
     times: tuple[float, ...] = (wall.mid_ns, wall.mid_ns, wall.low_ns, wall.high_ns)
     if pair.finding is not None:
-        found = next((item.saving for item in counsel.findings if item.id == pair.finding), None)
+        found = next((item.saving for item in counsel.findings if _is_held_to(item, pair)), None)
         if found is None:
             return
         if pair.images > 1:
@@ -260,6 +293,11 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     in_ms = tuple(time / 1e6 for time in times)
     walls = [wall_ms / pair.images for wall_ms in traces.measured(pair.result)]
     yield _record(traces, pair, source, in_ms, walls)
+
+
+def _is_held_to(finding: Finding, pair: Pair) -> bool:
+    parts = [row.key for row in finding.evidence_rows if row.table == "components"]
+    return finding.id == pair.finding and (not pair.part or pair.part in parts)
 
 
 def _record(traces: Traces, pair: Pair, source: str, times: tuple[float, ...], walls: list[float]) -> Record:

@@ -11,7 +11,13 @@ _VARIANTS = ("fp32_eager", "bf16", "bf16_sdpa", "bf16_sdpa_eager", "fastest")
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("bf16_spda", "bf16_sdpa"), ("fp32_eagr", "fp32_eager"), ("fastset", "fastest"), ("bf17", "bf16")],
+    [
+        ("bf16_spda", "bf16_sdpa"),
+        ("fp32_eagr", "fp32_eager"),
+        ("fastset", "fastest"),
+        ("bf17", "bf16"),
+        ("BF16", "bf16"),
+    ],
 )
 def test_the_nearest_name_is_suggested(typed: str, meant: str) -> None:
     assert did_you_mean(typed, _VARIANTS) == f" (did you mean {meant!r}?)"

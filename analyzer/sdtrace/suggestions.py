@@ -7,16 +7,17 @@ from itertools import takewhile
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean 'X'?)` when some known name is close to `name`, else nothing.
+    """` (did you mean 'X'?)` when some known name is close to `name` in any case, else nothing.
 
     Of several that are close it takes the one that begins most like `name`.
     """
     from difflib import get_close_matches  # noqa: PLC0415  # only a mistake needs it
 
-    close = get_close_matches(name, list(known), cutoff=0.5)
+    typed, by_typed = name.casefold(), {one.casefold(): one for one in known}
+    close = get_close_matches(typed, list(by_typed), cutoff=0.5)
     if not close:
         return ""
-    return f" (did you mean {max(close, key=lambda one: _common_start(name, one))!r}?)"
+    return f" (did you mean {by_typed[max(close, key=lambda one: _common_start(typed, one))]!r}?)"
 
 
 def _common_start(a: str, b: str) -> int:

@@ -15,7 +15,14 @@ from typing import Any, Final
 from torch.profiler import record_function
 
 from sdtrace_collector.denoise_steps import DenoiseSteps
-from sdtrace_collector.parts import CALLED_IN_A_STEP, networks_of, pipelines_in, role_of, schedulers_of
+from sdtrace_collector.parts import (
+    CALLED_IN_A_STEP,
+    loops_of,
+    networks_of,
+    pipelines_in,
+    role_of,
+    schedulers_of,
+)
 
 _SCHEDULER: Final = "scheduler"
 _METHODS: Final = {
@@ -55,9 +62,8 @@ def annotated(pipe: Any) -> Iterator[None]:
         schedulers = [part for each in pipes for part in schedulers_of(each).values()]
         for scheduler in {type(part): part for part in schedulers}.values():
             _wrap_scheduler(scheduler, steps, stack)
-        for each in pipes:
-            if hasattr(each, "progress_bar"):
-                stack.callback(_swapped(each, "progress_bar", steps.watching(each.progress_bar)))
+        for loop in (loop for each in pipes for loop in loops_of(each)):
+            stack.callback(_swapped(loop, "progress_bar", steps.watching(loop.progress_bar)))
         yield
 
 

@@ -15,7 +15,7 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from sdtrace_collector.errors import VariantFailed
+from sdtrace_collector.errors import DoesNotApply
 
 _DISPATCHED: Final = {
     "unfused": "native",
@@ -39,14 +39,17 @@ def set_attention(pipe: Any, denoiser: Any, attention: str) -> None:
     """Sets it where the pipeline itself has a place for it.
 
     Raises:
-        VariantFailed: it is not installed, or this denoiser does not go through diffusers' dispatcher.
+        DoesNotApply: it is not installed, needs a GPU, or this denoiser does not go through diffusers'
+            dispatcher.
     """
+    if attention == "cudnn" and not next(denoiser.parameters()).is_cuda:
+        raise DoesNotApply("attention=cudnn needs an NVIDIA GPU; choose attention=sdpa")
     if isinstance(denoiser, UNet2DConditionModel):
         if attention == "unfused":
             denoiser.set_attn_processor(AttnProcessor())
             pipe.vae.set_attn_processor(AttnProcessor())
         elif attention not in ("sdpa", *_KERNELS):
-            raise VariantFailed(
+            raise DoesNotApply(
                 f"attention={attention}: a UNet has no place for it; choose sdpa, cudnn or flash"
             )
     elif hasattr(denoiser, "set_attention_backend") or attention not in ("sdpa", "unfused"):
@@ -57,7 +60,7 @@ def dispatch(denoiser: Any, attention: str) -> None:
     """Sets an attention of diffusers' dispatcher.
 
     Raises:
-        VariantFailed: it is not installed, or diffusers is older than its dispatcher.
+        DoesNotApply: it is not installed, or diffusers is older than its dispatcher.
     """
     logging.getLogger("diffusers.models.modeling_utils").setLevel(
         logging.ERROR
@@ -66,7 +69,7 @@ def dispatch(denoiser: Any, attention: str) -> None:
         denoiser.set_attention_backend(_DISPATCHED[attention])
     except (AttributeError, ImportError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise VariantFailed(f"attention={attention}: {reason}; choose attention=sdpa or cudnn") from error
+        raise DoesNotApply(f"attention={attention}: {reason}; choose attention=sdpa or cudnn") from error
 
 
 def with_attention(call: Callable[..., Any], denoiser: Any, attention: str) -> Callable[..., Any]:

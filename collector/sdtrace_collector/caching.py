@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import torch
 
-from sdtrace_collector.errors import VariantFailed
+from sdtrace_collector.errors import DoesNotApply
 
 _THRESHOLD: Final = 0.08
 """How much the first block's result may change, relative to itself, for the other blocks to be left out."""
@@ -20,14 +20,14 @@ def cache_blocks(denoiser: Any) -> None:
     """diffusers' first-block cache: other blocks are left out while what the first one adds changes little.
 
     Raises:
-        VariantFailed: the denoiser has none, as UNets have not.
+        DoesNotApply: the denoiser has none, as UNets have not.
     """
     try:
         from diffusers import FirstBlockCacheConfig  # noqa: PLC0415 - diffusers before 0.35 has none
 
         denoiser.enable_cache(FirstBlockCacheConfig(threshold=_THRESHOLD))
     except (AttributeError, ImportError, ValueError) as error:
-        raise VariantFailed(
+        raise DoesNotApply(
             "cache=lossy_first_block needs a transformer that diffusers can cache; try lossy_skip_steps"
         ) from error
 

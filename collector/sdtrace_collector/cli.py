@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from sdtrace.errors import UsageError
-from sdtrace_collector.variants import AXES, BASE, VARIANTS, Axis, Variant, adjusted, find_variant
+from sdtrace_collector.variants import BASE, VARIANTS, Variant, adjusted, find_variant
 
 _COUNT = click.IntRange(min=1)
 _PATH = click.Path(path_type=Path)
@@ -18,7 +18,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command(short_help="Profile Stable Diffusion variants and write their traces.")
 @click.option("--variant", "names", multiple=True, metavar="NAME", help="A variant; repeat for more.")
-@click.option("--all", "every", is_flag=True, help="Every variant that `sdtrace variants` lists.")
+@click.option("--all", "every", is_flag=True, help="Every variant that suits the model and this machine.")
 @click.option("--set", "settings", multiple=True, metavar="AXIS=VALUE", help="Move the variants on an axis.")
 @click.option(
     "--variants-file",
@@ -100,7 +100,7 @@ def collect(
     specs = [session.spec_of(variant, options) for variant in chosen]
     targets.check_places(places, golden=options["golden"], force=force)
     with targets.claimed(places.values()):
-        code = session.run_all(specs, places, force=force)
+        code = session.run_all(specs, places, force=force, passes_over=every)
     if code:
         raise click.exceptions.Exit(code)
 
@@ -108,40 +108,15 @@ def collect(
 @click.command(short_help="List the variants and the axes they move on.")
 @click.option("--variants-file", type=_PATH, metavar="X.toml", help="Variants of your own, listed too.")
 def variants(variants_file: Path | None) -> None:
-    """List every variant with what it changes relative to fp32_eager, then the axes and their values.
+    """List every variant, what it does to the picture and what it sets; then the axes and their values.
 
     \b
     sdtrace variants
     sdtrace variants --variants-file mine.toml
     """
-    known = _known(variants_file)
-    page = click.HelpFormatter(width=get_terminal_size().columns)
-    page.write_dl([(name, _described(variant)) for name, variant in known.items()], col_max=40)
-    page.write(f"\n{_PICTURE}")
-    page.write("\nAxes, for --set AXIS=VALUE; the first value is that of fp32_eager:\n")
-    rows = [
-        row for axis in AXES for row in ((f"  {axis.name}", ", ".join(axis.values)), ("", _meaning(axis)))
-    ]
-    page.write_dl(rows, col_max=40)
-    click.echo(page.getvalue().rstrip("\n"))
+    from sdtrace_collector.variants_page import variants_page  # noqa: PLC0415 - as above
 
-
-_PICTURE = """\
-The picture, against that of fp32_eager, is exact; or equal up to rounding; or
-lossy, where work is left out. `sdtrace collect` compares it: PSNR in the trace.
-"""
-
-
-def _described(variant: Variant) -> str:
-    changes = " ".join(f"{axis}={value}" for axis, value in variant.changes().items())
-    return (
-        f"{changes}; picture: {variant.axes.effect}" if changes else "the base: every axis at its first value"
-    )
-
-
-def _meaning(axis: Axis) -> str:
-    others = "".join(f"; {value}: {effect}" for value, effect in axis.others.items())
-    return f"{axis.meaning} (picture: {axis.effect}{others})"
+    click.echo(variants_page(_known(variants_file), get_terminal_size().columns))
 
 
 def _known(variants_file: Path | None) -> Mapping[str, Variant]:
@@ -161,8 +136,24 @@ def _chosen(
         raise UsageError(
             f"no variant given: add --variant NAME, such as {BASE}, or --all; see `sdtrace variants`"
         )
-    chosen = known.values() if every else [find_variant(name, known) for name in dict.fromkeys(names)]
-    return [adjusted(variant, settings) for variant in chosen]
+    if every:
+        return _all_that_fit(known, settings)
+    return [adjusted(find_variant(name, known), settings) for name in dict.fromkeys(names)]
+
+
+def _all_that_fit(known: Mapping[str, Variant], settings: Mapping[str, str]) -> list[Variant]:
+    """Those that can be moved so; the others are said. Raises UsageError where none can."""
+    fitting, refused = [], {}
+    for name, variant in known.items():
+        try:
+            fitting.append(adjusted(variant, settings))
+        except UsageError as error:
+            refused[name] = error
+    if not fitting:
+        raise next(iter(refused.values()))
+    for name, reason in refused.items():
+        click.echo(f"sdtrace: {name}: skipped: {reason}", err=True)
+    return fitting
 
 
 def settings_of(pairs: tuple[str, ...]) -> dict[str, str]:

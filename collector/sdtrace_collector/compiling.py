@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from sdtrace_collector.errors import DoesNotApply
 from sdtrace_collector.models import text_encoders_of
 from sdtrace_collector.variants import Axes
 
@@ -44,16 +45,28 @@ def compile_parts(pipe: Any, denoiser: Any, axes: Axes) -> None:
 
 
 def compile_network(network: Any, how: str, *, combo_kernels: bool = False) -> None:
-    """Compiles a network, or its repeated blocks where `how` says regional; each call begins a graph step."""
+    """Compiles a network, or its repeated blocks where `how` says regional; each call begins a graph step.
+
+    Raises:
+        DoesNotApply: it has no repeated blocks.
+    """
     mode = _mode(_whole(how), combo_kernels=combo_kernels)
     if how.startswith("regional"):
         if not getattr(network, "_repeated_blocks", None):
-            network._repeated_blocks = [type(network.transformer_blocks[0]).__name__]
+            network._repeated_blocks = _kinds_of_blocks(network)
         network.compile_repeated_blocks(dynamic=False, **mode)
     else:
         network.compile(**mode)
     if _whole(how) in _WITH_GRAPHS:
         network._compiled_call_impl = beginning_step(network._compiled_call_impl or network._call_impl)
+
+
+def _kinds_of_blocks(network: Any) -> list[str]:
+    """The classes of its blocks, where its author names none."""
+    kinds = {type(block).__name__ for block in getattr(network, "transformer_blocks", ())}
+    if not kinds:
+        raise DoesNotApply(f"compile=regional: {type(network).__name__} has no repeated blocks")
+    return sorted(kinds)
 
 
 def beginning_step(call: Callable[..., Any]) -> Callable[..., Any]:

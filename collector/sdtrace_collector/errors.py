@@ -5,6 +5,7 @@ SdtraceError (sdtrace.errors)
 ├── OutputError           2  the trace exists already, or its folder cannot be written
 └── CollectError          1  the run itself failed
     ├── VariantFailed     1  one variant failed; the others of the same call still run
+    │   └── DoesNotApply  1  it does not suit this model or what is here; `--all` passes over it
     └── SetupFailed       1  no variant can run here: a missing package, no such device
 """
 
@@ -21,6 +22,10 @@ class CollectError(SdtraceError):
 
 class VariantFailed(CollectError):
     """One variant failed; the others of the same call still run."""
+
+
+class DoesNotApply(VariantFailed):
+    """What a variant sets has no place in this model, or needs what this machine does not have."""
 
 
 class SetupFailed(CollectError):

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Iterator
 
 from sdtrace.errors import SdtraceError
-from sdtrace_collector.errors import SetupFailed
+from sdtrace_collector.errors import DoesNotApply, SetupFailed
 from sdtrace_collector.protocol import Failed
 
 INSTALL = "pip install 'sdtrace[collect]'"
@@ -26,7 +26,8 @@ def explain(error: BaseException) -> Failed:
 
 def _known(error: BaseException) -> Failed | None:
     if isinstance(error, SdtraceError):
-        return Failed(str(error), setup=isinstance(error, SetupFailed))
+        applies = not isinstance(error, DoesNotApply)
+        return Failed(str(error), setup=isinstance(error, SetupFailed), applies=applies)
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
         return Failed(f"{error.name} is not installed; {INSTALL}", setup=True)
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):

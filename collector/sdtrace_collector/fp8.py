@@ -13,7 +13,7 @@ import diffusers.models.activations
 import torch
 from torch import nn
 
-from sdtrace_collector.errors import VariantFailed
+from sdtrace_collector.errors import DoesNotApply
 
 _DTYPE: Final = torch.float8_e4m3fn
 _LARGEST: Final = 448.0
@@ -98,11 +98,11 @@ def quantize(denoiser: nn.Module) -> int:
     """Puts `Fp8Linear` in the place of the large linear layers of the denoiser's repeated blocks; how many.
 
     Raises:
-        VariantFailed: the GPU has no 8-bit matrix units that take scales for rows, or there is no such layer.
+        DoesNotApply: the GPU has no 8-bit matrix units that take scales for rows, or there is no such layer.
     """
     weight = next(denoiser.parameters())
     if weight.is_cuda and torch.cuda.get_device_capability(weight.device) < (9, 0):
-        raise VariantFailed("quantization=fp8 needs a GPU of compute capability 9.0 (Hopper) or newer")
+        raise DoesNotApply("quantization=fp8 needs a GPU of compute capability 9.0 (Hopper) or newer")
     fitting = [
         (parent, name, child)
         for path, parent in _inside_blocks(denoiser)
@@ -110,7 +110,7 @@ def quantize(denoiser: nn.Module) -> int:
         if type(child) is nn.Linear and _fits(f"{path}.{name}", child)
     ]
     if not fitting:
-        raise VariantFailed("quantization=fp8: this denoiser has no repeated blocks with linear layers")
+        raise DoesNotApply("quantization=fp8: this denoiser has no repeated blocks with linear layers")
     largest = max(linear.weight.numel() for _, _, linear in fitting)
     fewest = min(_FEWEST_WEIGHTS, largest // 3)
     found = [each for each in fitting if each[2].weight.numel() >= fewest]

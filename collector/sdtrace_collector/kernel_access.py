@@ -73,9 +73,10 @@ def access_of(kernel: KernelSource) -> KernelAccess:
     for use in known:
         for slices, size in _repeats(use):
             again[slices] = again.get(slices, 0.0) + size
+    so_far = [np.vstack((np.zeros(_REGIONS), np.cumsum(use.touched, axis=0))) for use in known]
     return KernelAccess(
         [None if use is None else round(use.size) for use in uses],
-        _pairs((_touched_within(known, slices), size) for slices, size in again.items()),
+        _pairs((_touched_within(known, so_far, slices), size) for slices, size in again.items()),
     )
 
 
@@ -147,7 +148,9 @@ def _share(kernel: KernelSource, touch: Touch) -> float:
     used = int(np.count_nonzero(spots >= 0))
     if not used:
         return kernel.item_sizes[touch.pointer] / _SECTOR
-    return sum(len(np.unique(spot[spot >= 0] // _SECTOR)) for spot in spots) / used
+    sectors = np.sort(np.where(spots >= 0, spots // _SECTOR, -1), axis=1)
+    distinct = int(np.count_nonzero(np.diff(sectors, axis=1))) + int(np.count_nonzero(sectors[:, 0] >= 0))
+    return distinct / used
 
 
 def _use(mine: list[tuple[Touch, float]], when: list[Int64s], weight: float) -> _Use | None:
@@ -192,11 +195,13 @@ def _counted(sector: Int64s, when: Int64s, size: _Floats) -> _Use:
     return _Use(touched.reshape(_SLICES, _REGIONS), count * _SECTOR / _REGIONS)
 
 
-def _touched_within(uses: list[_Use], slices: int) -> int:
-    """Bytes touched in so many slices, as a rule; what is touched twice in them counts once."""
+def _touched_within(uses: list[_Use], so_far: list[_Floats], slices: int) -> int:
+    """Bytes touched in so many slices, as a rule; what is touched twice in them counts once.
+
+    `so_far` has what each use touched before each slice.
+    """
     total = 0.0
-    for use in uses:
-        sums = np.vstack((np.zeros(_REGIONS), np.cumsum(use.touched, axis=0)))
+    for use, sums in zip(uses, so_far, strict=True):
         within = np.minimum(sums[slices:] - sums[: len(sums) - slices], use.region)
         total += float(within.sum(axis=1).mean())
     return round(total)

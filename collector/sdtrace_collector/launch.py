@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from sdtrace_collector.errors import SetupFailed, VariantFailed
+from sdtrace_collector.errors import DoesNotApply, SetupFailed, VariantFailed
 from sdtrace_collector.failures import SMALLER
 from sdtrace_collector.protocol import (
     Done,
@@ -51,7 +51,8 @@ def run_variant(
 
     Raises:
         SetupFailed: no variant can run here.
-        VariantFailed: this one failed, was killed, or could not be written; without `force` also when
+        DoesNotApply: this one does not suit the model or the machine.
+        VariantFailed: it failed, was killed, or could not be written; without `force` also when
             another run wrote the same file meanwhile.
     """
     with (
@@ -160,6 +161,8 @@ def _events(process: subprocess.Popen[bytes]) -> Iterator[Event]:
 def _failure(event: Failed, variant: str, log: Path) -> SetupFailed | VariantFailed:
     if event.setup:
         return SetupFailed(event.message)
+    if not event.applies:
+        return DoesNotApply(event.message)
     return VariantFailed(event.message if event.expected else f"{event.message}; {_kept(log, variant)}")
 
 

@@ -49,6 +49,15 @@ def pipelines_in(pipe: Any) -> Iterator[Any]:
     return (part for part in held if hasattr(part, "register_modules") and callable(part))
 
 
+def loops_of(pipe: Any) -> Iterator[Any]:
+    """What has the progress bar of a denoising loop: the pipeline, or blocks of a modular one."""
+    if hasattr(pipe, "progress_bar"):
+        yield pipe
+    blocks = getattr(pipe, "_blocks", None) or pipe
+    for block in (getattr(blocks, "sub_blocks", None) or {}).values():
+        yield from loops_of(block)
+
+
 def role_of(name: str, network: Any) -> str:
     """What a network is called in a trace: `transformer` for `transformer_2`, else its own name.
 

@@ -35,7 +35,7 @@ def prepare(pipe: Any, axes: Axes) -> None:
     """Sets attention, layers, quantization, compilation. Nothing is compiled before the first call.
 
     Raises:
-        VariantFailed: this pipeline, or what is installed, cannot do what the variant says.
+        DoesNotApply: this pipeline, or what is installed, cannot do what the variant says.
     """
     denoiser = getattr(pipe, denoiser_name(pipe))
     set_attention(pipe, denoiser, axes.attention)

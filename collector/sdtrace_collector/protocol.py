@@ -21,6 +21,7 @@ class Spec(msgspec.Struct, frozen=True):
     """One variant's run. None means: as the model or the device has it by default; `peaks`: on a GPU only.
 
     With 0 `images` nothing is profiled and no trace is written: the facts come as `Measured`.
+    `known_peaks` are written as they are, and not measured again.
     `scratch` is a folder of the run's own, removed by the parent: pipes, compile caches, torch's own table.
     """
 
@@ -43,6 +44,7 @@ class Spec(msgspec.Struct, frozen=True):
     picture: bool = False
     check_picture: bool = True
     peaks: bool | None = None
+    known_peaks: MeasuredPeaks | None = None
     profiler: ProfilerOptions = ProfilerOptions()
 
 
@@ -188,11 +190,15 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The worker stops. `setup`: no variant can run here. `expected`: the message needs no log beside it."""
+    """The worker stops. `setup`: no variant can run here. `expected`: the message needs no log beside it.
+
+    `applies`: False where the variant does not suit this model or this machine.
+    """
 
     message: str
     setup: bool = False
     expected: bool = True
+    applies: bool = True
 
 
 Event = Stage | Exporting | Measured | Golden | Picture | Missing | Note | Done | Failed

@@ -20,7 +20,9 @@ from sdtrace.errors import SdtraceError
 from sdtrace_collector.annotate import annotated
 from sdtrace_collector.before_and_after import before_profile
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
+from sdtrace_collector.cupti import let_go_after_profiles
 from sdtrace_collector.devices import device_of
+from sdtrace_collector.errors import SetupFailed
 from sdtrace_collector.geometry import MODELS, TINY_MODELS
 from sdtrace_collector.golden import write_golden
 from sdtrace_collector.graph_work import record_graph_work
@@ -86,10 +88,12 @@ def run(spec: Spec, send: Send) -> None:
 
     Raises:
         SetupFailed: no such device or model here.
+        DoesNotApply: this model, or this machine, has no place for what the variant sets.
     """
     plan = plan_of(spec)
     send(Stage(f"loading {plan.model}"))
     start = time.perf_counter()
+    let_go_after_profiles()
     set_backends(spec.axes)
     pipe, random_parts = load(plan.model, DTYPES[spec.axes.dtype], plan.device, spec.seed)
     if random_parts and plan.model not in MODELS:
@@ -112,6 +116,9 @@ def run(spec: Spec, send: Send) -> None:
     memory = memory and max(memory, peak_before)
     peaks = _peaks(spec, plan, send)
     sources = kernel_sources()
+    if sources:
+        send(Stage("what compiled kernels read and write"))
+    roles, access = argument_roles(sources), access_of_sources(sources)
     parameters = {n: sum(p.numel() for p in m.parameters()) for n, m in modules_of(pipe).items()}
     scheduler = type(pipe.scheduler).__name__
     del pipe, timed
@@ -144,8 +151,8 @@ def run(spec: Spec, send: Send) -> None:
         peak_memory_bytes=memory,
         image_means=[_mean(batch) for batch in batches],
         dynamo_compile_times=compile_times,
-        triton_arguments=argument_roles(sources),
-        triton_access=access_of_sources(sources),
+        triton_arguments=roles,
+        triton_access=access,
         graph_work=graph_work,
         peaks=peaks,
         random_parts=random_parts,
@@ -167,11 +174,17 @@ def run(spec: Spec, send: Send) -> None:
 
 
 def _arguments(spec: Spec, plan: Plan, pipe: Any) -> dict[str, Any]:
-    """What the pipeline is called with, but for noise and output."""
+    """What the pipeline is called with, but for noise and output.
+
+    Raises:
+        SetupFailed: frames are asked for, and it makes none.
+    """
     height, width = image_size(pipe)
     sizes = {"height": spec.height or height, "width": spec.width or width}
     given = {"prompt": [spec.prompt] * spec.batch, "num_inference_steps": plan.steps, **sizes}
     frames = signature(pipe.__call__).parameters.get("num_frames")
+    if frames is None and spec.frames is not None:
+        raise SetupFailed(f"--frames {spec.frames}: {plan.model} makes images, no videos; leave it out")
     return given if frames is None else given | {"num_frames": spec.frames or frames.default}
 
 
@@ -202,6 +215,8 @@ def _golden(profiler: Any, path: Path) -> Golden | Missing:
 
 def _peaks(spec: Spec, plan: Plan, send: Send) -> MeasuredPeaks | None:
     """What the card can do; None where nobody asks, or where it fails: that must not cost the trace."""
+    if spec.known_peaks is not None:
+        return spec.known_peaks
     wanted = plan.device.type == "cuda" if spec.peaks is None else spec.peaks
     if not wanted:
         return None

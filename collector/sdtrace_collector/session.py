@@ -16,7 +16,7 @@ import click
 from sdtrace.errors import UsageError
 from sdtrace.safe_text import visible
 from sdtrace.suggestions import did_you_mean
-from sdtrace_collector.errors import SetupFailed, VariantFailed
+from sdtrace_collector.errors import DoesNotApply, SetupFailed, VariantFailed
 from sdtrace_collector.geometry import MODELS
 from sdtrace_collector.launch import run_variant
 from sdtrace_collector.likeness import EQUAL_DB
@@ -67,41 +67,52 @@ def _model(name: str) -> str:
     )
 
 
-def run_all(specs: list[Spec], targets: dict[str, Target], *, force: bool) -> int:
+def run_all(specs: list[Spec], targets: dict[str, Target], *, force: bool, passes_over: bool = False) -> int:
     """Runs every variant in a process of its own and prints a line for each; the exit code.
 
-    After a variant that fails the others still run, unless it shows that none can run here.
+    After a variant that fails the others still run, unless it shows that none can run here. With
+    `passes_over`, one that does not suit the model or the machine is no failure, if any was collected.
     """
     collected: dict[Path, RunFacts] = {}
-    code = 0
+    skipped = code = 0
     with terminated_like_interrupted():
         for spec in specs:
-            messages: list[Missing | Note] = []
+            target = targets[spec.variant]
             try:
-                with shown(spec.variant) as show:
-                    target = targets[spec.variant]
-                    facts = run_variant(spec, target, show, force=force, on_message=messages.append)
-                collected[target.trace] = facts
-                for message in [*messages, *_picture_notes(facts)]:
-                    click.echo(f"sdtrace: {spec.variant}: {message.message}", err=True)
-                if any(isinstance(message, Missing) for message in messages):
-                    code = VariantFailed.exit_code
+                collected[target.trace], is_whole = _collected(spec, target, force=force)
+                code = code if is_whole else VariantFailed.exit_code
             except VariantFailed as error:
-                click.echo(f"sdtrace: {spec.variant}: {error}", err=True)
-                code = error.exit_code
+                is_skipped = passes_over and isinstance(error, DoesNotApply)
+                _say(spec, f"skipped: {error}" if is_skipped else str(error))
+                skipped += is_skipped
+                code = code if is_skipped else error.exit_code
             except SetupFailed as error:
                 click.echo(f"sdtrace: {error}", err=True)
                 code = error.exit_code
                 break
             except KeyboardInterrupt:
-                click.echo(f"sdtrace: {spec.variant}: interrupted; nothing of it was written", err=True)
+                _say(spec, "interrupted; nothing of it was written")
                 code = INTERRUPTED
                 break
-    _summarise(collected)
-    return code
+    _summarise(collected, skipped)
+    return code if collected or code else DoesNotApply.exit_code
 
 
-def _summarise(collected: dict[Path, RunFacts]) -> None:
+def _collected(spec: Spec, target: Target, *, force: bool) -> tuple[RunFacts, bool]:
+    """Runs one variant and says what of it the user should know; whether all that was asked for is there."""
+    messages: list[Missing | Note] = []
+    with shown(spec.variant) as show:
+        facts = run_variant(spec, target, show, force=force, on_message=messages.append)
+    for message in [*messages, *_picture_notes(facts)]:
+        _say(spec, message.message)
+    return facts, not any(isinstance(message, Missing) for message in messages)
+
+
+def _say(spec: Spec, text: str) -> None:
+    click.echo(f"sdtrace: {spec.variant}: {text}", err=True)
+
+
+def _summarise(collected: dict[Path, RunFacts], skipped: int) -> None:
     shown = {path: visible(str(path)) for path in collected}
     width = max(map(len, shown.values()), default=0)
     for path, facts in collected.items():
@@ -110,6 +121,8 @@ def _summarise(collected: dict[Path, RunFacts]) -> None:
     if collected:
         patterns = sorted({_pattern(path, set(collected)) for path in collected})
         click.echo(f"next: sdtrace analyze {visible(' '.join(patterns))}")
+    if skipped:
+        click.echo(f"sdtrace: {len(collected)} collected, {skipped} skipped", err=True)
 
 
 def _speed(facts: RunFacts) -> str:

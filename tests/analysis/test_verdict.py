@@ -110,7 +110,8 @@ def test_a_component_leads_where_it_takes_more_than_any_kind_of_work() -> None:
     work, base = _steady_work(one), _works(one.report) / _whole(one.report)
     gemm = _total(work.filter(pl.col("category") == "gemm")) / _total(work)
     line = _lines(one.report)["Dominates"]
-    assert line.lead == "The UNet: 78.4 % of the image."
+    unet = _total(work.filter(pl.col("component") == "unet")) / _total(work)
+    assert line.lead == f"The UNet: {units.share(100 * unet * base)} of the image."
     assert line.rest.startswith(f"By kind of work, matrix multiplication: {units.share(100 * gemm * base)}.")
 
 

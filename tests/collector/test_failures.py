@@ -15,11 +15,12 @@ import msgspec
 import pytest
 import torch
 
-from sdtrace_collector import launch, run
-from sdtrace_collector.errors import VariantFailed
+from sdtrace_collector import launch, run, session
+from sdtrace_collector.errors import DoesNotApply, VariantFailed
+from sdtrace_collector.failures import explain
 from sdtrace_collector.protocol import Done, Event, Exporting, Missing, Note, RunFacts, Spec, Stage
 from sdtrace_collector.targets import Target, targets_for
-from sdtrace_collector.variants import Axes
+from sdtrace_collector.variants import VARIANTS, Axes
 from tests.collector.command import collect, start
 from tests.collector.conftest import Collected
 
@@ -229,3 +230,45 @@ def test_what_is_missing_is_told_and_what_an_earlier_run_left_is_gone(
     launch.run_variant(Spec("fp32", Axes(), ""), target, lambda _: None, force=True, on_message=told.append)
     assert told == list(said)
     assert [path.name for path in target.trace.parent.iterdir()] == ["fp32.json"]
+
+
+def test_what_does_not_apply_costs_only_itself_where_all_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, eager: Collected, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = explain(DoesNotApply("cache=lossy_first_block needs a transformer"))
+    _handed_over(monkeypatch, tmp_path, refusal)
+    exported = tmp_path / "trace.json"
+    exported.write_text('{"traceEvents": []}')
+    refused, fitting = Spec("lossy", Axes(), ""), Spec("fp32", Axes(), "")
+    places = targets_for(["lossy", "fp32"], tmp_path / "out", gzip=False)
+
+    assert session.run_all([refused], places, force=True, passes_over=True) == 1, "nothing was collected"
+    assert session.run_all([refused], places, force=True) == 1
+    capsys.readouterr()
+
+    whole = Exporting(_facts(eager.facts), [str(exported)]), Done()
+    run_variant = launch.run_variant
+
+    def one_after_the_other(spec: Spec, *others: Any, **more: Any) -> RunFacts:
+        _handed_over(monkeypatch, tmp_path, *((refusal,) if spec is refused else whole))
+        return run_variant(spec, *others, **more)
+
+    monkeypatch.setattr(session, "run_variant", one_after_the_other)
+    assert session.run_all([refused, fitting], places, force=True, passes_over=True) == 0
+    said = capsys.readouterr().err
+    assert "sdtrace: lossy: skipped: cache=lossy_first_block needs a transformer\n" in said
+    assert said.endswith("sdtrace: 1 collected, 1 skipped\n")
+    assert session.run_all([refused, fitting], places, force=True) == 1, "it was asked for by its name"
+
+
+def test_all_variants_with_a_setting_are_those_that_can_have_it(tmp_path: Path) -> None:
+    kept = [variant for variant in VARIANTS.values() if variant.axes.quantization != "fp8"]
+    for variant in kept:
+        (tmp_path / f"{variant.name}+dtype=fp16.json").write_text("mine")
+    result = collect("--all", "--set", "dtype=fp16", "-o", tmp_path)
+    assert result.returncode == 2, "nothing runs here: what it would write is there already"
+    assert result.stderr.count(": skipped: ") == len(VARIANTS) - len(kept)
+    assert "sdtrace: fastest_fp8: skipped: quantization=fp8 multiplies into bfloat16" in result.stderr
+    wrong = collect("--all", "--set", "dtpe=fp16", "-o", tmp_path)
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("sdtrace: unknown axis 'dtpe' (did you mean 'dtype'?)")

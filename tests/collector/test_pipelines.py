@@ -10,7 +10,9 @@ import torch
 import sdtrace
 from sdtrace_collector import profile_call
 from tests.collector.tiny_pipelines import TINY
+from tests.collector.tiny_recent import RECENT
 
+FAMILIES = {**TINY, **RECENT}
 pytestmark = pytest.mark.filterwarnings(
     "ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning"
 )
@@ -23,7 +25,7 @@ def one_thread() -> None:
 
 def profiled(family: str, **plan: Any) -> tuple[Any, sdtrace.Analysis]:
     """The pipeline and the analysis of two calls."""
-    tiny = TINY[family]
+    tiny = FAMILIES[family]
     pipe = tiny.make()
     plan = {"images": 2, "unprofiled": 0, "skip": 0, **plan}
     return pipe, profile_call(lambda: tiny.call(pipe), pipe, **plan)
@@ -33,9 +35,9 @@ def steps_of(analysis: sdtrace.Analysis) -> list[int]:
     return analysis.steps.group_by("iteration", maintain_order=True).len()["len"].to_list()
 
 
-@pytest.mark.parametrize("family", TINY)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_is_reported_as_it_ran(family: str) -> None:
-    tiny = TINY[family]
+    tiny = FAMILIES[family]
     pipe, analysis = profiled(family)
     parts = set(analysis.components["component"]) - {"other", "scheduler"}
     assert steps_of(analysis) == [tiny.steps] * 2

@@ -84,6 +84,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captur
         given: dict[str, Any] = {"function": None, "every_module": None, "profiler": {}}
         given |= {"peaks": False, "force": False}
         target = tmp_path / "mine.json"
+        path = wanted.pop("script", path)
         code = run(Wanted(path, list(arguments), target, plan, **{**given, **wanted}))
         return Ran(code, *capfd.readouterr(), target)
 
@@ -115,6 +116,19 @@ def test_the_facts_say_what_the_pipeline_is(script: Any) -> None:
     assert unet["devices"] == ["cpu"]
     assert unet["attention"] == ["AttnProcessor2_0"]
     assert unet["parameters"] > 10_000
+
+
+def test_a_modular_pipeline_is_seen_with_what_it_was_asked_for(script: Any) -> None:
+    calls = """
+        from tests.collector.tiny_pipelines import modular
+        pipe = modular()
+        for _ in range(2):
+            state = pipe(prompt="a horse", num_inference_steps=2, height=32, width=32)
+    """
+    ran = script(calls, plan=Plan(0, 0, 1))
+    assert "2 calls of StableDiffusionXLModularPipeline: " in ran.said
+    assert (ran.facts["steps"], ran.facts["batch"], ran.facts["height"]) == (2, 1, 32)
+    assert {"unet", "vae"} < set(ran.facts["pipelines"][0]["networks"])
 
 
 def test_a_single_call_is_profiled_cold_and_said_to_be(script: Any) -> None:
@@ -182,8 +196,35 @@ def test_the_script_has_its_own_arguments_name_and_folder(script: Any, tmp_path:
     """
     ran = script(program, "--debug", "x y")
     assert ran.code == 3, ran.said
-    assert "nothing to profile: the script called no diffusers pipeline" in ran.said
+    assert "nothing was profiled: the script ended with exit code 3 before a call that counts" in ran.said
     assert not ran.path.exists()
+    assert "nothing to profile: the script called no diffusers pipeline" in script("x = 1\n").said
+
+
+def test_a_module_of_a_package_runs_as_python_runs_it(
+    script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "mypackage"
+    package.mkdir()
+    for name in ("__init__", "other"):
+        (package / f"{name}.py").write_text("VALUE = 4\n")
+    program = """
+        import sys
+        from .other import VALUE
+        assert (__name__, __package__, __spec__.name) == ("__main__", "mypackage", "mypackage.%s")
+        assert sys.argv == [__file__, "x"], sys.argv
+        sys.exit(VALUE)
+    """
+    for name in ("generate", "__main__"):
+        (package / f"{name}.py").write_text(dedent(program % name))
+    monkeypatch.chdir(tmp_path)
+    for name in ("mypackage.generate", "mypackage"):
+        assert script("", "x", script=Path(name), is_module=True).code == 4
+    for name in ("mypackage.nowhere", "nowhere.at.all", "mypackage.other.x"):
+        with pytest.raises(UsageError, match=f"-m {name}: no such module"):
+            script("", script=Path(name), is_module=True)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mypackage"]:
+        del sys.modules[name]
 
 
 def test_what_the_script_raises_is_shown_as_python_shows_it_and_the_trace_is_kept(script: Any) -> None:

@@ -12,7 +12,8 @@ from diffusers.models.attention_dispatch import AttentionBackendName
 from torch.nn.attention import SDPBackend
 
 from sdtrace_collector import attention, caching, models
-from sdtrace_collector.errors import VariantFailed
+from sdtrace_collector.compiling import compile_network
+from sdtrace_collector.errors import DoesNotApply
 from sdtrace_collector.likeness import psnr_db
 from sdtrace_collector.picture_check import check_picture, effect_beyond_dtype, plain
 from sdtrace_collector.prepare import DTYPES, caller, prepare
@@ -50,19 +51,24 @@ def calls_of(module: torch.nn.Module) -> list[int]:
 
 
 def test_transformers_get_their_attention_from_the_dispatcher() -> None:
-    pipe = prepared("flux-tiny", Axes(attention="cudnn"))
+    pipe = prepared("flux-tiny", Axes(attention="flash"))
     backends = {each._attention_backend for each in pipe.transformer.attn_processors.values()}
-    assert backends == {AttentionBackendName._NATIVE_CUDNN}
+    assert backends == {AttentionBackendName._NATIVE_FLASH}
     again = prepared("flux-tiny", Axes(attention="sdpa"))
     backends = {each._attention_backend for each in again.transformer.attn_processors.values()}
     assert backends == {AttentionBackendName.NATIVE}, "a backend that was set before must not stay"
 
 
-def test_what_is_not_installed_is_told() -> None:
-    with pytest.raises(VariantFailed, match=r"attention=flash3: .*; choose attention=sdpa or cudnn"):
+def test_what_is_not_installed_or_has_no_place_is_told() -> None:
+    with pytest.raises(DoesNotApply, match=r"attention=flash3: .*; choose attention=sdpa or cudnn"):
         prepared("flux-tiny", Axes(attention="flash3"))
-    with pytest.raises(VariantFailed, match="a UNet has no place for it"):
+    with pytest.raises(DoesNotApply, match="a UNet has no place for it"):
         prepared("tiny", Axes(attention="sage"))
+    for model in ("tiny", "flux-tiny"):
+        with pytest.raises(DoesNotApply, match="attention=cudnn needs an NVIDIA GPU"):
+            prepared(model, Axes(attention="cudnn"))
+    with pytest.raises(DoesNotApply, match="compile=regional: Linear has no repeated blocks"):
+        compile_network(torch.nn.Linear(2, 2), "regional")
 
 
 def test_a_unet_prefers_the_kernel_that_was_asked_for_and_others_take_what_it_cannot() -> None:
@@ -107,7 +113,7 @@ def test_the_first_block_cache_leaves_out_the_others_while_little_changes(
     Timed(caller(pipe, axes), 0, {**SIZE, "num_inference_steps": 20}).image(0)
     assert len(calls[0]) == 20
     assert 0 < len(calls[1]) < 20
-    with pytest.raises(VariantFailed, match="needs a transformer"):
+    with pytest.raises(DoesNotApply, match="needs a transformer"):
         prepared("tiny", axes)
 
 

@@ -167,6 +167,15 @@ def sdxl(kind: str = "StableDiffusionXLPipeline", **more: Any) -> Any:
     return made(kind, **{**parts, **more})
 
 
+def modular() -> Any:
+    """SDXL put together from blocks."""
+    parts = sdxl().components
+    pipe = library.StableDiffusionXLAutoBlocks().init_pipeline()
+    pipe.set_progress_bar_config(disable=True)
+    pipe.update_components(**{name: parts[name] for name in pipe.component_names if parts.get(name)})
+    return pipe
+
+
 def _sd3() -> Any:
     transformer = model(
         "SD3Transformer2DModel",
@@ -347,6 +356,7 @@ TINY: dict[str, Tiny] = {
     ),
     "IP adapter": Tiny(_with_image_prompt, SIZED | {"ip_adapter_image": _image()}, USUAL | {"image_encoder"}),
     "SDXL": Tiny(sdxl, SIZED, USUAL),
+    "SDXL modular": Tiny(modular, SIZED | {"output": "images"}, USUAL),
     "SD3": Tiny(_sd3, SIZED, MODERN),
     "Flux": Tiny(_flux, SIZED | {"max_sequence_length": 16}, MODERN),
     "Flux Kontext": Tiny(

@@ -22,6 +22,7 @@ from sdtrace.findings import (
     MemoryCalls,
     Part,
     Searches,
+    Tuned,
     Waiting,
     find_all,
 )
@@ -133,6 +134,12 @@ def tiny(ns: int) -> dict[str, Any]:
 def few_blocks(lost_ns: int) -> dict[str, Any]:
     """Kernels of 20 ms whose blocks do not fill the card, which lose so much."""
     return {"few_blocks": FewBlocks(20 * MS, 10 * MS, lost_ns, ["kernel"], 64, 132)}
+
+
+def tuned(lost_ns: int = 0, elsewhere_ns: int = 0) -> dict[str, Any]:
+    """Tuned kernels of 20 ms, that lose so much, or run so long at sizes that were not tried."""
+    times = (3, 4_000, 2_000, 3, 30_000, 3_000)
+    return {"tuned": Tuned(20 * MS, lost_ns, ["kernel"], *times, elsewhere_ns, ["kernel"])}
 
 
 def fusable(ns: int, component: str = "vae", **more: Any) -> dict[str, Any]:

@@ -171,6 +171,7 @@ def test_conversions_in_eager_code_promise_nothing() -> None:
     assert layout.saving_us is None
     assert "0.0 % of it in compiled code" in layout.evidence
     weights = findings_of("reference/bf16_sdpa.warm")["device.weight_layout"]
-    # The host paces this image; once it no longer does, the conversions are worth what they take.
+    # The host paces this image; once it no longer does, the conversions are worth what they take: 8.24 ms,
+    # and the gap before each kernel.
     assert weights.saving is not None
-    assert weights.saving.step_us == pytest.approx(8_240, rel=0.02)
+    assert 8_240 < weights.saving.step_us < 9_060

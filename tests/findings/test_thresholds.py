@@ -56,6 +56,7 @@ from tests.findings.figures import (
     small,
     third,
     tiny,
+    tuned,
     work,
 )
 
@@ -97,6 +98,8 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ),
     ("device.few_blocks", few_blocks(4_900_000), few_blocks(5_100_000)),
     ("device.few_blocks", few_blocks(9 * MS) | launch_bound(70), few_blocks(9 * MS)),
+    ("device.autotune_choice", tuned(990_000), tuned(1_010_000)),
+    ("device.autotune_size", tuned(elsewhere_ns=1_900_000), tuned(elsewhere_ns=2_100_000)),
     ("device.fusion", fusable(9_900_000), fusable(10_100_000)),
     (
         "device.fusion",

@@ -81,6 +81,32 @@ def test_one_graph_takes_the_place_of_many_calls() -> None:
     assert replay(graph) < 50 * 3 * US + 50 * US
 
 
+def test_work_in_fewer_calls_stays_and_at_worst_so_do_the_calls() -> None:
+    eager = plan((20, 5, 9), (20, 5, 9), (20, 5, 9))
+    gone = np.array([True, False, True])
+    fewer = changes.in_fewer_calls(gone)
+    assert fewer(eager, "middle").host_ns == 25 * US
+    assert fewer(eager, "middle").device_ns == eager.device_ns
+    assert fewer(eager, "worst") == eager
+    graphs = plan((20, 5, 9), (20, 5, 9), (20, 5, 9), graphs=(0,))
+    assert fewer(graphs, "middle").host_ns == 50 * US
+
+
+def test_what_perhaps_cannot_be_done_is_done_at_best_only() -> None:
+    eager = plan((20, 5, 9), (20, 5, 9))
+    perhaps = changes.at_best(changes.without_gaps(np.array([True, True])))
+    assert perhaps(eager, "best").host_ns == 10 * US
+    assert perhaps(eager, "middle") == perhaps(eager, "worst") == eager
+
+
+def test_each_further_image_of_a_batch_adds_its_share() -> None:
+    one = plan((1, 1, 1_000))
+    best, middle, worst = (
+        changes.batched(3)(one, outlook).device_ns for outlook in ("best", "middle", "worst")
+    )
+    assert (best, middle, worst) == (1_900 * US, 2_300 * US, 2_800 * US)
+
+
 def test_what_is_compiled_launches_less_and_moves_less() -> None:
     eager = plan(*[(20, 5, 9)] * 30, (0, 0, 0), waits=(30,))
     group = np.append(np.zeros(30, np.int64), -1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from sdtrace.analysis.device_facts import in_compiled_code
@@ -15,8 +17,11 @@ from sdtrace.whatif.changes import FUSABLE
 from sdtrace.whatif.plain_work import is_training
 
 
-def fusable(study: Study) -> Fusable | None:
-    """The component with the most fusable work that is not compiled; all work where none is known."""
+def fusable(study: Study, passing_over: Collection[str] = ()) -> Fusable | None:
+    """The component with the most fusable work that is not compiled; all work where none is known.
+
+    `passing_over` names components that are left out.
+    """
     components, categorized = study.structure.components, study.categorized
     steady = study.phases.work_mask(STEADY)
     eager = steady & ~in_compiled_code(study)
@@ -28,6 +33,7 @@ def fusable(study: Study) -> Fusable | None:
     names = components.names or [""]
     code = components.of_work(study.structure.launches) if components.names else np.zeros(len(mine), np.int64)
     sums = sum_by(code[mine], dur_ns[mine], len(names))
+    sums[[name in passing_over for name in names]] = 0
     most = int(sums.argmax())
     if not sums[most]:
         return None

@@ -25,6 +25,7 @@ from sdtrace.analysis.dominant_work import dominant, slow_cpu_ops
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study
 from sdtrace.analysis.sync_facts import waits
+from sdtrace.analysis.tuned_kernels import tuned
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
 from sdtrace.findings import (
     Culprit,
@@ -38,6 +39,7 @@ from sdtrace.intervals import intersect, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, STEADY
+from sdtrace.structure.component_names import DENOISERS
 from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
@@ -118,7 +120,9 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         replays=graph_replays(study),
         conversions=conversions(study, work),
         few_blocks=few_blocks(study),
+        tuned=tuned(study),
         fusable=fusable(study),
+        fusable_beside=fusable(study, DENOISERS),
         encoded=encoded(study),
         slower=slower_clock(study, work),
         memory_peak=memory_peak(study),

@@ -97,7 +97,7 @@ class Counsel:
         labels = Labels(
             study.linked, image.usual, image.start_ns, study.structure.components, study.categorized
         )
-        return remedies(study, labels, self.work.peaks, found)
+        return remedies(self.work, labels, found)
 
     @property
     def _limit_ns(self) -> int | None:

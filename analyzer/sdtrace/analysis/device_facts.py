@@ -41,10 +41,7 @@ def conversions(study: Study, work: WorkStudy) -> Conversions:
     is_compiled = in_compiled_code(study)
     is_convolution = trace.names_matching(_FORWARD)[linked.host.name]
     is_forward = np.append(is_convolution, False)[linked.work.op]
-    kinds = [
-        kind.kind.op.startswith(_POINTWISE) and _WEIGHTS.match(kind.dims) is not None for kind in work.works
-    ]
-    weights = np.append(np.array(kinds, np.bool_), False)[work.named.kind] & steady
+    weights = weight_conversions(work) & steady
     names = {trace.names[number] for number in np.unique(trace.name[linked.work.row[weights]]).tolist()}
     return Conversions(
         eager_ns=int(dur_ns[converts & ~is_compiled].sum()),
@@ -53,6 +50,15 @@ def conversions(study: Study, work: WorkStudy) -> Conversions:
         weight_kernels=sorted(names),
         forward_ns=int(dur_ns[converts & is_forward].sum()),
     )
+
+
+def weight_conversions(work: WorkStudy) -> Bools:
+    """Which pieces of device work copy a convolution's weight into another layout, in compiled code."""
+    kinds = [
+        kind.kind.op.startswith(_POINTWISE) and _WEIGHTS.match(kind.dims) is not None for kind in work.works
+    ]
+    found: Bools = np.append(np.array(kinds, np.bool_), False)[work.named.kind]
+    return found
 
 
 def in_compiled_code(study: Study) -> Bools:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from sdtrace.analysis.blocks import filled_shares
-from sdtrace.analysis.study import Study
+from sdtrace.analysis.device_facts import weight_conversions
+from sdtrace.analysis.speed_of_light import WorkStudy
+from sdtrace.analysis.tuned_kernels import tuned_shares
 from sdtrace.findings import Finding
 from sdtrace.intervals import Bools, Int64s
-from sdtrace.model.work import Peaks
 from sdtrace.phases.silence import loader_calls, spans_of
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
@@ -21,7 +21,7 @@ from sdtrace.whatif.changes import Change, Factors, scaled, together
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.savings import Basis
 
-_CONVERSIONS: Final = re.compile(r"^triton_poi_fused.*convolution")
+_HALF_AT_WORST: Final = Factors(0.0, 0.0, 0.5)
 _COPIES: Final = {"memcpy_h2d", "memcpy_d2h"}
 _MANY_OPS: Final = 100
 """So many ops before one launch take tensors apart and put them together: weights that change places."""
@@ -35,7 +35,8 @@ _WAITS: Final = {
 }
 """Findings whose cause of idle time goes away."""
 
-
+_REGIONS: Final = 2
+"""Calls of compiled code in one of a component, from which on only parts of it are compiled."""
 _LAUNCHING: Final = {"host.launch_bound", "host.component"}
 
 
@@ -46,21 +47,20 @@ class Remedy(NamedTuple):
     basis: Basis
 
 
-def remedies(study: Study, labels: Labels, peaks: Peaks | None, findings: list[Finding]) -> dict[str, Remedy]:
+def remedies(work: WorkStudy, labels: Labels, findings: list[Finding]) -> dict[str, Remedy]:
     """The remedy of each finding that has one, by the finding's id."""
     if any(finding.id == "host.copies" for finding in findings):
         # What moves cannot be recorded in a graph, and what launches it is not what is slow.
         findings = [finding for finding in findings if finding.id not in _LAUNCHING]
-    known = _Remedies(study, labels, peaks)
+    known = _Remedies(work, labels)
     pairs = ((finding.id, known.of(finding)) for finding in findings)
     return {name: remedy for name, remedy in pairs if remedy is not None}
 
 
 class _Remedies:
-    def __init__(self, study: Study, labels: Labels, peaks: Peaks | None) -> None:
-        self.study = study
-        self.labels = labels
-        self.rates = peaks.flops_per_s if peaks else {}
+    def __init__(self, work: WorkStudy, labels: Labels) -> None:
+        self.work, self.study, self.labels = work, work.study, labels
+        self.rates = work.peaks.flops_per_s if work.peaks else {}
 
     def of(self, finding: Finding) -> Remedy | None:
         """The remedy of a finding; None where it has none that can be replayed."""
@@ -70,20 +70,24 @@ class _Remedies:
         return None if make is None else make(self, finding)
 
     def launch_less(self, _: Finding) -> Remedy | None:
-        """CUDA graphs for the denoiser; before that compilation, where nothing is compiled.
+        """CUDA graphs for compiled code, or for the denoiser; the latter compiled first, where nothing is.
 
-        Of a program without known components, compilation alone: whether CUDA can record it is not known.
+        Of a program without known components and compiled code, compilation alone, and graphs at best:
+        whether CUDA can record it is not known.
         """
-        group = self._capturable(self._groups())
-        if not (group >= 0).any() or self._replays_graphs() or len(self.study.idle.devices) > 1:
+        if self._replays_graphs() or len(self.study.idle.devices) > 1:
             return None
-        if not self.labels.components.names:
-            return Remedy(changes.compiled(group, self.labels.of_categories(changes.FUSABLE)), "bound")
+        group, regions = self._capturable(self._groups()), self._capturable(self.labels.compiled_regions())
+        if not (group >= 0).any():
+            return None
+        is_named = bool(self.labels.components.names)
+        if _number(regions) and (not is_named or _number(regions) <= _REGIONS * _number(group)):
+            return Remedy(changes.from_graphs(regions, changes.GRAPH_CALL_NS), "replay")
         graphs = changes.from_graphs(group, self._graph_call())
-        if self.labels.of_categories({"fused_triton"}).any():
+        if self.labels.of_categories({"fused_triton"}).any() and is_named:
             return Remedy(graphs, "replay")
-        fused = changes.compiled(group, self.labels.of_categories(changes.FUSABLE))
-        return Remedy(together(fused, graphs), "bound")
+        fused = self._compiled(group)
+        return Remedy(together(fused, graphs if is_named else changes.at_best(graphs)), "bound")
 
     def component(self, finding: Finding) -> Remedy | None:
         """CUDA graphs for one component."""
@@ -131,13 +135,18 @@ class _Remedies:
         share = filled_shares(self.study, self.study.linked.work.row[self.labels.plan.pieces.work])
         return Remedy(changes.scaled_each(share), "bound")
 
+    def as_tried(self, _: Finding) -> Remedy:
+        """Tuned kernels as fast as the fastest variant that was tried."""
+        share = tuned_shares(self.study, self.study.linked.work.row[self.labels.plan.pieces.work])
+        return Remedy(changes.scaled_each(share), "bound")
+
     def fused(self, finding: Finding) -> Remedy | None:
         """One component compiled."""
         names = [row.key for row in finding.evidence_rows if row.table == "components"]
         group = self.labels.groups(names) if names else self._groups()
         if not (group >= 0).any():
             return None
-        return Remedy(changes.compiled(group, self.labels.of_categories(changes.FUSABLE)), "bound")
+        return Remedy(self._compiled(group), "bound")
 
     def encoded_once(self, _: Finding) -> Remedy | None:
         """No text encoder, and none of the host's work in it."""
@@ -152,18 +161,20 @@ class _Remedies:
         return Remedy(scaled(pieces, changes.HALF_ATTENTION), "bound") if pieces.any() else None
 
     def fused_attention(self, _: Finding) -> Remedy:
-        """Softmax and batched matmuls as one kernel."""
-        dur_ns, labels = self.labels.plan.pieces.dur_ns, self.labels
-        products = dur_ns[labels.of_categories({"gemm", "convolution"})].sum()
-        in_float32 = 2 * dur_ns[labels.float32_products].sum() > products
-        factors = changes.FUSED_ATTENTION_FLOAT32 if in_float32 else changes.FUSED_ATTENTION
-        return Remedy(scaled(self.labels.unfused_attention, factors), "bound")
+        """Softmax and batched matmuls as one kernel, launched by one call."""
+        labels = self.labels
+        factors = changes.FUSED_ATTENTION_FLOAT32 if labels.is_float32 else changes.FUSED_ATTENTION
+        pieces = labels.unfused_attention
+        gone = labels.launching(pieces) & ~labels.launching(labels.softmax)
+        return Remedy(together(scaled(pieces, factors), changes.in_fewer_calls(gone)), "bound")
 
-    def weights_once(self, finding: Finding) -> Remedy | None:
-        """No weights are converted any more."""
-        mask = self.labels.named(_CONVERSIONS)
-        left = self._left(finding, mask)
-        return None if left is None else Remedy(scaled(mask, Factors(left, left, (1 + left) / 2)), "replay")
+    def weights_once(self, _: Finding) -> Remedy | None:
+        """No weights are converted any more, and nothing launches that; half of it at worst."""
+        mask = weight_conversions(self.work)[self.labels.plan.pieces.work]
+        if not mask.any():
+            return None
+        calls = self.labels.launching(mask) & ~self.labels.launching(~mask)
+        return Remedy(together(scaled(mask, _HALF_AT_WORST), changes.in_fewer_calls(calls)), "replay")
 
     def norms(self, finding: Finding) -> Remedy | None:
         """Norms at the roofline at best; halfway there is what a better kernel usually reaches."""
@@ -188,6 +199,11 @@ class _Remedies:
         """The host no longer does what the device waited for."""
         gone = self.labels.time_before_calls(self.study.steady_idle.when(cause))
         return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay")
+
+    def _compiled(self, group: Int64s) -> Change:
+        """Some groups of calls as a compiler makes them."""
+        fused = changes.FUSED_FLOAT32 if self.labels.is_float32 else changes.FUSED
+        return changes.compiled(group, self.labels.of_categories(changes.FUSABLE), fused)
 
     def _groups(self) -> Int64s:
         """Calls of the denoiser; where no component is known, all calls as one."""
@@ -225,6 +241,7 @@ _BY_ID: Final[dict[str, Callable[[_Remedies, Finding], Remedy | None]]] = {
     "device.float32": _Remedies.shorter_type,
     "device.tf32": _Remedies.tf32,
     "device.few_blocks": _Remedies.filled,
+    "device.autotune_choice": _Remedies.as_tried,
     "device.fusion": _Remedies.fused,
     "host.text_encoder": _Remedies.encoded_once,
     "device.slow_attention": _Remedies.shorter_attention,
@@ -236,3 +253,8 @@ _BY_ID: Final[dict[str, Callable[[_Remedies, Finding], Remedy | None]]] = {
 
 def _times(factors: Factors, ratio: float) -> Factors:
     return Factors(*(min(1.0, factor * ratio) for factor in factors))
+
+
+def _number(group: Int64s) -> int:
+    """How many groups there are."""
+    return len(np.unique(group[group >= 0]))

@@ -143,7 +143,7 @@ class Fleet:
         return self._store.failures()
 
     def scan(self, table: str) -> pl.LazyFrame:
-        """A table as a lazy frame: traces, ops, kernels, categories, components, iterations or findings.
+        """A table as a lazy frame: one of those that docs/fleet.md lists, such as traces, kernels or jobs.
 
         Raises UsageError while there are no traces.
 

@@ -45,9 +45,9 @@ _SCAN: Final = re.compile(r"^\s*(?!DF\b)\w+ SCAN\b(?: \[([^,\]]*))?", re.MULTILI
 """A file in a plan of polars, should a later version have more of these functions."""
 STORE_TABLES: Final = (
     *("traces", "ops", "kernels", "categories", "components", "iterations", "findings"),
-    "failures",
+    *("jobs", "job_ranks", "failures"),
 )
-"""Those of `sdtrace.fleets.tables`, and what could not be read."""
+"""Those of `sdtrace.fleets.tables` and of jobs, and what could not be read."""
 
 
 def query(analyses: Sequence[Analysis], sql: str) -> pl.DataFrame:

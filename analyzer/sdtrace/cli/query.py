@@ -46,7 +46,8 @@ def command(words: tuple[str, ...], tables: bool, written: str, as_csv: bool, ro
     compile_stages, devices, memory, findings     as in report.json
 
     A store that `sdtrace fleet` made has traces, ops, kernels, categories,
-    components, iterations, findings and failures, with the facts of each run.
+    components, iterations, findings, jobs, job_ranks and failures, with the
+    facts of each run.
 
     \b
     sdtrace query X.json "SELECT category, sum(total_us) AS us

@@ -18,6 +18,7 @@ from sdtrace.findings import (
     overhead,
     quality,
     reuse,
+    tuned,
     unfilled,
 )
 from sdtrace.findings.evidence import Evidence
@@ -40,6 +41,7 @@ from sdtrace.findings.facts import (
     Replays,
     Searches,
     Slower,
+    Tuned,
     Wait,
     Waiting,
 )
@@ -66,6 +68,7 @@ __all__ = [
     "Replays",
     "Searches",
     "Slower",
+    "Tuned",
     "Wait",
     "Waiting",
     "find_all",
@@ -73,7 +76,7 @@ __all__ = [
 
 _ABOUT = (quality, losses, overhead)
 _OF_HOST = (host, blocking, host_causes, memory_and_copies, compiled, cpu, dominant, reuse)
-_OF_DEVICE = (device, layout, far_from_peak, unfilled)
+_OF_DEVICE = (device, layout, far_from_peak, unfilled, tuned)
 
 
 def find_all(evidence: Evidence) -> list[Finding]:

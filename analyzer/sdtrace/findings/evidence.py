@@ -29,6 +29,7 @@ from sdtrace.findings.facts import (
     Replays,
     Searches,
     Slower,
+    Tuned,
     Wait,
     Waiting,
 )
@@ -122,7 +123,10 @@ class Evidence:
     replays: Replays | None = None
     conversions: Conversions = NO_CONVERSIONS
     few_blocks: FewBlocks | None = None
+    tuned: Tuned | None = None
     fusable: Fusable | None = None
+    fusable_beside: Fusable | None = None
+    """The same beside the denoiser."""
     encoded: Encoded | None = None
     slower: Slower | None = None
     memory_peak: MemoryPeak | None = None

@@ -221,3 +221,26 @@ class MemoryPeak(NamedTuple):
     reserved: int
     total: int
     device: int = 0
+
+
+class Tuned(NamedTuple):
+    """Steady kernels that autotune chose in the same trace.
+
+    `ns` is their device time, `lost_ns` what they would take less had each been as fast as the fastest
+    variant tried (only where that is 5 % and more); `names` has those that lose most first, `kernels` counts
+    them. The first took `chosen_ns` when it was tried, the fastest of `tried` variants `best_ns`. Before a
+    variant of median duration `timed_ns` the GPU waited for `waited_ns`. `elsewhere_ns` is the part of `ns`
+    with sizes that were not tried, `elsewhere_names` those that have most of it.
+    """
+
+    ns: int
+    lost_ns: int
+    names: Sequence[str]
+    kernels: int
+    chosen_ns: int
+    best_ns: int
+    tried: int
+    waited_ns: int
+    timed_ns: int
+    elsewhere_ns: int
+    elsewhere_names: Sequence[str]

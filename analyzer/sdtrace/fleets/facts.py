@@ -23,7 +23,7 @@ _DIGITS: Final = re.compile(r"\d+")
 _OLDEST_NS: Final = 946_684_800_000_000_000
 """2000-01-01: times before it count from when the machine started."""
 _NEWEST_NS: Final = 4_102_444_800_000_000_000
-_SPELLED: Final = {"host": ("host", "hostname"), "commit": ("commit", "git_commit", "revision")}
+_SPELLED: Final = {"host": ("host", "hostname", "host_name"), "commit": ("commit", "git_commit", "revision")}
 """Under which names a trace may tell a fact."""
 
 

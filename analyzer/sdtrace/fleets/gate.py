@@ -14,6 +14,7 @@ from sdtrace.errors import UnreadableTrace, UsageError
 from sdtrace.fleets import record
 from sdtrace.fleets.facts import check
 from sdtrace.fleets.items import Outcome, Task, encode
+from sdtrace.fleets.jobs import update_jobs
 from sdtrace.fleets.robust import TO_SIGMA, Values, spread
 from sdtrace.fleets.scanning import collected
 from sdtrace.fleets.series import MEASURES
@@ -86,6 +87,7 @@ def learn(store: Store, outcome: Outcome) -> None:
         digests = store.digests()
         store.spool(encode(outcome))
         store.commit(digests)
+        update_jobs(store)
 
 
 def _earlier(store: Store, mine: dict[str, Any], last: int) -> pl.DataFrame:

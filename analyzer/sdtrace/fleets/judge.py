@@ -15,6 +15,7 @@ from sdtrace.fleets.robust import slope, spread
 from sdtrace.fleets.scanning import collected
 from sdtrace.fleets.series import MEASURES, RunSeries, Shift, all_series, levels, shifts
 from sdtrace.fleets.store import Store
+from sdtrace.fleets.waiting import late_hosts, said, waiting_jobs
 from sdtrace.version import VERSION
 
 HOURS: Final = 1000.0
@@ -49,6 +50,8 @@ def judge(store: Store, hours: float = HOURS) -> record.FleetReport:
     hosts, failures = slow_hosts(runs, hours), store.failures()
     days = sorted(day for day in traces["day"].unique().to_list() if day)
     advice = _advice(store, traces.height, hours)
+    jobs = waiting_jobs(store)
+    summary = _summary(traces.height, changes, hosts, advice)
     return record.FleetReport(
         schema=record.REPORT_SCHEMA,
         version=VERSION,
@@ -58,7 +61,7 @@ def judge(store: Store, hours: float = HOURS) -> record.FleetReport:
         first_day=days[0] if days else "",
         last_day=days[-1] if days else "",
         hours=hours,
-        summary=_summary(traces.height, changes, hosts, advice),
+        summary=" ".join(filter(None, (summary, said(jobs)))),
         series=[_series(one, moved[one.key]) for one in found[:_MOST_SERIES]],
         changes=changes,
         slow_hosts=hosts,
@@ -66,6 +69,8 @@ def judge(store: Store, hours: float = HOURS) -> record.FleetReport:
         advice=advice,
         trends=[trend for fact in _FACTS for trend in _trends(runs, fact)],
         failures=failures["reason"].head(_MOST_FAILURES).to_list(),
+        jobs=jobs,
+        late_hosts=late_hosts(store),
     )
 
 

@@ -119,6 +119,41 @@ class Trend(Struct, kw_only=True, frozen=True):
     """By how much it grows; None with fewer than 8 runs or 2 days."""
 
 
+class WaitingJob(Struct, kw_only=True, frozen=True):
+    """A job of several ranks, and the rank that keeps the others waiting longest."""
+
+    trace: str
+    """Of its first rank."""
+    day: str
+    work: str
+    ranks: int
+    world_size: int | None
+    """Ranks that the job had, also those whose traces are not here."""
+    wall_us: float
+    exposed_us: float
+    """When collectives ran and no other work, the mean of its ranks; waiting is part of it."""
+    waiting_us: float
+    late_rank: int | None
+    """None where no rank kept the others waiting."""
+    late_host: str
+    late_us: float
+    late_pct: float
+    """Of the wall time."""
+    doing: str
+    verdict: str
+
+
+class LateHost(Struct, kw_only=True, frozen=True):
+    """A host in jobs of several hosts."""
+
+    host: str
+    jobs: int
+    late_us: float
+    """How long the others waited for a rank on it alone, in all these jobs."""
+    late_pct: float
+    """Of their wall time."""
+
+
 class FleetReport(Struct, kw_only=True, frozen=True):
     """What the runs of a store say together."""
 
@@ -139,6 +174,9 @@ class FleetReport(Struct, kw_only=True, frozen=True):
     advice: list[Advice]
     trends: list[Trend]
     failures: list[str]
+    jobs: list[WaitingJob]
+    """Those in which the others wait longest for one rank come first."""
+    late_hosts: list[LateHost]
 
 
 class GateRow(Struct, kw_only=True, frozen=True):

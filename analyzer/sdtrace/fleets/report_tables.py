@@ -27,6 +27,11 @@ def _what_moved(row: record.Change) -> str:
     return "; ".join([*row.with_it, *parts])
 
 
+def _ranks(row: record.WaitingJob) -> str:
+    missing = row.world_size is not None and row.world_size > row.ranks
+    return f"{row.ranks} of {row.world_size}" if missing else str(row.ranks)
+
+
 CHANGES: Final = Table(
     id="changes",
     title="What changed",
@@ -133,7 +138,40 @@ OUTLIERS: Final = Table(
         Column("source", "Source", Kind.NAME, "Where it was read from."),
     ),
 )
-TABLES: Final = (CHANGES, HOSTS, ADVICE, OUTLIERS, SERIES, TRENDS)
+JOBS: Final = Table(
+    id="jobs",
+    title="Jobs of several ranks",
+    record=record.WaitingJob,
+    rows=lambda report: report.jobs,
+    help="Those come first in which the others wait longest for one rank.",
+    is_wide=True,
+    columns=(
+        Column("trace", "First trace", Kind.NAME, "Of the first rank."),
+        Column("day", "Day", Kind.TEXT, "When it ran."),
+        Column("ranks", "Ranks", Kind.TEXT, "How many are here, of how many.", value=_ranks),
+        Column("wall_us", "Wall", Kind.TIME, "Of the rank that took longest."),
+        Column("exposed_us", "Exposed", Kind.TIME, "When collectives ran and no other work: the mean."),
+        Column("waiting_us", "Waits", Kind.TIME, "For ranks that came later: the mean."),
+        Column("late_pct", "Late", Kind.SHARE, "Of the wall time, all others wait for one rank alone."),
+        Column("late_rank", "Rank", Kind.FIGURE, "The rank that they wait for longest."),
+        Column("late_host", "Host", Kind.TEXT, "Where that rank ran.", optional=True),
+        Column("doing", "What it was doing", Kind.PROSE, "Before the longest wait."),
+    ),
+)
+LATE_HOSTS: Final = Table(
+    id="late_hosts",
+    title="Hosts that other hosts wait for",
+    record=record.LateHost,
+    rows=lambda report: report.late_hosts,
+    help="In jobs of several hosts, 2 % of the wall time and more.",
+    columns=(
+        Column("host", "Host", Kind.NAME, "Its name."),
+        Column("jobs", "Jobs", Kind.COUNT, "Jobs of several hosts that it was part of."),
+        Column("late_pct", "Late", Kind.SHARE, "Of their wall time, all others wait for a rank on it."),
+        Column("late_us", "Late in all", Kind.TIME, "In all these jobs."),
+    ),
+)
+TABLES: Final = (CHANGES, HOSTS, LATE_HOSTS, JOBS, ADVICE, OUTLIERS, SERIES, TRENDS)
 """In the order of the report."""
 
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Protocol
 
 from sdtrace.errors import UnreadableTrace
 from sdtrace.fleets.items import Item, Outcome, Task, decode_outcome
+from sdtrace.fleets.jobs import update_jobs
 from sdtrace.fleets.log import Entry
 from sdtrace.fleets.store import Store, alone
 
@@ -73,6 +74,7 @@ def fill(
         if todo:
             with closing(_outcomes(runner(todo), map(task_of, todo))) as outcomes:
                 _gather(store, outcomes, digests, tally, progress)
+        update_jobs(store)
         store.merge()
     return Filled(tally.counts, tally.reasons, time.monotonic() - began, tally.cpu_s)
 

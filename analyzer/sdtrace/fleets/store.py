@@ -11,7 +11,7 @@ import io
 import os
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +24,9 @@ import polars as pl
 from sdtrace.errors import OutputError, UsageError
 from sdtrace.fleets.facts import PARTITIONS
 from sdtrace.fleets.items import Item, Outcome, decode_outcome
+from sdtrace.fleets.job_rows import OF_JOBS
 from sdtrace.fleets.log import Batch, Entry, Log, is_settled
+from sdtrace.fleets.rank_rows import RANKS
 from sdtrace.fleets.scanning import scan
 from sdtrace.fleets.tables import TABLES
 from sdtrace.suggestions import did_you_mean
@@ -70,10 +72,16 @@ class Store:
 
     def scan(self, table: str) -> pl.LazyFrame:
         """The rows of a table, read when they are asked for. Raises UsageError while there are none."""
-        names = [name for name in self.log.files if name.startswith(f"{table}/")]
+        names = self._files_of(table)
+        if not names and table in OF_JOBS and self.log.files:
+            return pl.LazyFrame(schema=OF_JOBS[table])
         if not names:
             raise UsageError(f"{self.folder}: the store holds no traces yet")
         return scan([self.folder / name for name in names])
+
+    def has(self, table: str) -> bool:
+        """Whether there are files of a table: of ranks only where a trace is part of a job."""
+        return bool(self._files_of(table))
 
     def spool(self, outcome: bytes) -> None:
         """Keep what came of a trace, encoded, until it is part of a batch."""
@@ -122,11 +130,33 @@ class Store:
         for path in gone:
             path.unlink()
 
+    def exchange(self, rows: Mapping[str, pl.DataFrame], stale: Sequence[str]) -> None:
+        """Add rows to tables of jobs, and remove those of the jobs in `stale`, all at once.
+
+        Files that hold rows of a stale job are written again without them.
+        """
+        parts: defaultdict[tuple[str, str], list[pl.DataFrame]] = defaultdict(list)
+        gone: list[str] = []
+        for table, new in rows.items():
+            old = self._files_of(table) if stale else []
+            kept = (
+                [scan([self.folder / name for name in old]).filter(~pl.col("job_id").is_in(stale)).collect()]
+                if old
+                else []
+            )
+            gone += old
+            for frame in (*kept, new):
+                for (value, *_), part in frame.partition_by(self.partition, as_dict=True).items():
+                    parts[table, str(value)].append(part)
+        self.log.add(Batch(self._write_parts(parts), gone), [])
+        for name in gone:
+            (self.folder / name).unlink()
+
     def remove_strays(self) -> None:
         """Remove what a killed run was writing: Parquet files that no batch names, halves of others."""
         for path in (self.folder / _SPOOL).glob("*.tmp"):
             path.unlink()
-        for table in TABLES:
+        for table in (*TABLES, RANKS, *OF_JOBS):
             for path in (self.folder / table).glob("*/*.parquet"):
                 if self._within(path) not in self.log.files:
                     path.unlink()
@@ -139,6 +169,10 @@ class Store:
                 parts[table, outcome.facts.get(self.partition, "")].append(
                     pl.read_ipc_stream(io.BytesIO(packed))
                 )
+        return self._write_parts(parts)
+
+    def _write_parts(self, parts: Mapping[tuple[str, str], Sequence[pl.DataFrame]]) -> list[str]:
+        """Write the rows of each table and value of the partition; the files."""
         written = []
         for (table, value), frames in parts.items():
             rows = pl.concat(frames)
@@ -150,6 +184,9 @@ class Store:
             _to_disk(path)
             written.append(self._within(path))
         return written
+
+    def _files_of(self, table: str) -> list[str]:
+        return [name for name in self.log.files if name.startswith(f"{table}/")]
 
     def _small(self) -> list[list[Path]]:
         """Small files that are to become one, partition by partition."""

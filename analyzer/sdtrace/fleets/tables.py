@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from statistics import median
 from typing import Any, Final
 
@@ -13,21 +12,14 @@ from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Part
 from sdtrace.analysis.study import Study
 from sdtrace.analysis.trace_report import report_on
-from sdtrace.fleets.facts import GIVEN, facts_of, start_ns
+from sdtrace.fleets.facts import facts_of
+from sdtrace.fleets.head import head_of, with_head
 from sdtrace.fleets.items import Task
+from sdtrace.fleets.rank_rows import rank_rows
 from sdtrace.model import Finding, TraceReport
 from sdtrace.phases.timeline import STEADY
 from sdtrace.tables.frames import frame
 
-FACTS: Final[dict[str, Any]] = {
-    "trace_id": pl.String,
-    "trace": pl.String,
-    "day": pl.String,
-    "at": pl.Datetime("us", "UTC"),
-    **dict.fromkeys(GIVEN, pl.String),
-    "rank": pl.Int64,
-}
-"""The first columns of every table."""
 TRACE: Final[dict[str, Any]] = {
     "source": pl.String,
     "size_bytes": pl.Int64,
@@ -55,49 +47,29 @@ TRACE: Final[dict[str, Any]] = {
 """What a row of `traces` has beside the facts."""
 _OF_STEADY: Final = ("ops", "kernels", "categories", "components")
 """Tables of the steady iterations together, or of the whole trace where there are none."""
-_PART: Final = {"part": pl.String, "iterations": pl.Int64}
 _SAVING: Final = {"from_us": pl.Float64, "to_us": pl.Float64, "low_us": pl.Float64, "high_us": pl.Float64}
 TABLES: Final = ("traces", *_OF_STEADY, "iterations", "findings")
 """The tables of a store; rows of the others belong to the row of `traces` with their `trace_id`."""
-_RANKED: Final = "distributedInfo"
 
 
 def facts_and_tables(
     study: Study, options: Options, task: Task, digest: str, version: str
 ) -> tuple[dict[str, str], dict[str, pl.DataFrame]]:
-    """The facts of a trace, and its rows in each table of `TABLES`."""
+    """The facts of a trace, and its rows in each table of `TABLES`; of a job's ranks in `RANKS` too."""
     if study.steady:
         options = replace(options, part=Part(STEADY))
     report = report_on(study, options)
     facts = facts_of(study, report, task.item.source, task.facts, task.from_path)
-    head = _head(study, digest, facts)
+    head = head_of(study, digest, facts)
     part = {"part": STEADY if study.steady else "", "iterations": len(study.steady)}
     found = {
-        "traces": _with(head, pl.DataFrame([_trace(study, report, task, version)], schema=TRACE)),
-        **{name: _with(head | part, frame(name, getattr(report, name))) for name in _OF_STEADY},
-        "iterations": _with(head, frame("iterations", report.iterations)),
-        "findings": _with(head, _findings(report.findings)),
+        "traces": with_head(head, pl.DataFrame([_trace(study, report, task, version)], schema=TRACE)),
+        **{name: with_head(head | part, frame(name, getattr(report, name))) for name in _OF_STEADY},
+        "iterations": with_head(head, frame("iterations", report.iterations)),
+        "findings": with_head(head, _findings(report.findings)),
+        **rank_rows(study, options.rules, task.item.source, head),
     }
     return facts, found
-
-
-def _head(study: Study, digest: str, facts: dict[str, str]) -> dict[str, Any]:
-    began = start_ns(study)
-    told = study.trace.top_level.get(_RANKED)
-    rank = told.get("rank") if isinstance(told, dict) else None
-    return {
-        "trace_id": digest,
-        "trace": study.trace.label,
-        "day": facts["day"],
-        "at": None if began is None else datetime.fromtimestamp(began / 1e9, UTC),
-        **{name: facts[name] for name in GIVEN},
-        "rank": rank if isinstance(rank, int) else None,
-    }
-
-
-def _with(head: dict[str, Any], rows: pl.DataFrame) -> pl.DataFrame:
-    types = FACTS | _PART
-    return rows.select(*(pl.lit(value, types[name]).alias(name) for name, value in head.items()), pl.all())
 
 
 def _trace(study: Study, report: TraceReport, task: Task, version: str) -> dict[str, Any]:

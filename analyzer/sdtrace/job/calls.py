@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -15,7 +15,10 @@ import numpy as np
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import HostEvents
 from sdtrace.intervals import Bools
+from sdtrace.job.batches import with_batches
+from sdtrace.job.found import Args, Found
 from sdtrace.job.kinds import KINDS, dtype_of, kind_of, nbytes_of
+from sdtrace.job.peers import Peer, peer_in_inputs, peer_in_parameters, peer_in_title
 from sdtrace.trace import Trace
 
 COLLECTIVE: Final = "collective"
@@ -23,7 +26,6 @@ COLLECTIVE: Final = "collective"
 _PARAMETERS: Final = re.compile(r"^record_param_comms$")
 _ANNOTATION: Final = re.compile(r"^(?:nccl|gloo|mpi|ucc|xccl|hccl):(\w.*)")
 _C10D: Final = re.compile(r"^c10d::")
-Args = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Call:
 
     `called_ns` is when the host called it. `start_ns` and `end_ns` are of its work on the device; of a
     collective of the CPU those of the call. `busy_ns` is its time on the device. `work` are its pieces of
-    device work (indices into `LinkedTrace.work`).
+    device work (indices into `LinkedTrace.work`). `peer` is the other side of a send or a receive.
     """
 
     kind: str
@@ -47,16 +49,7 @@ class Call:
     end_ns: int
     busy_ns: int
     work: tuple[int, ...]
-
-
-@dataclass
-class _Found:
-    """A call while it is looked for: the host event (-1 for none), what it says, its pieces of work."""
-
-    event: int
-    kind: str
-    args: Args
-    work: list[int]
+    peer: Peer | None = None
 
 
 def find_calls(study: Study) -> list[Call]:
@@ -67,17 +60,16 @@ def find_calls(study: Study) -> list[Call]:
     """
     host, trace = study.linked.host, study.trace
     is_c10d = (trace.names_matching(_C10D) | trace.names_matching(_PARAMETERS))[host.name]
-    owners: dict[int, _Found] = {}
+    owners: dict[int, Found] = {}
     recorded = _recorded(host, trace)
     for one in recorded:
         _own(host, is_c10d, owners, one, one.event)
     found = [*recorded, *_annotated(host, trace, is_c10d, recorded, owners)]
-    found += _kernels(study, owners)
-    calls = [_call(study, one) for one in found]
+    calls = [_call(study, one) for one in with_batches(study, found, _kernels(study, owners))]
     return sorted(calls, key=lambda call: (call.start_ns, call.called_ns))
 
 
-def _recorded(host: HostEvents, trace: Trace) -> list[_Found]:
+def _recorded(host: HostEvents, trace: Trace) -> list[Found]:
     """Calls whose parameters tell the name of the collective."""
     found = []
     for event in np.flatnonzero(trace.names_matching(_PARAMETERS)[host.name]).tolist():
@@ -85,13 +77,13 @@ def _recorded(host: HostEvents, trace: Trace) -> list[_Found]:
         name = args.get("Collective name")
         kind = kind_of(name) if isinstance(name, str) else None
         if kind is not None:
-            found.append(_Found(event, kind, args, []))
+            found.append(Found(event, kind, args, [], peer_in_parameters(str(name), args)))
     return found
 
 
 def _annotated(
-    host: HostEvents, trace: Trace, is_c10d: Bools, recorded: Sequence[_Found], owners: dict[int, _Found]
-) -> Iterator[_Found]:
+    host: HostEvents, trace: Trace, is_c10d: Bools, recorded: Sequence[Found], owners: dict[int, Found]
+) -> Iterator[Found]:
     """Annotations of collectives outside the calls found so far; the ops around them own their kernels."""
     matching = trace.names_matching(_ANNOTATION)[host.name]
     events = np.flatnonzero(matching & trace.in_categories({"user_annotation"})[host.row]).tolist()
@@ -104,17 +96,21 @@ def _annotated(
         kind = kind_of(name[1]) if name else None
         if kind is None or calls.of(event) >= 0:
             continue
-        one = _Found(event, kind, args_of(trace, int(host.row[event])), [])
+        one = Found(
+            event,
+            kind,
+            args_of(trace, int(host.row[event])),
+            [],
+            peer_in_title(trace.names[host.name[event]]),
+        )
         for op in _own(host, is_c10d, owners, one, ops.of(event)):
-            one.args = max(
-                one.args,
-                args_of(trace, int(host.row[op])),
-                key=lambda args: _largest_input(args)[0] or 0,
-            )
+            args = args_of(trace, int(host.row[op]))
+            one.args = max(one.args, args, key=lambda args: _largest_input(args)[0] or 0)
+            one.peer = one.peer or peer_in_inputs(trace.names[host.name[op]], args)
         yield one
 
 
-def _own(host: HostEvents, is_c10d: Bools, owners: dict[int, _Found], one: _Found, event: int) -> list[int]:
+def _own(host: HostEvents, is_c10d: Bools, owners: dict[int, Found], one: Found, event: int) -> list[int]:
     """Note that kernels of the event, and of the `c10d` ops around it, are the call's; these events."""
     found = []
     while event >= 0 and is_c10d[event]:
@@ -124,11 +120,11 @@ def _own(host: HostEvents, is_c10d: Bools, owners: dict[int, _Found], one: _Foun
     return found
 
 
-def _kernels(study: Study, owners: Mapping[int, _Found]) -> list[_Found]:
+def _kernels(study: Study, owners: Mapping[int, Found]) -> list[Found]:
     """Give each kernel that communicates to its call; those without one are calls of their own."""
     trace, work, host = study.trace, study.linked.work, study.linked.host
     is_talk = np.array([name == COLLECTIVE for name in study.categorized.categories], np.bool_)
-    alone: list[_Found] = []
+    alone: list[Found] = []
     for piece in np.flatnonzero(is_talk[study.categorized.code]).tolist():
         event = int(work.op[piece])
         while event >= 0 and event not in owners:
@@ -137,11 +133,11 @@ def _kernels(study: Study, owners: Mapping[int, _Found]) -> list[_Found]:
             owners[event].work.append(piece)
         else:
             kind = kind_of(trace.names[trace.name[work.row[piece]]])
-            alone.append(_Found(-1, kind if kind in KINDS else COLLECTIVE, {}, [piece]))
+            alone.append(Found(-1, kind if kind in KINDS else COLLECTIVE, {}, [piece]))
     return alone
 
 
-def _call(study: Study, one: _Found) -> Call:
+def _call(study: Study, one: Found) -> Call:
     trace, host, work = study.trace, study.linked.host, study.linked.work
     elements, dtype = _size(one.args)
     rows = work.row[one.work]
@@ -152,23 +148,25 @@ def _call(study: Study, one: _Found) -> Call:
         launches = study.structure.launches
         called, thread = int(launches.called_ns[one.work[0]]), int(launches.thread[one.work[0]])
         start = end = called
-    if rows.size:
-        start, end = int(trace.start_ns[rows].min()), int(trace.end_ns[rows].max())
+    shown = rows if rows.size else work.row[one.batch]
+    if shown.size:
+        start, end = int(trace.start_ns[shown].min()), int(trace.end_ns[shown].max())
     size = one.args.get("Group size")
-    rank = one.args.get("Rank")
+    rank = one.args.get("Rank")  # of a send or a receive that of the peer
     return Call(
         kind=one.kind,
         nbytes=None if elements is None else nbytes_of(elements, dtype),
         dtype=dtype,
         group=_group(one.args),
         group_size=size if isinstance(size, int) else None,
-        group_rank=rank if isinstance(rank, int) else None,
+        group_rank=rank if isinstance(rank, int) and one.kind != "send_recv" else None,
         thread=thread,
         called_ns=called,
         start_ns=start,
         end_ns=end,
         busy_ns=int(trace.dur_ns[rows].sum()),
         work=tuple(one.work),
+        peer=one.peer,
     )
 
 

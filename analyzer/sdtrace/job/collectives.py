@@ -33,6 +33,7 @@ def collective_rows(ranks: Sequence[Rank], arrivals: Sequence[Arrival]) -> list[
         (place, arrival.shared.calls[place]): ns
         for arrival in arrivals
         for place, ns in arrival.waiting_ns.items()
+        if _counts(ranks[place], arrival.shared.calls[place])
     }
     transfers = {
         (place, number): arrival.transfer_ns
@@ -78,6 +79,11 @@ def _spent_ns(rank: Rank, number: int) -> int:
     """Time of a call on the device; without device work that of the host."""
     call = rank.calls[number]
     return call.busy_ns if call.work or rank.communication_ns else call.end_ns - call.start_ns
+
+
+def _counts(rank: Rank, number: int) -> bool:
+    """Whether the time of a call is its own: in a batch only the first one counts."""
+    return bool(rank.calls[number].work) or not rank.communication_ns
 
 
 def _link_gbps(rank: Rank, group_size: int | None) -> float | None:

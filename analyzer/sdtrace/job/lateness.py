@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,8 @@ _WORTH: Final = 0.1
 """A second reason that explains less of the lateness is not worth a word."""
 EARLIER: Final = "earlier"
 """It left its last collective later than the first rank did."""
+BEGAN: Final = "began"
+"""The same of a first collective: its profile began later."""
 _OF_CPU: Final = frozenset({"launch_bound", "sync", "device_gap", "other", "between_iterations"})
 """The device waited for the CPU: for which blocking call or launch differs with who came first."""
 NAMED: Final = {
@@ -29,34 +31,44 @@ NAMED: Final = {
     TALK: "other collectives",
     REST: "before its device had work",
     EARLIER: "late from the collective before",
+    BEGAN: "a profile that began later",
 }
 """Parts that are neither causes of idle time nor categories of work, in words."""
 
 
 @dataclass(frozen=True)
 class Reason:
-    """What the late rank spent more time on than the first one, and how much more; `op` is '' if unknown."""
+    """What the late rank spent more time on than the first one, and how much more; `op` is '' if unknown.
+
+    `call` is the place of the call before which it did so, among those of the rank: this or an earlier one.
+    """
 
     part: str
     ns: int
     op: str
+    call: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrival:
     """A collective that several ranks came to. `last` and `first` are places of ranks.
 
-    `waiting_ns` is how long each rank waited, by its place. `reasons` sum to `by_ns` where all are counted;
-    longest first, [] where the ranks came at once.
+    By the place of each rank, `came_ns` is when it came, `waiting_ns` how long it waited, and `exposed_ns`
+    how much of its part no other work of its device hides. `begun_ns` is when the profile of the last one
+    began: what others waited before that does not count as waiting. `reasons` sum to `by_ns` where all are
+    counted; longest first, [] where the ranks came at once.
     """
 
     shared: Shared
     last: int
     first: int
     at_ns: int
+    begun_ns: int
     by_ns: int
     alone_ns: int
+    came_ns: dict[int, int]
     waiting_ns: dict[int, int]
+    exposed_ns: dict[int, int]
     transfer_ns: int
     reasons: list[Reason]
     doing: str
@@ -65,7 +77,33 @@ class Arrival:
 def arrivals(ranks: Sequence[Rank], shared: Sequence[Shared], clocks: SetClocks) -> list[Arrival]:
     """Every collective of two ranks and more, in the order given."""
     least = max(_LEAST_NS, 2 * (clocks.residual_ns or 0))
-    return [_arrival(ranks, one, clocks, least) for one in shared if len(one.calls) > 1]
+    found = [_arrival(ranks, one, clocks, least) for one in shared if len(one.calls) > 1]
+    before: dict[tuple[int, int], Arrival] = {}
+    for place in sorted(range(len(found)), key=lambda place: found[place].at_ns):
+        one = found[place] = _with_earlier(ranks, found[place], before)
+        if one.reasons:
+            before[one.last, ranks[one.last].calls[one.shared.calls[one.last]].end_ns] = one
+    return found
+
+
+def _with_earlier(ranks: Sequence[Rank], one: Arrival, before: Mapping[tuple[int, int], Arrival]) -> Arrival:
+    """The arrival with the reasons of the one before, where the rank came last to that too.
+
+    It was not kept there, so what made it late then makes it late now.
+    """
+    rank, number = ranks[one.last], one.shared.calls[one.last]
+    earlier = next((reason for reason in one.reasons if reason.part == EARLIER), None)
+    cause = before.get((one.last, int(rank.spent.left_ns[number])))
+    if earlier is None or cause is None:
+        return one
+    own = [reason for reason in cause.reasons if reason.part not in (EARLIER, BEGAN)]
+    share = min(1.0, earlier.ns / max(1, sum(reason.ns for reason in own)))
+    carried = [replace(reason, ns=round(share * reason.ns)) for reason in own]
+    left = replace(earlier, ns=max(0, earlier.ns - sum(reason.ns for reason in carried)))
+    others = [reason for reason in one.reasons if reason is not earlier]
+    reasons = sorted((*others, *carried, left), key=lambda reason: (-reason.ns, reason.part))
+    reasons = [reason for reason in reasons if reason.ns > 0]
+    return replace(one, reasons=reasons, doing=_words(rank, number, reasons, one.by_ns))
 
 
 def _arrival(ranks: Sequence[Rank], one: Shared, clocks: SetClocks, least: int) -> Arrival:
@@ -74,6 +112,7 @@ def _arrival(ranks: Sequence[Rank], one: Shared, clocks: SetClocks, least: int) 
     last, first = max(came, key=lambda place: came[place]), min(came, key=lambda place: came[place])
     at = came[last]
     by = at - came[first]
+    begun = ranks[last].start_ns + clocks.base_ns[last]
     reasons = _reasons(ranks, one, clocks, last, first) if by >= least else []
     return Arrival(
         shared=one,
@@ -82,8 +121,15 @@ def _arrival(ranks: Sequence[Rank], one: Shared, clocks: SetClocks, least: int) 
         at_ns=at,
         by_ns=by,
         alone_ns=at - max(when for place, when in came.items() if place != last),
+        came_ns=came,
+        begun_ns=begun,
         waiting_ns={
-            place: min(at - when, calls[place].end_ns - calls[place].start_ns) for place, when in came.items()
+            place: max(0, min(at, when + calls[place].end_ns - calls[place].start_ns) - max(when, begun))
+            for place, when in came.items()
+        },
+        exposed_ns={
+            place: max(0, call.end_ns - call.start_ns - int(ranks[place].overlapped_ns[one.calls[place]]))
+            for place, call in calls.items()
         },
         transfer_ns=min(call.end_ns - call.start_ns for call in calls.values()),
         reasons=reasons,
@@ -98,8 +144,13 @@ def _reasons(ranks: Sequence[Rank], one: Shared, clocks: SetClocks, last: int, f
         int(ranks[place].spent.left_ns[one.calls[place]]) + clocks.base_ns[place] for place in (last, first)
     ]
     more = {part: late.get(part, 0) - early.get(part, 0) for part in {**late, **early}}
-    more[EARLIER] = left[0] - left[1]
-    found = [Reason(part, ns, _op(ranks, one, part, last, first)) for part, ns in more.items() if ns > 0]
+    is_first = ranks[last].spent.left_ns[one.calls[last]] <= ranks[last].start_ns
+    more[BEGAN if is_first else EARLIER] = left[0] - left[1]
+    found = [
+        Reason(part, ns, _op(ranks, one, part, last, first), one.calls[last])
+        for part, ns in more.items()
+        if ns > 0
+    ]
     return sorted(found, key=lambda reason: (-reason.ns, reason.part))
 
 
@@ -147,6 +198,7 @@ def _reason(reason: Reason) -> str:
         SILENCE: f"nothing recorded on the CPU for {ns}",
         CPU: f"a slower CPU: {ns} more until it came to the collective",
         EARLIER: f"it left its last collective {ns} later",
+        BEGAN: f"its profile began {ns} later",
         TALK: f"{ns} more in other collectives",
         REST: f"{ns} more before its device had work",
     }

@@ -14,6 +14,8 @@ from sdtrace.job.rank import Rank
 
 _MOST_SHIFT: Final = 256
 """How many collectives of a group one profile may hold before another one begins."""
+_MANY: Final = 8
+"""Ends of fewer calls may look even by chance."""
 _EVEN_NS: Final = 100_000
 """Clocks of two hosts drift by less in a profile; steps of one job differ by more."""
 _ALIKE: Final = 0.95
@@ -30,25 +32,32 @@ class Shared:
 
 
 def match_calls(ranks: Sequence[Rank]) -> list[Shared]:
-    """Every collective once, with all calls of it; of a rank alone too. In order of time."""
+    """Every collective once, with all calls of it; of a rank alone too. In order of time.
+
+    A send and its receive are one.
+    """
     groups: defaultdict[tuple[object, ...], dict[int, list[int]]] = defaultdict(dict)
     for place, rank in enumerate(ranks):
         for number, call in enumerate(rank.calls):
-            groups[_sequence(call, place)].setdefault(place, []).append(number)
+            groups[_sequence(call, rank.number)].setdefault(place, []).append(number)
     found = [shared for key, of_rank in groups.items() for shared in _of_group(ranks, str(key[0]), of_rank)]
     return sorted(
         found, key=lambda shared: min(_clock(ranks, place, number) for place, number in shared.calls.items())
     )
 
 
-def _sequence(call: Call, place: int) -> tuple[object, ...]:
+def _sequence(call: Call, rank: int | None) -> tuple[object, ...]:
     """What calls have in common whose order tells which belong together; the group comes first.
 
-    Who sends to whom is not recorded: in a group of three and more, sends of each rank stand alone. Where no
-    group is recorded, kind and size tell groups apart as well as can be.
+    Of sends and receives these are sender, receiver and tag. Where the trace does not name the peer, they
+    stand alone, but for groups of two. Where no group is recorded, kind and size tell groups apart as well as
+    can be.
     """
+    if call.peer is not None:
+        pair = (rank, call.peer.rank) if call.peer.is_send else (call.peer.rank, rank)
+        return (call.group, *pair, call.peer.tag)
     if call.kind == "send_recv" and call.group_size != 2:
-        return call.group, call.kind, place
+        return call.group, call.kind, rank
     return (call.group,) if call.group else ("", *_sign(call))
 
 
@@ -82,7 +91,7 @@ def _shift(base: Rank, held: Sequence[int], other: Rank, numbers: Sequence[int])
     signs, others = (np.array([hash(_sign(call)) for call in calls]) for calls in (ours, theirs))
     ends, other_ends = (np.array([call.end_ns for call in calls], np.int64) for calls in (ours, theirs))
     found: list[tuple[bool, int, float, int, int]] = []
-    reach = len(theirs) // 2
+    reach = len(theirs) // 2 if len(theirs) >= _MANY else 0
     for shift in range(-min(reach, _MOST_SHIFT), min(len(ours) - len(theirs) + reach, _MOST_SHIFT) + 1):
         mine = slice(max(shift, 0), min(shift + len(theirs), len(ours)))
         its = slice(mine.start - shift, mine.stop - shift)

@@ -13,6 +13,7 @@ from sdtrace.analysis.study import Study, study_trace
 from sdtrace.breakdowns.rules import Rules
 from sdtrace.intervals import Bools, Int64s, Intervals, covered, place_of, subtract, total, union
 from sdtrace.job.calls import COLLECTIVE, Call, find_calls
+from sdtrace.job.peers import members_of
 from sdtrace.job.spent import Spent, time_spent
 from sdtrace.phases.phases import wall
 from sdtrace.reader.categories import COPIES
@@ -21,7 +22,6 @@ from sdtrace.trace.model import Int32s
 from sdtrace.waiting.idle import Cause
 
 _RANK_IN_NAME: Final = re.compile(r"(?:^|[^a-zA-Z])(?:rank|tp|dp|pp|ep|cp|sp)[-_ ]?(\d+)", re.IGNORECASE)
-_RANKS: Final = re.compile(r"\[([\d, ]+)\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,8 @@ class Rank:
 
     `number` is None where nothing tells it. `told` says whether the trace tells it, and not only its name.
     `groups` names its default process group, '' where the trace does not. `iteration`, `step` and `component`
-    have one element per call, -1 and '' for none.
+    have one element per call, -1 and '' for none; so has `silent_step`, the step that holds the middle of the
+    longest silence before the call.
     """
 
     name: str
@@ -54,10 +55,13 @@ class Rank:
     spent: Spent
     iteration: Int64s
     step: Int64s
+    silent_step: Int64s
     component: list[str]
     link_properties: Mapping[str, Any]
     """The device as the profiler recorded it."""
     devices_of_host: int
+    host: str = ""
+    """As newer torch writes it."""
 
     @property
     def idle_ns(self) -> int:
@@ -120,6 +124,7 @@ def _rank(study: Study, in_process: str | None) -> Rank:
     info = trace.top_level.get("distributedInfo")
     facts = info if isinstance(info, dict) and in_process is None else {}
     number, told = _number(trace, facts, calls, in_process)
+    spent = time_spent(study, calls, start)
     return Rank(
         name=trace.label,
         path=str(trace.path),
@@ -133,11 +138,12 @@ def _rank(study: Study, in_process: str | None) -> Rank:
         end_ns=end,
         idle=study.idle.causes(),
         calls=calls,
-        spent=time_spent(study, calls, start),
+        spent=spent,
         link_properties=trace.device,
         devices_of_host=len(trace.top_level.get("deviceProperties") or ()),
+        host=host if isinstance(host := trace.top_level.get("host_name"), str) else "",
         **_times(study, calls),
-        **_places(study, calls),
+        **_places(study, calls, spent),
     )
 
 
@@ -163,7 +169,7 @@ def _times(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
     }
 
 
-def _places(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
+def _places(study: Study, calls: Sequence[Call], spent: Spent) -> dict[str, Any]:
     """The iteration, the step and the component that each call was made in."""
     structure = study.structure
     steps, iterations, components = structure.steps, structure.iterations, structure.components
@@ -173,6 +179,7 @@ def _places(study: Study, calls: Sequence[Call]) -> dict[str, Any]:
     return {
         "iteration": iterations.at(called),
         "step": np.append(index, -1)[place_of(steps.start_ns, steps.end_ns, called)],
+        "silent_step": np.append(index, -1)[place_of(steps.start_ns, steps.end_ns, spent.silent_ns)],
         "component": ["" if code < 0 else components.names[code] for code in codes.tolist()],
     }
 
@@ -184,8 +191,7 @@ def _number(
     if isinstance(facts.get("rank"), int):
         return int(facts["rank"]), True
     for call in calls:
-        ranks = _RANKS.search(call.group)
-        members = [int(text) for text in ranks[1].split(",")] if ranks else []
+        members = members_of(call.group)
         if call.group_rank is not None and call.group_rank < len(members):
             return members[call.group_rank], True
     hints = [trace.label, trace.path.parent.name] if in_process is None else [in_process]
@@ -210,12 +216,11 @@ def _integer(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def name_without_rank(path: str) -> str | None:
-    """A path with a star for the rank in it, the last one; None where it has none.
+def name_without_ranks(path: str) -> str:
+    """A path with a star for each number of a rank in it.
 
-    >>> [name_without_rank(path) for path in ("run.rank1.json", "rank0/trace.json", "a.json")]
-    ['run.rank*.json', 'rank*/trace.json', None]
+    >>> [name_without_ranks(path) for path in ("job7/rank1/run.tp-1.json", "rank0.json", "a.json")]
+    ['job7/rank*/run.tp-*.json', 'rank*.json', 'a.json']
     """
     name = path.replace("\\", "/")
-    found = next(reversed([*_RANK_IN_NAME.finditer(name)]), None)
-    return None if found is None else f"{name[: found.start(1)]}*{name[found.end(1) :]}"
+    return _RANK_IN_NAME.sub(lambda found: found[0][: -len(found[1])] + "*", name)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sdtrace.errors import UsageError
-from sdtrace.job.rank import Rank, name_without_rank
+from sdtrace.job.rank import Rank, name_without_ranks
 from sdtrace.model import Confidence
 
-_APART_NS: Final = 5_000_000_000
+APART_NS: Final = 5_000_000_000
 """Clocks of two hosts differ by less; runs one after the other usually lie further apart."""
 
 
@@ -26,18 +27,37 @@ class Together:
 def find_jobs(files: Sequence[Sequence[Rank]]) -> list[Together]:
     """The jobs among traces, each given as its ranks (one, or those of a merged file); largest first.
 
-    A trace that communicates with ranks whose traces are not here is a job by itself.
+    Files whose names differ in the rank alone come first. Only what is left is held against other names: jobs
+    that run side by side name their process groups alike. A trace that communicates with ranks whose traces
+    are not here is a job by itself.
     """
-    jobs: list[Together] = []
+    named: defaultdict[str, list[Sequence[Rank]]] = defaultdict(list)
     for ranks in files:
-        for place, job in enumerate(jobs):
+        named[name_without_ranks(ranks[0].path)].append(ranks)
+    jobs: list[Together] = []
+    alone: list[Sequence[Rank]] = []
+    for group in named.values():
+        for job, members in _together(group):
+            if len(members) > 1:
+                jobs.append(job)
+            else:
+                alone += members
+    jobs += [job for job, _ in _together(alone)]
+    found = [_in_order(job) for job in jobs if len(job.ranks) > 1 or is_part(job.ranks[0])]
+    return sorted(found, key=lambda job: -len(job.ranks))
+
+
+def _together(files: Sequence[Sequence[Rank]]) -> list[tuple[Together, list[Sequence[Rank]]]]:
+    """Each job with its files: every file joins the first job that it fits."""
+    found: list[tuple[Together, list[Sequence[Rank]]]] = []
+    for ranks in files:
+        for place, (job, members) in enumerate(found):
             if (joined := _joined(job, ranks)) is not None:
-                jobs[place] = joined
+                found[place] = joined, [*members, ranks]
                 break
         else:
-            jobs.append(_first(ranks))
-    found = [_in_order(job) for job in jobs if len(job.ranks) > 1 or _is_part(job.ranks[0])]
-    return sorted(found, key=lambda job: -len(job.ranks))
+            found.append((_first(ranks), [ranks]))
+    return found
 
 
 def as_one_job(files: Sequence[Sequence[Rank]]) -> Together:
@@ -65,7 +85,7 @@ def _first(ranks: Sequence[Rank]) -> Together:
     return Together([*ranks], "The trace tells which rank of a job it is.", "certain")
 
 
-def _is_part(rank: Rank) -> bool:
+def is_part(rank: Rank) -> bool:
     """Whether a single trace has collectives to show, or belongs to a job of more ranks."""
     return any(call.group_size != 1 for call in rank.calls) or (rank.world_size or 1) > 1
 
@@ -91,8 +111,8 @@ def _same_job(one: Rank, other: Rank) -> tuple[str, Confidence] | None:
         )
     if one.told and other.told and _share_a_group(one, other):
         return "Their collectives name the same process group, and they ran at the same time.", "certain"
-    alike = name_without_rank(one.path)
-    if alike is not None and alike == name_without_rank(other.path) and bool(one.calls) == bool(other.calls):
+    alike = name_without_ranks(one.path)
+    if "*" in alike and alike == name_without_ranks(other.path) and bool(one.calls) == bool(other.calls):
         return "The names of the files differ in the rank alone, and they ran at the same time.", "likely"
     return None
 
@@ -105,7 +125,7 @@ def _share_a_group(one: Rank, other: Rank) -> bool:
 def _at_once(one: Rank, other: Rank) -> bool:
     start = max(rank.base_ns + rank.start_ns for rank in (one, other))
     end = min(rank.base_ns + rank.end_ns for rank in (one, other))
-    return start < end + _APART_NS
+    return start < end + APART_NS
 
 
 def _in_order(job: Together) -> Together:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from sdtrace import model, units
 from sdtrace.analysis.microseconds import us
-from sdtrace.job.clocks import SetClocks, set_clocks
+from sdtrace.job.clocks import SetClocks, set_clocks, those_at_once
 from sdtrace.job.collectives import collective_rows
 from sdtrace.job.findings import Facts, find_all
 from sdtrace.job.lateness import Arrival, arrivals
 from sdtrace.job.matching import match_calls
 from sdtrace.job.rank import Rank
 from sdtrace.job.recognise import Together
+from sdtrace.job.waits import costs_ns, waited_ns
 
 
 def report_on_job(job: Together) -> model.Job:
     """Everything a report shows of a job."""
     ranks = job.ranks
-    shared = match_calls(ranks)
+    matched = match_calls(ranks)
+    shared = those_at_once(ranks, matched, set_clocks(ranks, matched))
     clocks = set_clocks(ranks, shared)
     came = arrivals(ranks, shared, clocks)
     collectives = collective_rows(ranks, came)
@@ -49,10 +50,6 @@ def report_on_job(job: Together) -> model.Job:
 
 
 def _ranks(ranks: Sequence[Rank], came: Sequence[Arrival], clocks: SetClocks) -> list[model.JobRank]:
-    waiting: defaultdict[int, int] = defaultdict(int)
-    for arrival in came:
-        for place, ns in arrival.waiting_ns.items():
-            waiting[place] += ns
     rows = []
     for place, rank in enumerate(ranks):
         mine = [arrival for arrival in came if arrival.last == place and arrival.reasons]
@@ -68,11 +65,11 @@ def _ranks(ranks: Sequence[Rank], came: Sequence[Arrival], clocks: SetClocks) ->
                 copies_us=us(rank.copies_ns),
                 communication_us=us(rank.communication_ns),
                 exposed_us=us(rank.exposed_ns),
-                waiting_us=us(waiting[place]),
+                waiting_us=us(waited_ns(came, place)),
                 idle_us=us(rank.idle_ns),
                 idle_cause=rank.idle[0].cause if rank.idle else "",
                 last=len(mine),
-                late_us=us(sum(arrival.alone_ns for arrival in mine)),
+                late_us=us(sum(costs_ns(mine))),
                 clock_shift_us=None if shift is None else us(shift),
             )
         )

@@ -23,8 +23,8 @@ CPU: Final = "cpu"
 """Of a rank without device work, all but silence."""
 _SILENT_NS: Final = 1_000_000
 """Python between two ops takes less."""
-_ORDINARY: Final = frozenset({"launch_bound", "host_stall", "between_iterations", "other"})
-"""Causes of idle time that say only that the CPU launched nothing."""
+_ORDINARY: Final = frozenset({"launch_bound", "host_stall", "between_iterations", "sync", "other"})
+"""Causes of idle time that explain no silence. What follows a blocking call in a gap is not recorded."""
 _MOST_OPS: Final = 40
 
 
@@ -32,7 +32,7 @@ class Spent(NamedTuple):
     """`ns` has a row per collective and a column per part; `ops_ns` splits some parts by op.
 
     `left_ns` is when the collective before it ended. `ops` are (part, op) of the columns of `ops_ns`. `after`
-    is the op before the longest silence, '' without one.
+    is the op before the longest silence, '' without one; `silent_ns` is the middle of that, -1 without one.
     """
 
     left_ns: Int64s
@@ -41,6 +41,7 @@ class Spent(NamedTuple):
     ops: list[tuple[str, str]]
     ops_ns: Int64s
     after: list[str]
+    silent_ns: Int64s
 
 
 def time_spent(study: Study, calls: Sequence[Call], start_ns: int) -> Spent:
@@ -52,7 +53,7 @@ def time_spent(study: Study, calls: Sequence[Call], start_ns: int) -> Spent:
     left = _left(calls, arrived, start_ns)
     if not calls:
         none = np.zeros((0, 0), np.int64)
-        return Spent(left, [], none, [], none, [])
+        return Spent(left, [], none, [], none, [], arrived)
     doing = _doing(study)
     silent = _silences(study, doing)
     parts = dict(_parts(study, silent))
@@ -62,13 +63,15 @@ def time_spent(study: Study, calls: Sequence[Call], start_ns: int) -> Spent:
     ns = np.vstack([ns, np.maximum(whole - ns.sum(axis=0), 0)[np.newaxis]]).T
     ops = list(_ops(study))
     ops_ns = np.array([covered(spans, left, arrived) for _, _, spans in ops], np.int64)
+    longest = [_longest_silence(silent, *span) for span in zip(left.tolist(), arrived.tolist(), strict=True)]
     return Spent(
         left,
         [*parts, REST if len(study.linked.work.row) else CPU],
         ns,
         [(part, op) for part, op, _ in ops],
         ops_ns.reshape(len(ops), len(calls)).T,
-        [_after(study, doing, silent, *span) for span in zip(left.tolist(), arrived.tolist(), strict=True)],
+        [_after(study, doing, begin) for begin, _ in longest],
+        np.array([(begin + end) // 2 for begin, end in longest], np.int64),
     )
 
 
@@ -145,13 +148,21 @@ def _doing(study: Study) -> Int64s:
     return of_categories(linked, np.flatnonzero(on_thread), {"cpu_op", *LAUNCHES})
 
 
-def _after(study: Study, events: Int64s, silent: Intervals, left_ns: int, arrived_ns: int) -> str:
-    """The op among the host events that ended before the longest silence in a span; '' without silence."""
+def _longest_silence(silent: Intervals, left_ns: int, arrived_ns: int) -> tuple[int, int]:
+    """Begin and end of the longest silence in a span, as far as it lies there; -1 without silence."""
     first, last = np.searchsorted(silent.end, left_ns, "right"), np.searchsorted(silent.start, arrived_ns)
     if last <= first:
-        return ""
-    starts, ends = silent.start[first:last], silent.end[first:last]
-    at = int(starts[np.argmax(np.minimum(ends, arrived_ns) - np.maximum(starts, left_ns))])
+        return -1, -1
+    starts, ends = (
+        np.maximum(silent.start[first:last], left_ns),
+        np.minimum(silent.end[first:last], arrived_ns),
+    )
+    place = int(np.argmax(ends - starts))
+    return int(starts[place]), int(ends[place])
+
+
+def _after(study: Study, events: Int64s, at: int) -> str:
+    """The op among the host events that ended last before `at`; '' for none."""
     host = study.linked.host
     place = int(np.searchsorted(host.start_ns[events], at)) - 1
     if place < 0:

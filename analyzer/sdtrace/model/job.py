@@ -33,7 +33,7 @@ class JobRank(Struct, kw_only=True, frozen=True):
     last: int
     """Collectives at which it was the last to arrive."""
     late_us: float
-    """How long all others waited for this rank alone, summed."""
+    """How long all others waited for this rank alone, for what it did itself: docs/ranks.md."""
     clock_shift_us: float | None
     """What its clock was set forward by; None where no collective shows it."""
 
@@ -109,7 +109,8 @@ class Clocks(Struct, kw_only=True, frozen=True):
     collectives: int
     """Collectives that ended on all ranks at once, by which the clocks were set."""
     residual_us: float | None
-    """Nine in ten of these ends differ by less, once the clocks are set; None without any."""
+    """Nine in ten of these ends differ by less, once the clocks are set. Without collectives, what sends and
+    receives leave open; None where neither tells."""
 
 
 class Job(Struct, kw_only=True, frozen=True):

@@ -51,7 +51,7 @@ JOB_RANKS: Final = Table(
             labels=_CAUSE_OR_NONE,
         ),
         Column("last", "Last", Kind.COUNT, "Collectives at which it arrived last."),
-        Column("late_us", "Late", Kind.TIME, "How long all others waited for this rank alone."),
+        Column("late_us", "Late", Kind.TIME, "How long all others waited for what this rank did."),
         Column("clock_shift_us", "Clock", Kind.TIME, "What its clock was set forward by.", DATA_ONLY),
     ),
     bar=Bar("late_us", style="work"),

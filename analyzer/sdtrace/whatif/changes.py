@@ -40,12 +40,15 @@ class Factors(NamedTuple):
 
 FUSABLE: Final = frozenset({"activation_elementwise", "normalization", "layout", "reduction", "resample"})
 """Categories of work that Inductor fuses."""
-FUSED: Final = Factors(0.22, 0.42, 0.65)
-"""Elementwise, normalization and layout kernels of a denoiser, after Inductor has fused them."""
+FUSED: Final = Factors(0.25, 0.38, 0.55)
+"""Elementwise, normalization and layout kernels in bfloat16 or float16, after Inductor has fused them: 0.33
+to 0.38 where the device decides."""
+FUSED_FLOAT32: Final = Factors(0.4, 0.6, 0.8)
+"""The same in float32 and TF32: 0.58 to 0.7."""
 COMPILED_HOST: Final = Factors(0.38, 0.5, 0.62)
 """Host time of a component when it runs compiled instead of op by op."""
-BATCH_SHARE: Final = 0.65
-"""What each further image adds to device time, of what the first takes."""
+BATCH_SHARE: Final = Factors(0.45, 0.65, 0.9)
+"""What each further image adds to device time, of what the first takes: 0.5 to 0.88 where it was measured."""
 FUSED_COUNT: Final = 3
 """So many of these kernels become one."""
 HALF_FOR_FLOAT32: Final = Factors(0.6, 0.95, 1.5)
@@ -56,8 +59,9 @@ HALF_ATTENTION: Final = Factors(0.06, 0.08, 0.2)
 """float32 attention (memory-efficient) as flash or cuDNN attention in bfloat16 or float16."""
 HALF_MEMORY: Final = Factors(0.6, 0.78, 0.95)
 """Kernels that move float32, moving bfloat16 or float16."""
-FUSED_ATTENTION: Final = Factors(0.08, 0.13, 0.25)
-"""Softmax and batched matmuls of attention in bfloat16 or float16, as one fused kernel."""
+FUSED_ATTENTION: Final = Factors(0.03, 0.07, 0.15)
+"""Softmax and batched matmuls of attention in bfloat16 or float16, as one fused kernel: 0.05 to 0.15, less
+the conversions that are gone with them."""
 FUSED_ATTENTION_FLOAT32: Final = Factors(0.6, 0.8, 1.0)
 """The same in float32, where only the memory-efficient kernel exists."""
 GRAPH_CALL_NS: Final = Factors(150_000, 600_000, 1_600_000)
@@ -77,8 +81,8 @@ def scaled(pieces: Bools | np.bool_, factors: Factors) -> Change:
 
 
 def batched(count: int) -> Change:
-    """A batch of so many images: kernels take as long at best and `count` times as long at worst."""
-    return scaled(np.bool_(True), Factors(1.0, 1 + BATCH_SHARE * (count - 1), float(count)))
+    """A batch of so many images: the host does as much, each further one adds to device time."""
+    return scaled(np.bool_(True), Factors(*(1 + share * (count - 1) for share in BATCH_SHARE)))
 
 
 def scaled_each(best: Floats) -> Change:
@@ -129,6 +133,22 @@ def pinned(calls: Bools) -> Change:
     return change
 
 
+def in_fewer_calls(gone: Bools) -> Change:
+    """The host no longer makes some calls, whose work comes with that of others. At worst nothing changes.
+
+    Calls that launch graphs stay.
+    """
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        if outlook == "worst":
+            return plan
+        less = gone & ~plan.calls.is_graph
+        gap, own = (np.where(less, 0, each) for each in (plan.calls.gap_ns, plan.calls.own_ns))
+        return plan.with_host(gap, own, plan.tail_ns)
+
+    return change
+
+
 def without_gaps(calls: Bools) -> Change:
     """The host does nothing before some calls."""
 
@@ -157,8 +177,9 @@ def less_host(gap_ns: Int64s, recorded_ns: Int64s, left: Factors = ALL_GONE) -> 
     return change
 
 
-def compiled(group: Int64s, fusable: Bools) -> Change:
-    """Component calls run compiled. `group` numbers them for each call, -1 outside; `fusable` are pieces."""
+def compiled(group: Int64s, fusable: Bools, fused: Factors = FUSED) -> Change:
+    """Component calls run compiled. `group` numbers them for each call, -1 outside; `fusable` are pieces, of
+    whose time `fused` remains."""
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
         share = np.where(group >= 0, COMPILED_HOST.at(outlook), 1.0)
@@ -167,7 +188,7 @@ def compiled(group: Int64s, fusable: Bools) -> Change:
         mine = fusable & (group[plan.pieces.call] >= 0)
         dur = plan.pieces.dur_ns.copy()
         kept = ~mine | (np.cumsum(mine & (dur > 0)) % FUSED_COUNT == 0)
-        spread = dur[mine].sum() / max(1, dur[mine & kept].sum()) * FUSED.at(outlook)
+        spread = dur[mine].sum() / max(1, dur[mine & kept].sum()) * fused.at(outlook)
         dur = np.where(mine, np.rint(dur * spread), dur).astype(np.int64)
         quick = plan.with_host(gap, own, plan.tail_ns)
         return quick.with_pieces(np.where(kept, dur, 0))
@@ -214,5 +235,14 @@ def together(*changes: Change) -> Change:
         for part in changes:
             plan = part(plan, outlook)
         return plan
+
+    return change
+
+
+def at_best(part: Change) -> Change:
+    """A change that perhaps cannot be made: only the best outlook has it."""
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        return part(plan, outlook) if outlook == "best" else plan
 
     return change

@@ -11,7 +11,7 @@ from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.phases.silence import loader_calls
 from sdtrace.whatif.plain_work import plain_gaps
 from sdtrace.whatif.plan import Plan, plan_of
-from sdtrace.whatif.profiler_cost import at_pace, slowdown, without_profiler
+from sdtrace.whatif.profiler_cost import at_pace, slowness, without_profiler
 from sdtrace.whatif.replay import replay
 
 _FAITHFUL: Final = 0.03
@@ -65,19 +65,18 @@ def image_of(
     plan = plan_of(linked, *span)
     if plan is None or abs(replay(plan) - profiled_ns) > _FAITHFUL * profiled_ns:
         return None
-    factors, plain_ns = slowdown(linked, *span), plain_gaps(linked, plan, *span)
-    quick, bare, calm = (without_profiler(plan, factor, plain_ns) for factor in factors)
+    bare = without_profiler(plan, slowness(linked, *span), plain_gaps(linked, plan, *span))
     if recorded_ns:
-        found = _as_recorded((quick, bare, calm), recorded_ns, span[0])
-        return replace(found, fast=at_pace(quick, _FAST)) if loader_calls(linked).size else found
-    fast = at_pace(quick, _FAST, _QUICK_COPIES)
+        found = _as_recorded(bare, recorded_ns, span[0])
+        return replace(found, fast=at_pace(bare, _FAST)) if loader_calls(linked).size else found
+    fast = at_pace(bare, _FAST, _QUICK_COPIES)
     usual = at_pace(bare, 1.0, _USUAL_COPIES)
-    slow = at_pace(calm, _SLOW, _SLOW_COPIES)
+    slow = at_pace(bare, _SLOW, _SLOW_COPIES)
     low, middle, high = (replay(each) for each in (fast, usual, slow))
     most = round(high * (1 + SURE))
     if not loader_calls(linked).size:  # Its waits differ from iteration to iteration.
         most = min(most, _most(profiled_ns, int((slow.pieces.dur_ns - plan.pieces.dur_ns).sum())))
-    wall = Unprofiled("estimated", round(low * (1 - SURE)), middle, most)
+    wall = Unprofiled("estimated", round(low * (1 - SURE)), middle, max(middle, most))
     return Image(wall, fast, usual, slow, span[0])
 
 
@@ -90,12 +89,11 @@ def _most(profiled_ns: int, slower_copies_ns: int) -> int:
     return round(profiled_ns * (1 + SURE)) + max(0, slower_copies_ns)
 
 
-def _as_recorded(plans: Sequence[Plan], recorded_ns: Sequence[int], start_ns: int) -> Image:
-    """Plans whose replays take as long as what was recorded, as far as the host decides."""
+def _as_recorded(plan: Plan, recorded_ns: Sequence[int], start_ns: int) -> Image:
+    """The plan at paces at which it takes as long as what was recorded, as far as the host decides."""
     low, middle, high = min(recorded_ns), round(median(recorded_ns)), max(recorded_ns)
     fast, usual, slow = (
-        _paced(plan, wall, pace)
-        for plan, wall, pace in zip(plans, (low, middle, high), (_FAST, 1.0, _SLOW), strict=True)
+        _paced(plan, wall, pace) for wall, pace in zip((low, middle, high), (_FAST, 1.0, _SLOW), strict=True)
     )
     return Image(Unprofiled("recorded", low, middle, high), fast, usual, slow, start_ns)
 

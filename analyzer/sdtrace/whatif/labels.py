@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from sdtrace.attribution.event_selection import COMPILED_REGION, named_like, outermost
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.breakdowns.kernels import Categorized
@@ -22,7 +23,7 @@ _FLOAT32: Final = re.compile(
 _TF32: Final = re.compile(r"tf32|s1688|xf32", re.IGNORECASE)
 _FLOAT32_ATTENTION: Final = re.compile(r"_f32_|<float,|float32|fp32")
 _SOFTMAX: Final = re.compile(r"soft_?max", re.IGNORECASE)
-_PRODUCTS: Final = re.compile(r"^aten::b?addb?mm$|^aten::bmm$")
+_BATCHED_PRODUCTS: Final = re.compile(r"^aten::(bmm|baddbmm)$")
 _OUTSIDE: Final = -1
 
 
@@ -55,6 +56,14 @@ class Labels:
         return self.named(_FLOAT32) & ~self.named(_TF32) & self.of_categories({"gemm", "convolution"})
 
     @property
+    def is_float32(self) -> bool:
+        """Whether most of the time in matrix products and convolutions is in float32 or TF32."""
+        products = self.of_categories({"gemm", "convolution"})
+        long = products & (self.named(_FLOAT32) | self.named(_TF32))
+        dur_ns = self.plan.pieces.dur_ns
+        return bool(2 * dur_ns[long].sum() > dur_ns[products].sum())
+
+    @property
     def float32_attention(self) -> Bools:
         """Attention kernels in float32."""
         return self.named(_FLOAT32_ATTENTION) & self.of_categories({"attention_efficient", "attention_math"})
@@ -62,11 +71,16 @@ class Labels:
     @property
     def unfused_attention(self) -> Bools:
         """Softmax, and the batched matmuls around it."""
-        op = np.append(self.linked.trace.names_matching(_PRODUCTS)[self.linked.host.name], False)
+        op = np.append(self.linked.trace.names_matching(_BATCHED_PRODUCTS)[self.linked.host.name], False)
         batched: Bools = op[self.linked.work.op[self.plan.pieces.work]]
-        softmax = self.of_categories({"softmax", "attention_math"})
-        softmax |= self.named(_SOFTMAX) & self.of_categories({"fused_triton"})
-        return softmax | (batched if softmax.any() else np.zeros_like(batched))
+        found = self.of_categories({"attention_math"}) | self.softmax
+        return found | (batched if found.any() else np.zeros_like(batched))
+
+    @property
+    def softmax(self) -> Bools:
+        """Softmax kernels, of which unfused attention has one each."""
+        found = self.named(_SOFTMAX) & self.of_categories({"attention_math", "fused_triton"})
+        return found | self.of_categories({"softmax"})
 
     def launching(self, pieces: Bools) -> Bools:
         """Calls that launch some of the pieces."""
@@ -80,13 +94,28 @@ class Labels:
 
     def groups(self, names: Collection[str]) -> Int64s:
         """For each call the number of the component call it is in, of some components; -1 outside."""
-        host, parts = self.linked.host, self.components.only(list(names))
+        parts = self.components.only(list(names))
+        return self._within(parts.thread, parts.start_ns, parts.end_ns)
+
+    def compiled_regions(self) -> Int64s:
+        """For each call the number of the call of compiled code it is in; -1 outside."""
+        host = self.linked.host
+        events = outermost(
+            self.linked, named_like(self.linked, COMPILED_REGION, {"user_annotation", "cpu_op"})
+        )
+        events = events[np.argsort(host.start_ns[events], kind="stable")]
+        start = host.start_ns[events]
+        return self._within(host.thread[events].astype(np.int64), start, start + host.dur_ns[events])
+
+    def _within(self, spans_thread: Int64s, spans_start: Int64s, spans_end: Int64s) -> Int64s:
+        """For each call the number of the span it is in; -1 outside. Spans are disjoint on each thread."""
+        host = self.linked.host
         start, thread = host.start_ns[self.plan.calls.event], host.thread[self.plan.calls.event]
         group = np.full(len(start), _OUTSIDE, np.int64)
-        for number in np.unique(parts.thread).tolist():
-            mine, asked = np.flatnonzero(parts.thread == number), np.flatnonzero(thread == number)
-            place = np.searchsorted(parts.start_ns[mine], start[asked], "right") - 1
-            inside = (place >= 0) & (start[asked] < parts.end_ns[mine][np.maximum(place, 0)])
+        for number in np.unique(spans_thread).tolist():
+            mine, asked = np.flatnonzero(spans_thread == number), np.flatnonzero(thread == number)
+            place = np.searchsorted(spans_start[mine], start[asked], "right") - 1
+            inside = (place >= 0) & (start[asked] < spans_end[mine][np.maximum(place, 0)])
             group[asked[inside]] = mine[place[inside]]
         return group
 

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from sdtrace_collector.script.outputs import made_in
+
 
 class CallFacts(NamedTuple):
     """None where nothing tells."""
@@ -14,9 +16,6 @@ class CallFacts(NamedTuple):
     batch: int | None
     height: int | None
     width: int | None
-
-
-_OUTPUTS = ("images", "frames", "audios", "image_embeds", "sample")
 
 
 def facts_of_call(
@@ -34,17 +33,19 @@ def facts_of_call(
 
 
 def _arguments(call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """By name, with defaults; a modular pipeline's own come after what its signature says."""
     try:
         bound = inspect.signature(call).bind_partial(*args, **kwargs)
     except (TypeError, ValueError):
         return {}
     bound.apply_defaults()
-    return bound.arguments
+    defaults = getattr(args[0], "default_call_parameters", None) if args else None
+    return {**(defaults if isinstance(defaults, dict) else {}), **bound.arguments, **kwargs}
 
 
 def _size(result: Any) -> tuple[int | None, int | None, int | None]:
     """How many images, videos or sounds a result holds, and the height and width of one."""
-    made = next((getattr(result, name) for name in _OUTPUTS if hasattr(result, name)), result)
+    made = made_in(result)
     if isinstance(made, tuple) and made:
         made = made[0]
     shape = getattr(made, "shape", None)

@@ -20,6 +20,7 @@ _PROFILER: Final = ("record_shapes", "with_stack", "profile_memory")
 )
 @click.argument("script", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("-m", "is_module", is_flag=True, help="SCRIPT is a module's name, as for `python -m`.")
 @click.option("--skip", type=_FROM_0, default=2, show_default=True, help="Calls left out first, to be warm.")
 @click.option(
     "--unprofiled",
@@ -64,6 +65,7 @@ _PROFILER: Final = ("record_shapes", "with_stack", "profile_memory")
 def run(
     script: Path,
     arguments: tuple[str, ...],
+    is_module: bool,
     function: str | None,
     every_module: str | None,
     output: Path,
@@ -78,30 +80,47 @@ def run(
 
     \b
     sdtrace run my_script.py --prompt "a horse"
+    sdtrace run -m my_package.generate --prompt "a horse"
     sdtrace run --function generate -o mine.json.gz my_script.py
     """
     from sdtrace_collector.script import runner  # noqa: PLC0415 - keeps --help fast
+    from sdtrace_collector.script.script_path import check_script  # noqa: PLC0415 - as above
     from sdtrace_collector.targets import check_places, claimed, targets_for  # noqa: PLC0415 - as above
 
     if function is not None and every_module is not None:
         raise UsageError("--function and --every-module exclude one another: give one of them")
-    if not script.is_file():
-        raise UsageError(f"{script}: no such file; give a Python script")
-    targets = targets_for([script.stem], output, gzip=gzip)
+    if not is_module:
+        check_script(script)
+    stem = script.suffix.lstrip(".") or script.name if is_module else script.stem
+    targets = targets_for([stem], output, gzip=gzip)
     check_places(targets, golden=False, force=force)
     wanted = runner.Wanted(
         script=script,
         arguments=list(arguments),
-        target=targets[script.stem].trace,
+        target=targets[stem].trace,
         plan=_plan(options),
         function=function,
         every_module=every_module,
         profiler={"with_flops": options["record_shapes"]} | {name: options[name] for name in _PROFILER},
         peaks=options["peaks"],
         force=force,
+        is_module=is_module,
     )
     with claimed(targets.values()):
-        return runner.run(wanted)
+        code = runner.run(wanted)
+    if code:
+        _say_what_is_misplaced(arguments)
+    return code
+
+
+def _say_what_is_misplaced(arguments: tuple[str, ...]) -> None:
+    """Of a script that failed: which of its arguments are options of ours."""
+    ours = {option for parameter in run.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    words = (argument.partition("=")[0] for argument in arguments)
+    found = [word for word in words if word.startswith("--") and word in ours]
+    if found:
+        verb = "is an option" if len(found) == 1 else "are options"
+        click.echo(f"sdtrace: {', '.join(found)} {verb} of sdtrace too: those go before SCRIPT", err=True)
 
 
 def _plan(options: dict[str, Any]) -> Plan:

@@ -19,16 +19,20 @@ End = Callable[[], None]
 _WRAPPED: Final = "OptimizedModule"
 """What `torch.compile` makes of a module."""
 _DONE: Final = "_sdtrace_is_seen"
+_PIPELINES: Final = (
+    ("diffusers.pipelines.pipeline_utils", "DiffusionPipeline", "register_modules"),
+    ("diffusers.modular_pipelines.modular_pipeline", "ModularPipeline", "register_components"),
+)
+"""Module, base class, and the method that every pipeline calls as it is made."""
 
 
 def see_pipelines(around: Around, made: Callable[[], None]) -> End:
     """Every pipeline of diffusers: `made` as one is made, `around` as one is called."""
     ends: list[End] = []
+    known: WeakSet[Any] = WeakSet()
 
-    def act(module: ModuleType) -> None:
-        base: Any = vars(module)["DiffusionPipeline"]
-        register = base.register_modules
-        known: WeakSet[Any] = WeakSet()
+    def act(base: Any, method: str) -> None:
+        register = getattr(base, method)
 
         @wraps(register)
         def registering(self: Any, **parts: Any) -> Any:
@@ -38,9 +42,13 @@ def see_pipelines(around: Around, made: Callable[[], None]) -> End:
             ends.append(see_calls(type(self), around))
             return register(self, **parts)
 
-        ends.append(_replaced(base, "register_modules", registering))
+        ends.append(_replaced(base, method, registering))
 
-    when_imported("diffusers.pipelines.pipeline_utils", act)
+    def seen_in(base: str, method: str) -> Callable[[ModuleType], None]:
+        return lambda module: act(vars(module)[base], method)
+
+    for module, base, method in _PIPELINES:
+        when_imported(module, seen_in(base, method))
     return _all(ends)
 
 

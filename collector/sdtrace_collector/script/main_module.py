@@ -6,6 +6,8 @@ import ast
 import builtins
 import sys
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Final
@@ -20,27 +22,34 @@ _INTERRUPTED: Final = 130
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def run_script(script: Path, arguments: list[str], function: str | None, seen: Decorator) -> int:
+def run_script(
+    script: Path, arguments: list[str], function: str | None, seen: Decorator, *, is_module: bool = False
+) -> int:
     """Runs the script to its end; its exit code. What it raises is shown as Python shows it.
 
-    `function` is one that the script itself defines: `seen` is put around it, as a decorator would be.
+    `function` is one that the script itself defines: `seen` is put around it, as a decorator would be. With
+    `is_module`, `script` is the name of a module or a package, and is run as by `python -m`.
 
     Raises:
-        UsageError: the script cannot be read, or does not define that function.
+        UsageError: the script cannot be read or found, or does not define that function.
     """
-    source = _source(script)
     module = ModuleType("__main__")
-    module.__dict__.update({"__file__": str(script), "__builtins__": builtins, "__cached__": None})
     sys.modules["__main__"] = module
-    sys.argv = [str(script), *arguments]
     if not sys.flags.safe_path:
-        sys.path[0] = str(script.resolve().parent)
+        sys.path[0] = str(Path.cwd() if is_module else script.resolve().parent)
     try:
-        tree = ast.parse(source, str(script))
+        spec = _spec(str(script)) if is_module else None
+        path = script if spec is None else Path(str(spec.origin))
+        source = _source(path)
+        module.__dict__.update({"__file__": str(path), "__builtins__": builtins, "__cached__": None})
+        if spec is not None:
+            module.__dict__.update({"__spec__": spec, "__package__": spec.parent, "__loader__": spec.loader})
+        sys.argv = [str(path), *arguments]
+        tree = ast.parse(source, str(path))
         if function is not None:
             _decorate(tree, function)
             module.__dict__[_SEEN] = seen
-        code = compile(tree, str(script), "exec", dont_inherit=True)
+        code = compile(tree, str(path), "exec", dont_inherit=True)
         exec(code, module.__dict__)  # what the user asked for
     except SystemExit as ended:
         return _exit_code(ended)
@@ -80,6 +89,21 @@ def _exit_code(ended: SystemExit) -> int:
         return ended.code
     print(ended.code, file=sys.stderr)  # noqa: T201 - as the interpreter itself does
     return _FAILED
+
+
+def _spec(name: str) -> ModuleSpec:
+    """Where a module is, or what a package runs. Raises UsageError where there is none."""
+    try:
+        found = find_spec(name)
+        if found is not None and found.submodule_search_locations is not None:
+            found = find_spec(f"{name}.__main__")
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+        found = None
+    if found is None or not found.has_location:
+        raise UsageError(f"-m {name}: no such module; name one as for `python -m`, from the same folder")
+    return found
 
 
 def _source(script: Path) -> bytes:

@@ -39,7 +39,7 @@ def apply(pipe: Any, settings: Outside) -> None:
     """Puts the settings on a pipeline.
 
     Raises:
-        VariantFailed: this pipeline, or what is installed, cannot do what one of them says.
+        DoesNotApply: this pipeline, or what is installed, cannot do what one of them says.
     """
     from sdtrace_collector.prepare import DTYPES, lay_out_channels_last, set_backends  # noqa: PLC0415 - torch
     from sdtrace_collector.variants import Axes  # noqa: PLC0415 - beside it

@@ -60,11 +60,17 @@ def describe(pipe: Any) -> PipelineFacts:
     schedulers = {name: part for each in pipes for name, part in schedulers_of(each).items()}
     return PipelineFacts(
         class_name=class_name(pipe),
-        model=str(getattr(getattr(pipe, "config", None), "_name_or_path", None) or ""),
+        model=_origin(pipe),
         networks={name: _network(name, part) for name, part in networks.items()},
         schedulers={name: type(part).__name__ for name, part in schedulers.items()},
         device_map=_device_map(pipe),
     )
+
+
+def _origin(pipe: Any) -> str:
+    """A folder or a hub id."""
+    origin = getattr(getattr(pipe, "config", None), "_name_or_path", None)
+    return str(origin or getattr(pipe, "_pretrained_model_name_or_path", None) or "")
 
 
 def _network(name: str, network: Any) -> NetworkFacts:

@@ -12,6 +12,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from sdtrace_collector.annotate import annotated
+from sdtrace_collector.cupti import let_go_after_profiles
 from sdtrace_collector.protocol import ProfilerOptions
 
 ITERATION = "model_inference"
@@ -28,6 +29,7 @@ class Profiling:
         autograd: Any = torch.autograd
         if autograd._profiler_enabled():  # torch would end it without a word
             raise RuntimeError("another profiler runs in this thread")
+        let_go_after_profiles()
         self._profiler = profile(activities=_activities(), **msgspec.structs.asdict(options))
         self._range: Any = None
         self._named: set[int] = set()

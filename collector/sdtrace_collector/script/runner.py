@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Wanted:
     """What the command line asks for. `profiler` has the options of `torch.profiler.profile`.
 
-    `trial` is there where `sdtrace tune` runs the script.
+    `trial` is there where `sdtrace tune` runs the script. With `is_module`, `script` is a module's name.
     """
 
     script: Path
@@ -40,6 +40,7 @@ class Wanted:
     peaks: bool | None
     force: bool
     trial: Trial | None = None
+    is_module: bool = False
 
 
 class Watched:
@@ -99,8 +100,9 @@ def run(wanted: Wanted) -> int:
             wanted.arguments,
             own,
             lambda function: seen_function(own or "", function, watched.counted),
+            is_module=wanted.is_module,
         )
-        is_written = _write(wanted, watched.recorder)
+        is_written = _write(wanted, watched.recorder, code)
     return code if code or is_written else 1
 
 
@@ -120,7 +122,7 @@ def _watch(wanted: Wanted, watched: Watched, hooks: ExitStack) -> str | None:
     return None
 
 
-def _write(wanted: Wanted, recorder: Recorder | None) -> bool:
+def _write(wanted: Wanted, recorder: Recorder | None, code: int) -> bool:
     """Writes what was profiled and says what it is; whether there is a trace."""
     if recorder is not None:
         try:
@@ -128,7 +130,7 @@ def _write(wanted: Wanted, recorder: Recorder | None) -> bool:
         except (SdtraceError, RuntimeError, OSError) as error:
             click.echo(f"sdtrace: the trace could not be written: {one_line(str(error))}", err=True)
             return False
-    for line in what_became(recorder, wanted.plan, wanted.target):
+    for line in what_became(recorder, wanted.plan, wanted.target, code):
         click.echo(f"sdtrace: {line}", err=True)
     return recorder is not None and recorder.trace.is_file()
 

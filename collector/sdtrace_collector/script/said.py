@@ -20,10 +20,14 @@ _NOTHING_CALLED: Final = (
 )
 
 
-def what_became(recorder: Recorder | None, plan: Plan, target: Path) -> Iterator[str]:
-    """One line each: what was called, what was made of it, and what to type next."""
+def what_became(recorder: Recorder | None, plan: Plan, target: Path, code: int) -> Iterator[str]:
+    """One line each: what was called, what was made of it, and what to type next.
+
+    `code` is the script's exit code.
+    """
     if recorder is None:
-        yield _NOTHING_CALLED
+        early = f"nothing was profiled: the script ended with exit code {code} before a call that counts"
+        yield early if code else _NOTHING_CALLED
         return
     yield f"{_calls(recorder)}: {_parts(recorder)}"
     if recorder.problem:

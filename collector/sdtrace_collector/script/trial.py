@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtrace_collector.script.outputs import made_in
 from sdtrace_collector.script.outside import Outside, apply, around
 from sdtrace_collector.script.record import ScriptFacts
-
-_OUTPUTS: Final = ("images", "frames", "audios", "image_embeds", "sample")
 
 
 class Trial:
@@ -27,7 +26,7 @@ class Trial:
         """The pipeline's call under the settings, which are put on it once.
 
         Raises:
-            VariantFailed: the pipeline, or what is installed, cannot do what they say.
+            DoesNotApply: the pipeline, or what is installed, cannot do what they say.
         """
         if id(pipe) not in self._prepared:
             self._prepared[id(pipe)] = pipe
@@ -50,7 +49,7 @@ def picture_of(result: Any) -> NDArray[np.float32] | None:
 
     None where there is nothing of numbers in it.
     """
-    made = next((getattr(result, name) for name in _OUTPUTS if hasattr(result, name)), result)
+    made = made_in(result)
     while isinstance(made, list | tuple) and made and not _is_array(made):
         made = made[0]
     if hasattr(made, "detach"):

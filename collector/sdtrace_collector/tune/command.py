@@ -157,8 +157,9 @@ def _of_script(script: Path, arguments: tuple[str, ...], options: dict[str, Any]
 
 def _check_script(context: click.Context, script: Path) -> None:
     """Raises UsageError for a script that is none, or for options that say what a script says itself."""
-    if not script.is_file():
-        raise UsageError(f"{script}: no such file; give a Python script")
+    from sdtrace_collector.script.script_path import check_script  # noqa: PLC0415 - as above
+
+    check_script(script)
     for name in _OF_MODELS:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = {"variant": "from", "settings": "set"}.get(name, name)

@@ -120,6 +120,8 @@ class Loop:
         self._tries: Counter[frozenset[tuple[str, str]]] = Counter()
         self._seen = [self.tuning.start.axes]
         self._excluded: set[tuple[str, str]] = set()
+        self._hidden: list[Settings] = []
+        self._uncovered: list[Settings] = []
 
     def run(self) -> None:
         """Tries settings until none is left, or the next would likely end after the budget."""
@@ -130,6 +132,7 @@ class Loop:
             began = self._clock()
             self.tuning.trials.append(self._try(candidate))
             self._longest_s = max(self._longest_s, self._clock() - began)
+            self._remember(self.tuning.trials[-1])
             self._note(self.tuning.trials[-1])
         self._measure_ends_again()
         self.tuning.ended = FINISHED
@@ -142,10 +145,24 @@ class Loop:
             with suppress(SdtraceError):
                 self._measure_again(trial)
 
+    def _remember(self, trial: Trial) -> None:
+        """Less GPU work shortens nothing while the CPU is the limit: it does once the CPU has less to do."""
+        kind = (trial.finding or "").partition(".")[0]
+        if kind == "device" and trial.outcome in ("slower", "within the noise"):
+            self._hidden.append(trial.settings)
+        elif kind == "host" and trial.outcome == "kept":
+            self._uncovered, self._hidden = self._uncovered + self._hidden, []
+
     def _next(self) -> Candidate | None:
-        """The best finding that is a setting; then what helped elsewhere, each alone and all together."""
+        """What the CPU may have hidden; the best finding that is a setting; what helped elsewhere."""
         axes = self.tuning.best.axes
-        for candidate in self._space.advised(self.analysis.report.findings, axes, self._where):
+        advised = list(self._space.advised(self.analysis.report.findings, axes, self._where))
+        while self._uncovered:
+            settings = self._uncovered.pop(0)
+            if self._is_open(settings, _TRIES):
+                again = Candidate(settings, "the CPU has less to do now")
+                return next((each for each in advised if each.settings == settings), again)
+        for candidate in advised:
             if self._is_open(candidate.settings, _TRIES):
                 return candidate
         rest = list(self._space.known_to_help(axes, self._where))

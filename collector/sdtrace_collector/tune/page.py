@@ -72,13 +72,16 @@ def title(tuning: Tuning) -> str:
 def closing(tuning: Tuning) -> Iterator[str]:
     """What was reached, how to run it, and why it ended."""
     start, best = tuning.start.measured, tuning.best.measured
+    tried = len(tuning.trials) - 1
     if start and best:
         before, after = start.median, best.median
         kept = sum(trial.outcome == "kept" for trial in tuning.trials)
-        tried = len(tuning.trials) - 1
         times = f"{before / after:.2f} times as fast"
         yield f"Kept {kept} of {tried}: {_ms(before)} -> {_ms(after)} ms an image, {times}."
     yield f"Ended: {tuning.ended}."
+    if tuning.script and not tried:
+        yield "No setting was tried: give it more minutes with --budget."
+        return
     if tuning.script:
         yield from in_code(tuning.best.axes, tuning.denoiser)
         return

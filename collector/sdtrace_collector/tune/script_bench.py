@@ -30,7 +30,9 @@ _SKIP: Final = 3
 
 
 _RAISED: Final = re.compile(
-    r"^(?:sdtrace_collector\.errors\.VariantFailed: (.+)|([\w.]*(?:Error|Exception)\b.*))$", re.MULTILINE
+    r"^(?:sdtrace_collector\.errors\.(?:VariantFailed|DoesNotApply): (.+)"
+    r"|([\w.]*(?:Error|Exception)\b.*))$",
+    re.MULTILINE,
 )
 """The last line of a traceback."""
 _LEAST_DB: Final = 30.0
