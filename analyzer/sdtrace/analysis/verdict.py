@@ -203,11 +203,14 @@ def _on_cpu(trace: TraceReport) -> VerdictLine | None:
 
 def _overhead(trace: TraceReport, image: Image | None) -> VerdictLine:
     """The one-time cost, then what the GPU does in every iteration instead of computing."""
-    once, told, parts = trace.overhead.paid_us, "No one-time cost in this trace.", ""
-    if once:
-        how = ", as profiled" if trace.overhead.total_us else ""
-        told, parts = f"{units.duration(once)} of one-time cost{how}:", f"{_once(trace)}."
-    return _line("Overhead", told, f"{parts} {_each(trace, image)}".strip())
+    once, each = trace.overhead.paid_us, _each(trace, image)
+    if not once:
+        none = "No one-time cost in this trace."
+        return _line("Overhead", each or none, none if each else "")
+    how = ", as profiled" if trace.overhead.total_us else ""
+    return _line(
+        "Overhead", f"{units.duration(once)} of one-time cost{how}:", f"{_once(trace)}. {each}".strip()
+    )
 
 
 def _each(trace: TraceReport, image: Image | None) -> str:
