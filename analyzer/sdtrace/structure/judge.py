@@ -53,14 +53,20 @@ _HIGHER: Final[dict[Confidence, Confidence]] = {"guess": "likely", "likely": "ce
 
 
 def find_iterations(
-    linked: LinkedTrace, ops: OpSequence, marked: Components, work: Work, overhead: Intervals
+    linked: LinkedTrace,
+    ops: OpSequence,
+    marked: Components,
+    timed: Calls | None,
+    work: Work,
+    overhead: Intervals,
 ) -> Iterations:
     """The iterations by all evidence; always at least one: the whole trace where nothing repeats.
 
-    `ops` are those of the busiest thread, `marked` the components that the trace names, `work` is what
-    the host asked for outside `overhead`, which is when anything compiled or tuned.
+    `ops` are those of the busiest thread, `marked` the components that the trace names, `timed` calls that
+    embed a time step. `work` is what the host asked for outside `overhead`, which is when anything compiled
+    or tuned.
     """
-    candidates = _candidates(linked, ops, marked, work, overhead)
+    candidates = _candidates(linked, ops, marked, timed, work, overhead)
     if not candidates:
         return _whole_trace(linked)
     judged = [_cut_off(candidate, work) for candidate in candidates]
@@ -75,15 +81,20 @@ def find_iterations(
 
 
 def _candidates(
-    linked: LinkedTrace, ops: OpSequence, marked: Components, work: Work, overhead: Intervals
+    linked: LinkedTrace,
+    ops: OpSequence,
+    marked: Components,
+    timed: Calls | None,
+    work: Work,
+    overhead: Intervals,
 ) -> list[Candidate]:
     """All that iterations may be."""
     thread = ops.thread
-    pipeline = find_pipeline(linked, ops, marked, work, overhead)
+    pipeline = find_pipeline(linked, ops, marked, timed, work, overhead)
     is_diffusion = _is_diffusion(linked, marked, pipeline)
     found: list[Candidate | None] = [profiler_steps(linked), training_steps(linked)]
-    found += annotated_spans(linked, is_diffusion=is_diffusion)
-    found += _images(linked, marked, pipeline, is_diffusion)
+    found += annotated_spans(linked, work, is_diffusion=is_diffusion)
+    found += _images(linked, marked, timed, pipeline, is_diffusion)
     for calls in (*compiled_calls(linked, thread, work), *graph_launches(linked, thread)):
         found.append(calls_as_iterations(calls))
     found.append(period(linked, ops))
@@ -91,14 +102,16 @@ def _candidates(
 
 
 def _is_diffusion(linked: LinkedTrace, marked: Components, pipeline: Pipeline) -> bool:
-    """Whether anything speaks of diffusion: components, an image decoder, group normalization."""
-    if len(marked.only(["unet", "transformer", "vae"])) or pipeline.decodes.start.size:
+    """Whether anything speaks of diffusion: components, a decoder, time steps, group normalization."""
+    if len(marked.only(["unet", "transformer", "vae"])):
+        return True
+    if pipeline.decodes.start.size or pipeline.calls_ns.size:
         return True
     return any(GROUP_NORM.search(name) for name in linked.trace.names)
 
 
 def _images(
-    linked: LinkedTrace, marked: Components, pipeline: Pipeline, is_diffusion: bool
+    linked: LinkedTrace, marked: Components, timed: Calls | None, pipeline: Pipeline, is_diffusion: bool
 ) -> list[Candidate | None]:
     """Images by what is known of the denoiser's calls: the surest source that tells images apart."""
     for calls in (marked_calls(marked), step_marks(linked, is_diffusion=is_diffusion)):
@@ -111,7 +124,7 @@ def _images(
     thread = pipeline.ops.thread
     unnamed = (*compiled_calls(linked, thread, pipeline.work), *graph_launches(linked, thread))
     grouped = (images_of_calls(pipeline, calls, is_diffusion) for calls in unnamed if len(calls) > 1)
-    repeated = repeated_calls(linked, pipeline.ops) if is_diffusion else None
+    repeated = timed or (repeated_calls(linked, pipeline.ops) if is_diffusion else None)
     return [
         next((images for images in grouped if images is not None), None),
         images_by_decodes(pipeline) or (images_of_calls(pipeline, repeated) if repeated else None),
