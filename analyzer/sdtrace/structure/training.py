@@ -16,7 +16,7 @@ from sdtrace.structure.marks import MARKS
 
 _STEP: Final = re.compile(r"^Optimizer\.step#")
 _ZERO_GRAD: Final = re.compile(r"^Optimizer\.zero_grad#")
-_LOADER: Final = re.compile(r"^enumerate\(DataLoader\)#.*__next__")
+_LOADER: Final = re.compile(r"^enumerate\(DataLoader\)#.*__next__|^\[pl\].*dataloader_next")
 _MAX_TURN: Final = 8
 """Optimizer steps of unlike kinds that take turns, at most: five of a critic and one of a generator."""
 _SAME: Final = 0.95
@@ -99,7 +99,7 @@ def _of_turns(ops: OpSequence, ends: Int64s) -> Int64s:
     edges = np.append(np.searchsorted(ops.start_ns, ends), len(ops))
     steps = [ops.name[slice(*pair)] for pair in pairwise(edges[:-1].tolist())]
     for turn in range(2, min(_MAX_TURN, len(ends) // 2) + 1):
-        later = steps[turn if len(ends) > 2 * turn else 0 :]
+        later = steps[turn:] if len(steps) >= 3 * turn else steps
         if all(_agree(one, other) for one, other in zip(later, later[turn:], strict=False)):
             kinds = later[:turn]
             shortest = min(kinds, key=len)
