@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -234,3 +235,29 @@ def test_annotations_count_by_their_work_where_the_host_runs_ahead(tmp_path: Pat
     run.events.append(host("cudaDeviceSynchronize", run.now, int(free * 1000) - run.now, "cuda_runtime"))
     found = _found(tmp_path, run)
     assert found.iterations.name == [f"iter {number}" for number in range(8)], found.notes
+
+
+@pytest.mark.parametrize("marks", [False, True])
+def test_training_a_denoiser_denoises_nothing(tmp_path: Path, marks: bool) -> None:
+    run = p.Recorder()
+    for _ in range(5):
+        for _ in range(2):
+            run.ops(["randn", *p.TEXT, *p.UNET, "mse_loss"])
+            run.events.append(host("autograd::engine::evaluate_function: MseLossBackward0", run.now, 9000))
+            run.idle(10_000)
+        with run.mark("Optimizer.step#AdamW.step") if marks else nullcontext():
+            run.ops(["_foreach_add_"])
+    found = _found(tmp_path, run)
+    assert not len(found.steps), found.notes
+    assert len(found.iterations) == 5 or not marks
+
+
+def test_repeats_of_one_part_of_a_trace_are_not_certain(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for name, ops in (("model_a", p.RESNET), ("model_b", p.TOKEN)):
+        for _ in range(5):
+            with run.mark(name):
+                run.ops(ops)
+    found = _found(tmp_path, run)
+    assert found.iterations.confidence == "likely"
+    assert "model_a" in found.iterations.runner_up

@@ -45,6 +45,7 @@ _AGREED: Final = 0.1
 _UNEVEN: Final = 1.5
 """How many times the median work of a span another one may have to pass for the same."""
 _WILD: Final = 10.0
+_ELSEWHERE: Final = 0.2
 _MATTERS: Final = 0.15
 """Score below which a candidate is no runner-up."""
 _PLURAL: Final = re.compile(r"\b(step|span|call|image|run|turn|repeat|launch)e?s\b")
@@ -220,16 +221,27 @@ def _is_inside(inner: Candidate, outer: Candidate) -> bool:
 
 
 def _confidence(best: int, candidates: list[Candidate], work: Work) -> Confidence:
-    """The candidate's own, raised where other evidence agrees, lowered where the spans differ wildly."""
+    """The candidate's own, raised where others agree, lowered where spans differ wildly or are not all."""
     chosen = candidates[best]
     confidence = chosen.confidence
     agreeing = [one for one in candidates if one.kind != chosen.kind and _agree(one, chosen)]
     if any(one.confidence != "guess" for one in agreeing) or (agreeing and confidence == "guess"):
         confidence = _HIGHER[confidence]
     spent = work.between(chosen.start_ns, chosen.end_ns)[chosen.is_whole]
-    if len(spent) > 1 and spent.max() > _WILD * max(1, int(spent.min())):
+    is_wild = len(spent) > 1 and spent.max() > _WILD * max(1, int(spent.min()))
+    if is_wild or any(_is_elsewhere(one, chosen, work) for one in candidates):
         confidence = _LOWER[confidence]
     return confidence
+
+
+def _is_elsewhere(one: Candidate, chosen: Candidate, work: Work) -> bool:
+    """Whether `one` repeats other work before or after all of the chosen spans, and much of it."""
+    if len(one) < 2 or one.kind != chosen.kind or len(chosen) < 2:  # one span repeats nothing
+        return False
+    if one.end_ns[-1] > chosen.start_ns[0] and chosen.end_ns[-1] > one.start_ns[0]:
+        return False
+    spent, of_chosen = (int(work.between(some.start_ns, some.end_ns).sum()) for some in (one, chosen))
+    return spent > _ELSEWHERE * of_chosen
 
 
 def _runner_up(others: list[tuple[float, Candidate]]) -> str:

@@ -26,6 +26,7 @@ from sdtrace.structure.denoiser_calls import (
 )
 from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.repeats import find_repeats
+from sdtrace.structure.training import is_training
 from sdtrace.structure.work import Work
 
 _MAX_SEARCHED: Final = 64
@@ -78,8 +79,8 @@ def find_steps(
     """Find the steps: marked as such, else calls of the denoiser, of a repeated graph, else by repetition.
 
     Unmarked steps are looked for only where time steps are embedded (`timed`), something normalizes by
-    group or an image decoder was seen: other models repeat graphs and layers too. Two calls with less
-    between them than between pairs of them are guidance, one step.
+    group or an image decoder was seen: other models repeat graphs and layers too. Training denoises
+    nothing. Two calls with less between them than between pairs of them are guidance, one step.
     """
     thread = ops.thread
     sure = step_marks(linked, is_diffusion=False)
@@ -93,7 +94,8 @@ def find_steps(
         )
         return _of_calls(pairs or calls, f"{how}.")
     decodes = decode_stages(linked, ops)
-    if timed is None and not (decodes.start.size or _normalizes_by_group(linked)):
+    may_denoise = timed is not None or decodes.start.size or _normalizes_by_group(linked)
+    if not may_denoise or is_training(linked):
         return _none(thread)
     found = (
         _runs_of_blocks(iterations, all_compiled_calls(linked, thread), work)

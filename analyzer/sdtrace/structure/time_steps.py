@@ -13,6 +13,7 @@ from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.decodes import ATTENTION
 from sdtrace.structure.denoiser_calls import Calls
 from sdtrace.structure.repeats import common_lead
+from sdtrace.structure.training import is_training
 
 _SINE: Final = re.compile(r"^aten::sin$")
 _COSINE: Final = re.compile(r"^aten::cos$")
@@ -21,7 +22,6 @@ _EXPONENTIAL: Final = re.compile(r"^aten::exp$")
 _LOOK_UP: Final = re.compile(r"^aten::embedding$")
 _CONVOLUTION: Final = re.compile(r"^aten::(?:conv[123]d|_?convolution)$")
 _JOIN: Final = re.compile(r"^aten::cat$")
-_BACKWARD: Final = re.compile(r"^autograd::engine::|^Optimizer\.step#")
 _NEAR: Final = 12
 """Ops before a sine among which its frequencies are made."""
 _NEXT: Final = 4
@@ -42,7 +42,7 @@ def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     time steps: they take no exponential. Training embeds time steps, too, and has no such calls.
     """
     first = _embeddings(linked, ops)
-    if len(first) < 2 or linked.trace.names_matching(_BACKWARD).any():  # one call repeats nothing
+    if len(first) < 2 or is_training(linked):  # one call repeats nothing
         return None
     weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
     first = first[np.append(True, np.diff(weight[first]) >= _CONVOLUTIONS)]

@@ -14,6 +14,7 @@ from sdtrace.intervals import Int64s
 from sdtrace.structure.candidates import Candidate, OpSequence, op_sequence
 from sdtrace.structure.marks import MARKS
 
+_TRAINING: Final = re.compile(r"^autograd::engine::|^Optimizer\.step#")
 _STEP: Final = re.compile(r"^Optimizer\.step#")
 _ZERO_GRAD: Final = re.compile(r"^Optimizer\.zero_grad#")
 _LOADER: Final = re.compile(r"^enumerate\(DataLoader\)#.*__next__|^\[pl\].*dataloader_next")
@@ -23,6 +24,11 @@ _SAME: Final = 0.95
 """Share of names in which steps of one kind agree."""
 _FEWER: Final = 0.75
 """Loader turns per optimizer step below which several optimizers share one training step."""
+
+
+def is_training(linked: LinkedTrace) -> bool:
+    """Whether anything ran backward or stepped an optimizer."""
+    return bool(linked.trace.names_matching(_TRAINING).any())
 
 
 def training_steps(linked: LinkedTrace) -> Candidate | None:
