@@ -70,16 +70,19 @@ def in_compiled_code(study: Study) -> Bools:
 def slower_clock(study: Study, work: WorkStudy) -> Slower | None:
     """How much slower products and convolutions of the same arguments ran in the last third of steady work.
 
-    None where too few of them run again.
+    Each device is compared with itself. None where too few run again, or arguments were not recorded: one
+    kernel's name serves many shapes.
     """
     trace, linked = study.trace, study.linked
     computes = np.array([bool(_COMPUTES.search(name)) for name in study.categorized.categories], np.bool_)
-    steady = study.phases.work_mask(STEADY) & (work.named.kind >= 0)
+    has_shape = np.append(np.array([bool(kind.dims) for kind in work.works], np.bool_), False)
+    steady = study.phases.work_mask(STEADY) & has_shape[work.named.kind]
     picked = np.flatnonzero(steady & np.append(computes, False)[study.categorized.code])
     if not picked.size:
         return None
     row = linked.work.row[picked]
     code = trace.name[row].astype(np.int64) * len(work.works) + work.named.kind[picked]
+    code = code * len(linked.work.devices) + linked.work.device[picked]
     order = np.lexsort((trace.start_ns[row], code))
     values, first = np.unique(code[order], return_index=True)
     ratios, weights, examples = [], [], []
@@ -89,7 +92,7 @@ def slower_clock(study: Study, work: WorkStudy) -> Slower | None:
         late, early = times[-(len(times) // 3) :], times[: max(_EARLY_CALLS, len(times) // _EARLY)]
         ratios.append(float(np.median(late) / np.median(early)))
         weights.append(int(times.sum()))
-        examples.append(trace.names[value // len(work.works)])
+        examples.append(trace.names[value // len(linked.work.devices) // len(work.works)])
     if not ratios:
         return None
     by_ratio = np.argsort(ratios)
