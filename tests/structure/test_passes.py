@@ -261,3 +261,28 @@ def test_repeats_of_one_part_of_a_trace_are_not_certain(tmp_path: Path) -> None:
     found = _found(tmp_path, run)
     assert found.iterations.confidence == "likely"
     assert "model_a" in found.iterations.runner_up
+
+
+def test_a_stage_of_an_image_is_not_the_image(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        with run.mark("prepare"):
+            run.ops([*p.TEXT, "randn"])
+        with run.mark("sample"):
+            _steps(run, 6)
+        with run.mark("postprocess"):
+            run.ops(p.VAE_DECODE)
+    found = _found(tmp_path, run)
+    assert _counts(found) == [6, 6, 6], found.notes
+    covered = (found.iterations.end_ns - found.iterations.start_ns).sum() / (run.now - 1000)
+    assert covered > 0.98
+
+
+def test_little_work_after_each_iteration_leaves_it_what_it_is(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(4):
+        with run.mark("train_step"):
+            run.ops(p.RESNET * 3)
+        with run.mark("log"):
+            run.ops(["mean"])
+    assert _found(tmp_path, run).iterations.name == ["train_step"] * 4

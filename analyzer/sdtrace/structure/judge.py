@@ -45,6 +45,9 @@ _AGREED: Final = 0.1
 _UNEVEN: Final = 1.5
 """How many times the median work of a span another one may have to pass for the same."""
 _WILD: Final = 10.0
+_STAGE: Final = 0.97
+"""Share of the work of a turn below which an annotation in it is a stage of it."""
+_WHOLES: Final = ("annotation_cycle", "decoded_image", "marked_image")
 _ELSEWHERE: Final = 0.2
 _MATTERS: Final = 0.15
 """Score below which a candidate is no runner-up."""
@@ -185,9 +188,25 @@ def _scores(candidates: list[Candidate], work: Work) -> list[float]:
         for score, one in zip(scores, candidates, strict=True)
     ]
     return [
-        score * (_INNER if any(_is_inside(one, other) for other in candidates) else 1.0)
+        score * (_INNER if any(_is_part(one, other, work) for other in candidates) else 1.0)
         for score, one in zip(agreed, candidates, strict=True)
     ]
+
+
+def _is_part(inner: Candidate, outer: Candidate, work: Work) -> bool:
+    """Whether spans lie several in each span of a better candidate, or are one stage of each."""
+    return _is_inside(inner, outer) or _is_stage(inner, outer, work)
+
+
+def _is_stage(inner: Candidate, outer: Candidate, work: Work) -> bool:
+    """Whether annotations hold a part of the work of as many turns or images, such as their loop of steps."""
+    if inner.kind != "annotation" or outer.kind not in _WHOLES or len(inner) != len(outer) or len(inner) < 2:
+        return False
+    begin, end = np.maximum(inner.start_ns, outer.start_ns), np.minimum(inner.end_ns, outer.end_ns)
+    outside = work.between(inner.start_ns, inner.end_ns) - work.between(begin, np.maximum(begin, end))
+    spent, whole = (work.between(one.start_ns, one.end_ns) for one in (inner, outer))
+    is_within = int(outside.sum()) <= (1 - _STAGE) * int(spent.sum())
+    return is_within and int(spent.sum()) < _STAGE * int(whole.sum())
 
 
 def _evenness(candidate: Candidate, spent: Int64s) -> float:
