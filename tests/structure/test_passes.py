@@ -286,3 +286,23 @@ def test_little_work_after_each_iteration_leaves_it_what_it_is(tmp_path: Path) -
         with run.mark("log"):
             run.ops(["mean"])
     assert _found(tmp_path, run).iterations.name == ["train_step"] * 4
+
+
+def test_a_safety_checker_after_the_last_image_begins_none(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        run.ops([*p.TEXT, "randn"])
+        _steps(run, 5)
+        run.ops([*p.VAE_DECODE, "conv2d", *p.TEXT, *p.TEXT[1:]])
+    assert _counts(_found(tmp_path, run)) == [5, 5, 5]
+
+
+def test_a_detail_pass_belongs_to_the_image(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(2):
+        run.ops([*p.TEXT, "randn"])
+        _steps(run, 6)
+        run.ops([*p.VAE_DECODE, *(["conv2d", "batch_norm", "silu"] * 20), *p.VAE_ENCODE, "randn", "mul"])
+        _steps(run, 3)
+        run.ops(p.VAE_DECODE)
+    assert _counts(_found(tmp_path, run)) == [9, 9]

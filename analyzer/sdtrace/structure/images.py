@@ -80,6 +80,7 @@ def find_pipeline(
     if not is_named:
         decodes = decode_stages(linked, ops)
         encodes = image_encodes(linked, ops, decodes, calls)
+    last = int(decodes.end.max(initial=0))
     return Pipeline(
         ops,
         decodes,
@@ -91,7 +92,7 @@ def find_pipeline(
         random,
         work,
         denoising_starts(linked, ops),
-        denoising(linked, ops, int(decodes.end.max(initial=0))),
+        bool((calls > last).any()) if calls.size else denoising(linked, ops, last),
     )
 
 
