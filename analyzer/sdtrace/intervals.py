@@ -77,6 +77,12 @@ def contains(a: Intervals, points: Int64s) -> Bools:
     return (place >= 0) & (points < a.end[np.maximum(place, 0)])
 
 
+def contains_any(points: Int64s, start: Int64s, end: Int64s) -> Bools:
+    """Which spans [start, end) hold one of the sorted points."""
+    found: Bools = np.searchsorted(points, end, "left") > np.searchsorted(points, start, "left")
+    return found
+
+
 def place_of(start: Int64s, end: Int64s, points: Int64s) -> Int64s:
     """Which of some disjoint spans [start, end), given in order, holds each point; -1 for none."""
     if not start.size:

@@ -115,7 +115,10 @@ def test_findings_come_by_severity_and_then_by_what_they_save() -> None:
     given = {
         "skipped": 3,
         "steady_kernels": work(FLOAT32, 30 * MS) + work(SOFTMAX, 40 * MS, "softmax"),
-        **shaped(NORM, 10 * MS, 5),
+        "work_by_shape": [
+            *shaped(NORM, 10 * MS, 5)["work_by_shape"],
+            *shaped("aten::bmm", MS, 90)["work_by_shape"],
+        ],
         "steady_categories": [CategoryRow("gemm", 1, WORK)],
     }
     ids = list(found(**given))

@@ -312,3 +312,38 @@ def test_frees_outside_any_op_are_of_empty_cache(tmp_path: Path) -> None:
     op = [host("aten::empty", start - US, 802 * US) for start in starts]
     at_limit = report_of(tmp_path / "u.json", [*events, *by_hand, *op])["host.memory"]
     assert at_limit.severity == "high"
+
+
+SCORES = "void (anonymous namespace)::softmax_warp_forward<float, float, float, 8, false, false>"
+LOSS = "void cunn_SoftMaxForward<8, float, float, float, at::native::LogSoftMaxForwardEpilogue>"
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "is_attention"),
+    [(SCORES, "aten::bmm", True), (SCORES, "aten::linear", False), (LOSS, "aten::bmm", False)],
+)
+def test_softmax_is_attention_only_between_batched_products(
+    tmp_path: Path, name: str, op: str, is_attention: bool
+) -> None:
+    events = [
+        event | {"name": op} if event["name"] == "aten::mm" else event for event in images(GEMM, name, GEMM)
+    ]
+    assert ("device.unfused_attention" in report_of(tmp_path / "t.json", events)) == is_attention
+
+
+@pytest.mark.parametrize(("shapes", "devices"), [(True, 1), (False, 1), (True, 2)])
+def test_kernels_of_other_arguments_or_devices_show_no_slower_clock(
+    tmp_path: Path, shapes: bool, devices: int
+) -> None:
+    events = images(*[GEMM] * 12, count=1)
+    half = len([event for event in events if event["cat"] == "kernel"]) // 2
+    works = [event for event in events if event["cat"] == "kernel"]
+    for place, event in enumerate(works):
+        if place < half:
+            event["dur"] /= 2
+        event["pid"] = place // half if devices == 2 else 0
+    if shapes:
+        sizes = {"Input Dims": [[512, 512], [512, 512]], "Input type": ["c10::Half", "c10::Half"]}
+        events = [event | {"args": sizes} if event["name"] == "aten::mm" else event for event in events]
+    found = report_of(tmp_path / "t.json", events)
+    assert ("device.clock" in found) == (shapes and devices == 1)

@@ -80,7 +80,7 @@ KINETO = """{
 
 
 @pytest.mark.parametrize(
-    "category", ["kernel", "gpu_memcpy", "cuda_runtime", "cpu_op", "python_function", "new"]
+    "category", ["kernel", "gpu_memcpy", "cuda_runtime", "cpu_op", "python_function", "Trace"]
 )
 @pytest.mark.parametrize(
     "args",

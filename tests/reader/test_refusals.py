@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
+import pickle
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -22,6 +25,15 @@ EVENT: Final = b'{"ph":"X","cat":"cpu_op","name":"a","pid":1,"tid":2,"ts":10,"du
 MIB: Final = 1 << 20
 MEMORY_LIMIT: Final = 1200 * MIB
 
+
+def _zipped(text: bytes) -> bytes:
+    """An archive that keeps the text as it is."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr("trace.json", text)
+    return data.getvalue()
+
+
 REFUSED: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "is empty"),
     "blanks": (b" \n\t\r\n", "nothing but blanks"),
@@ -29,12 +41,30 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "text": (b"Self CPU time total: 1.2s\nrow, row", "not JSON"),
     "binary": (bytes(range(256)) * 40, "not JSON"),
     "zeros": (b"\0" * 5000, "not JSON"),
-    "utf-16": ("[{}]".encode("utf-16"), "not JSON"),
+    "utf-16": ("[{}]".encode("utf-16"), "UTF-16"),
     "a number": (b"17", "not JSON"),
     "a text": (b'"traceEvents"', "not JSON"),
     "other JSON": (b'{"rows": [1, 2], "name": "x"}', "has no traceEvents"),
     "events that are no list": (b'{"traceEvents": {"a": 1}}', "has no traceEvents"),
     "events that are null": (b'{"traceEvents": null}', "has no traceEvents"),
+    "a zip archive": (_zipped(b'{"traceEvents": [%s]}' % EVENT), "is a zip archive"),
+    "an archive in an archive": (gzip.compress(gzip.compress(b"[%s]" % EVENT)), "compressed twice"),
+    "a pickle": (pickle.dumps({"segments": []}), "Python pickle"),
+    "a database": (b"SQLite format 3\0" + b"\0" * 100, "SQLite database"),
+    "a page": (b"<!DOCTYPE html><html>404</html>", "HTML"),
+    "a memory snapshot": (b'{"segments": [], "device_traces": [[]]}', "memory snapshot"),
+    "an execution trace": (b'{"schema": "1.1.1-chakra.0.0.4", "nodes": []}', "ExecutionTraceObserver"),
+    "a profile of speedscope": (
+        b'{"$schema": "https://www.speedscope.app/file-format-schema.json"}',
+        "speedscope",
+    ),
+    "a trace of OpenTelemetry": (b'{"resourceSpans": []}', "OpenTelemetry"),
+    "our own report": (b'{"schema": "sdtrace.report/2", "traces": []}', "report of sdtrace"),
+    "a trace of VizTracer": (b'{"traceEvents": [%s]}' % EVENT.replace(b"cpu_op", b"FEE"), "VizTracer"),
+    "a trace of ONNX Runtime": (b"[%s]" % EVENT.replace(b"cpu_op", b"Node"), "ONNX Runtime"),
+    "a trace of a browser": (b"[%s]" % EVENT.replace(b"cpu_op", b"devtools.timeline"), "Chrome"),
+    "a trace of who knows what": (b"[%s]" % EVENT.replace(b"cpu_op", b"my_kind"), "'my_kind'"),
+    "events that begin and end apart": (b"[%s]" % EVENT.replace(b'"X"', b'"B"'), "ph B and E"),
     "half an object": (b'{"rows": [1, 2', "not valid JSON"),
     "no events": (b'{"traceEvents": []}', "holds no events"),
     "an empty list": (b"[]", "holds no events"),
@@ -77,7 +107,7 @@ def test_folders_missing_files_and_other_archives_are_refused(tmp_path: Path) ->
     assert "cannot be opened" in refusal(Path("a\0b"))
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
         archive.add(__file__, "x.py")
-    assert "not JSON" in refusal(tmp_path / "x.tar")
+    assert "tar archive" in refusal(tmp_path / "x.tar")
 
 
 def limited(path: Path) -> subprocess.CompletedProcess[str]:

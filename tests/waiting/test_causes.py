@@ -186,3 +186,26 @@ def test_devices_of_two_processes_do_not_wait_for_each_other(tmp_path: Path) -> 
         if (number // 3) % 2:
             event["pid"] = 200 if event["cat"] != "kernel" else 1
     assert "other_device" not in causes_of(written(tmp_path / "t.json", events))
+
+
+LOADING = [
+    "data_loading",
+    "get_batch 7",
+    "[pl][profile][_TrainingEpochLoop].train_dataloader_next",
+    "data time",
+]
+
+
+@pytest.mark.parametrize("name", LOADING)
+def test_an_annotation_that_says_so_is_the_loader(tmp_path: Path, name: str) -> None:
+    loading = [host(name, 200 * US, 300 * MS, "user_annotation"), host("aten::stack", 300 * US, US)]
+    causes = of(tmp_path, launched(0, 1), loading, launched(301 * MS, 2))
+    assert causes["data_wait"] == 300 * MS
+    assert "host_stall" not in causes
+
+
+@pytest.mark.parametrize("name", [*LOADING, "load_model", "data_parallel", "batch_norm"])
+def test_an_annotation_with_kernels_or_of_another_name_is_no_loader(tmp_path: Path, name: str) -> None:
+    inside = launched(150 * MS, 3) if name in LOADING else []
+    around = [host(name, 200 * US, 300 * MS, "user_annotation")]
+    assert "data_wait" not in of(tmp_path, launched(0, 1), around, inside, launched(301 * MS, 2))

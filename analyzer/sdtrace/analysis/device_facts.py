@@ -15,7 +15,7 @@ from sdtrace.attribution.host import row_name, wildcard_names
 from sdtrace.attribution.ranges import RANGES, range_bounds
 from sdtrace.findings import Collectives, Conversions, MemoryPeak, Range, Slower
 from sdtrace.findings.layout import TO_NHWC
-from sdtrace.intervals import Bools, contains, subtract, total, union
+from sdtrace.intervals import Bools, Int64s, contains, subtract, total, union
 from sdtrace.phases.timeline import STEADY
 from sdtrace.reader.categories import GRAPH_LAUNCH
 
@@ -76,7 +76,9 @@ def in_compiled_code(study: Study) -> Bools:
 def slower_clock(study: Study, work: WorkStudy) -> Slower | None:
     """How much slower products and convolutions of the same arguments ran in the last third of steady work.
 
-    None where too few of them run again.
+    Each device is compared with itself. Where arguments were not recorded, one kernel's name serves many
+    shapes: then only its launches in the same place of each iteration, with the same grid, are the same.
+    None where too few run again.
     """
     trace, linked = study.trace, study.linked
     computes = np.array([bool(_COMPUTES.search(name)) for name in study.categorized.categories], np.bool_)
@@ -85,22 +87,49 @@ def slower_clock(study: Study, work: WorkStudy) -> Slower | None:
     if not picked.size:
         return None
     row = linked.work.row[picked]
-    code = trace.name[row].astype(np.int64) * len(work.works) + work.named.kind[picked]
+    code = _same_arguments(study, work, picked)
     order = np.lexsort((trace.start_ns[row], code))
-    values, first = np.unique(code[order], return_index=True)
+    first = np.unique(code[order], return_index=True)[1]
     ratios, weights, examples = [], [], []
-    for value, times in zip(values.tolist(), np.split(trace.dur_ns[row[order]], first[1:]), strict=True):
+    names = trace.name[row[order[first]]].tolist()
+    for name, times in zip(names, np.split(trace.dur_ns[row[order]], first[1:]), strict=True):
         if len(times) < _LEAST_CALLS:
             continue
         late, early = times[-(len(times) // 3) :], times[: max(_EARLY_CALLS, len(times) // _EARLY)]
         ratios.append(float(np.median(late) / np.median(early)))
         weights.append(int(times.sum()))
-        examples.append(trace.names[value // len(work.works)])
+        examples.append(trace.names[name])
     if not ratios:
         return None
     by_ratio = np.argsort(ratios)
     middle = np.searchsorted(np.cumsum(np.array(weights)[by_ratio]), sum(weights) / 2)
     return Slower(ratios[int(by_ratio[middle])], sum(weights), examples[int(np.argmax(weights))])
+
+
+def _same_arguments(study: Study, work: WorkStudy, picked: Int64s) -> Int64s:
+    """A number for each picked piece of work, equal for the same kernel, device and arguments."""
+    trace, linked = study.trace, study.linked
+    row, kind = linked.work.row[picked], work.named.kind[picked]
+    has_shape = np.array([bool(one.dims) for one in work.works], np.bool_)[kind]
+    code = trace.name[row].astype(np.int64) * len(linked.work.devices) + linked.work.device[picked]
+    code = _renumbered(code * (len(work.works) + 1) + kind)
+    if has_shape.all():
+        return code
+    grid = np.where(has_shape, -1, trace.args[row]).astype(np.int64)
+    place = np.where(has_shape, -1, study.structure.iterations.at(study.structure.launches.called_ns[picked]))
+    code = _renumbered(code * (len(trace.args_texts) + 1) + grid + 1)
+    order = np.lexsort((trace.start_ns[row], place, code))
+    opens = np.append(True, (np.diff(code[order]) != 0) | (np.diff(place[order]) != 0))
+    first = np.flatnonzero(opens)
+    nth = np.zeros(len(code), np.int64)
+    nth[order] = np.arange(len(code)) - np.repeat(first, np.diff(np.append(first, len(code))))
+    return code * len(code) + np.where(has_shape, 0, nth)
+
+
+def _renumbered(code: Int64s) -> Int64s:
+    """The same distinctions with the smallest numbers."""
+    numbers: Int64s = np.unique(code, return_inverse=True)[1].astype(np.int64)
+    return numbers
 
 
 def memory_peak(study: Study) -> MemoryPeak | None:

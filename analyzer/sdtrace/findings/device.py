@@ -13,6 +13,9 @@ from sdtrace.findings.text import listed, percent
 _FP32_GEMM = re.compile(r"sgemm|f32f32_f32f32|_ffma_|gemm_fp32|fp32_sm\d+|_S_B_S_|Cijk\w*_SB_|s884cudnn_fp32")
 _TF32 = re.compile(r"tf32|s1688|xf32", re.IGNORECASE)
 _SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
+_OTHER_SOFTMAX = re.compile(r"log_?soft_?max|gating|topk|sampl", re.IGNORECASE)
+_BATCHED = re.compile(r"^aten::(?:bmm|baddbmm)")
+_COMPILED = re.compile(r"^triton_")
 _FP32_ATTENTION = re.compile(r"_f32_|<float,|float32|fp32")
 _TENSOR_CORE_GAIN = 4
 _SHARE = 5.0
@@ -83,7 +86,7 @@ def _shorter_types(e: Evidence) -> str:
 
 
 def _unfused_attention(e: Evidence) -> Iterator[Finding]:
-    softmax = _matching(e, lambda row: bool(_SOFTMAX.search(row.name)) and not _is_fused_attention(row))
+    softmax = _matching(e, lambda row: _is_softmax_of_scores(row, e))
     ns = sum(row.total_ns for row in softmax)
     fused = sum(row.total_ns for row in _matching(e, _is_fused_attention))
     if e.steady_share(ns) < _SHARE or fused >= ns:
@@ -102,6 +105,17 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
         evidence_rows=rows_of("kernels", [row.name for row in softmax]),
         verify=e.trial("bf16_sdpa", e.steady_work(f"name ~* '{_SOFTMAX.pattern}'")),
     )
+
+
+def _is_softmax_of_scores(row: KernelRow, e: Evidence) -> bool:
+    """Softmax that may be attention's: not of a loss, a router or a sampler.
+
+    In eager mode batched products stand around it; of compiled code and graphs that is not to be seen.
+    """
+    if not _SOFTMAX.search(row.name) or _OTHER_SOFTMAX.search(row.name) or _is_fused_attention(row):
+        return False
+    products = any(_BATCHED.search(work.op) for work in e.work_by_shape)
+    return products or bool(_COMPILED.search(row.name)) or e.graph_replayed_ns > 0 or not e.work_by_shape
 
 
 def _slow_attention(e: Evidence) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sdtrace.attribution.event_selection import named_like, of_categories, outermost
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s, Intervals, join, subtract, union
+from sdtrace.intervals import Bools, Int64s, Intervals, contains_any, join, subtract, union
 from sdtrace.reader.categories import DEVICE, HOST, LAUNCHES
 
 STALL_NS: Final = 100_000_000
@@ -21,6 +21,16 @@ STALL_NS: Final = 100_000_000
 _FRAME_NS: Final = 1_000_000
 """Python frames below this are ordinary Python between ops, too."""
 _DATA: Final = re.compile(r"^enumerate\(DataLoader\)|dataloader\.py\(\d+\): __next__$")
+_SAID_TO_LOAD: Final = re.compile(
+    r"dataloader_next|^(?:(?:train|val|valid|test)[ _]?)?data[ _-]?loader(?:[ ._]\w+)?$"
+    r"|^(?:(?:next|get|load|fetch|read|prefetch|wait(?:ing)?)[ _-]?(?:for[ _-])?)+(?:the[ _-])?(?:next[ _-])?"
+    r"(?:mini[ _-]?)?(?:batch(?:es)?|data|samples?)[ _#:-]*\d*$"
+    r"|^(?:data|batch|input)[ _-]?(?:load(?:er|ing)?|(?:pre)?fetch(?:ing)?|wait(?:ing)?|next|time)"
+    r"[ _#:-]*\d*$",
+    re.IGNORECASE,
+)
+"""What people and Lightning call it."""
+_KERNEL: Final = re.compile(r"LaunchKernel|GraphLaunch")
 _SAYS_LITTLE: Final = frozenset({"user_annotation", "python_function"})
 
 
@@ -59,8 +69,28 @@ def spans_of(linked: LinkedTrace, events: Int64s) -> Intervals:
 
 
 def loader_calls(linked: LinkedTrace) -> Int64s:
-    """Host events (indices) in which the next batch is fetched."""
-    return named_like(linked, _DATA, {"cpu_op", "user_annotation", "python_function"})
+    """Host events (indices) in which the next batch is fetched.
+
+    torch's own marks, and annotations that say so and launch no kernel.
+    """
+    own = named_like(linked, _DATA, {"cpu_op", "user_annotation", "python_function"})
+    said = named_like(linked, _SAID_TO_LOAD, {"user_annotation"})
+    if not said.size:
+        return own
+    launches = named_like(linked, _KERNEL, set(LAUNCHES))
+    return np.union1d(own, said[~_hold(linked, said, launches)])
+
+
+def _hold(linked: LinkedTrace, spans: Int64s, events: Int64s) -> Bools:
+    """In which of the spans one of the events starts on the same thread; both are host events, by time."""
+    host = linked.host
+    result = np.zeros(len(spans), np.bool_)
+    for thread in np.unique(host.thread[spans]).tolist():
+        mine = host.thread[spans] == thread
+        start = host.start_ns[spans[mine]]
+        points = host.start_ns[events[host.thread[events] == thread]]
+        result[mine] = contains_any(points, start, start + host.dur_ns[spans[mine]])
+    return result
 
 
 def quiet_frames(linked: LinkedTrace) -> Int64s:

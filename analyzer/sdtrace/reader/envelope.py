@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from sdtrace.errors import UnreadableTrace
-from sdtrace.reader.foreign import describe
+from sdtrace.reader.foreign import describe, describe_json
 from sdtrace.reader.repair import repair_strings
 
 _EVENTS_KEY: Final = re.compile(rb'"traceEvents"\s*:\s*\[')
@@ -42,6 +42,8 @@ def read_beginning(path: Path, blocks: Iterator[bytes]) -> Beginning:
     for block in blocks:
         text += block
         start = text.lstrip(_BLANKS)[:1]
+        if describe(text):
+            break
         if start == b"[":
             return Beginning({}, text[text.index(b"[") + 1 :], is_array=True)
         for found in islice(_EVENTS_KEY.finditer(text), _MAX_CANDIDATES):
@@ -62,13 +64,12 @@ def _no_trace(text: bytes) -> str:
         return "is empty"
     if not text.strip(_BLANKS):
         return f"holds nothing but blanks; {expected}"
-    if known := describe(text):
+    if known := describe(text) or describe_json(text):
         return known
     if text.lstrip(_BLANKS)[:1] != b"{":
         return f"is not JSON, so no trace; {expected}"
-    if parse_object(text) is None:
-        return f"is not valid JSON and has no traceEvents; {expected}"
-    return f"is JSON but has no traceEvents; {expected}"
+    is_valid = parse_object(text) is not None
+    return f"{'is JSON but' if is_valid else 'is not valid JSON and'} has no traceEvents; {expected}"
 
 
 def parse_object(text: bytes) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Bools, Int64s, Intervals, contains
+from sdtrace.intervals import Int64s, Intervals, contains, contains_any
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components, no_components
@@ -53,10 +53,10 @@ def guess_components(  # all that was found so far
     lookups = _lookups(linked, overhead)
     loop_start = _with_compilation(loops.loop_start_ns, lookups, overhead)
     normal = _launches_like(linked, launches, GROUP_NORM)
-    text = _any_between(lookups, loops.start_ns, loop_start)
+    text = contains_any(lookups, loops.start_ns, loop_start)
     decoding = np.sort(np.append(normal, decode_stages(linked, ops).start))
-    image = _any_between(decoding, loops.loop_end_ns, loops.end_ns)
-    is_unet = _any_between(normal, steps.start_ns, steps.end_ns).mean() > 0.5
+    image = contains_any(decoding, loops.loop_end_ns, loops.end_ns)
+    is_unet = contains_any(normal, steps.start_ns, steps.end_ns).mean() > 0.5
     step_start = steps.start_ns.copy()
     step_start[loops.first[text]] = loop_start[text]
     code = np.repeat([_TEXT, _UNET if is_unet else _TRANSFORMER, _VAE], [text.sum(), len(steps), image.sum()])
@@ -99,12 +99,8 @@ def _with_compilation(loop_start: Int64s, lookups: Int64s, overhead: Intervals) 
 
 
 def _launches_like(linked: LinkedTrace, launches: LaunchTimes, pattern: re.Pattern[str]) -> Int64s:
-    """When work whose kernel name matches was launched, sorted."""
+    """When work whose name matches was launched, sorted; ops of that name where there is no device work."""
     wanted = linked.trace.names_matching(pattern)
+    if not len(linked.work.row):
+        return np.sort(linked.host.start_ns[wanted[linked.host.name]])
     return np.sort(launches.called_ns[wanted[linked.trace.name[linked.work.row]]])
-
-
-def _any_between(points: Int64s, start: Int64s, end: Int64s) -> Bools:
-    """Which spans hold one of the sorted points."""
-    found: Bools = np.searchsorted(points, end, "left") > np.searchsorted(points, start, "left")
-    return found

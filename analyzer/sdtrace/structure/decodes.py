@@ -19,6 +19,9 @@ _UPSAMPLING: Final = re.compile(r"^aten::(?:_?upsample_|conv_transpose|pixel_shu
 _TIME_STEP: Final = frozenset({"aten::sin", "aten::cos"})
 _JOIN: Final = re.compile(r"^aten::cat$")
 _VIDEO: Final = re.compile(r"^aten::conv3d$")
+_CONVOLUTION: Final = re.compile(r"^aten::conv[23]d$")
+_ENCODER: Final = 8
+"""Convolutions beyond those that end a decoder which make the ops before a denoiser an image encoder."""
 _DECODER: Final = 2
 """Upsampling ops in a row: a decoder has three, a denoiser at most one between its attentions."""
 _DENOISER: Final = 5
@@ -44,6 +47,25 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     first, last = upsampling[opens], upsampling[opens + size - 1]
     kept = (size >= _DECODER) & ~_has_skips(linked, ops, first, last)
     return _merged(ops, np.cumsum(weight), first[kept], last[kept])
+
+
+def image_encodes(linked: LinkedTrace, ops: OpSequence, decodes: Intervals, calls_ns: Int64s) -> Int64s:
+    """When image encoders ended: convolutions before the first denoiser call, or after a decode.
+
+    `calls_ns` are the starts of denoiser calls. A decoder has some convolutions after its last upsampling;
+    what exceeds the fewest of these before the next call is an encoder's.
+    """
+    if not decodes.start.size or not calls_ns.size:
+        return np.zeros(0, np.int64)
+    at = ops.start_ns[ops.named(linked.trace.names_matching(_CONVOLUTION))]
+    limit = np.append(decodes.start[1:], np.iinfo(np.int64).max)
+    following = np.append(calls_ns, np.iinfo(np.int64).max)[np.searchsorted(calls_ns, decodes.end)]
+    until = np.append(calls_ns[0], np.minimum(following, limit))
+    place = np.searchsorted(at, until)
+    count = place - np.append(0, np.searchsorted(at, decodes.end))
+    count[1:] -= count[1:].min()
+    found: Int64s = at[place[count >= _ENCODER] - 1]
+    return found
 
 
 def looks_like_denoiser(names: set[str]) -> bool:

@@ -10,11 +10,12 @@ import numpy as np
 
 from sdtrace.attribution.event_selection import named_like
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Bools, Int64s, Intervals, contains, nothing
+from sdtrace.intervals import Bools, Int64s, Intervals, contains, contains_any, nothing
 from sdtrace.structure.candidates import Candidate, Kind, OpSequence, cut, spans_from_cuts
 from sdtrace.structure.components import Components
-from sdtrace.structure.decodes import decode_stages, denoising, denoising_starts
+from sdtrace.structure.decodes import decode_stages, denoising, denoising_starts, image_encodes
 from sdtrace.structure.denoiser_calls import Calls
+from sdtrace.structure.endings import ends_of_images
 from sdtrace.structure.iterations import Confidence
 from sdtrace.structure.work import Work
 
@@ -32,13 +33,16 @@ _FULL: Final = 0.7
 class Pipeline:
     """What happens around denoiser calls: decodes (host spans), starts of encoders and of schedules.
 
-    `decodes_named` says that the trace itself names them. All in the order of time.
+    `decodes_named` says that the trace itself names them. `calls_ns` are the starts of calls that show
+    nothing but the embedding of their time step. All in the order of time.
     """
 
     ops: OpSequence
     decodes: Intervals
     decodes_named: bool
-    encodes_ns: Int64s
+    texts_ns: Int64s
+    image_encodes_ns: Int64s
+    calls_ns: Int64s
     schedules_ns: Int64s
     random_ns: Int64s
     work: Work
@@ -47,11 +51,21 @@ class Pipeline:
     runs_on: bool
     """A denoiser runs after the last decode: the profile ends within an image."""
 
+    @property
+    def encodes_ns(self) -> Int64s:
+        """Starts of encoders of prompts and images."""
+        return np.sort(np.append(self.texts_ns, self.image_encodes_ns))
+
 
 def find_pipeline(
-    linked: LinkedTrace, ops: OpSequence, marked: Components, work: Work, overhead: Intervals
+    linked: LinkedTrace,
+    ops: OpSequence,
+    marked: Components,
+    timed: Calls | None,
+    work: Work,
+    overhead: Intervals,
 ) -> Pipeline:
-    """What the trace names of a pipeline, and what its ops show."""
+    """What the trace names of a pipeline, and what its ops show; `timed` as `time_steps` finds them."""
     names = linked.trace.names
     decodes, encodes = _marked_vae(linked, marked)
     text = marked.only(["text_encoder"]).start_ns
@@ -62,17 +76,23 @@ def find_pipeline(
     ]
     random = ops.start_ns[ops.named(linked.trace.names_matching(_RANDOM))]
     is_named = bool(decodes.start.size)
-    decodes = decodes if is_named else decode_stages(linked, ops)
+    calls = np.zeros(0, np.int64) if timed is None else timed.start_ns
+    if not is_named:
+        decodes = decode_stages(linked, ops)
+        encodes = image_encodes(linked, ops, decodes, calls)
+    last = int(decodes.end.max(initial=0))
     return Pipeline(
         ops,
         decodes,
         is_named,
-        np.sort(np.concatenate((text if text.size else lookups, encodes))),
+        np.sort(text if text.size else lookups),
+        encodes,
+        calls,
         np.sort(schedules),
         random,
         work,
         denoising_starts(linked, ops),
-        denoising(linked, ops, int(decodes.end.max(initial=0))),
+        bool((calls > last).any()) if calls.size else denoising(linked, ops, last),
     )
 
 
@@ -82,7 +102,7 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     None where nothing tells one group of calls from the next, unless a decode ends the only one. Where
     nothing speaks of diffusion the groups are called runs.
     """
-    pipeline = _encodes_apart(pipeline, calls)
+    pipeline = _of_images(_encodes_apart(pipeline, calls), calls.start_ns)
     borders, why, confidence = _borders(pipeline, calls)
     decoded = contains_any(pipeline.decodes.start, calls.end_ns[-1:], np.array([np.iinfo(np.int64).max]))
     if not borders.any() and not decoded.any():
@@ -116,10 +136,11 @@ def _kind(calls: Calls, is_diffusion: bool) -> Kind:
 
 def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     """Images that end with a decode, where nothing shows the denoiser's calls."""
-    decodes, ops = pipeline.decodes, pipeline.ops
-    if not decodes.start.size:
+    every, ops = pipeline.decodes, pipeline.ops
+    if not every.start.size:
         return None
-    cuts = _cuts(pipeline, decodes.end[:-1], decodes.start[1:])
+    decodes = _of_images(pipeline, pipeline.calls_ns).decodes
+    cuts = _cuts(pipeline, decodes.end[:-1], every.start[np.searchsorted(every.start, decodes.end[:-1])])
     is_whole = np.ones(len(decodes.start), np.bool_)
     edges = np.concatenate((ops.start_ns[:1], cuts, decodes.end[-1:]))
     count = np.diff(np.searchsorted(pipeline.denoising_ns, edges))
@@ -134,10 +155,11 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     return Candidate("decoded_image", names, start, end, is_whole, how, what, "likely")
 
 
-def contains_any(points: Int64s, start: Int64s, end: Int64s) -> Bools:
-    """Which spans [start, end) hold one of the sorted points."""
-    found: Bools = np.searchsorted(points, end, "left") > np.searchsorted(points, start, "left")
-    return found
+def _of_images(pipeline: Pipeline, calls_ns: Int64s) -> Pipeline:
+    """With the decodes that end an image; the others show previews, or a first pass of two."""
+    decodes = pipeline.decodes
+    kept = ends_of_images(decodes, calls_ns, pipeline.texts_ns, pipeline.image_encodes_ns, pipeline.random_ns)
+    return replace(pipeline, decodes=Intervals(decodes.start[kept], decodes.end[kept]))
 
 
 def _marked_vae(linked: LinkedTrace, marked: Components) -> tuple[Intervals, Int64s]:
@@ -164,9 +186,9 @@ def _encodes_apart(pipeline: Pipeline, calls: Calls) -> Pipeline:
     place = np.arange(len(gap)) - np.searchsorted(gap, gap)
     is_encode = (size[gap] > leading) & (place >= size[gap] - leading) & (gap < len(calls))
     is_encode |= gap == 0
-    encodes = np.sort(np.append(pipeline.encodes_ns, start[is_encode]))
+    encodes = np.sort(np.append(pipeline.image_encodes_ns, start[is_encode]))
     kept = Intervals(start[~is_encode], end[~is_encode])
-    return replace(pipeline, decodes=kept, encodes_ns=encodes)
+    return replace(pipeline, decodes=kept, image_encodes_ns=encodes)
 
 
 def _borders(pipeline: Pipeline, calls: Calls) -> tuple[Bools, str, Confidence]:

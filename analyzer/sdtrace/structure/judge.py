@@ -45,6 +45,10 @@ _AGREED: Final = 0.1
 _UNEVEN: Final = 1.5
 """How many times the median work of a span another one may have to pass for the same."""
 _WILD: Final = 10.0
+_STAGE: Final = 0.97
+"""Share of the work of a turn below which an annotation in it is a stage of it."""
+_WHOLES: Final = ("annotation_cycle", "decoded_image", "marked_image")
+_ELSEWHERE: Final = 0.2
 _MATTERS: Final = 0.15
 """Score below which a candidate is no runner-up."""
 _PLURAL: Final = re.compile(r"\b(step|span|call|image|run|turn|repeat|launch)e?s\b")
@@ -53,14 +57,20 @@ _HIGHER: Final[dict[Confidence, Confidence]] = {"guess": "likely", "likely": "ce
 
 
 def find_iterations(
-    linked: LinkedTrace, ops: OpSequence, marked: Components, work: Work, overhead: Intervals
+    linked: LinkedTrace,
+    ops: OpSequence,
+    marked: Components,
+    timed: Calls | None,
+    work: Work,
+    overhead: Intervals,
 ) -> Iterations:
     """The iterations by all evidence; always at least one: the whole trace where nothing repeats.
 
-    `ops` are those of the busiest thread, `marked` the components that the trace names, `work` is what
-    the host asked for outside `overhead`, which is when anything compiled or tuned.
+    `ops` are those of the busiest thread, `marked` the components that the trace names, `timed` calls that
+    embed a time step. `work` is what the host asked for outside `overhead`, which is when anything compiled
+    or tuned.
     """
-    candidates = _candidates(linked, ops, marked, work, overhead)
+    candidates = _candidates(linked, ops, marked, timed, work, overhead)
     if not candidates:
         return _whole_trace(linked)
     judged = [_cut_off(candidate, work) for candidate in candidates]
@@ -75,15 +85,20 @@ def find_iterations(
 
 
 def _candidates(
-    linked: LinkedTrace, ops: OpSequence, marked: Components, work: Work, overhead: Intervals
+    linked: LinkedTrace,
+    ops: OpSequence,
+    marked: Components,
+    timed: Calls | None,
+    work: Work,
+    overhead: Intervals,
 ) -> list[Candidate]:
     """All that iterations may be."""
     thread = ops.thread
-    pipeline = find_pipeline(linked, ops, marked, work, overhead)
+    pipeline = find_pipeline(linked, ops, marked, timed, work, overhead)
     is_diffusion = _is_diffusion(linked, marked, pipeline)
     found: list[Candidate | None] = [profiler_steps(linked), training_steps(linked)]
-    found += annotated_spans(linked, is_diffusion=is_diffusion)
-    found += _images(linked, marked, pipeline, is_diffusion)
+    found += annotated_spans(linked, work, is_diffusion=is_diffusion)
+    found += _images(linked, marked, timed, pipeline, is_diffusion)
     for calls in (*compiled_calls(linked, thread, work), *graph_launches(linked, thread)):
         found.append(calls_as_iterations(calls))
     found.append(period(linked, ops))
@@ -91,14 +106,16 @@ def _candidates(
 
 
 def _is_diffusion(linked: LinkedTrace, marked: Components, pipeline: Pipeline) -> bool:
-    """Whether anything speaks of diffusion: components, an image decoder, group normalization."""
-    if len(marked.only(["unet", "transformer", "vae"])) or pipeline.decodes.start.size:
+    """Whether anything speaks of diffusion: components, a decoder, time steps, group normalization."""
+    if len(marked.only(["unet", "transformer", "vae"])):
+        return True
+    if pipeline.decodes.start.size or pipeline.calls_ns.size:
         return True
     return any(GROUP_NORM.search(name) for name in linked.trace.names)
 
 
 def _images(
-    linked: LinkedTrace, marked: Components, pipeline: Pipeline, is_diffusion: bool
+    linked: LinkedTrace, marked: Components, timed: Calls | None, pipeline: Pipeline, is_diffusion: bool
 ) -> list[Candidate | None]:
     """Images by what is known of the denoiser's calls: the surest source that tells images apart."""
     for calls in (marked_calls(marked), step_marks(linked, is_diffusion=is_diffusion)):
@@ -111,7 +128,7 @@ def _images(
     thread = pipeline.ops.thread
     unnamed = (*compiled_calls(linked, thread, pipeline.work), *graph_launches(linked, thread))
     grouped = (images_of_calls(pipeline, calls, is_diffusion) for calls in unnamed if len(calls) > 1)
-    repeated = repeated_calls(linked, pipeline.ops) if is_diffusion else None
+    repeated = timed or (repeated_calls(linked, pipeline.ops) if is_diffusion else None)
     return [
         next((images for images in grouped if images is not None), None),
         images_by_decodes(pipeline) or (images_of_calls(pipeline, repeated) if repeated else None),
@@ -171,9 +188,25 @@ def _scores(candidates: list[Candidate], work: Work) -> list[float]:
         for score, one in zip(scores, candidates, strict=True)
     ]
     return [
-        score * (_INNER if any(_is_inside(one, other) for other in candidates) else 1.0)
+        score * (_INNER if any(_is_part(one, other, work) for other in candidates) else 1.0)
         for score, one in zip(agreed, candidates, strict=True)
     ]
+
+
+def _is_part(inner: Candidate, outer: Candidate, work: Work) -> bool:
+    """Whether spans lie several in each span of a better candidate, or are one stage of each."""
+    return _is_inside(inner, outer) or _is_stage(inner, outer, work)
+
+
+def _is_stage(inner: Candidate, outer: Candidate, work: Work) -> bool:
+    """Whether annotations hold a part of the work of as many turns or images, such as their loop of steps."""
+    if inner.kind != "annotation" or outer.kind not in _WHOLES or len(inner) != len(outer) or len(inner) < 2:
+        return False
+    begin, end = np.maximum(inner.start_ns, outer.start_ns), np.minimum(inner.end_ns, outer.end_ns)
+    outside = work.between(inner.start_ns, inner.end_ns) - work.between(begin, np.maximum(begin, end))
+    spent, whole = (work.between(one.start_ns, one.end_ns) for one in (inner, outer))
+    is_within = int(outside.sum()) <= (1 - _STAGE) * int(spent.sum())
+    return is_within and int(spent.sum()) < _STAGE * int(whole.sum())
 
 
 def _evenness(candidate: Candidate, spent: Int64s) -> float:
@@ -207,16 +240,27 @@ def _is_inside(inner: Candidate, outer: Candidate) -> bool:
 
 
 def _confidence(best: int, candidates: list[Candidate], work: Work) -> Confidence:
-    """The candidate's own, raised where other evidence agrees, lowered where the spans differ wildly."""
+    """The candidate's own, raised where others agree, lowered where spans differ wildly or are not all."""
     chosen = candidates[best]
     confidence = chosen.confidence
     agreeing = [one for one in candidates if one.kind != chosen.kind and _agree(one, chosen)]
     if any(one.confidence != "guess" for one in agreeing) or (agreeing and confidence == "guess"):
         confidence = _HIGHER[confidence]
     spent = work.between(chosen.start_ns, chosen.end_ns)[chosen.is_whole]
-    if len(spent) > 1 and spent.max() > _WILD * max(1, int(spent.min())):
+    is_wild = len(spent) > 1 and spent.max() > _WILD * max(1, int(spent.min()))
+    if is_wild or any(_is_elsewhere(one, chosen, work) for one in candidates):
         confidence = _LOWER[confidence]
     return confidence
+
+
+def _is_elsewhere(one: Candidate, chosen: Candidate, work: Work) -> bool:
+    """Whether `one` repeats other work before or after all of the chosen spans, and much of it."""
+    if len(one) < 2 or one.kind != chosen.kind or len(chosen) < 2:  # one span repeats nothing
+        return False
+    if one.end_ns[-1] > chosen.start_ns[0] and chosen.end_ns[-1] > one.start_ns[0]:
+        return False
+    spent, of_chosen = (int(work.between(some.start_ns, some.end_ns).sum()) for some in (one, chosen))
+    return spent > _ELSEWHERE * of_chosen
 
 
 def _runner_up(others: list[tuple[float, Candidate]]) -> str:

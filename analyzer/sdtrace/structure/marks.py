@@ -15,6 +15,7 @@ from sdtrace.structure.candidates import Candidate, names_of, of_events, wall
 from sdtrace.structure.component_names import ANNOTATIONS, OURS
 from sdtrace.structure.denoiser_calls import STEP_MARK, SURE_STEP
 from sdtrace.structure.iterations import Confidence
+from sdtrace.structure.work import Work
 
 MARKS: Final = frozenset({"user_annotation", "cpu_op"})
 """Before torch 1.11 annotations bore the category of ops."""
@@ -38,17 +39,20 @@ def profiler_steps(linked: LinkedTrace) -> Candidate | None:
     return of_events(linked, steps, "profiler_step", how, "profiler steps (ProfilerStep#N)", "certain")
 
 
-def annotated_spans(linked: LinkedTrace, *, is_diffusion: bool) -> list[Candidate]:
+def annotated_spans(linked: LinkedTrace, work: Work, *, is_diffusion: bool) -> list[Candidate]:
     """Annotations that name no component and no denoising step, a candidate for each name.
 
-    Numbers in names do not matter. One that occurs once counts when it covers most of the trace. Where
-    annotations of several names follow each other in turn, each turn is a candidate as well.
+    Numbers in names do not matter. They count when they cover enough of the trace's time or of its work:
+    of the time they cover little where the host runs far ahead of the device. Where annotations of several
+    names follow each other in turn, each turn is a candidate as well.
     """
     groups = _groups(linked, STEP_MARK if is_diffusion else SURE_STEP)
     start, end = wall(linked)
     found = []
     for events in groups:
-        share = int(linked.host.dur_ns[events].sum()) / max(1, end - start)
+        begin, duration = linked.host.start_ns[events], linked.host.dur_ns[events]
+        of_work = int(work.between(begin, begin + duration).sum()) / max(1, work.total_ns)
+        share = max(int(duration.sum()) / max(1, end - start), of_work)
         if share > (_SOME if len(events) > 1 else _LONE):
             found.append(_annotation(linked, events))
     turns = _turns(linked, groups)

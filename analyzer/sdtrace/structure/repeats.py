@@ -58,7 +58,7 @@ def find_repeats(names: NDArray[np.int32], at_least: int = 2) -> Repeats | None:
     if not found:
         return None
     best = _outermost(found)
-    measured = _measured(names, _with_last(names, best - _common_lead(names, best)))
+    measured = _measured(names, _with_last(names, best - common_lead(names, best)))
     return measured if measured.agreement >= _MIN_AGREEMENT else None
 
 
@@ -108,7 +108,7 @@ def _are_even(positions: Int64s, size: int) -> NDArray[np.bool_]:
     return even
 
 
-def _common_lead(names: NDArray[np.int32], first: Int64s) -> int:
+def common_lead(names: NDArray[np.int32], first: Int64s) -> int:
     """How many names before each of `first` are the same for all."""
     room = int(min(first[0], np.diff(first).min()))
     before = names[first[:, None] - np.arange(1, room + 1)]

@@ -19,6 +19,7 @@ from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.judge import find_iterations
 from sdtrace.structure.of_whole import iterations_of_whole
 from sdtrace.structure.steps import Steps, find_steps
+from sdtrace.structure.time_steps import timed_calls
 from sdtrace.structure.work import work_asked_for
 
 
@@ -49,10 +50,11 @@ def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
     launches = launch_times(linked)
     ops = op_sequence(linked, busiest_thread(linked))
     marked = find_marked_components(linked)
+    timed = timed_calls(linked, ops)
     work = work_asked_for(linked, launches, overhead)
     told = iterations_of_whole(linked.trace)
-    iterations = told or find_iterations(linked, ops, marked, work, overhead)
-    steps = find_steps(linked, ops, iterations, marked, work)
+    iterations = told or find_iterations(linked, ops, marked, timed, work, overhead)
+    steps = find_steps(linked, ops, iterations, marked, timed, work)
     components = (
         marked if len(marked) else guess_components(linked, ops, iterations, steps, launches, overhead)
     )

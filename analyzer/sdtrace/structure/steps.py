@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -26,12 +26,15 @@ from sdtrace.structure.denoiser_calls import (
 )
 from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.repeats import find_repeats
+from sdtrace.structure.training import is_training
 from sdtrace.structure.work import Work
 
 _MAX_SEARCHED: Final = 64
 """Iterations in which a repetition is searched for."""
 _BETWEEN: Final = 3
 """How many times the usual work between two calls tells one step from the next."""
+_SCHEDULER: Final = 3
+"""Ops of a scheduler, at least."""
 _EQUAL: Final = 0.8
 _BLOCKS: Final = 0.03
 """Share of a call's work that lies between the calls of two steps, at least."""
@@ -66,12 +69,18 @@ class Steps:
 
 
 def find_steps(
-    linked: LinkedTrace, ops: OpSequence, iterations: Iterations, marked: Components, work: Work
+    linked: LinkedTrace,
+    ops: OpSequence,
+    iterations: Iterations,
+    marked: Components,
+    timed: Calls | None,
+    work: Work,
 ) -> Steps:
     """Find the steps: marked as such, else calls of the denoiser, of a repeated graph, else by repetition.
 
-    Unmarked steps are looked for only where some kernel normalizes by group or an image decoder was
-    seen, as in every diffusion pipeline in use: other models repeat graphs and layers too.
+    Unmarked steps are looked for only where time steps are embedded (`timed`), something normalizes by
+    group or an image decoder was seen: other models repeat graphs and layers too. Training denoises
+    nothing. Two calls with less between them than between pairs of them are guidance, one step.
     """
     thread = ops.thread
     sure = step_marks(linked, is_diffusion=False)
@@ -79,18 +88,21 @@ def find_steps(
         return _of_calls(sure, "Denoising steps are annotations.")
     calls = marked_calls(marked)
     if calls is not None:
-        pairs = in_pairs(calls, marked)
+        pairs = in_pairs(calls, marked) or _pairs(calls, ops, iterations)
         how = (
             f"Denoising steps are pairs of {calls.what}" if pairs else f"Denoising steps are the {calls.what}"
         )
         return _of_calls(pairs or calls, f"{how}.")
-    if not _may_be_diffusion(linked, ops):
+    decodes = decode_stages(linked, ops)
+    may_denoise = timed is not None or decodes.start.size or _normalizes_by_group(linked)
+    if not may_denoise or is_training(linked):
         return _none(thread)
     found = (
         _runs_of_blocks(iterations, all_compiled_calls(linked, thread), work)
         or _repeated_calls(iterations, compiled_calls(linked, thread, work))
         or _repeated_calls(iterations, graph_launches(linked, thread))
-        or _repetition(linked, iterations, ops, thread)
+        or _timed_steps(timed, ops, iterations, decodes)
+        or _repetition(linked, iterations, ops, decodes)
     )
     marks = step_marks(linked, is_diffusion=True)
     # A mark that holds several steps is one of the loop over them.
@@ -108,11 +120,48 @@ def _of_calls(calls: Calls, how: str) -> Steps:
     return Steps(calls.start_ns, calls.end_ns, calls.thread, how, calls.confidence)
 
 
-def _may_be_diffusion(linked: LinkedTrace, ops: OpSequence) -> bool:
+def _normalizes_by_group(linked: LinkedTrace) -> bool:
+    """Whether device work does, or ops where there is none."""
     normal = [number for number, name in enumerate(linked.trace.names) if GROUP_NORM.search(name)]
-    if normal and bool(np.isin(linked.trace.name[linked.work.row], normal).any()):
-        return True
-    return bool(decode_stages(linked, ops).start.size)
+    rows = linked.work.row if len(linked.work.row) else linked.host.row
+    return bool(normal) and bool(np.isin(linked.trace.name[rows], normal).any())
+
+
+def _pairs(calls: Calls, ops: OpSequence, iterations: Iterations) -> Calls | None:
+    """Pairs of calls, where after every second one more ops follow: the scheduler's."""
+    place = iterations.at(calls.start_ns)
+    counts = np.bincount(place[place >= 0], minlength=1)
+    if (place < 0).any() or (counts % 2).any() or len(calls) < 4:  # two pairs
+        return None
+    length = np.diff(np.searchsorted(ops.start_ns, calls.start_ns))
+    is_second = np.arange(1, len(calls)) % 2 == 0
+    within, between = length[~is_second], length[is_second & (np.diff(place) == 0)]
+    if not between.size or int(between.min()) - int(within.max()) < _SCHEDULER:
+        return None
+    return replace(calls, start_ns=calls.start_ns[::2], end_ns=calls.end_ns[1::2], number=calls.number[::2])
+
+
+def _timed_steps(
+    timed: Calls | None, ops: OpSequence, iterations: Iterations, decodes: Intervals
+) -> Steps | None:
+    """From one embedding of a time step to the next, a decode or the end; the last as long as the longest."""
+    if timed is None:
+        return None
+    calls = _pairs(timed, ops, iterations) or timed
+    place = iterations.at(calls.start_ns)
+    if np.median(np.bincount(place[place >= 0], minlength=len(iterations))) < 1:
+        return None
+    limits = np.sort(np.concatenate((decodes.start, iterations.end_ns, ops.end_ns[-1:])))
+    limit = limits[np.minimum(np.searchsorted(limits, calls.start_ns, "right"), len(limits) - 1)]
+    follow = np.append(calls.start_ns[1:], np.iinfo(np.int64).max)
+    first, stop = np.searchsorted(ops.start_ns, (calls.start_ns, np.minimum(follow, limit)))
+    length = stop - first
+    is_followed = follow <= limit
+    length = np.where(is_followed, length, np.minimum(length, length[is_followed].max(initial=length.min())))
+    pairs = "pairs of " if calls is not timed else ""
+    how = f"Nothing marks denoising steps; they are {pairs}{timed.what}."
+    end = np.where(is_followed, follow, ops.end_ns[np.maximum(first + length, 1) - 1])
+    return Steps(calls.start_ns, np.maximum(end, calls.start_ns), calls.thread, how, "likely")
 
 
 def _repeated_calls(iterations: Iterations, found: Iterable[Calls]) -> Steps | None:
@@ -144,13 +193,15 @@ def _runs_of_blocks(iterations: Iterations, calls: Calls | None, work: Work) -> 
     return Steps(calls.start_ns[first], calls.end_ns[last], calls.thread, how, "likely")
 
 
-def _repetition(linked: LinkedTrace, iterations: Iterations, ops: OpSequence, thread: int) -> Steps | None:
+def _repetition(
+    linked: LinkedTrace, iterations: Iterations, ops: OpSequence, decodes: Intervals
+) -> Steps | None:
     """Repeats in the order of an iteration's ops that look like a denoiser.
 
     That is: attention and the embedding of a time step in each. Repeated layers of other models do not
     pass for steps.
     """
-    starts, stops, place = _searched(iterations, decode_stages(linked, ops))
+    starts, stops, place = _searched(iterations, decodes)
     spans = zip(starts.tolist(), stops.tolist(), strict=True)
     parts = [_repeats_in(linked, ops, ops.between(*span)) for span in spans]
     found = [part for part in parts if part is not None]
@@ -159,7 +210,7 @@ def _repetition(linked: LinkedTrace, iterations: Iterations, ops: OpSequence, th
         return None
     start, end = (np.concatenate(column) for column in zip(*found, strict=True))
     how = "Nothing marks denoising steps; they are what repeats in the order of ops."
-    return Steps(start, end, thread, how, "guess")
+    return Steps(start, end, ops.thread, how, "guess")
 
 
 def _searched(iterations: Iterations, decodes: Intervals) -> tuple[Int64s, Int64s, Int64s]:

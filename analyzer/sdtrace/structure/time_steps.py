@@ -1,0 +1,100 @@
+"""Calls of a denoiser that nothing names: each embeds its time step by exponential, sine and cosine."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import numpy as np
+
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s
+from sdtrace.structure.candidates import OpSequence
+from sdtrace.structure.decodes import ATTENTION
+from sdtrace.structure.denoiser_calls import Calls
+from sdtrace.structure.repeats import common_lead
+from sdtrace.structure.training import is_training
+
+_SINE: Final = re.compile(r"^aten::sin$")
+_COSINE: Final = re.compile(r"^aten::cos$")
+_FREQUENCIES: Final = re.compile(r"^aten::(?:exp|arange)$")
+_EXPONENTIAL: Final = re.compile(r"^aten::exp$")
+_LOOK_UP: Final = re.compile(r"^aten::embedding$")
+_CONVOLUTION: Final = re.compile(r"^aten::(?:conv[123]d|_?convolution)$")
+_JOIN: Final = re.compile(r"^aten::cat$")
+_NEAR: Final = 12
+"""Ops before a sine among which its frequencies are made."""
+_NEXT: Final = 4
+"""Ops from the sine to the cosine, and to a sine from a bare `arange`."""
+_OWN_JOINS: Final = 2
+"""Joins in any call: of sine and cosine, and of both halves of guidance."""
+_LEAD: Final = 24
+"""Ops before the embedding that may belong to the call, where they are the same for every call."""
+_CONVOLUTIONS: Final = 5
+"""Convolutions that set one call apart from the next, as one attention does."""
+
+
+def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
+    """Calls of a denoiser, each from about its embedding of a time step on; None with fewer than two.
+
+    Embeddings without attention between are of one call (a time step and sizes). A call that joins nothing,
+    where others do, is a ControlNet's and belongs to the call that follows it. Rotary positions are no
+    time steps: they take no exponential. Training embeds time steps, too, and has no such calls.
+    """
+    first = _embeddings(linked, ops)
+    if len(first) < 2 or is_training(linked):  # one call repeats nothing
+        return None
+    weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
+    first = first[np.append(True, np.diff(weight[first]) >= _CONVOLUTIONS)]
+    first = _with_control(first, _counted(linked, ops, _JOIN), len(ops))
+    if len(first) < 2:  # as above
+        return None
+    first = first - min(_LEAD, common_lead(ops.name.astype(np.int32), first))
+    last = np.minimum(first + int(np.diff(first).min()), len(ops)) - 1
+    number = np.full(len(first), -1, np.int64)
+    what = "calls that embed a time step"
+    return Calls("period", ops.start_ns[first], ops.end_ns[last], number, ops.thread, what, "likely")
+
+
+def _embeddings(linked: LinkedTrace, ops: OpSequence) -> Int64s:
+    """Places of the ops with which embeddings of a time step begin."""
+    sine, cosine = (ops.named(linked.trace.names_matching(pattern)) for pattern in (_SINE, _COSINE))
+    wave = np.flatnonzero(_followed(sine, cosine) | _followed(cosine, sine))
+    if not wave.size:
+        return wave
+    exponential = _latest(ops.named(linked.trace.names_matching(_EXPONENTIAL)))[wave]
+    frequency = _latest(ops.named(linked.trace.names_matching(_FREQUENCIES)))[wave]
+    look_up = _latest(ops.named(linked.trace.names_matching(_LOOK_UP)))[wave]
+    is_time = (wave - exponential <= _NEAR) | (wave - frequency <= _NEXT)
+    begin = np.where(wave - exponential <= _NEAR, exponential, frequency)
+    return np.unique(begin[is_time & (wave - look_up > _NEAR)])
+
+
+def _followed(first: Bools, second: Bools) -> Bools:
+    """Which ops of the first kind are followed soon by one of the second."""
+    places = np.append(np.flatnonzero(second), len(first) + _NEAR)
+    upcoming = places[np.searchsorted(places, np.arange(len(first)))]
+    found: Bools = first & (upcoming - np.arange(len(first)) <= _NEXT)
+    return found
+
+
+def _latest(marks: Bools) -> Int64s:
+    """For each place the last mark at or before it; far before the first place where there is none."""
+    latest: Int64s = np.maximum.accumulate(np.where(marks, np.arange(len(marks)), -_NEAR - 1))
+    return latest
+
+
+def _counted(linked: LinkedTrace, ops: OpSequence, pattern: re.Pattern[str]) -> Int64s:
+    """How many ops before each place have a name that matches."""
+    return np.append(0, np.cumsum(ops.named(linked.trace.names_matching(pattern)), dtype=np.int64))
+
+
+def _with_control(first: Int64s, joins: Int64s, size: int) -> Int64s:
+    """Calls without those of ControlNets, whose work the next call takes over."""
+    edges = np.append(first, size)
+    joined = np.diff(joins[edges])
+    alone = joined <= _OWN_JOINS
+    if alone.all() or alone[-1]:
+        return first
+    kept: Int64s = first[np.append(True, ~alone[:-1])]
+    return kept
