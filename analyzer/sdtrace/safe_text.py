@@ -7,9 +7,12 @@ from typing import Final
 
 _UNSEEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+    "\ud800-\udfff\U000e0000-\U000e007f\ufdd0-\ufdef\ufffe\uffff"
+    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(1, 17))
+    + "]"
 )
-"""Controls, terminal escapes, characters that reorder or hide text, and lone surrogates."""
+"""Controls, terminal escapes, characters that reorder or hide text, lone surrogates, and what Unicode says is
+no character: pages may not hold it."""
 
 
 def visible(text: str) -> str:

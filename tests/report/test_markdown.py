@@ -7,7 +7,7 @@ from html import unescape
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
@@ -62,6 +62,8 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_header() -> None:
 
 
 @given(st.text(max_size=60))
+@example("\x1f\ufdd0")
+@example("\U0010ffff|")
 def test_any_name_in_a_cell_is_shown_as_it_is(name: str) -> None:
     text = f"| a | b |\n|---|---|\n| {markup.code(name)} | {markup.plain(name)} |\n| end | end |\n"
     html = _parsed(text)
