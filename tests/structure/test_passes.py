@@ -306,3 +306,23 @@ def test_a_detail_pass_belongs_to_the_image(tmp_path: Path) -> None:
         _steps(run, 3)
         run.ops(p.VAE_DECODE)
     assert _counts(_found(tmp_path, run)) == [9, 9]
+
+
+def test_a_resized_image_is_no_decoder(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        run.ops(["cat", "upsample_nearest2d", "min", "lt", "mul", "sub", *p.VAE_ENCODE, "randn", "add"])
+        _steps(run, 4)
+        run.ops(p.VAE_DECODE)
+    assert _counts(_found(tmp_path, run)) == [4, 4, 4]
+
+
+def test_images_of_a_sampler_that_draws_noise_in_every_step_but_the_last(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        run.ops(["randn", "linspace", "flip"])
+        for step in range(6):
+            run.ops([*p.UNET, *p.SCHEDULER, *(["randn", "add"] if step < 5 else ["clamp", "to"])])
+    found = _found(tmp_path, run)
+    assert _counts(found) == [6, 6, 6], found.notes
+    assert found.iterations.confidence != "certain"
