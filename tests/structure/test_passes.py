@@ -326,3 +326,33 @@ def test_images_of_a_sampler_that_draws_noise_in_every_step_but_the_last(tmp_pat
     found = _found(tmp_path, run)
     assert _counts(found) == [6, 6, 6], found.notes
     assert found.iterations.confidence != "certain"
+
+
+def test_steps_of_a_prior_without_skips_are_steps(tmp_path: Path) -> None:
+    prior = ["arange", "mul", "exp", "sin", "cos", "cat", *(["conv2d", *p.UNET[15:22]] * 5)]
+    run = p.Recorder()
+    for _ in range(3):
+        run.ops([*p.TEXT, "randn"])
+        for _ in range(6):
+            run.ops([*prior, *p.SCHEDULER])
+        _steps(run, 4)
+        run.ops(p.VAE_DECODE)
+    assert _counts(_found(tmp_path, run)) == [10, 10, 10]
+
+
+def test_a_preview_after_every_second_step_makes_no_pairs(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(2):
+        run.ops([*p.TEXT, "randn"])
+        for step in range(6):
+            _steps(run, 1, p.VAE_DECODE if step % 2 else ())
+        run.ops(p.VAE_DECODE)
+    assert _counts(_found(tmp_path, run)) == [6, 6]
+
+
+def test_requests_with_hexadecimal_names_are_one_kind(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for name in ("3f2a", "b17c", "90ee", "1234"):
+        with run.mark(f"request-{name}"):
+            run.ops(p.RESNET * 3)
+    assert len(_found(tmp_path, run).iterations) == 4

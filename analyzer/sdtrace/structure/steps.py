@@ -35,6 +35,8 @@ _BETWEEN: Final = 3
 """How many times the usual work between two calls tells one step from the next."""
 _SCHEDULER: Final = 3
 """Ops of a scheduler, at least."""
+_MOST_BETWEEN: Final = 48
+"""Ops of guidance and a scheduler, at most; a preview has more."""
 _EQUAL: Final = 0.8
 _BLOCKS: Final = 0.03
 """Share of a call's work that lies between the calls of two steps, at least."""
@@ -136,7 +138,7 @@ def _pairs(calls: Calls, ops: OpSequence, iterations: Iterations) -> Calls | Non
     length = np.diff(np.searchsorted(ops.start_ns, calls.start_ns))
     is_second = np.arange(1, len(calls)) % 2 == 0
     within, between = length[~is_second], length[is_second & (np.diff(place) == 0)]
-    if not between.size or int(between.min()) - int(within.max()) < _SCHEDULER:
+    if not between.size or not _SCHEDULER <= int(between.min()) - int(within.max()) <= _MOST_BETWEEN:
         return None
     return replace(calls, start_ns=calls.start_ns[::2], end_ns=calls.end_ns[1::2], number=calls.number[::2])
 
