@@ -142,6 +142,18 @@ def test_guidance_in_two_calls_is_one_step_by_the_ops_between(
     assert "pairs" in found.steps.how
 
 
+def test_guidance_in_three_calls(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(2):
+        run.ops([*p.TEXT, "randn"])
+        for _ in range(4):
+            run.ops([*(p.UNET * 3), "sub", "mul", "add", *p.SCHEDULER])
+        run.ops(p.VAE_DECODE)
+    found = _found(tmp_path, run)
+    assert _counts(found) == [4, 4], found.notes
+    assert "threes" in found.steps.how
+
+
 def test_steps_of_which_most_skip_blocks(tmp_path: Path) -> None:
     run = p.Recorder()
     for _ in range(2):
