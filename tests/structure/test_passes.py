@@ -142,6 +142,18 @@ def test_guidance_in_two_calls_is_one_step_by_the_ops_between(
     assert "pairs" in found.steps.how
 
 
+def test_guidance_in_three_calls(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(2):
+        run.ops([*p.TEXT, "randn"])
+        for _ in range(4):
+            run.ops([*(p.UNET * 3), "sub", "mul", "add", *p.SCHEDULER])
+        run.ops(p.VAE_DECODE)
+    found = _found(tmp_path, run)
+    assert _counts(found) == [4, 4], found.notes
+    assert "threes" in found.steps.how
+
+
 def test_steps_of_which_most_skip_blocks(tmp_path: Path) -> None:
     run = p.Recorder()
     for _ in range(2):
@@ -306,3 +318,53 @@ def test_a_detail_pass_belongs_to_the_image(tmp_path: Path) -> None:
         _steps(run, 3)
         run.ops(p.VAE_DECODE)
     assert _counts(_found(tmp_path, run)) == [9, 9]
+
+
+def test_a_resized_image_is_no_decoder(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        run.ops(["cat", "upsample_nearest2d", "min", "lt", "mul", "sub", *p.VAE_ENCODE, "randn", "add"])
+        _steps(run, 4)
+        run.ops(p.VAE_DECODE)
+    assert _counts(_found(tmp_path, run)) == [4, 4, 4]
+
+
+def test_images_of_a_sampler_that_draws_noise_in_every_step_but_the_last(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        run.ops(["randn", "linspace", "flip"])
+        for step in range(6):
+            run.ops([*p.UNET, *p.SCHEDULER, *(["randn", "add"] if step < 5 else ["clamp", "to"])])
+    found = _found(tmp_path, run)
+    assert _counts(found) == [6, 6, 6], found.notes
+    assert found.iterations.confidence != "certain"
+
+
+def test_steps_of_a_prior_without_skips_are_steps(tmp_path: Path) -> None:
+    prior = ["arange", "mul", "exp", "sin", "cos", "cat", *(["conv2d", *p.UNET[15:22]] * 5)]
+    run = p.Recorder()
+    for _ in range(3):
+        run.ops([*p.TEXT, "randn"])
+        for _ in range(6):
+            run.ops([*prior, *p.SCHEDULER])
+        _steps(run, 4)
+        run.ops(p.VAE_DECODE)
+    assert _counts(_found(tmp_path, run)) == [10, 10, 10]
+
+
+def test_a_preview_after_every_second_step_makes_no_pairs(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(2):
+        run.ops([*p.TEXT, "randn"])
+        for step in range(6):
+            _steps(run, 1, p.VAE_DECODE if step % 2 else ())
+        run.ops(p.VAE_DECODE)
+    assert _counts(_found(tmp_path, run)) == [6, 6]
+
+
+def test_requests_with_hexadecimal_names_are_one_kind(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for name in ("3f2a", "b17c", "90ee", "1234"):
+        with run.mark(f"request-{name}"):
+            run.ops(p.RESNET * 3)
+    assert len(_found(tmp_path, run).iterations) == 4

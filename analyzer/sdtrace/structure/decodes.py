@@ -20,6 +20,10 @@ _TIME_STEP: Final = frozenset({"aten::sin", "aten::cos"})
 _JOIN: Final = re.compile(r"^aten::cat$")
 _VIDEO: Final = re.compile(r"^aten::conv3d$")
 _CONVOLUTION: Final = re.compile(r"^aten::conv[23]d$")
+_ANY_CONVOLUTION: Final = re.compile(r"^aten::(?:\w*convolution\w*|conv\w+)$")
+_WITH_CONVOLUTION: Final = re.compile(r"^aten::(?:conv_transpose|pixel_shuffle)")
+_SOON: Final = 4
+"""Ops from an upsampling on; images are resized without a convolution."""
 _ENCODER: Final = 8
 """Convolutions beyond those that end a decoder which make the ops before a denoiser an image encoder."""
 _DECODER: Final = 2
@@ -36,9 +40,8 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     """
     if not len(ops):
         return nothing()
-    trace = linked.trace
     weight = _weight(linked, ops)
-    upsampling = np.flatnonzero(ops.named(trace.names_matching(_UPSAMPLING)))
+    upsampling = np.flatnonzero(_upsamples(linked, ops))
     if not upsampling.size:
         return nothing()
     before = np.cumsum(weight)[upsampling]
@@ -83,6 +86,15 @@ def denoising(linked: LinkedTrace, ops: OpSequence, start_ns: int) -> bool:
 def denoising_starts(linked: LinkedTrace, ops: OpSequence) -> Int64s:
     """When attentions and compiled code start, in order."""
     return ops.start_ns[_weight(linked, ops) > 0]
+
+
+def _upsamples(linked: LinkedTrace, ops: OpSequence) -> Bools:
+    """Which ops upsample within a model: a convolution soon follows them, or they hold one."""
+    names = linked.trace.names_matching
+    before = np.append(0, np.cumsum(ops.named(names(_ANY_CONVOLUTION))))
+    place = np.arange(len(ops))
+    found: Bools = before[np.minimum(place + _SOON, len(ops))] > before[place]
+    return ops.named(names(_UPSAMPLING)) & (found | ops.named(names(_WITH_CONVOLUTION)))
 
 
 def _weight(linked: LinkedTrace, ops: OpSequence) -> Int64s:

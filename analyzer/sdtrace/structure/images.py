@@ -202,6 +202,7 @@ def _borders(pipeline: Pipeline, calls: Calls) -> tuple[Bools, str, Confidence]:
         ((np.diff(calls.number) <= 0) & (calls.number[1:] >= 0), "as their numbers restart", "likely"),
         (contains_any(pipeline.random_ns, begin, end), "begun by new noise", "likely"),
         (_other_work(pipeline.work, begin, end, calls), "with other work between", "likely"),
+        (_other_ops(pipeline.ops, calls), "with other ops between", "guess"),
         (_long_pauses(begin, end, calls), "with a longer pause between", "guess"),
     ]
     fewer = [found for found in restarted if 0 < 2 * found[0].sum() <= len(calls)]
@@ -219,6 +220,14 @@ def _other_work(work: Work, begin: Int64s, end: Int64s, calls: Calls) -> Bools:
         return np.zeros(0, np.bool_)
     of_call = float(np.median(work.between(calls.start_ns, calls.end_ns)))
     return np.asarray(spent > max(_LONG * float(np.median(spent)), _LITTLE * of_call))
+
+
+def _other_ops(ops: OpSequence, calls: Calls) -> Bools:
+    """After which calls that nothing names other ops follow than usually, where that makes equal groups."""
+    length = np.diff(np.searchsorted(ops.start_ns, calls.start_ns))
+    found: Bools = length != np.median(length) if calls.kind == "period" else np.zeros(len(length), np.bool_)
+    sizes = np.diff(np.concatenate(([-1], np.flatnonzero(found), [len(length)])))
+    return found if len(set(sizes.tolist())) == 1 else np.zeros(len(length), np.bool_)
 
 
 def _long_pauses(begin: Int64s, end: Int64s, calls: Calls) -> Bools:

@@ -25,6 +25,8 @@ _NO_ITERATION: Final = re.compile(
     r"|^Optimizer\.|^DistributedDataParallel\.|^FullyShardedDataParallel\.|^FSDP::|^CUDAGraphNode\."
     r"|^PyTorch Profiler|" + COMPILED_REGION.pattern
 )
+_NUMBER: Final = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{4,}\b|\d+")
+"""Numbers, and the hexadecimal ones of requests."""
 _LONE: Final = 0.5
 """Share of the trace that an annotation must cover when it occurs once."""
 _SOME: Final = 0.1
@@ -88,7 +90,7 @@ def _key(name: str, step: re.Pattern[str]) -> str | None:
         return None
     if any(pattern.search(name) for _, pattern in (*OURS, *ANNOTATIONS)):
         return None
-    return re.sub(r"\d+", "#", name)
+    return _NUMBER.sub("#", name)
 
 
 def _turns(linked: LinkedTrace, groups: list[Int64s]) -> Candidate | None:

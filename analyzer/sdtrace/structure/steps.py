@@ -33,8 +33,12 @@ _MAX_SEARCHED: Final = 64
 """Iterations in which a repetition is searched for."""
 _BETWEEN: Final = 3
 """How many times the usual work between two calls tells one step from the next."""
+_GUIDANCE: Final = (2, 3)
+"""Calls of a step with guidance: with and without the prompt, and a perturbed one."""
 _SCHEDULER: Final = 3
 """Ops of a scheduler, at least."""
+_MOST_BETWEEN: Final = 48
+"""Ops of guidance and a scheduler, at most; a preview has more."""
 _EQUAL: Final = 0.8
 _BLOCKS: Final = 0.03
 """Share of a call's work that lies between the calls of two steps, at least."""
@@ -88,11 +92,9 @@ def find_steps(
         return _of_calls(sure, "Denoising steps are annotations.")
     calls = marked_calls(marked)
     if calls is not None:
-        pairs = in_pairs(calls, marked) or _pairs(calls, ops, iterations)
-        how = (
-            f"Denoising steps are pairs of {calls.what}" if pairs else f"Denoising steps are the {calls.what}"
-        )
-        return _of_calls(pairs or calls, f"{how}.")
+        together = in_pairs(calls, marked) or _together(calls, ops, iterations)
+        how = f"Denoising steps are {_how_many(together, calls) or 'the '}{calls.what}."
+        return _of_calls(together or calls, how)
     decodes = decode_stages(linked, ops)
     may_denoise = timed is not None or decodes.start.size or _normalizes_by_group(linked)
     if not may_denoise or is_training(linked):
@@ -127,18 +129,25 @@ def _normalizes_by_group(linked: LinkedTrace) -> bool:
     return bool(normal) and bool(np.isin(linked.trace.name[rows], normal).any())
 
 
-def _pairs(calls: Calls, ops: OpSequence, iterations: Iterations) -> Calls | None:
-    """Pairs of calls, where after every second one more ops follow: the scheduler's."""
+def _together(calls: Calls, ops: OpSequence, iterations: Iterations) -> Calls | None:
+    """Two or three calls as one, where more ops follow after the last of them: guidance and a scheduler."""
     place = iterations.at(calls.start_ns)
     counts = np.bincount(place[place >= 0], minlength=1)
-    if (place < 0).any() or (counts % 2).any() or len(calls) < 4:  # two pairs
-        return None
     length = np.diff(np.searchsorted(ops.start_ns, calls.start_ns))
-    is_second = np.arange(1, len(calls)) % 2 == 0
-    within, between = length[~is_second], length[is_second & (np.diff(place) == 0)]
-    if not between.size or int(between.min()) - int(within.max()) < _SCHEDULER:
-        return None
-    return replace(calls, start_ns=calls.start_ns[::2], end_ns=calls.end_ns[1::2], number=calls.number[::2])
+    for size in _GUIDANCE:
+        if (place < 0).any() or (counts % size).any() or len(calls) < 2 * size:  # two steps
+            continue
+        is_next = np.arange(1, len(calls)) % size == 0
+        within, between = length[~is_next], length[is_next & (np.diff(place) == 0)]
+        if between.size and _SCHEDULER <= int(between.min()) - int(within.max()) <= _MOST_BETWEEN:
+            start, end, number = calls.start_ns[::size], calls.end_ns[size - 1 :: size], calls.number[::size]
+            return replace(calls, start_ns=start, end_ns=end, number=number)
+    return None
+
+
+def _how_many(together: Calls | None, calls: Calls) -> str:
+    """`pairs of ` or `threes of ` calls, '' where each is a step."""
+    return "" if together is None else ("pairs of " if len(calls) == 2 * len(together) else "threes of ")
 
 
 def _timed_steps(
@@ -147,7 +156,8 @@ def _timed_steps(
     """From one embedding of a time step to the next, a decode or the end; the last as long as the longest."""
     if timed is None:
         return None
-    calls = _pairs(timed, ops, iterations) or timed
+    together = _together(timed, ops, iterations)
+    calls = together or timed
     place = iterations.at(calls.start_ns)
     if np.median(np.bincount(place[place >= 0], minlength=len(iterations))) < 1:
         return None
@@ -158,8 +168,7 @@ def _timed_steps(
     length = stop - first
     is_followed = follow <= limit
     length = np.where(is_followed, length, np.minimum(length, length[is_followed].max(initial=length.min())))
-    pairs = "pairs of " if calls is not timed else ""
-    how = f"Nothing marks denoising steps; they are {pairs}{timed.what}."
+    how = f"Nothing marks denoising steps; they are {_how_many(together, timed)}{timed.what}."
     end = np.where(is_followed, follow, ops.end_ns[np.maximum(first + length, 1) - 1])
     return Steps(calls.start_ns, np.maximum(end, calls.start_ns), calls.thread, how, "likely")
 

@@ -28,6 +28,7 @@ _NEXT: Final = 4
 """Ops from the sine to the cosine, and to a sine from a bare `arange`."""
 _OWN_JOINS: Final = 2
 """Joins in any call: of sine and cosine, and of both halves of guidance."""
+_MOST_CONTROLS: Final = 3
 _LEAD: Final = 24
 """Ops before the embedding that may belong to the call, where they are the same for every call."""
 _CONVOLUTIONS: Final = 5
@@ -94,7 +95,8 @@ def _with_control(first: Int64s, joins: Int64s, size: int) -> Int64s:
     edges = np.append(first, size)
     joined = np.diff(joins[edges])
     alone = joined <= _OWN_JOINS
-    if alone.all() or alone[-1]:
+    runs = np.diff(np.flatnonzero(np.concatenate(([True], ~alone, [True])))) - 1
+    if alone.all() or alone[-1] or runs.max() > _MOST_CONTROLS:  # more are the steps of another denoiser
         return first
     kept: Int64s = first[np.append(True, ~alone[:-1])]
     return kept
