@@ -57,4 +57,4 @@ def test_a_second_shape_of_a_real_pipeline_is_a_recompile() -> None:
     assert again[0].ns == pytest.approx(21.5e9, rel=0.02)
     told = finding(reported(name), "overhead.recompile")
     assert told is not None
-    assert "Iteration 2: 21.5 s compile in 23.6 s" in told.evidence
+    assert "Image 2: 21.5 s compile in 23.6 s" in told.evidence

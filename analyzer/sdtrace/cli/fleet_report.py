@@ -38,7 +38,7 @@ def command(store: Path, output: Path, formats: str, hours: float, force: bool) 
     \b
     what changed  the same work on the same card is slower from one trace on
     slow hosts    hosts that take longer than others with the same work
-    jobs          of several ranks: who keeps the others waiting, and on which host
+    jobs          of several ranks: who keeps the others waiting, on which host
     what to fix   findings by the GPU hours that they would save
     outliers      single runs far from those around them
     trends        by model, card, torch and host

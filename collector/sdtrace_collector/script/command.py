@@ -80,7 +80,6 @@ def run(
 
     \b
     sdtrace run my_script.py --prompt "a horse"
-    sdtrace run -m my_package.generate --prompt "a horse"
     sdtrace run --function generate -o mine.json.gz my_script.py
     """
     from sdtrace_collector.script import runner  # noqa: PLC0415 - keeps --help fast
