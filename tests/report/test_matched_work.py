@@ -57,7 +57,8 @@ def test_a_page_of_one_trace_has_no_matches(tmp_path: Path) -> None:
     assert TITLE not in (tmp_path / "report" / "report.html").read_text()
 
 
-def test_of_many_matches_the_page_has_the_first_and_counts_the_others() -> None:
+def _page(matches: int) -> str:
+    """A page for two traces with so many matches, and a waterfall."""
     report = sample.compared()
     assert report.comparison is not None
     (row,) = report.comparison.rows
@@ -90,8 +91,19 @@ def test_of_many_matches_the_page_has_the_first_and_counts_the_others() -> None:
         is_unprofiled=False,
         waterfall=[step],
     )
-    rows = [replace(row, story=told, matches=[match] * (SHOWN + 40))]
+    rows = [replace(row, story=told, matches=[match] * matches)]
     comparison = replace(report.comparison, rows=rows)
-    page = render_html(replace(report, comparison=comparison, comparisons=[comparison]), 25)
+    return render_html(replace(report, comparison=comparison, comparisons=[comparison]), 25)
+
+
+def test_of_many_matches_the_page_has_the_first_and_counts_the_others() -> None:
+    page = _page(SHOWN + 40)
     assert page.count("mm 8x8<") == 2 * SHOWN
     assert "40 more, with smaller changes, are in <code>report.json</code>" in page
+
+
+def test_a_waterfall_without_any_match_stands_alone() -> None:
+    """As between two runs on the CPU, which have no GPU work to match."""
+    page = _page(0)
+    assert "Where the difference comes from" in page
+    assert TITLE not in page
