@@ -78,9 +78,10 @@ trace can tell the next minute's pace: the middle lies between the two, and the 
 Known misses: a loader with one worker, where the fastest iteration found its batch ready, so that little is
 promised; `vit.tf32`, whose workers cannot keep up; `sd3`, whose traces got slower minute by minute; `xl512`,
 whose traces fell into quick minutes and whose runs did not;
-`bf16_sdpa.warm`, whose trace is slower than any clock in it tells; `wan.base`, whose parts have no names in
-the trace, so that it is promised compilation and held to CUDA graphs too; and training that overlaps
-iterations (`resnet.workers`), which is not replayed within 3 %, so that nothing is promised for it.
+`bf16_sdpa.warm`, whose trace is slower than any clock in it tells; and training that overlaps iterations
+(`resnet.workers`), which is not replayed within 3 %, so that nothing is promised for it. `wan.base` has calls
+of its transformer by now, which nothing in the trace names: it is promised CUDA graphs, no longer what
+compiling alone brings. `sd3s` has pairs that only later findings made; these were not held back.
 """
 _COLUMNS: Final = (
     *("Prediction", "From", "Pairs", "Met", "Off, median", "Off, most", "Width"),
