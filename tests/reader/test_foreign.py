@@ -105,3 +105,12 @@ def test_an_event_longer_than_any_piece_is_read(tmp_path: Path) -> None:
     name = "x" * 5_000_000
     raw = read_text(json.dumps([EVENT, EVENT | {"name": name}, EVENT]), tmp_path)
     assert [row.name for row in rows_of(raw)] == ["a", name, "a"]
+
+
+def test_new_kinds_of_events_are_read_where_the_file_is_torchs(tmp_path: Path) -> None:
+    events = [{**EVENT, "cat": "new_device_op"}]
+    assert "is no trace of torch.profiler; its events are of kinds like 'new_device_op'" in refusal(
+        json.dumps({"traceEvents": events}), tmp_path
+    )
+    raw = read_text(json.dumps({"schemaVersion": 1, "deviceProperties": [], "traceEvents": events}), tmp_path)
+    assert [row.category for row in rows_of(raw)] == ["new_device_op"]

@@ -37,8 +37,8 @@ def waits(study: Study) -> list[Wait]:
     events = np.setdiff1d(blocking_calls(linked), blocked_calls(linked))
     events = events[contains(study.phases.timeline.of(STEADY), host.start_ns[events])]
     asking = asking_ops(linked, events)
-    names = np.array([study.trace.names[number] for number in host.name[asking].tolist()], np.object_)
-    return [_wait(study, name, ns, asking[names == name]) for name, ns in named]
+    number = study.trace.names.index
+    return [_wait(study, name, ns, asking[host.name[asking] == number(name)]) for name, ns in named]
 
 
 def _wait(study: Study, name: str, ns: int, asking: Int64s) -> Wait:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,7 @@ _ASCEND: Final = frozenset({"Ascend Hardware", "CANN"})
 _XLA: Final = ("/device:", "/host:")
 _OURS: Final = HOST | DEVICE | CANONICAL.keys() | {"Trace"}
 """Categories by which a trace of torch.profiler is known."""
+_KINETO: Final = frozenset({"schemaVersion", "deviceProperties", "baseTimeNanoseconds"})
 _WRITERS: Final = {
     "FEE": "VizTracer",
     "Session": "ONNX Runtime",
@@ -77,10 +79,15 @@ def describe_json(text: bytes) -> str | None:
 
 
 def recognise(
-    path: Path, keys: list[EventKey], metadata: list[Metadata], counts: Counter[str]
+    path: Path,
+    keys: list[EventKey],
+    metadata: list[Metadata],
+    counts: Counter[str],
+    top_level: Iterable[str],
 ) -> list[EventKey]:
     """The keys, with the categories that another writer left out. `counts` is of events without a duration.
 
+    `top_level` are the names beside the events; those that Kineto writes make any kind of event torch's.
     Raises UnreadableTrace when the events are of a profiler whose traces cannot be read.
     """
     processes = {entry.value for entry in metadata if entry.kind == "process_name"}
@@ -93,7 +100,7 @@ def recognise(
             )
         return [key._replace(category=_LEGACY.get(str(key.pid), "")) for key in keys]
     found = {key.category for key in keys} - {""}
-    if found and not found & _OURS:
+    if found and not found & _OURS and _KINETO.isdisjoint(top_level):
         writer = next((name for category, name in _WRITERS.items() if category in found), None)
         what = (
             f"it looks like one of {writer}"

@@ -101,7 +101,7 @@ class _Gathered:
     def result(self, *, is_whole: bool) -> RawTrace:
         """Everything read. Raises UnreadableTrace when no event was, or another tool wrote the file."""
         columns = self._columns.result()
-        keys = recognise(self._path, list(self._keys), self._metadata, self._counts)
+        keys = recognise(self._path, list(self._keys), self._metadata, self._counts, self._top_level)
         per_key = np.bincount(columns.key, minlength=len(keys)).tolist()
         for key, count in zip(keys, per_key, strict=True):
             self._counts[key.category or "(no category)"] += count
