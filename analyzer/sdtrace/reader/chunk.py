@@ -12,7 +12,8 @@ from sdtrace.reader.events import EventTable
 from sdtrace.reader.numbers import PADDING, Int64s, Text, as_text, integers
 from sdtrace.reader.salvage import Walk, walk
 from sdtrace.reader.split import Split, split_events
-from sdtrace.reader.templates import EXACT, Template, Templates
+from sdtrace.reader.template import Template
+from sdtrace.reader.templates import EXACT, Templates
 
 _PIECE: Final = 1 << 21
 """Bytes worked on at once: with fewer, threads wait for each other. Longer events are decoded alone."""

@@ -6,7 +6,6 @@ differ in digits alone, so their other digits are hashed, and only a text with a
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -34,17 +33,15 @@ class Edge(NamedTuple):
 NO_DIGITS: Final = (Edge(-1, 0),) * EDGES
 
 
-def edges_of(begin: int, end: int, own: list[int], runs: dict[int, int]) -> tuple[Edge, ...]:
-    """The edges of the digits in arguments from offset `begin` to `end` of an event, its ids left out.
+def edges_of(runs: list[int], own: set[int], starts: list[int], ends: list[int]) -> tuple[Edge, ...]:
+    """The edges of the digits in arguments, which hold the given `runs` of an event's, but for its `own` ids.
 
-    The ids start at `own`. `runs` are the event's runs of digits, in order: where each starts and ends.
+    The event's runs of digits are from `starts` to `ends`.
     """
-    starts, ends = list(runs), list(runs.values())
-    borders = {start for start in own if start in runs}
     edges: list[Edge] = []
     is_open = False
-    for run in range(bisect_left(starts, begin), bisect_left(starts, end)):
-        if starts[run] in borders:
+    for run in runs:
+        if run in own:
             is_open = False
         elif is_open:
             edges[-1] = Edge(run, 0)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import msgspec
-
 _STRING_OR_CONSTANT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
-_BYTE_STRING_OR_CONSTANT: Final = re.compile(_STRING_OR_CONSTANT.pattern.encode(), re.DOTALL)
 _VALID_ESCAPES: Final = re.compile(r'(?:[^\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*')
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
@@ -43,19 +40,6 @@ def _as_it_stands(escape: re.Match[str]) -> str:
     if escape[1] == '"':
         return escape[0]
     return "\\\\\\\\" if escape[1] == "\\" else "\\\\" + escape[1]
-
-
-def mask_strings(text: bytes) -> bytes:
-    """`text` of the same length, with question marks for what `repair_strings` would repair."""
-    return _BYTE_STRING_OR_CONSTANT.sub(_masked, text)
-
-
-def _masked(found: re.Match[bytes]) -> bytes:
-    try:
-        msgspec.json.decode(found[0], type=str)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return b'"%b"' % (b"?" * (len(found[0]) - 2))
-    return found[0]
 
 
 def repair_names(text: str) -> str:

@@ -1,38 +1,17 @@
-"""How to read the events of one form: which of their numbers is what, and where.
-
-All events of one form differ in the values of digits alone (see `sdtrace.reader.forms`). So one of them is
-decoded, with the offsets at which the decoder finds each field: there it stands in every event of the form.
-"""
+"""How to read the events of each form: which of their numbers is what, and where."""
 
 from __future__ import annotations
 
-import re
-from contextlib import suppress
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import Final
 
-import msgspec
 import numpy as np
 
 from sdtrace.reader.columns import Int32s
-from sdtrace.reader.events import (
-    ERRORS,
-    MOST_OWN_IDS,
-    NAMES_OF_ARGS,
-    OWN_IDS,
-    Event,
-    Ids,
-    category_of,
-    decode_event,
-    ids_of,
-    is_memory,
-    keeps_args,
-    kind_of,
-)
 from sdtrace.reader.forms import Forms, Runs
-from sdtrace.reader.kept_args import EDGES, NO_DIGITS, ArgsOfForms, Edge, KeptArgs, edges_of
+from sdtrace.reader.kept_args import EDGES, NO_DIGITS, ArgsOfForms, Edge, KeptArgs
 from sdtrace.reader.numbers import Int64s, Places, UInt64s
-from sdtrace.reader.repair import mask_strings
+from sdtrace.reader.template import FIELDS, NO_NUMBERS, Number, Template, make_template
 
 EXACT: Final = -1
 """The event is decoded by itself."""
@@ -41,41 +20,7 @@ _MAX_FORMS: Final = 1 << 18
 """More are not remembered."""
 _CACHE_BITS: Final = 17
 _CACHE_SHIFT: Final = np.uint64(64 - _CACHE_BITS)
-_TIME: Final = re.compile(rb"()\d+(\.\d+)?")
-_INTEGER: Final = re.compile(rb"(-?)\d+()")
 _MOST_DIGITS, _MOST_DECIMALS = 15, 3
-_NO_ID: Final = (b"", b"null")
-_NOTHING: Final = msgspec.Raw(b"")
-
-
-class Number(NamedTuple):
-    """Which run of digits a number is: the index of the run among those of the event, -1 for no number."""
-
-    run: int = -1
-    has_decimals: bool = False
-    """The next run then is what stands behind the point."""
-    unit: int = 1
-
-
-_ABSENT: Final = Number()
-FIELDS: Final = ("ts", "dur", "pid", "tid", "External id", "correlation", "bytes")
-"""The numbers of a template, in their order."""
-_NO_NUMBERS: Final = (_ABSENT,) * len(FIELDS)
-
-
-class Template(NamedTuple):
-    """What events share that differ in digits alone, also in how many digits a number has."""
-
-    category: str
-    """Events that make no row are counted as this."""
-    name: str = ""
-    pid: str | None = None
-    tid: str | None = None
-    """Thread and process where they are text; None where they are numbers."""
-    numbers: tuple[Number, ...] | None = None
-    """One for each of FIELDS; None when the event makes no row."""
-    args: tuple[Edge, ...] | None = None
-    """Where the digits of the arguments are; None where none are kept."""
 
 
 class Templates:
@@ -171,7 +116,7 @@ class Templates:
         if number == len(self._template_numbers):
             self._template_numbers = _doubled(self._template_numbers)
             self._template_edges = _doubled(self._template_edges)
-        self._template_numbers[number] = template.numbers or _NO_NUMBERS
+        self._template_numbers[number] = template.numbers or NO_NUMBERS
         self._template_edges[number] = template.args or NO_DIGITS
         return number
 
@@ -204,120 +149,3 @@ class Templates:
 def _doubled(table: Int32s) -> Int32s:
     """The table with room for twice as many rows."""
     return np.concatenate((table, np.zeros_like(table)))
-
-
-def make_template(text: bytes, starts: list[int], ends: list[int]) -> Template | None:
-    """The template of an event with runs of digits from `starts` to `ends`.
-
-    None when such events must be decoded one by one.
-    """
-    text = text.rstrip(b", \t\r\n")
-    event = decode_event(text)
-    if event is None:
-        return None
-    if event.ph != "X":
-        return None if event.ph == "M" or is_memory(event) else Template(kind_of(event))
-    numbers, valid = None, text
-    for same_length in (bytes, mask_strings):
-        with suppress(*ERRORS):
-            valid = same_length(text)
-            numbers = _numbers(event, valid, starts)
-            break
-    if numbers is None or not isinstance(event.name, str):
-        return None
-    category = category_of(event)
-    pid, tid = (part if isinstance(part, str) else None for part in (event.pid, event.tid))
-    args = _args_edges(valid, starts, ends) if keeps_args(event) else None
-    return Template(category, event.name, pid, tid, numbers, args)
-
-
-def _args_edges(text: bytes, starts: list[int], ends: list[int]) -> tuple[Edge, ...] | None:
-    """Where the digits of the arguments are; None when they hold the event's own ids alone."""
-    args = _decode_fields(text).args
-    own = [raw for raw in msgspec.structs.astuple(_decode_own_ids(args)) if len(raw)][:MOST_OWN_IDS]
-    if bytes(args).count(b'"') <= 2 * len(own):
-        return None
-    origin = _address(text)
-    begin, *places = (_address(view) - origin for view in (args, *own))
-    return edges_of(begin, begin + len(args), places, dict(zip(starts, ends, strict=True)))
-
-
-class _Fields(msgspec.Struct):
-    """The fields of an event that may be numbers, each a view of its text."""
-
-    ts: msgspec.Raw = _NOTHING
-    dur: msgspec.Raw = _NOTHING
-    pid: msgspec.Raw = _NOTHING
-    tid: msgspec.Raw = _NOTHING
-    args: msgspec.Raw = _NOTHING
-
-
-class _Args(msgspec.Struct, rename=NAMES_OF_ARGS):
-    """The ids in an event's arguments, each a view of its text."""
-
-    external_id: msgspec.Raw = _NOTHING
-    old_external_id: msgspec.Raw = _NOTHING
-    correlation: msgspec.Raw = _NOTHING
-    nbytes: msgspec.Raw = _NOTHING
-
-
-class _OwnIds(msgspec.Struct, rename=OWN_IDS):
-    """The ids that each event has of its own, each a view of its text."""
-
-    external_id: msgspec.Raw = _NOTHING
-    record_function: msgspec.Raw = _NOTHING
-    number: msgspec.Raw = _NOTHING
-    correlation: msgspec.Raw = _NOTHING
-
-
-_decode_fields = msgspec.json.Decoder(_Fields).decode
-_decode_own_ids = msgspec.json.Decoder(_OwnIds).decode
-_decode_args = msgspec.json.Decoder(_Args).decode
-
-
-def _numbers(event: Event, text: bytes, runs: list[int]) -> tuple[Number, ...] | None:
-    """Which runs are the numbers of a complete event; None when one of them is no plain number.
-
-    Raises one of ERRORS when the text is not valid JSON.
-    """
-    fields = _decode_fields(text)
-    ids = _id_fields(event, fields)
-    if ids is None or not len(fields.ts) or not len(fields.dur):
-        return None
-    parts = ((event.pid, fields.pid), (event.tid, fields.tid))
-    threads = [_NOTHING if isinstance(value, str) else raw for value, raw in parts]
-    begin = _address(text)
-    times = [_number(raw, _TIME, begin, runs, 1000) for raw in (fields.ts, fields.dur)]
-    rest = [_number(raw, _INTEGER, begin, runs, 1) for raw in (*threads, *ids)]
-    found = tuple(number for number in (*times, *rest) if number is not None)
-    return found if len(found) == len(FIELDS) else None
-
-
-def _id_fields(event: Event, fields: _Fields) -> list[msgspec.Raw] | None:
-    """The ids that the event's category gives a meaning, empty where it has none; None without an object."""
-    ids = ids_of(event)
-    if ids is None or ids == Ids(None, None, None):
-        return None if ids is None else [_NOTHING] * len(ids)
-    args = _decode_args(fields.args)
-    external = args.old_external_id if bytes(args.external_id) in _NO_ID else args.external_id
-    views = (external, args.correlation, args.nbytes)
-    return [_NOTHING if value is None else view for value, view in zip(ids, views, strict=True)]
-
-
-def _number(
-    raw: msgspec.Raw, kind: re.Pattern[bytes], begin: int, runs: list[int], unit: int
-) -> Number | None:
-    """Which run a field of the text at address `begin` is; None when arrays cannot read it."""
-    if not len(raw):
-        return _ABSENT
-    found = kind.fullmatch(bytes(raw))
-    if found is None:
-        return None
-    sign, decimals = found.groups()
-    return Number(runs.index(_address(raw) - begin + len(sign)), bool(decimals), -unit if sign else unit)
-
-
-def _address(view: bytes | msgspec.Raw) -> int:
-    """Where in memory the bytes of `view` begin."""
-    address: int = np.frombuffer(view, np.uint8).__array_interface__["data"][0]
-    return address
