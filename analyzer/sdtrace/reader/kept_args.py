@@ -33,7 +33,7 @@ class Edge(NamedTuple):
 NO_DIGITS: Final = (Edge(-1, 0),) * EDGES
 
 
-def edges_of(runs: list[int], own: set[int], starts: list[int], ends: list[int]) -> tuple[Edge, ...]:
+def edges_of(runs: range, own: set[int], starts: list[int], ends: list[int]) -> tuple[Edge, ...]:
     """The edges of the digits in arguments, which hold the given `runs` of an event's, but for its `own` ids.
 
     The event's runs of digits are from `starts` to `ends`.

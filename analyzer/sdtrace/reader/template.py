@@ -29,8 +29,8 @@ from sdtrace.reader.repair import repair_strings
 
 _TIME: Final = re.compile(rb"()(\d+)(\.\d+)?")
 _INTEGER: Final = re.compile(rb"(-?)(\d+)()")
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_RUN: Final = re.compile(rb"\d+")
+_FIRST_RUN: Final = re.compile(rb'(?:[^"\d]|"(?:[^"\\]|\\.)*")*(\d+)', re.DOTALL)
+"""Up to the first digits outside strings."""
 _NO_ARGS: Final = (b"", b"null", b"[]")
 _NOTHING: Final = msgspec.Raw(b"")
 
@@ -93,7 +93,8 @@ def make_template(text: bytes, starts: list[int], ends: list[int]) -> Template |
 
     None when such events must be decoded one by one.
     """
-    event = _decoded(numbered(text, starts, ends).rstrip(b", \t\r\n"))
+    text = numbered(text, starts, ends).rstrip(b", \t\r\n")
+    event = _decoded(text)
     if event is None:
         return None
     if event.ph != "X":
@@ -110,7 +111,7 @@ def make_template(text: bytes, starts: list[int], ends: list[int]) -> Template |
     found = tuple(number for number in numbers if number is not None)
     if len(found) < len(FIELDS):
         return None
-    edges = _args_edges(bytes(event.args), args, starts, ends) if args and keeps_args(event) else None
+    edges = _args_edges(text, bytes(event.args), args, starts, ends) if args and keeps_args(event) else None
     return Template(category, event.name, pid, tid, found, edges)
 
 
@@ -166,11 +167,16 @@ def _number(text: bytes, kind: re.Pattern[bytes], unit: int) -> Number | None:
     return Number(int(run), bool(decimals), -unit if sign else unit)
 
 
-def _args_edges(text: bytes, args: _Args, starts: list[int], ends: list[int]) -> tuple[Edge, ...] | None:
+def _args_edges(
+    event: bytes, text: bytes, args: _Args, starts: list[int], ends: list[int]
+) -> tuple[Edge, ...] | None:
     """Where the digits of the arguments are; None when they hold the event's own ids alone."""
     ids = (args.external_id, args.record_function, args.number, args.correlation)
     own = [bytes(raw) for raw in ids if len(raw)][:MOST_OWN_IDS]
     if text.count(b'"') <= 2 * len(own):
         return None
-    runs = [int(run) for run in _RUN.findall(_STRING.sub(b"", text))]
+    first = _FIRST_RUN.match(text)
+    behind = _FIRST_RUN.match(event, event.rfind(text) + len(text))
+    stop = int(behind[1]) if behind else len(starts)
+    runs = range(int(first[1]) if first else stop, stop)
     return edges_of(runs, {int(run) for run in own if run.isdigit()}, starts, ends)

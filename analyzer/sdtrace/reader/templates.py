@@ -94,10 +94,13 @@ class Templates:
         needed = np.bincount(index, times) > 1
         each = zip(skeletons.tolist(), firsts.tolist(), needed.tolist(), strict=True)
         numbers = [self._by_skeleton.get(skeleton, _NEW) for skeleton in skeletons.tolist()]
+        first_new = len(self.templates)
         for place, (skeleton, first, is_needed) in enumerate(each):
             if numbers[place] == _SEEN_ONCE or (numbers[place] == _NEW and is_needed):
                 numbers[place] = self._add_template(forms.event(events[first]), runs, first)
             self._by_skeleton[skeleton] = _SEEN_ONCE if numbers[place] == _NEW else numbers[place]
+        if len(self.templates) > first_new:
+            self._add_places(first_new)
         of_form = np.array(numbers, np.int32)[index]
         has_template = np.flatnonzero(of_form > EXACT)
         if has_template.size:
@@ -107,18 +110,22 @@ class Templates:
     def _add_template(self, event: bytes, runs: Runs, form: int) -> int:
         """The number of a new template; EXACT when the event has none."""
         own = slice(runs.first[form], runs.first[form + 1])
-        starts, ends = runs.start[own].tolist(), (runs.start + runs.width)[own].tolist()
-        template = make_template(event, starts, ends)
+        start, width = runs.start[own], runs.width[own]
+        template = make_template(event, start.tolist(), (start + width).tolist())
         if template is None:
             return EXACT
-        number = len(self.templates)
         self.templates.append(template)
-        if number == len(self._template_numbers):
+        return len(self.templates) - 1
+
+    def _add_places(self, first: int) -> None:
+        """Where numbers and arguments are in the templates from number `first` on."""
+        new = self.templates[first:]
+        while len(self.templates) > len(self._template_numbers):
             self._template_numbers = _doubled(self._template_numbers)
             self._template_edges = _doubled(self._template_edges)
-        self._template_numbers[number] = template.numbers or NO_NUMBERS
-        self._template_edges[number] = template.args or NO_DIGITS
-        return number
+        rows = slice(first, len(self.templates))
+        self._template_numbers[rows] = [template.numbers or NO_NUMBERS for template in new]
+        self._template_edges[rows] = [template.args or NO_DIGITS for template in new]
 
     def _add_forms(self, templates: Int32s, runs: Runs, forms: Int64s) -> Int32s:
         """The numbers of new forms; EXACT where a number is too long for arrays."""
