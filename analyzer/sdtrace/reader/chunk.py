@@ -15,7 +15,7 @@ from sdtrace.reader.split import Split, split_events
 from sdtrace.reader.template import Template
 from sdtrace.reader.templates import EXACT, Templates
 
-_PIECE: Final = 1 << 21
+_PIECE: Final = 1 << 23
 """Bytes worked on at once: with fewer, threads wait for each other. Longer events are decoded alone."""
 _WALK: Final = 1 << 14
 """So much text is decoded event by event where arrays find no event."""

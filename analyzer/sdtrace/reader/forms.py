@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,31 +21,33 @@ _NO_DIGIT: Final = ord(",")
 ROW: Final = 64
 """Bytes hashed at once."""
 _WORDS: Final = ROW // 8
-_AT_ONCE: Final = 1 << 13
+_AT_ONCE: Final = 1 << 15
 """Spans hashed at once: more take memory, with fewer threads wait for each other."""
 _NONE: Final = np.zeros(0, np.uint64)
 _HALF: Final = np.uint64(32)
-_MOST_ROWS: Final = (1 << 15) + 2
-"""The pieces of text that are split have fewer."""
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _MIX: Final = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 
 
-def _random_words(count: int) -> UInt64s:
-    """Words that nobody foresees: SplitMix64 (Steele, Lea and Flood 2014) from a seed of the system's.
+def _random_word() -> int:
+    """A word that nobody foresees. Importing numpy's generators takes longer than all keys."""
+    return int.from_bytes(os.urandom(8), "little")
 
-    Importing numpy's generators takes longer than this.
-    """
-    seed = int.from_bytes(os.urandom(8), "little")
-    words: UInt64s = np.arange(count, dtype=np.uint64) * np.uint64(_GOLDEN) + np.uint64(seed)
+
+_SEED: Final = np.uint64(_random_word())
+_OF_LENGTH: Final = np.uint64(_random_word() | 1)
+
+
+@cache
+def _keys(doublings: int) -> UInt64s:
+    """Keys of the first `2**doublings` rows: SplitMix64 (Steele, Lea and Flood 2014)."""
+    words: UInt64s = np.arange(_WORDS << doublings, dtype=np.uint64) * np.uint64(_GOLDEN) + _SEED
     for shift, odd in _MIX:
         words ^= words >> np.uint64(shift)
         words *= np.uint64(odd)
-    return words
+    return words.reshape(-1, _WORDS)
 
 
-_KEYS: Final = _random_words(_MOST_ROWS * _WORDS).reshape(-1, _WORDS)
-_OF_LENGTH: Final = _KEYS[-1, 0] | np.uint64(1)
 _SHORT: Final = np.tril(np.full((ROW + 1, ROW), 0xFF, np.uint8), -1).view(np.uint64)
 """For each length below a row, the bits of a row to keep."""
 
@@ -125,7 +128,7 @@ def _hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
     rows = _rows(text, at)
     short = np.flatnonzero(lengths < ROW)
     rows[firsts[short]] &= _SHORT[lengths[short]]
-    rows += _KEYS.take(place, axis=0)
+    rows += _keys(int(counts.max()).bit_length()).take(place, axis=0)
     rows *= rows >> _HALF
     hashes: UInt64s = np.add.reduceat(rows.ravel(), firsts * _WORDS)
     hashes ^= lengths.astype(np.uint64) * _OF_LENGTH

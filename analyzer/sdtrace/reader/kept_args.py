@@ -17,8 +17,8 @@ from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
 
 EDGES: Final = 2 + 2 * MOST_OWN_IDS
 """Begin and end of the digits before, between and after the ids in the arguments."""
-_ROWS: Final = 1 << 12
-"""Events hashed at once: their text stays in the cache."""
+_ROWS: Final = 1 << 14
+"""Events hashed at once: with fewer threads wait for each other."""
 _OF_PART: Final = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 1], np.uint64)
 _OF_TEMPLATE: Final = np.uint64(0xD6E8FEB86659FD93)
 

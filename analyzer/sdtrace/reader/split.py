@@ -19,8 +19,8 @@ _LOWER: Final = 0x20
 """The bit that makes `E` an `e`."""
 _OPEN, _CLOSE = b"{}"
 _SPACE: Final = 32
-_STRETCH: Final = 1 << 19
-"""Bytes compared at once: what is made of them stays in the cache."""
+_STRETCH: Final = 1 << 21
+"""Bytes compared at once: with fewer threads wait for each other."""
 _ONE: Final = np.uint64(1)
 _TOP: Final = np.uint64(63)
 _DOUBLINGS: Final = tuple(np.uint64(1 << k) for k in range(6))
