@@ -191,7 +191,7 @@ def _tensor(shape: tuple[int, ...], dtype: str | None, strides: object) -> Tenso
 def _integers(entry: object) -> tuple[int, ...] | None:
     if not isinstance(entry, Sequence) or isinstance(entry, str | bytes):
         return None
-    return tuple(entry) if all(type(size) is int for size in entry) else None
+    return tuple(entry) if {*map(type, entry)} <= {int} else None
 
 
 def _list(args: Mapping[str, object], key: str) -> list[object]:

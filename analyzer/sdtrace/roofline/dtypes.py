@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import Final
 
 SPELLINGS: Final[dict[str, str]] = {
@@ -63,6 +63,7 @@ def by_code(code: str) -> str | None:
     return _CODES[int(code)] if code.isdecimal() and int(code) < len(_CODES) else None
 
 
+@cache
 def item_size(dtype: str) -> int | None:
     """Bytes of one element; two values of float4_e2m1fn_x2 are one element. None for an unknown type."""
     if dtype in _NARROW:
