@@ -183,7 +183,9 @@ class WorkStudy:
 
 def _at_best(work: KindWork, peaks: Peaks, best: str | None) -> float:
     """What remains of the least time of a call in the type `best`; 1 where it has none."""
-    return 1.0 if work.roof is None else at_best_dtype(work.flops, work.traffic, peaks, work.dtype, best)
+    if work.roof is None:
+        return 1.0
+    return at_best_dtype(work.needed_flops, work.traffic, peaks, work.dtype, best)
 
 
 def _together(window: Window, times_us: list[float]) -> float:
