@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from itertools import pairwise
 from types import ModuleType
 from typing import Any, Final
@@ -67,7 +68,9 @@ def _type(kind: dict[str, Any]) -> str:
 
 def _meanings(module: ModuleType) -> dict[str, dict[str, str]]:
     """What the column of a table or else the text below a field says, by record and field."""
-    classes = [node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef)]
+    homes = {getattr(value, "__module__", "") for value in vars(module).values()}
+    sources = [inspect.getsource(sys.modules[home]) for home in sorted(homes) if home.startswith("sdtrace.")]
+    classes = [node for text in sources for node in ast.parse(text).body if isinstance(node, ast.ClassDef)]
     tables = {table.record.__name__: {row.field: row.help for row in table.columns} for table in TABLES}
     return {node.name: {**dict(_documented(node.body)), **tables.get(node.name, {})} for node in classes}
 

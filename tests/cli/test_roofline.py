@@ -50,7 +50,11 @@ def test_what_fused_kernels_read_again_is_said(tmp_path: Path) -> None:
     text = shown(COMPILED, "--top", "1", cwd=tmp_path)
     assert "Fused kernels read 8.05 GiB from memory where 5.25 GiB would do" in text
     assert "triton_per_fused_clone_native_group_norm_47 most of all" in text
-    assert "Fused kernels read" not in shown(ONCE, "--top", "1", cwd=tmp_path)
+    assert "Kernel Must read Reads GPU time Calls triton_per_fused_clone" in text
+    assert "group_norm_47 128 MiB 1,014 MiB" in text
+    once = shown(ONCE, "--top", "1", cwd=tmp_path)
+    assert "Fused kernels read" not in once
+    assert "Must read" in once
 
 
 def test_a_phase_limits_the_work_and_not_the_image(tmp_path: Path) -> None:

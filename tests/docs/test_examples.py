@@ -15,7 +15,7 @@ ELSEWHERE = {"docs/python.md", "docs/sql.md"}
 """Run by `tests/api/test_docs.py`, on traces that are read once."""
 RUN = [page for page in PAGES if page not in ELSEWHERE and any(block.is_run for block in blocks(page))]
 NOT_RUN = {
-    "a GPU": 6,
+    "a GPU": 7,
     "many traces": 4,
     "a browser": 2,
     "an assistant": 2,

@@ -107,6 +107,33 @@ def elementwise(draw: Draw) -> Iterator[Call]:
     yield aten.zero_, (x,)
     yield aten.native_dropout, (x, 0.5, True)
     yield aten.glu, (draw.tensor([3, 4]), -1)
+    yield aten.glu_backward, (torch.ones(3, 2), torch.ones(3, 4), -1)
+    yield aten.elu_backward, (x, 1.0, 1.0, 1.0, True, torch.ones_like(x))
+    yield aten.softshrink_backward, (x, torch.ones_like(x), 0.5)
+    yield aten._prelu_kernel_backward, (x, x, torch.ones_like(x))
+    yield aten.logaddexp, (x, torch.ones(draw.expandable(shape), dtype=x.dtype))
+    for dtype in (torch.int8, torch.int64, torch.float32):
+        whole = torch.ones(shape, dtype=dtype)
+        yield aten.copysign, (whole, torch.ones_like(whole))
+        yield aten.div, (whole, torch.ones_like(whole))
+
+
+def complex_numbers(draw: Draw) -> Iterator[Call]:
+    """Sizes, spreads and angles of complex numbers are real."""
+    shape = draw.shape(2)
+    for dtype in (torch.float32, torch.float64):
+        yield aten.complex, (torch.ones(shape, dtype=dtype), torch.ones(shape, dtype=dtype))
+        yield aten.polar, (torch.ones(shape, dtype=dtype), torch.ones(shape, dtype=dtype))
+    for dtype in (torch.complex64, torch.complex128):
+        x = torch.ones(shape, dtype=dtype)
+        yield from ((getattr(aten, name), (x,)) for name in ("abs", "angle", "neg", "exp", "clone"))
+        yield aten.mul, (x, torch.ones(shape))
+        yield aten.var, (x, [0], True, True)
+        yield aten.var_mean, (x, [0], True, True)
+        yield aten.linalg_vector_norm, (x, 2, [1], True)
+        yield aten.sum, (x, [1])
+        yield aten.mm, (x, torch.ones(shape[1], 3, dtype=dtype))
+        yield aten.dot, (x[:, 0], x[:, 0])
 
 
 def products(draw: Draw) -> Iterator[Call]:
@@ -181,6 +208,7 @@ def reductions(draw: Draw) -> Iterator[Call]:
     yield aten.argmin, (x, 0)
     yield aten.max, (x, 1, False)
     yield aten.any, (x, 2, True)
+    yield aten.all, (x.to(torch.uint8), 2, True)
     yield aten.cumsum, (x, 1)
     yield aten.sort, (x, 1, True)
     yield aten.topk, (x, 1, -1)
@@ -214,7 +242,11 @@ def movement(draw: Draw) -> Iterator[Call]:
     yield aten.upsample_nearest2d, (image, [10, 21])
     yield aten.upsample_bilinear2d, (image, None, False, [2.0, 1.5])
     yield aten.upsample_nearest2d_backward, (torch.ones(2, 3, 10, 14), [10, 14], [2, 3, 5, 7])
+    yield aten.upsample_nearest2d, (image, [2, 3])
+    yield aten._upsample_bilinear2d_aa, (image, [2, 3], False)
+    yield aten.grid_sampler_2d, (image, torch.ones(2, 4, 6, 2), 0, 0, False)
     yield aten.reflection_pad2d, (image, [1, 2, 3, 0])
+    yield aten.reflection_pad2d_backward, (torch.ones(2, 3, 8, 10), image, [1, 2, 3, 0])
     yield aten.constant_pad_nd, (image, [1, 2, -1, 0, 0, 1], 0.0)
     yield aten._to_copy, (x,)
     yield aten.flip, (x, [0])
@@ -226,7 +258,7 @@ def attention(draw: Draw) -> Iterator[Call]:
     yield aten._scaled_dot_product_flash_attention_for_cpu, (q, k, v)
 
 
-FAMILIES = (elementwise, products, convolutions, norms, reductions, movement, attention)
+FAMILIES = (elementwise, complex_numbers, products, convolutions, norms, reductions, movement, attention)
 
 
 class Event(msgspec.Struct):

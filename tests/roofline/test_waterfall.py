@@ -16,7 +16,7 @@ COMPONENTS, CATEGORIES = ["unet", "vae"], ["gemm", "norm", "copy"]
 
 def kind(seconds: float | None, flops: int = 0, dtype: str | None = None) -> KindWork:
     roof = None if seconds is None else Roof(seconds, "memory")
-    return KindWork(Kind("aten::op", ""), "", "", flops, None, dtype, roof)
+    return KindWork(Kind("aten::op", ""), "", "", flops, flops, None, dtype, roof)
 
 
 WORKS = [kind(1.2345678e-6), kind(0.7e-6 / 3), kind(None), kind(1.0)]

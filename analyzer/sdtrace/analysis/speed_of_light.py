@@ -183,7 +183,9 @@ class WorkStudy:
 
 def _at_best(work: KindWork, peaks: Peaks, best: str | None) -> float:
     """What remains of the least time of a call in the type `best`; 1 where it has none."""
-    return 1.0 if work.roof is None else at_best_dtype(work.flops, work.traffic, peaks, work.dtype, best)
+    if work.roof is None:
+        return 1.0
+    return at_best_dtype(work.needed_flops, work.traffic, peaks, work.dtype, best)
 
 
 def _together(window: Window, times_us: list[float]) -> float:
@@ -205,7 +207,7 @@ def shape_record(row: ShapeRow) -> OpByShape:
         flops=row.flops,
         bytes_read=row.bytes_read,
         bytes_written=row.bytes_written,
-        bytes_fetched=row.bytes_fetched,
+        dram_bytes_read=row.dram_bytes_read,
         tflops=row.flops / seconds / 1e12 if row.flops and seconds else None,
         tbps=None if moved is None or not seconds else moved / seconds / 1e12,
         bound=row.bound,
@@ -224,7 +226,7 @@ def work_fields(work: KernelWork, total_ns: int) -> dict[str, Any]:
         "flops": work.flops,
         "bytes_read": work.bytes_read,
         "bytes_written": work.bytes_written,
-        "bytes_fetched": work.bytes_fetched,
+        "dram_bytes_read": work.dram_bytes_read,
         "tbps": moved / total_ns / 1000 if total_ns else None,
         "pct_of_peak": None if roof_ns is None or not total_ns else 100 * roof_ns / total_ns,
         "bytes_are": "exact" if work.exact else "bound",

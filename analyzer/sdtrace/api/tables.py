@@ -33,7 +33,7 @@ class Tables:
         """Device work by name: category, calls, total, mean, shortest and longest time.
 
         Columns: name, short_name, category, fused_kind, fused_ops, bytes_are (String); calls, flops,
-        bytes_read, bytes_written, bytes_fetched (Int64); total_us, mean_us, min_us, max_us, pct, tbps,
+        bytes_read, bytes_written, dram_bytes_read (Int64); total_us, mean_us, min_us, max_us, pct, tbps,
         pct_of_peak (Float64).
 
         >>> getfixture("eager").kernels.columns[:3]
@@ -46,7 +46,7 @@ class Tables:
         """Device work by op, shapes and types: FLOPs, bytes, rates, and what is lost to the card's peaks.
 
         Columns: op, input_dims, input_types, bound (String); calls, flops, bytes_read, bytes_written,
-        bytes_fetched (Int64); device_us, tflops, tbps, pct_of_peak, lost_us (Float64); exact (Boolean).
+        dram_bytes_read (Int64); device_us, tflops, tbps, pct_of_peak, lost_us (Float64); exact (Boolean).
 
         >>> getfixture("eager").ops_by_shape.columns[:3]
         ['op', 'input_dims', 'input_types']

@@ -123,10 +123,14 @@ def _batch(x: Shape, rank: int) -> int:
     return x[0] if len(x) == rank + 2 else 1
 
 
-def convolution_backward_flops(args: Args) -> int:
+_BACKWARD_GROUPS = 9
+
+
+def convolution_backward_flops(args: Args, *, by_group: bool = False) -> int:
     """As torch counts `aten::convolution_backward`: for the gradient of x, for that of the weight, or both.
 
-    The weight's takes all channels of x by all of the result, also with groups: torch counts so.
+    The weight's takes all channels of x by all of the result, also with groups: torch counts so. `by_group`
+    counts those of the same group alone.
     """
     gradient, x, weight = (shape_at(args, index) for index in (0, 1, 2))
     wanted = flags_at(args, 10)
@@ -135,5 +139,6 @@ def convolution_backward_flops(args: Args) -> int:
     transposed = text_at(args, 7) == "True"
     inner = x[2:] if transposed else gradient[2:]
     of_x = gradient[0] * prod(inner) * prod(weight)
-    of_weight = x[1] * gradient[1] * x[0] * prod(inner) * prod(weight[2:])
+    groups = (integers_at(args, _BACKWARD_GROUPS) or [1])[0] if by_group else 1
+    of_weight = x[1] * gradient[1] // max(1, groups) * x[0] * prod(inner) * prod(weight[2:])
     return 2 * (of_x * wanted[0] + of_weight * wanted[1])

@@ -211,9 +211,13 @@ class Kernel(Struct, kw_only=True, frozen=True):
     flops: int | None = None
     """Of all calls; None, as the fields that follow, where some of it is not known."""
     bytes_read: int | None = None
+    """What must be read at least: every argument once."""
     bytes_written: int | None = None
-    bytes_fetched: int | None = None
-    """What is read from memory where a kernel comes back to bytes that the cache has lost."""
+    dram_bytes_read: int | None = None
+    """What the kernels read from memory: what they return to once the cache has lost it counts again.
+
+    Known of Inductor's kernels whose sources the collector saw. It is what Nsight Compute counts as
+    `dram__bytes_read.sum`, with caches flushed before each kernel."""
     tbps: float | None = None
     """Terabytes read and written per second."""
     pct_of_peak: float | None = None

@@ -20,8 +20,8 @@ class OpByShape(Struct, kw_only=True, frozen=True):
     bytes_read: int | None
     """What must be read at least: every argument once. None, as the written ones, where it is not known."""
     bytes_written: int | None
-    bytes_fetched: int | None = None
-    """What is read from memory where a kernel comes back to bytes that the cache has lost; None: not known.
+    dram_bytes_read: int | None = None
+    """What the kernels read from memory: what they return to once the cache has lost it counts again.
 
     Known of Inductor's kernels whose sources the collector saw. Caches are taken to be empty before."""
     tflops: float | None

@@ -40,7 +40,7 @@ def sentences(report: TraceReport) -> Iterator[str]:
     yield from _card(light)
     yield from _image(report, light)
     yield from _devices(light)
-    yield from _fetched(report)
+    yield from _read_again(report)
     if light.best_dtype and light.best_dtype_us < light.image_us:
         yield f"All of it in {light.best_dtype} would take {units.duration(light.best_dtype_us)}."
     if light.unnamed_in_graphs:
@@ -71,15 +71,15 @@ def _devices(light: SpeedOfLight) -> Iterator[str]:
         yield f"{busy}; at these peaks {units.duration(device.image_us)}." if is_known else f"{busy}."
 
 
-def _fetched(report: TraceReport) -> Iterator[str]:
+def _read_again(report: TraceReport) -> Iterator[str]:
     """Where fused kernels read from memory what they had read before."""
-    rows = [row for row in report.ops_by_shape if row.bytes_fetched is not None]
+    rows = [row for row in report.ops_by_shape if row.dram_bytes_read is not None]
     needed = sum(row.bytes_read or 0 for row in rows)
-    fetched = sum(row.bytes_fetched or 0 for row in rows)
-    if fetched > (1 + _MUCH) * needed:
-        worst = max(rows, key=lambda row: (row.bytes_fetched or 0) - (row.bytes_read or 0))
+    read = sum(row.dram_bytes_read or 0 for row in rows)
+    if read > (1 + _MUCH) * needed:
+        worst = max(rows, key=lambda row: (row.dram_bytes_read or 0) - (row.bytes_read or 0))
         yield (
-            f"Fused kernels read {units.size(fetched)} from memory where {units.size(needed)} would do: "
+            f"Fused kernels read {units.size(read)} from memory where {units.size(needed)} would do: "
             f"they return to data that the cache has lost, {worst.op} most of all."
         )
 

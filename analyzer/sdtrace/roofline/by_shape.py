@@ -37,7 +37,7 @@ class ShapeRow(NamedTuple):
     roof_ns: int | None
     lost_ns: int | None
     exact: bool
-    bytes_fetched: int | None = None
+    dram_bytes_read: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class KernelWork:
     bytes_written: int | None
     roof_ns: int | None
     exact: bool
-    bytes_fetched: int | None = None
+    dram_bytes_read: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _row(measured: MeasuredKinds, key: tuple[str, str, str], members: list[int])
         roof_ns=roof_ns,
         lost_ns=None if roof_ns is None else max(0, device_ns - roof_ns),
         exact=all(t is not None and t.exact for t in traffic),
-        bytes_fetched=_weighted(((t.fetched if t else None) for t in traffic), calls),
+        dram_bytes_read=_weighted(((t.dram_bytes_read if t else None) for t in traffic), calls),
     )
 
 
@@ -150,5 +150,5 @@ def _kernel(members: list[tuple[KindWork, int]]) -> KernelWork:
         bytes_written=_weighted(((t.bytes_written if t else None) for t in traffic), calls),
         roof_ns=roof_sum(works, calls),
         exact=all(t is not None and t.exact for t in traffic),
-        bytes_fetched=_weighted(((t.fetched if t else None) for t in traffic), calls),
+        dram_bytes_read=_weighted(((t.dram_bytes_read if t else None) for t in traffic), calls),
     )

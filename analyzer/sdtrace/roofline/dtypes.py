@@ -82,6 +82,16 @@ def as_float(dtype: str) -> str:
     return dtype if kind(dtype) >= 2 else "float32"
 
 
+def as_complex(dtype: str) -> str:
+    """The complex type of two numbers of this one: complex64 of float32."""
+    return {"float16": "complex32", "float64": "complex128"}.get(dtype, "complex64")
+
+
+def real_part(dtype: str) -> str:
+    """The type of the size of a number: float32 of complex64, any other its own."""
+    return {"complex32": "float16", "complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
+
+
 def accumulated(dtype: str) -> str:
     """The type in which statistics of a norm are kept."""
     return "float32" if dtype in ("float16", "bfloat16") else dtype

@@ -15,6 +15,7 @@ from sdtrace.model.work import Peaks
 from sdtrace.roofline.arguments import Tensor, parse_arguments
 from sdtrace.roofline.limits import Roof, roof_of
 from sdtrace.roofline.named_work import Kind, NamedWork
+from sdtrace.roofline.needed import needed_flops
 from sdtrace.roofline.traffic import Traffic, list_dtype_of, traffic_of
 from sdtrace.roofline.triton import TEMPLATE, KernelFacts, kernel_facts, triton_traffic
 
@@ -27,6 +28,7 @@ class KindWork:
     """One kind of op: what a call of it computes and moves.
 
     `dims` and `types` are those of its tensors, for people: `2x320x64x64, 320` and `bfloat16, bfloat16`.
+    `flops` are as torch counts them, `needed_flops` those that the least time rests on (see `needed`).
     `traffic` is None where it is not known, `roof` where the card's peaks are not, or the traffic is a guess.
     """
 
@@ -34,6 +36,7 @@ class KindWork:
     dims: str
     types: str
     flops: int
+    needed_flops: int
     traffic: Traffic | None
     dtype: str | None
     roof: Roof | None
@@ -74,8 +77,9 @@ def _work_of(kind: Kind, kernels: list[str], peaks: Peaks | None, facts: KernelF
     if dtype == "float32" and any(map(_TF32.search, kernels)):
         dtype = "tf32"
     is_graded = traffic is not None and traffic.exact and (_is_counted(kind.op, flops, tensors, dtype))
-    roof = roof_of(flops, traffic, peaks, dtype) if peaks is not None and is_graded else None
-    return KindWork(kind, _dims(tensors), _types(tensors), flops, traffic, dtype, roof)
+    needed = needed_flops(kind.op, args, flops)
+    roof = roof_of(needed, traffic, peaks, dtype) if peaks is not None and is_graded else None
+    return KindWork(kind, _dims(tensors), _types(tensors), flops, needed, traffic, dtype, roof)
 
 
 def _is_counted(op: str, flops: int, tensors: list[Tensor], dtype: str | None) -> bool:

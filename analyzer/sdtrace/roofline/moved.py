@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from sdtrace.roofline.arguments import Arguments, Tensor
+from sdtrace.roofline.dtypes import real_part
 
 
 class Moved(NamedTuple):
@@ -26,6 +27,19 @@ Rule: TypeAlias = Callable[[Arguments], Moved | None]
 def result(shape: Sequence[int], dtype: str | None, given: Tensor | None = None) -> Tensor:
     """A tensor of this shape, in the type of the output `given` to the op, if it was given one."""
     return Tensor(tuple(shape), given.dtype if given is not None else dtype)
+
+
+def real_first(rule: Rule) -> Rule:
+    """As `rule`, but the first result is real, of complex numbers too: a size, a spread, an angle."""
+
+    def real(arguments: Arguments) -> Moved | None:
+        moved = rule(arguments)
+        if moved is None:
+            return None
+        first, *more = moved.writes
+        return moved._replace(writes=(result(first.shape, real_part(first.dtype or "") or None), *more))
+
+    return real
 
 
 def part_of(tensor: Tensor, elements: int) -> Tensor:

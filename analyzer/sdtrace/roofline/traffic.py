@@ -40,8 +40,10 @@ class Traffic:
     """False where it is a bound or a guess: an unknown op, a look-up, a type that is not recorded."""
     compute_dtype: str | None
     """The type it computes in ("bfloat16"), torch's name; whether float32 means TF32 is not known here."""
-    fetched: int | None = None
-    """What it reads from memory, what comes back once the cache has lost it again too; None: not known."""
+    dram_bytes_read: int | None = None
+    """What the kernel reads from memory: what it returns to once the cache has lost it counts again.
+
+    None where that is not known."""
     in_place: int = 0
     """What it writes where it read: that takes its place in a cache once."""
 

@@ -76,7 +76,7 @@ def triton_traffic(
     An argument counts as far as it is used, where the facts say so, else as a whole. Without the letters of
     its pointers it is a bound: the last one is written, as in most kernels, all before it are read. In a
     product or a convolution of Inductor's templates that is so.
-    `fetched` adds what is read again after more bytes than the card's cache of `cache_bytes` holds.
+    `dram_bytes_read` adds what is read again after more bytes than the card's cache of `cache_bytes` holds.
 
     >>> args = {"kernel_backend": "triton", "kernel_hash": "c1", "Input Dims": [[8, 320], [8, 320], []],
     ...         "Input type": ["float", "c10::Half", "Scalar"]}

@@ -8,7 +8,7 @@ from sdtrace import model
 from sdtrace.tables import rows
 from sdtrace.tables.columns import DATA, HTML, PAGES, Column, Kind
 from sdtrace.tables.notes import op_note
-from sdtrace.tables.shared_columns import DATA_ONLY, PAGES_AND_DATA, calls, share
+from sdtrace.tables.shared_columns import BYTES, DATA_ONLY, PAGES_AND_DATA, TBPS, calls, share
 from sdtrace.tables.table import Table
 
 KERNELS: Final = Table(
@@ -39,10 +39,8 @@ KERNELS: Final = Table(
         ),
         Column("fused_ops", "Fused ops", Kind.TEXT, "The ATen ops in its name.", DATA_ONLY),
         Column("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", DATA_ONLY),
-        Column("bytes_read", "Read", Kind.BYTES, "Bytes that must be read.", DATA_ONLY),
-        Column("bytes_written", "Written", Kind.BYTES, "Bytes that must be written.", DATA_ONLY),
-        Column("bytes_fetched", "Fetched", Kind.BYTES, "Bytes read from memory, again too.", DATA_ONLY),
-        Column("tbps", "TB/s", Kind.RATE, "Terabytes moved per second.", PAGES_AND_DATA, optional=True),
+        *BYTES,
+        Column("tbps", "TB/s", Kind.RATE, TBPS, PAGES_AND_DATA, optional=True),
         Column("pct_of_peak", "Of peak", Kind.SHARE, "Least time of it.", PAGES_AND_DATA, optional=True),
         Column("bytes_are", "Bytes are", Kind.TEXT, "exact, or a bound.", DATA_ONLY),
     ),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from sdtrace.model import TraceReport
+from sdtrace.model import Kernel, TraceReport
 from sdtrace.model.work import OpByShape, WaterfallPart
+from sdtrace.tables import rows
 from sdtrace.tables.columns import PAGES, TERMINAL, Column, Kind
 from sdtrace.tables.labels import CAUSES, WATERFALL_PARTS
-from sdtrace.tables.shared_columns import DATA_ONLY, PAGES_AND_DATA
+from sdtrace.tables.shared_columns import BYTES, DATA_ONLY, PAGES_AND_DATA, TBPS
 from sdtrace.tables.table import Bar, Table
 
 
@@ -52,6 +53,8 @@ WATERFALL: Final = Table(
     bar=Bar("us", style="work"),
 )
 
+_IN_ORDER: Final = "Of its tensors, in order."
+
 OPS_BY_SHAPE: Final = Table(
     id="ops_by_shape",
     title="Work by op and shape",
@@ -60,25 +63,27 @@ OPS_BY_SHAPE: Final = Table(
     help="GPU work by op, shapes and types, beside what the card could do; see docs/roofline.md.",
     is_long=True,
     sorted_by="lost_us",
-    columns=tuple(
-        Column(field, header, kind, text, media, optional=optional)
-        for field, header, kind, text, media, optional in (
-            ("op", "Op", Kind.NAME, "The op that launched it.", PAGES_AND_DATA, False),
-            ("input_dims", "Shapes", Kind.TEXT, "Of its tensors, in order.", PAGES_AND_DATA, True),
-            ("input_types", "Types", Kind.TEXT, "Of its tensors, in order.", DATA_ONLY, False),
-            ("calls", "Calls", Kind.COUNT, "How often it was called.", PAGES_AND_DATA, False),
-            ("device_us", "GPU time", Kind.TIME, "GPU time of all calls.", PAGES_AND_DATA, False),
-            ("lost_us", "Lost", Kind.TIME, "What it took beyond the least time.", PAGES_AND_DATA, True),
-            ("pct_of_peak", "Of peak", Kind.SHARE, "Least time as a share of it.", PAGES_AND_DATA, True),
-            ("bound", "Bound", Kind.TEXT, "What bounds the least time.", PAGES_AND_DATA, True),
-            ("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", DATA_ONLY, False),
-            ("bytes_read", "Read", Kind.BYTES, "Bytes that must be read.", DATA_ONLY, False),
-            ("bytes_written", "Written", Kind.BYTES, "Bytes that must be written.", DATA_ONLY, False),
-            ("bytes_fetched", "Fetched", Kind.BYTES, "Bytes read from memory, again too.", DATA_ONLY, False),
-            ("tflops", "TFLOP/s", Kind.RATE, "Tera-operations per second.", PAGES_AND_DATA, True),
-            ("tbps", "TB/s", Kind.RATE, "Terabytes moved per second.", PAGES_AND_DATA, True),
-            ("exact", "Exact", Kind.FLAG, "Whether the bytes are exact.", DATA_ONLY, False),
-        )
+    columns=(
+        Column("op", "Op", Kind.NAME, "The op that launched it.", PAGES_AND_DATA),
+        Column("input_dims", "Shapes", Kind.TEXT, _IN_ORDER, PAGES_AND_DATA, optional=True),
+        Column("input_types", "Types", Kind.TEXT, _IN_ORDER, DATA_ONLY),
+        Column("calls", "Calls", Kind.COUNT, "How often it was called.", PAGES_AND_DATA),
+        Column("device_us", "GPU time", Kind.TIME, "GPU time of all calls.", PAGES_AND_DATA),
+        Column("lost_us", "Lost", Kind.TIME, "Time beyond the least.", PAGES_AND_DATA, optional=True),
+        Column(
+            "pct_of_peak",
+            "Of peak",
+            Kind.SHARE,
+            "Least time as a share of it.",
+            PAGES_AND_DATA,
+            optional=True,
+        ),
+        Column("bound", "Bound", Kind.TEXT, "What bounds the least time.", PAGES_AND_DATA, optional=True),
+        Column("flops", "FLOPs", Kind.FLOPS, "Operations of all calls.", DATA_ONLY),
+        *BYTES,
+        Column("tflops", "TFLOP/s", Kind.RATE, "Tera-operations per second.", PAGES_AND_DATA, optional=True),
+        Column("tbps", "TB/s", Kind.RATE, TBPS, PAGES_AND_DATA, optional=True),
+        Column("exact", "Exact", Kind.FLAG, "Whether the bytes are exact.", DATA_ONLY),
     ),
 )
 
@@ -90,6 +95,28 @@ def _op_and_shapes(row: OpByShape) -> str:
     shapes = [shape for shape in row.input_dims.split(", ") if "x" in shape] or row.input_dims.split(", ")
     return f"{row.op.removeprefix('aten::')} {', '.join(shapes[:2])}".rstrip()
 
+
+def _rereading_first(trace: TraceReport) -> list[Kernel]:
+    """Fused kernels of which it is known what they read; what reads most beyond need first."""
+    known = [kernel for kernel in rows.kernels(trace) if kernel.dram_bytes_read is not None]
+    return sorted(known, key=lambda kernel: (kernel.bytes_read or 0) - (kernel.dram_bytes_read or 0))
+
+
+_KERNEL_READS: Final = Table(
+    id="kernel_reads",
+    title="What fused kernels read",
+    record=Kernel,
+    rows=_rereading_first,
+    help="Bytes that fused kernels must read, and those that they read from memory.",
+    is_long=True,
+    columns=(
+        Column("short_name", "Kernel", Kind.NAME, "", _TERMINAL),
+        Column("bytes_read", "Must read", Kind.BYTES, "", _TERMINAL),
+        Column("dram_bytes_read", "Reads", Kind.BYTES, "", _TERMINAL),
+        Column("total_us", "GPU time", Kind.TIME, "", _TERMINAL),
+        Column("calls", "Calls", Kind.COUNT, "", _TERMINAL),
+    ),
+)
 
 _WHAT: Final = Column("what", "Op and shapes", Kind.NAME, "", _TERMINAL, _op_and_shapes)
 _SHOWN: Final = ("lost_us", "device_us", "pct_of_peak", "bound", "tbps", "tflops", "calls")
@@ -106,5 +133,6 @@ ROOFLINE: Final = (
         OPS_BY_SHAPE,
         columns=(_WHAT, *(replace(_OF_FIELD[field], media=_TERMINAL) for field in _SHOWN)),
     ),
+    _KERNEL_READS,
 )
-"""The same tables as `sdtrace roofline` prints them."""
+"""The same tables as `sdtrace roofline` prints them, and what fused kernels read."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from sdtrace.roofline.arguments import Arguments, Tensor
-from sdtrace.roofline.dtypes import as_float, result_type
-from sdtrace.roofline.moved import Moved, Rule, result
+from sdtrace.roofline.dtypes import as_complex, as_float, result_type
+from sdtrace.roofline.moved import Moved, Rule, real_first, result
 from sdtrace.roofline.shapes import broadcast
 
 
@@ -78,6 +78,32 @@ def dropped_out(arguments: Arguments) -> Moved | None:
     return Moved((x,), (result(x.shape, x.dtype), Tensor(x.shape, "bool")))
 
 
+def made_complex(arguments: Arguments) -> Moved | None:
+    """`complex` and `polar`: one number of two real ones."""
+    moved = elementwise(2)(arguments)
+    if moved is None or moved.compute is None:
+        return None
+    return moved._replace(writes=(result(moved.writes[0].shape, as_complex(moved.compute)),))
+
+
+def divided(arguments: Arguments) -> Moved | None:
+    """`div`: whole numbers give real ones, unless a third argument, a word, says how to round."""
+    is_rounded = len(arguments) > 2 and arguments.tensor(2) is None
+    return elementwise(2, floats=not is_rounded)(arguments)
+
+
+def like(position: int, reads: tuple[int, ...], results: int = 1) -> Rule:
+    """What is at `reads` gives results like the tensor at `position`."""
+
+    def rule(arguments: Arguments) -> Moved | None:
+        model = arguments.tensor(position)
+        if model is None:
+            return None
+        return Moved(arguments.at(*reads), (result(model.shape, model.dtype),) * results)
+
+    return rule
+
+
 def half_of_last(arguments: Arguments) -> Moved | None:
     """`glu`: one half of a dimension gates the other."""
     x, dim = arguments.tensor(0), arguments.integer(1, -1)
@@ -95,7 +121,7 @@ def _words(text: str) -> tuple[str, ...]:
 _SAME: Final = {
     1: _words(
         """
-        abs neg relu relu6 silu gelu mish hardtanh hardswish hardsigmoid leaky_relu elu celu selu softplus
+        neg relu relu6 silu gelu mish hardtanh hardswish hardsigmoid leaky_relu elu celu selu softplus
         softshrink hardshrink threshold sign sgn ceil floor round trunc frac square bitwise_not nan_to_num
         positive conj_physical
         """
@@ -103,11 +129,11 @@ _SAME: Final = {
     2: _words(
         """
         add sub rsub mul maximum minimum fmax fmin remainder fmod floor_divide pow clamp_min clamp_max
-        bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift heaviside hypot copysign
+        bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift heaviside hypot
         mse_loss smooth_l1_loss huber_loss prelu _prelu_kernel gcd lcm nextafter __and__ __or__ __xor__
         silu_backward gelu_backward threshold_backward sigmoid_backward tanh_backward mish_backward
         hardtanh_backward hardswish_backward hardsigmoid_backward leaky_relu_backward softplus_backward
-        native_dropout_backward logit_backward
+        native_dropout_backward logit_backward hardshrink_backward softshrink_backward
         """
     ),
     3: _words(
@@ -151,8 +177,15 @@ def _rules() -> dict[str, Rule]:
     for names, operands in ((_COMPARE, 2), (_TEST, 1)):
         found.update({name: elementwise(operands, gives="bool") for name in names})
         in_places.update({name: in_place(operands) for name in names})
-    for name in ("div", "true_divide", "atan2", "xlogy"):
+    for name in ("div", "true_divide", "atan2", "xlogy", "copysign", "logaddexp", "logaddexp2"):
         found[name], in_places[name] = elementwise(2, floats=True), in_place(2)
+    found["div"] = found["divide"] = divided
+    found["abs"], in_places["abs"] = real_first(elementwise(1)), in_place(1)
+    found["angle"] = real_first(elementwise(1, floats=True))
+    found["complex"] = found["polar"] = made_complex
+    found["elu_backward"] = like(5, (0, 5))
+    found["glu_backward"] = like(1, (0, 1))
+    found["_prelu_kernel_backward"] = like(1, (0, 1, 2), results=2)
     found["where"] = elementwise(3, first=1)
     found["masked_fill"], in_places["masked_fill"] = _masked_fill, in_place(3)
     found.update({f"{name}_": rule for name, rule in in_places.items()})

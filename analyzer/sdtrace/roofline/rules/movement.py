@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from math import ceil
+from math import ceil, prod
 from typing import Final
 
 from sdtrace.roofline.arguments import Arguments, Tensor
 from sdtrace.roofline.moved import Moved, Rule, part_of, result
-from sdtrace.roofline.rules.elementwise import like_first
+from sdtrace.roofline.rules.elementwise import like, like_first
 from sdtrace.roofline.shapes import broadcast, padded, with_size
 
 
@@ -65,6 +65,25 @@ def looked_up(arguments: Arguments) -> Moved | None:
     return _taken(table, places, Tensor((*places.shape, table.shape[1]), table.dtype))
 
 
+def bagged(arguments: Arguments) -> Moved | None:
+    """`embedding_bag`: for each bag the sum, mean or maximum of the rows at its indices."""
+    table, places, bags = arguments.tensor(0), arguments.tensor(1), arguments.tensor(2)
+    if table is None or places is None or bags is None or len(table.shape) != 2:
+        return None
+    count = bags.elements - arguments.flag(7)
+    row = table.shape[1]
+    reads = (part_of(table, places.elements * row), places, bags, *arguments.at(6))
+    return Moved(reads, (result((count, row), table.dtype),), exact=False, compute=table.dtype)
+
+
+def sampled(rank: int, arguments: Arguments) -> Moved | None:
+    """`grid_sampler`: x at the places of a grid; how much of x that needs, no trace says."""
+    x, grid = arguments.tensor(0), arguments.tensor(1)
+    if x is None or grid is None or not len(x.shape) == len(grid.shape) == rank + 2:
+        return None
+    return Moved((x, grid), (result((*x.shape[:2], *grid.shape[1:-1]), x.dtype),), exact=False)
+
+
 def looked_up_backward(arguments: Arguments) -> Moved | None:
     """The gradient of the whole table."""
     gradient, places = arguments.tensor(0), arguments.tensor(1)
@@ -111,7 +130,10 @@ def put(arguments: Arguments) -> Moved | None:
     if target is None or values is None:
         return None
     places = arguments.listed(1)
-    touched = part_of(target, values.elements)
+    # Where one value goes everywhere, and it is not recorded where that is, it may be the whole tensor.
+    shape = broadcast(tensor.shape for tensor in places)
+    most = target.elements if shape is None or not places else prod((*shape, *target.shape[len(places) :]))
+    touched = part_of(target, values.elements if len(values.shape) else most)
     reads = (*places, values, *[touched] * arguments.flag(3))
     return Moved(reads, (touched,), exact=False, compute=target.dtype)
 
@@ -156,8 +178,15 @@ def padded_by(arguments: Arguments) -> Moved | None:
     return None if x is None or shape is None else Moved((x,), (result(shape, x.dtype),))
 
 
-def resized(rank: int, arguments: Arguments) -> Moved | None:
-    """Another number of samples in the last `rank` dimensions, from a size or from factors."""
+_ALL: Final = 1 << 20
+"""More samples than a dimension has."""
+
+
+def resized(rank: int, taps: int, arguments: Arguments) -> Moved | None:
+    """Another number of samples in the last `rank` dimensions, from a size or from factors.
+
+    Each is made of `taps` samples of x in a dimension: those that no sample needs are not read.
+    """
     x = arguments.tensor(0)
     if x is None or len(x.shape) < rank + 1:
         return None
@@ -167,8 +196,9 @@ def resized(rank: int, arguments: Arguments) -> Moved | None:
         size = [int(n * factor) for n, factor in zip(x.shape[-rank:], factors, strict=False)]
     if len(size) != rank:
         return None
+    used = prod(min(n, taps * count) for n, count in zip(x.shape[-rank:], size, strict=True))
     written = result((*x.shape[:-rank], *size), x.dtype)
-    return Moved((part_of(x, written.elements),), (written,), compute=x.dtype)
+    return Moved((part_of(x, prod(x.shape[:-rank]) * used),), (written,), compute=x.dtype)
 
 
 def resized_backward(arguments: Arguments) -> Moved | None:
@@ -186,17 +216,14 @@ def converted(arguments: Arguments) -> Moved | None:
 
 
 def _resizing() -> dict[str, Rule]:
-    names = {
-        1: ("nearest1d", "_nearest_exact1d", "linear1d"),
-        2: ("nearest2d", "_nearest_exact2d", "bilinear2d", "bicubic2d", "_bilinear2d_aa", "_bicubic2d_aa"),
-        3: ("nearest3d", "_nearest_exact3d", "trilinear3d"),
-    }
+    one = {f"{kind}{rank}d": (rank, 1) for kind in ("nearest", "_nearest_exact") for rank in (1, 2, 3)}
+    more = {"linear1d": (1, 2), "bilinear2d": (2, 2), "trilinear3d": (3, 2), "bicubic2d": (2, 4)}
+    smooth = dict.fromkeys(("_bilinear2d_aa", "_bicubic2d_aa"), (2, _ALL))
     rules: dict[str, Rule] = {}
-    for rank, kinds in names.items():
-        for kind in kinds:
-            name = f"_upsample{kind}" if kind.startswith("_") else f"upsample_{kind}"
-            rules[name] = partial(resized, rank)
-            rules[f"{name}_backward"] = resized_backward
+    for kind, (rank, taps) in {**one, **more, **smooth}.items():
+        name = f"_upsample{kind}" if kind.startswith("_") else f"upsample_{kind}"
+        rules[name] = partial(resized, rank, taps)
+        rules[f"{name}_backward"] = resized_backward
     return rules
 
 
@@ -210,6 +237,8 @@ _NAMED: Final[dict[str, Rule]] = {
     "index_select": selected,
     "embedding": looked_up,
     "embedding_dense_backward": looked_up_backward,
+    **dict.fromkeys(("_embedding_bag", "_embedding_bag_forward_only"), bagged),
+    **{f"grid_sampler_{rank}d": partial(sampled, rank) for rank in (2, 3)},
     "index": indexed,
     "index_put_": put,
     "_index_put_impl_": put,
@@ -225,6 +254,11 @@ _NAMED: Final[dict[str, Rule]] = {
     "linspace": spaced,
     "logspace": spaced,
     **{f"{kind}_pad{rank}d": padded_by for kind in ("reflection", "replication") for rank in (1, 2, 3)},
+    **{
+        f"{kind}_pad{rank}d_backward": like(1, (0,))
+        for kind in ("reflection", "replication")
+        for rank in (1, 2, 3)
+    },
     "constant_pad_nd": padded_by,
 }
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from sdtrace.roofline.arguments import Arguments, Tensor
 from sdtrace.roofline.dtypes import as_float, kind
-from sdtrace.roofline.moved import Moved, Rule, result
+from sdtrace.roofline.moved import Moved, Rule, real_first, result
 from sdtrace.roofline.rules.elementwise import elementwise
 from sdtrace.roofline.shapes import Shape, pooled, reduced, with_size
 
@@ -23,7 +23,7 @@ class Reduction:
     """The most inputs, without outputs, of the overload that reduces everything."""
     whole_dtype: int = -1
     gives: str = ""
-    """The type of the result: always this, or for "sum" as a sum has it; else that of x."""
+    """The type of the result: always this, or for "sum" and "truth" as theirs is; else that of x."""
     second: str = ""
     """The type of a second result of the same shape; "x" for that of x."""
 
@@ -57,6 +57,8 @@ class Reduction:
     def _dtype(self, dtype: str | None) -> str | None:
         if self.gives == "sum":
             return _of_sum(dtype)
+        if self.gives == "truth":
+            return "uint8" if dtype == "uint8" else "bool"
         return as_float(dtype) if self.gives == "real" and dtype is not None else self.gives or dtype
 
 
@@ -79,6 +81,12 @@ def running(arguments: Arguments) -> Moved | None:
         return None
     dtype = arguments.dtype(2) or _of_sum(x.dtype)
     return Moved((x,), (result(x.shape, dtype, arguments.after(2)),))
+
+
+def dotted(arguments: Arguments) -> Moved | None:
+    """`dot`: one number of two vectors."""
+    x = arguments.tensor(0)
+    return None if x is None else Moved(arguments.at(0, 1), (result((), x.dtype, arguments.after(2)),))
 
 
 def ordered(arguments: Arguments) -> Moved | None:
@@ -160,19 +168,22 @@ _NAMED: Final[dict[str, Rule]] = {
     "logsumexp": Reduction(whole=0, gives="real"),
     "argmax": Reduction(whole=0, gives="int64"),
     "argmin": Reduction(whole=0, gives="int64"),
-    "any": Reduction(gives="bool"),
-    "all": Reduction(gives="bool"),
+    "any": Reduction(gives="truth"),
+    "all": Reduction(gives="truth"),
     "aminmax": Reduction(whole=0, second="x"),
-    "var": _SPREAD,
-    "std": _SPREAD,
-    "var_mean": replace(_SPREAD, second="x"),
-    "std_mean": replace(_SPREAD, second="x"),
-    "norm": Reduction(dims=2, keep=3, dtype=4, whole=2),
-    "linalg_vector_norm": Reduction(dims=2, keep=3, dtype=4, whole=0),
+    "var": real_first(_SPREAD),
+    "std": real_first(_SPREAD),
+    "var_mean": real_first(replace(_SPREAD, second="x")),
+    "std_mean": real_first(replace(_SPREAD, second="x")),
+    "norm": real_first(Reduction(dims=2, keep=3, dtype=4, whole=2)),
+    "linalg_vector_norm": real_first(Reduction(dims=2, keep=3, dtype=4, whole=0)),
     "max": extreme,
     "min": extreme,
     "cumsum": running,
     "cumprod": running,
+    "logcumsumexp": running,
+    "dot": dotted,
+    "vdot": dotted,
     "sort": ordered,
     "topk": topmost,
     "max_pool2d_with_indices": pool(2, dilates=True),
