@@ -149,6 +149,14 @@ def test_previews_in_the_only_image_of_a_compiled_pipeline(
     assert _counts(found) == [6], found.notes
 
 
+def test_a_preview_now_and_then_in_the_only_image(tmp_path: Path) -> None:
+    run = p.Recorder()
+    run.ops([*p.TEXT, *_PREPARE, "randn"])
+    for step in range(6):
+        run.ops([*p.UNET, *p.SCHEDULER, *(p.VAE_DECODE if step % 2 else [])])
+    assert _counts(_found(tmp_path, run)) == [6]
+
+
 def test_a_decoder_of_one_upsampling_ends_an_image(tmp_path: Path) -> None:
     block = ["group_norm", "silu", "conv2d", "group_norm", "silu", "conv2d", "add"]
     attention = ["linear", "scaled_dot_product_attention", "linear"]

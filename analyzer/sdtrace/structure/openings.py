@@ -67,7 +67,7 @@ def find_openings(linked: LinkedTrace, ops: OpSequence, calls: Calls, decodes: I
     at[gap] = ops.start_ns[opens[first]]
     has_noise = bool((telling & linked.trace.names_matching(RANDOM)).any())
     is_alone = has_noise and not gap.size and int(telling.sum()) >= _SURE
-    return Openings(at, is_alone and _is_scheduled(ops, calls))
+    return Openings(at, is_alone and (calls.kind == "period" or _is_scheduled(ops, calls)))
 
 
 def _is_scheduled(ops: OpSequence, calls: Calls) -> bool:
