@@ -92,6 +92,14 @@ def wall(linked: LinkedTrace) -> tuple[int, int]:
     return trace.lasting(int(trace.start_ns[rows].min()), int(trace.end_ns[rows].max()))
 
 
+def places_in(inner: Candidate, outer: Candidate) -> Int64s:
+    """For each span of `inner` the span of `outer` that its middle lies in, -1 for none."""
+    place = np.searchsorted(outer.start_ns, inner.start_ns, side="right") - 1
+    middle = (inner.start_ns + inner.end_ns) // 2
+    held: Int64s = np.where(middle <= outer.end_ns[np.maximum(place, 0)], place, -1)
+    return held
+
+
 @dataclass(frozen=True)
 class OpSequence:
     """Ops of one thread that lie inside no other op, in the order of time; the profiler's steps are no ops.

@@ -28,6 +28,9 @@ _ENCODER: Final = 8
 """Convolutions beyond those that end a decoder which make the ops before a denoiser an image encoder."""
 _DECODER: Final = 2
 """Upsampling ops in a row: a decoder has three, a denoiser at most one between its attentions."""
+_SMALL_DECODER: Final = 48
+_AROUND: Final = 3
+"""Convolutions before the only upsampling of a small decoder, and within so many ops after it."""
 _DENOISER: Final = 5
 """Attentions that make the ops between two decoders a denoiser; a decoder itself has one or two."""
 
@@ -48,7 +51,8 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     opens = np.flatnonzero(np.append(True, np.diff(before) > 0))
     size = np.diff(np.append(opens, len(upsampling)))
     first, last = upsampling[opens], upsampling[opens + size - 1]
-    kept = (size >= _DECODER) & ~_has_skips(linked, ops, first, last)
+    is_small = (size < _DECODER) & _is_small_decoder(linked, ops, last)
+    kept = ((size >= _DECODER) | is_small) & ~_has_skips(linked, ops, first, last)
     return _merged(ops, np.cumsum(weight), first[kept], last[kept])
 
 
@@ -109,6 +113,21 @@ def _has_skips(linked: LinkedTrace, ops: OpSequence, first: Int64s, last: Int64s
     names = linked.trace.names_matching
     joins, video = (np.append(0, np.cumsum(ops.named(names(pattern)))) for pattern in (_JOIN, _VIDEO))
     found: Bools = (joins[last] > joins[first]) & (video[last] == video[first])
+    return found
+
+
+def _is_small_decoder(linked: LinkedTrace, ops: OpSequence, upsampling: Int64s) -> Bools:
+    """Whether convolutions precede an upsampling, after any attention, and follow it, before any join."""
+    names = linked.trace.names_matching
+    convolved = np.append(0, np.cumsum(ops.named(names(_ANY_CONVOLUTION))))
+    attention = np.append(0, np.flatnonzero(_weight(linked, ops)))
+    joins = np.append(np.flatnonzero(ops.named(names(_JOIN))), len(ops))
+    since = attention[np.searchsorted(attention, upsampling) - 1]
+    until = np.minimum(joins[np.searchsorted(joins, upsampling)], upsampling + _SMALL_DECODER)
+    before = convolved[upsampling] - convolved[since]
+    after = convolved[np.minimum(until, len(ops))] - convolved[upsampling]
+    is_next = convolved[np.minimum(upsampling + 2, len(ops))] > convolved[upsampling]
+    found: Bools = is_next & (np.minimum(before, after) >= _AROUND)
     return found
 
 

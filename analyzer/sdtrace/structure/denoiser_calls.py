@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -12,7 +11,7 @@ import numpy as np
 from sdtrace.attribution.event_selection import COMPILED_REGION, named_like, outermost
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s
+from sdtrace.intervals import Int64s, contains_any
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.candidates import Kind, names_of
 from sdtrace.structure.component_names import DENOISERS
@@ -28,6 +27,8 @@ STEP_MARK: Final = re.compile(
 """Annotations of one denoising step, or of the loop over them."""
 SURE_STEP: Final = re.compile(r"^(?:denois(?:e|ing)|diffusion|sampl(?:er|ing))[_ -]?step", re.IGNORECASE)
 """Those that are steps whatever else the trace holds."""
+_ALIKE: Final = 0.1
+"""Share of the work of a decoder's call that a denoiser's has at least; that of a text encoder has less."""
 _FX_GRAPH: Final = re.compile(r"^## Call CompiledFxGraph (\w{8}).*")
 _COMPILE_ID: Final = re.compile(r"(\d+)/\d+$")
 
@@ -98,19 +99,23 @@ def all_compiled_calls(linked: LinkedTrace, thread: int) -> Calls | None:
     return _of_events(linked, events, "compiled_calls", "calls of compiled graphs", "likely")
 
 
-def compiled_calls(linked: LinkedTrace, thread: int, work: Work) -> Iterator[Calls]:
-    """Calls of each compiled function (its recompilations being one), that with most work first."""
+def compiled_calls(linked: LinkedTrace, thread: int, work: Work) -> list[Calls]:
+    """Calls of each compiled function (its recompilations being one), the denoiser first, then by work."""
     events = _compiled(linked, thread)
     if not events.size:
-        return
+        return []
     number, which = np.unique(linked.trace.name[linked.host.row[events]], return_inverse=True)
     keys = [_COMPILE_ID.sub(r"\1", linked.trace.names[name]) for name in number.tolist()]
     distinct = {key: place for place, key in enumerate(dict.fromkeys(keys))}
     code = np.array([distinct[key] for key in keys], np.int64)[which]
     start = linked.host.start_ns[events]
-    for group in _heaviest_first(code, work.between(start, start + linked.host.dur_ns[events])):
+    spent = work.between(start, start + linked.host.dur_ns[events])
+    found = []
+    for group in _heaviest_first(code, spent):
         name = _FX_GRAPH.sub(r"CompiledFxGraph \1", keys[int(which[group[0]])])
-        yield _of_events(linked, events[group], "compiled_calls", f"calls of '{name}'", "likely")
+        calls = _of_events(linked, events[group], "compiled_calls", f"calls of '{name}'", "likely")
+        found.append((calls, float(spent[group].mean())))
+    return _denoiser_first(found)
 
 
 def _compiled(linked: LinkedTrace, thread: int) -> Int64s:
@@ -118,19 +123,37 @@ def _compiled(linked: LinkedTrace, thread: int) -> Int64s:
     return outermost(linked, events[linked.host.thread[events] == thread])
 
 
-def graph_launches(linked: LinkedTrace, thread: int) -> Iterator[Calls]:
-    """Launches of CUDA graphs, told apart by how many kernels they hold; those with most work first."""
+def graph_launches(linked: LinkedTrace, thread: int) -> list[Calls]:
+    """Launches of CUDA graphs by how many kernels they hold, the denoiser first, then by work."""
     events = named_like(linked, GRAPH_LAUNCH, {"cuda_runtime", "cuda_driver"})
     events = events[linked.host.thread[events] == thread]
     if not events.size:
-        return
+        return []
     work, trace = linked.work, linked.trace
     row = linked.host.row[events]
     kernels = sum_by(work.launch, np.ones(len(work.row), np.int64), len(trace))[row]
     busy = sum_by(work.launch, trace.dur_ns[work.row], len(trace))[row]
+    found = []
     for group in _heaviest_first(kernels, busy):
         what = f"launches of a CUDA graph of {kernels[group[0]]:,} kernels"
-        yield _of_events(linked, events[group], "graph_launches", what, "likely")
+        calls = _of_events(linked, events[group], "graph_launches", what, "likely")
+        found.append((calls, float(busy[group].mean())))
+    return _denoiser_first(found)
+
+
+def _denoiser_first(found: list[tuple[Calls, float]]) -> list[Calls]:
+    """Calls (with the work of one) as given, but first those that precede most of the heaviest calls.
+
+    Where every few steps are decoded to show a preview, most work may be the decoder's.
+    """
+    calls = [one for one, _ in found]
+    heaviest, most = found[0]
+    for one, spent in found[1:]:
+        between = contains_any(one.start_ns, heaviest.end_ns[:-1], heaviest.start_ns[1:])
+        precedes = bool(one.start_ns[0] < heaviest.start_ns[0]) and between.size > 0
+        if precedes and 2 * between.sum() >= len(between) and spent >= _ALIKE * most:
+            return [one, *(other for other in calls if other is not one)]
+    return calls
 
 
 def _heaviest_first(code: Int64s, weight: Int64s) -> list[Int64s]:

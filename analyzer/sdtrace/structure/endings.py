@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -10,32 +10,69 @@ from sdtrace.intervals import Bools, Int64s, Intervals, contains_any
 
 _RARE: Final = 2
 """Previews are at least twice as many as prompts."""
+_PASSES: Final = 2
+"""Equal passes over encoded images, one after the other, that are images of their own."""
 
 
-def ends_of_images(
-    decodes: Intervals, calls_ns: Int64s, texts_ns: Int64s, encodes_ns: Int64s, noise_ns: Int64s
-) -> Bools:
+class Between(NamedTuple):
+    """Sorted instants (int64 nanoseconds) of what may lie between a decode and the next call of a denoiser.
+
+    Prompts and images were encoded, noise was drawn, and something ran that ran before the first call.
+    `is_lone` says that nothing of the kind ran again.
+    """
+
+    texts_ns: Int64s
+    encodes_ns: Int64s
+    noise_ns: Int64s
+    openings_ns: Int64s
+    is_lone: bool
+
+
+def ends_of_images(decodes: Intervals, calls_ns: Int64s, between: Between) -> Bools:
     """Which of the decodes, given in order, end an image; the last one always does.
 
-    `calls_ns` are the starts of denoiser calls, the others instants at which prompts and images were
-    encoded and noise was drawn; all sorted. What counts is what lies between a decode and the next call.
+    `calls_ns` are the starts of denoiser calls, sorted.
     """
     begin, until = decodes.end[:-1], _upcoming(calls_ns, decodes.end[:-1], decodes.start[1:])
     result = np.ones(len(decodes.start), np.bool_)
     if not begin.size or not calls_ns.size:
         return result
-    has_text, has_noise = contains_any(texts_ns, begin, until), contains_any(noise_ns, begin, until)
-    if not _begins_with(calls_ns, encodes_ns):
-        # Encoded again, where the first image was not and no prompt is: a second pass of the same image.
-        result[:-1] &= has_text | ~contains_any(encodes_ns, begin, until)
-    is_every_call = bool(np.all(np.diff(np.searchsorted(calls_ns, decodes.start)) <= 1))
-    if is_every_call and 0 < _RARE * has_text.sum() <= len(has_text):
-        result[:-1] &= has_text
+    texts, encodes, noise, openings, is_lone = between
+    has_text, has_noise = contains_any(texts, begin, until), contains_any(noise, begin, until)
+    has_image, is_opened = contains_any(encodes, begin, until), contains_any(openings, begin, until)
+    counts = np.diff(np.searchsorted(calls_ns, np.append(np.iinfo(np.int64).min, decodes.start)))
+    if not _begins_with(calls_ns, encodes):
+        result[:-1] &= ~_second_passes(has_image & ~has_text, counts)
+    is_every_call = bool(np.all(counts[1:] <= 1))
+    is_begun = has_text | has_image
+    if 0 < is_opened.sum() < len(is_opened) or (is_lone and not is_every_call):
+        result[:-1] &= is_begun | is_opened
+    elif is_every_call and 0 < _RARE * has_text.sum() <= len(has_text):
+        result[:-1] &= is_begun
     elif has_noise.any():
-        result[:-1] &= has_text | has_noise
-    elif is_every_call and len(begin) > 1 and _begins_with(calls_ns, noise_ns):
+        result[:-1] &= is_begun | has_noise
+    elif is_every_call and len(begin) > 1 and _begins_with(calls_ns, noise):
         result[:-1] = False  # of one preview it could not be told whether it is an image of one step
     return result
+
+
+def _second_passes(follows: Bools, counts: Int64s) -> Bools:
+    """Which gaps between decodes lie within an image: what was decoded is encoded again, without a prompt.
+
+    `follows` marks gaps with such an encode, `counts` are the calls before each decode. Images that are fed
+    back to make the next one are encoded again and again, or all of their passes are equal; a second pass is
+    the only one of its image, or passes over it differ.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], follows, [False])).astype(np.int8)))
+    opens, closes = edges[::2], edges[1::2]
+    is_second = follows.copy()
+    for first, last in zip(opens.tolist(), closes.tolist(), strict=True):
+        passes = counts[first + 1 : last + 1]
+        is_lone = len(opens) == 1 and len(passes) == 1
+        is_even = bool((passes == passes[0]).all())
+        if is_even and (len(passes) >= _PASSES or (is_lone and counts[first] == passes[0])):
+            is_second[first:last] = False
+    return is_second
 
 
 def _begins_with(calls_ns: Int64s, points: Int64s) -> bool:

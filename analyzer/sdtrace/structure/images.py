@@ -15,13 +15,13 @@ from sdtrace.structure.candidates import Candidate, Kind, OpSequence, cut, spans
 from sdtrace.structure.components import Components
 from sdtrace.structure.decodes import decode_stages, denoising, denoising_starts, image_encodes
 from sdtrace.structure.denoiser_calls import Calls
-from sdtrace.structure.endings import ends_of_images
+from sdtrace.structure.endings import Between, ends_of_images
 from sdtrace.structure.iterations import Confidence
+from sdtrace.structure.openings import RANDOM, Openings, find_openings
 from sdtrace.structure.work import Work
 
 _ENCODING: Final = re.compile(r"encod", re.IGNORECASE)
 _SCHEDULE: Final = re.compile(r"scheduling_\w+\.py\(\d+\): set_timesteps$|^set_timesteps$")
-_RANDOM: Final = re.compile(r"^aten::(?:randn|normal_)")
 _LONG: Final = 3.0
 _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""
@@ -33,16 +33,18 @@ _FULL: Final = 0.7
 class Pipeline:
     """What happens around denoiser calls: decodes (host spans), starts of encoders and of schedules.
 
-    `decodes_named` says that the trace itself names them. `calls_ns` are the starts of calls that show
-    nothing but the embedding of their time step. All in the order of time.
+    `decodes_named` says that the trace itself names them. `timed` are calls that show nothing but the
+    embedding of their time step, `openings_ns` instants at which images begin, but for the first. All in the
+    order of time.
     """
 
+    linked: LinkedTrace
     ops: OpSequence
     decodes: Intervals
     decodes_named: bool
     texts_ns: Int64s
     image_encodes_ns: Int64s
-    calls_ns: Int64s
+    timed: Calls | None
     schedules_ns: Int64s
     random_ns: Int64s
     work: Work
@@ -50,6 +52,7 @@ class Pipeline:
     """Starts of attentions and of compiled code, which a decoder has next to none of."""
     runs_on: bool
     """A denoiser runs after the last decode: the profile ends within an image."""
+    openings_ns: Int64s
 
     @property
     def encodes_ns(self) -> Int64s:
@@ -74,7 +77,7 @@ def find_pipeline(
     schedules = linked.host.start_ns[
         named_like(linked, _SCHEDULE, {"python_function", "user_annotation", "cpu_op"})
     ]
-    random = ops.start_ns[ops.named(linked.trace.names_matching(_RANDOM))]
+    random = ops.start_ns[ops.named(linked.trace.names_matching(RANDOM))]
     is_named = bool(decodes.start.size)
     calls = np.zeros(0, np.int64) if timed is None else timed.start_ns
     if not is_named:
@@ -82,17 +85,19 @@ def find_pipeline(
         encodes = image_encodes(linked, ops, decodes, calls)
     last = int(decodes.end.max(initial=0))
     return Pipeline(
+        linked,
         ops,
         decodes,
         is_named,
         np.sort(text if text.size else lookups),
         encodes,
-        calls,
+        timed,
         np.sort(schedules),
         random,
         work,
         denoising_starts(linked, ops),
         bool((calls > last).any()) if calls.size else denoising(linked, ops, last),
+        nothing().start,
     )
 
 
@@ -102,10 +107,12 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     None where nothing tells one group of calls from the next, unless a decode ends the only one. Where
     nothing speaks of diffusion the groups are called runs.
     """
-    pipeline = _of_images(_encodes_apart(pipeline, calls), calls.start_ns)
-    borders, why, confidence = _borders(pipeline, calls)
+    pipeline = _encodes_apart(pipeline, calls)
+    openings = find_openings(pipeline.linked, pipeline.ops, calls, pipeline.decodes)
+    pipeline = _of_images(pipeline, calls, openings)
+    borders, why, confidence = _borders(pipeline, calls, openings)
     decoded = contains_any(pipeline.decodes.start, calls.end_ns[-1:], np.array([np.iinfo(np.int64).max]))
-    if not borders.any() and not decoded.any():
+    if not borders.any() and not decoded.any() and not (openings.is_lone and is_diffusion):
         return None
     last = np.append(np.flatnonzero(borders), len(calls) - 1)
     sizes = np.diff(np.append(-1, last))
@@ -139,8 +146,11 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     every, ops = pipeline.decodes, pipeline.ops
     if not every.start.size:
         return None
-    decodes = _of_images(pipeline, pipeline.calls_ns).decodes
-    cuts = _cuts(pipeline, decodes.end[:-1], every.start[np.searchsorted(every.start, decodes.end[:-1])])
+    if pipeline.timed is not None:
+        openings = find_openings(pipeline.linked, ops, pipeline.timed, every)
+        pipeline = _of_images(pipeline, pipeline.timed, openings)
+    decodes = pipeline.decodes
+    cuts = _cuts(pipeline, decodes.end[:-1], _follow(pipeline, every, decodes.end[:-1]))
     is_whole = np.ones(len(decodes.start), np.bool_)
     edges = np.concatenate((ops.start_ns[:1], cuts, decodes.end[-1:]))
     count = np.diff(np.searchsorted(pipeline.denoising_ns, edges))
@@ -155,11 +165,22 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     return Candidate("decoded_image", names, start, end, is_whole, how, what, "likely")
 
 
-def _of_images(pipeline: Pipeline, calls_ns: Int64s) -> Pipeline:
+def _follow(pipeline: Pipeline, decodes: Intervals, ends: Int64s) -> Int64s:
+    """What denoises or decodes next after each of `ends`."""
+    calls = nothing().start if pipeline.timed is None else pipeline.timed.start_ns
+    known = calls if calls.size else pipeline.denoising_ns
+    points = np.sort(np.concatenate((known, decodes.start)))
+    found: Int64s = points[np.searchsorted(points, ends)]
+    return found
+
+
+def _of_images(pipeline: Pipeline, calls: Calls, openings: Openings) -> Pipeline:
     """With the decodes that end an image; the others show previews, or a first pass of two."""
     decodes = pipeline.decodes
-    kept = ends_of_images(decodes, calls_ns, pipeline.texts_ns, pipeline.image_encodes_ns, pipeline.random_ns)
-    return replace(pipeline, decodes=Intervals(decodes.start[kept], decodes.end[kept]))
+    at = openings.at_ns[openings.found]
+    between = Between(pipeline.texts_ns, pipeline.image_encodes_ns, pipeline.random_ns, at, openings.is_lone)
+    kept = ends_of_images(decodes, calls.start_ns, between)
+    return replace(pipeline, decodes=Intervals(decodes.start[kept], decodes.end[kept]), openings_ns=at)
 
 
 def _marked_vae(linked: LinkedTrace, marked: Components) -> tuple[Intervals, Int64s]:
@@ -191,7 +212,7 @@ def _encodes_apart(pipeline: Pipeline, calls: Calls) -> Pipeline:
     return replace(pipeline, decodes=kept, image_encodes_ns=encodes)
 
 
-def _borders(pipeline: Pipeline, calls: Calls) -> tuple[Bools, str, Confidence]:
+def _borders(pipeline: Pipeline, calls: Calls, openings: Openings) -> tuple[Bools, str, Confidence]:
     """After which calls (not the last) an image ends, what says so, and how far to trust it."""
     begin, end = calls.end_ns[:-1], calls.start_ns[1:]
     sure: Confidence = calls.confidence if pipeline.decodes_named else "likely"
@@ -201,10 +222,14 @@ def _borders(pipeline: Pipeline, calls: Calls) -> tuple[Bools, str, Confidence]:
         (contains_any(pipeline.schedules_ns, begin, end), "begun by a new schedule", "likely"),
         ((np.diff(calls.number) <= 0) & (calls.number[1:] >= 0), "as their numbers restart", "likely"),
         (contains_any(pipeline.random_ns, begin, end), "begun by new noise", "likely"),
+        (openings.found, "begun as the first one was", "likely"),
+    ]
+    unlike: list[tuple[Bools, str, Confidence]] = [
         (_other_work(pipeline.work, begin, end, calls), "with other work between", "likely"),
         (_other_ops(pipeline.ops, calls), "with other ops between", "guess"),
         (_long_pauses(begin, end, calls), "with a longer pause between", "guess"),
     ]
+    restarted += [] if openings.is_lone else unlike
     fewer = [found for found in restarted if 0 < 2 * found[0].sum() <= len(calls)]
     if decoded.any() or (pipeline.decodes.start.size and pipeline.decodes.start[-1] >= calls.end_ns[-1]):
         # A decode after every step shows previews, where something else tells images apart.
@@ -255,9 +280,9 @@ def _extents(pipeline: Pipeline, calls: Calls, last: Int64s) -> tuple[Int64s, In
 
 
 def _cuts(pipeline: Pipeline, done: Int64s, follow: Int64s) -> Int64s:
-    """Where the next image begins: by the longest pause between a decode and the next encoder or call."""
-    encodes = np.append(pipeline.encodes_ns, np.iinfo(np.int64).max)
-    latest = np.minimum(encodes[np.searchsorted(encodes, done)], follow)
+    """Where the next image begins: in the longest pause from a decode to what begins an image, or a call."""
+    begun = np.sort(np.concatenate((pipeline.encodes_ns, pipeline.openings_ns, [np.iinfo(np.int64).max])))
+    latest = np.minimum(begun[np.searchsorted(begun, done)], follow)
     return cut(pipeline.ops, done.tolist(), np.maximum(latest, done).tolist())
 
 

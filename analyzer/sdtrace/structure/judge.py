@@ -10,12 +10,13 @@ import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s, Intervals
-from sdtrace.structure.candidates import Candidate, Kind, OpSequence, wall
+from sdtrace.structure.candidates import Candidate, Kind, OpSequence, places_in, wall
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
 from sdtrace.structure.denoiser_calls import Calls, compiled_calls, graph_launches, marked_calls, step_marks
 from sdtrace.structure.images import Pipeline, find_pipeline, images_by_decodes, images_of_calls
 from sdtrace.structure.iterations import Confidence, Iterations
+from sdtrace.structure.loops import loops
 from sdtrace.structure.marks import annotated_spans, profiler_steps
 from sdtrace.structure.periods import period, repeated_calls
 from sdtrace.structure.plain_calls import calls_as_iterations
@@ -40,7 +41,7 @@ _TRUST: Final[dict[Kind, float]] = {
 _LONE: Final = 0.6
 """What is left of the trust in a single span."""
 _INNER: Final = 0.5
-"""What is left of it for spans that lie several in each span of another, better candidate."""
+"""What is left of it for spans that lie several in each span of another, better candidate, or are a loop."""
 _AGREED: Final = 0.1
 _UNEVEN: Final = 1.5
 """How many times the median work of a span another one may have to pass for the same."""
@@ -95,7 +96,7 @@ def _candidates(
     """All that iterations may be."""
     thread = ops.thread
     pipeline = find_pipeline(linked, ops, marked, timed, work, overhead)
-    is_diffusion = _is_diffusion(linked, marked, pipeline)
+    is_diffusion = _is_diffusion(linked, marked, timed, pipeline)
     found: list[Candidate | None] = [profiler_steps(linked), training_steps(linked)]
     found += annotated_spans(linked, work, is_diffusion=is_diffusion)
     found += _images(linked, marked, timed, pipeline, is_diffusion)
@@ -105,11 +106,11 @@ def _candidates(
     return [candidate for candidate in found if candidate is not None and len(candidate)]
 
 
-def _is_diffusion(linked: LinkedTrace, marked: Components, pipeline: Pipeline) -> bool:
+def _is_diffusion(linked: LinkedTrace, marked: Components, timed: Calls | None, pipeline: Pipeline) -> bool:
     """Whether anything speaks of diffusion: components, a decoder, time steps, group normalization."""
     if len(marked.only(["unet", "transformer", "vae"])):
         return True
-    if pipeline.decodes.start.size or pipeline.calls_ns.size:
+    if pipeline.decodes.start.size or timed is not None:
         return True
     return any(GROUP_NORM.search(name) for name in linked.trace.names)
 
@@ -187,10 +188,13 @@ def _scores(candidates: list[Candidate], work: Work) -> list[float]:
         * (one.confidence != "guess" and any(_agree(one, other) for other in firm if other.kind != one.kind))
         for score, one in zip(scores, candidates, strict=True)
     ]
-    return [
-        score * (_INNER if any(_is_part(one, other, work) for other in candidates) else 1.0)
-        for score, one in zip(agreed, candidates, strict=True)
+    is_loop = loops(candidates, work)
+    wholes = [one for one, is_one in zip(candidates, is_loop, strict=True) if not is_one]
+    is_lesser = [
+        is_one or any(_is_part(one, other, work) for other in wholes)
+        for one, is_one in zip(candidates, is_loop, strict=True)
     ]
+    return [score * (_INNER if lesser else 1.0) for score, lesser in zip(agreed, is_lesser, strict=True)]
 
 
 def _is_part(inner: Candidate, outer: Candidate, work: Work) -> bool:
@@ -233,10 +237,7 @@ def _is_inside(inner: Candidate, outer: Candidate) -> bool:
         return False
     if len(outer) == 1 and outer.kind in ("profiler_step", "annotation"):
         return False
-    place = np.searchsorted(outer.start_ns, inner.start_ns, side="right") - 1
-    middle = (inner.start_ns + inner.end_ns) // 2
-    held = (place >= 0) & (middle <= outer.end_ns[np.maximum(place, 0)])
-    return bool(np.mean(held) > 0.8)  # what leads or trails lies in none
+    return bool(np.mean(places_in(inner, outer) >= 0) > 0.8)  # what leads or trails lies in none
 
 
 def _confidence(best: int, candidates: list[Candidate], work: Work) -> Confidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -10,7 +11,7 @@ import numpy as np
 
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Bools, Int64s, Intervals
+from sdtrace.intervals import Bools, Int64s, Intervals, contains_any
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
@@ -37,6 +38,7 @@ _GUIDANCE: Final = (2, 3)
 """Calls of a step with guidance: with and without the prompt, and a perturbed one."""
 _SCHEDULER: Final = 3
 """Ops of a scheduler, at least."""
+_LAYER: Final = re.compile(r"^aten::(?:\w*conv\w*|linear|\w*mm|\w*norm)$")
 _MOST_BETWEEN: Final = 48
 """Ops of guidance and a scheduler, at most; a preview has more."""
 _EQUAL: Final = 0.8
@@ -100,7 +102,7 @@ def find_steps(
     if not may_denoise or is_training(linked):
         return _none(thread)
     found = (
-        _runs_of_blocks(iterations, all_compiled_calls(linked, thread), work)
+        _runs_of_blocks(linked, ops, iterations, all_compiled_calls(linked, thread), decodes, work)
         or _repeated_calls(iterations, compiled_calls(linked, thread, work))
         or _repeated_calls(iterations, graph_launches(linked, thread))
         or _timed_steps(timed, ops, iterations, decodes)
@@ -183,14 +185,28 @@ def _repeated_calls(iterations: Iterations, found: Iterable[Calls]) -> Steps | N
     return None
 
 
-def _runs_of_blocks(iterations: Iterations, calls: Calls | None, work: Work) -> Steps | None:
-    """Equal runs of compiled calls with other work between, each call being a block of the denoiser."""
+def _runs_of_blocks(  # all that may lie between calls
+    linked: LinkedTrace,
+    ops: OpSequence,
+    iterations: Iterations,
+    calls: Calls | None,
+    decodes: Intervals,
+    work: Work,
+) -> Steps | None:
+    """Equal runs of compiled calls with other work between, each call being a block of the denoiser.
+
+    Calls between which a scheduler runs are steps, though only a preview after some of them is much work.
+    """
     if calls is None or len(calls) < 4:  # two runs of two
         return None
     place = iterations.at(calls.start_ns)
     between = work.between(calls.end_ns[:-1], calls.start_ns[1:])
     of_call = float(np.median(work.between(calls.start_ns, calls.end_ns)))
     is_far = between > max(_BETWEEN * float(np.median(between)), _BLOCKS * of_call)
+    is_decoded = contains_any(decodes.start, calls.end_ns[:-1], calls.start_ns[1:])
+    near = np.flatnonzero(~is_far)
+    if is_decoded[is_far].all() and _schedules(linked, ops, calls.end_ns[near], calls.start_ns[near + 1]):
+        return None
     first = np.flatnonzero(np.append(True, is_far | (np.diff(place) != 0)))
     sizes = np.diff(np.append(first, len(calls)))
     usual = int(np.median(sizes))
@@ -200,6 +216,14 @@ def _runs_of_blocks(iterations: Iterations, calls: Calls | None, work: Work) -> 
     how = f"Denoising steps are runs of {usual} {calls.what}."
     last = np.append(first[1:], len(calls)) - 1
     return Steps(calls.start_ns[first], calls.end_ns[last], calls.thread, how, "likely")
+
+
+def _schedules(linked: LinkedTrace, ops: OpSequence, begin: Int64s, end: Int64s) -> bool:
+    """Whether most spans hold the ops of a scheduler and none of a network."""
+    bounds = np.searchsorted(ops.start_ns, np.stack((begin, end)))
+    layers = np.append(0, np.cumsum(ops.named(linked.trace.names_matching(_LAYER))))[bounds]
+    found = (np.diff(bounds, axis=0) >= _SCHEDULER) & (np.diff(layers, axis=0) == 0)
+    return bool(found.size) and bool(np.mean(found) > 0.5)  # most
 
 
 def _repetition(
