@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import re
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from types import FrameType
-from typing import Final, TextIO
+from typing import Final, NoReturn, TextIO
 
 _SIZE: Final = re.compile(r"[2-9]\d|[1-9]\d{2,3}", re.ASCII)
 """20 to 9999: what a table can be laid out in."""
@@ -46,6 +47,15 @@ def prepare() -> None:
     for number in _ENDING:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _terminate)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process as it is: to free every array and every function first takes up to a tenth of a run."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # whoever reads it is gone
+            stream.flush()
+    os._exit(code)
 
 
 @contextmanager

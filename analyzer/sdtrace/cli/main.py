@@ -29,3 +29,18 @@ def main() -> None:
 
         code = report(error, debug="--debug" in sys.argv)
     sys.exit(code)
+
+
+def program() -> None:
+    """What the process `sdtrace` is: `main`, and a quick end.
+
+    torch, and scripts that `sdtrace run` runs, may have things to do when the interpreter ends.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        if "torch" in sys.modules:
+            raise
+        from sdtrace.cli.environment import leave  # noqa: PLC0415  # as above
+
+        leave(int(ended.code or 0))
