@@ -21,7 +21,7 @@ _NO_DIGIT: Final = ord(",")
 ROW: Final = 64
 """Bytes hashed at once."""
 _WORDS: Final = ROW // 8
-_AT_ONCE: Final = 1 << 15
+_AT_ONCE: Final = 1 << 14
 """Spans hashed at once: more take memory, with fewer threads wait for each other."""
 _NONE: Final = np.zeros(0, np.uint64)
 _HALF: Final = np.uint64(32)

@@ -22,7 +22,7 @@ PADDING: Final = b"\0" * 64
 
 _ZEROS = np.uint64(0x3030303030303030)
 _WORD = 8
-_ROWS: Final = 1 << 16
+_ROWS: Final = 1 << 15
 """Events read at once: with fewer threads wait for each other."""
 _POWERS = np.array([10**k for k in range(_WORD + 1)], np.int64)
 
