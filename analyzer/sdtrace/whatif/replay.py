@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from sdtrace.whatif.plan import Plan
-from sdtrace.whatif.stretches import QUEUE, Device, Stretch, Timetable, cut
+from sdtrace.whatif.stretches import QUEUE, Device, Stretch, Sums, Timetable, cut
 
 LAUNCH_NS: Final = 1_500
 """From the return of a launch call (of a graph: its start) to the start of its work on an idle stream."""
@@ -28,8 +28,9 @@ RETURN_NS: Final = 3_600
 def replay(plan: Plan) -> int:
     """The wall in nanoseconds of an iteration that runs again and again as planned."""
     table = timetable(plan)
+    sums = Sums(table)
     runs = [
-        Stretch(table, start, stop).run if at_once else _one_by_one(table, start, stop)
+        Stretch(sums, start, stop).run if at_once else _one_by_one(table, start, stop)
         for start, stop, at_once in cut(table)
     ]
     free = [0] * (int(plan.pieces.stream.max(initial=0)) + 1)
@@ -89,7 +90,7 @@ def _one_by_one(table: Timetable, start: int, stop: int) -> _Run:
     calls = _calls(table, start, stop)
 
     def run(host: int, device: Device) -> int:
-        free, ended, begun = device.free, device.ended, device.begun
+        free, ended, begun, launched = device.free, device.ended, device.begun, device.launched
         for gap, own, waits, pieces in calls:
             host += gap
             called, host = host, host + own
@@ -103,9 +104,11 @@ def _one_by_one(table: Timetable, start: int, stop: int) -> _Run:
             if waits:
                 host = max(host, max(free) + RETURN_NS)
             if pieces:
-                begun.append(began)
-                if len(begun) > QUEUE:
-                    host = max(host, begun[-QUEUE - 1])
+                begun[launched] = began
+                launched += 1
+                if launched > QUEUE:
+                    host = max(host, int(begun[launched - QUEUE - 1]))
+        device.launched = launched
         return host
 
     return run

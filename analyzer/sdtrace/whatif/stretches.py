@@ -53,8 +53,9 @@ class Device:
         """When each stream is."""
         self.ended = [0] * (len(table.call) + 1)
         """When each piece was done, where a piece of another stream may wait for it."""
-        self.begun: list[int] = []
-        """When the last piece of each call began that launched any."""
+        self.begun = np.empty(len(table.gap), np.int64)
+        """When the last piece of each call began that launched any: the first `launched` of these."""
+        self.launched = 0
 
 
 def cut(table: Timetable) -> Iterator[tuple[int, int, bool]]:
@@ -84,47 +85,69 @@ def cut(table: Timetable) -> Iterator[tuple[int, int, bool]]:
         yield at, calls, False
 
 
+class Sums:
+    """A timetable added up, of which stretches take their parts."""
+
+    def __init__(self, table: Timetable) -> None:
+        self.table = table
+        self.spent: Int64s = np.append(0, np.cumsum(table.gap + table.own))
+        """By the host before each call, had it never waited."""
+        self.busy: Int64s = np.append(0, np.cumsum(table.pause + table.dur))
+        """By the device before each piece, had it never waited."""
+        self.lead = table.lag - np.where(table.within, table.own[table.call], 0)
+        self.is_last = np.ones(len(table.call), np.bool_)
+        self.is_last[:-1] = table.call[1:] != table.call[:-1]
+        self.launches: Int64s = np.append(0, np.cumsum(self.is_last))
+        """Calls that launch something whose pieces all stand before each piece."""
+        self.until = self.spent[1:][table.call[self.is_last]]
+        """What the host spent when each of these calls returns."""
+        self.is_awaited = bool((table.after >= 0).any())
+
+
 class Stretch:
     """The calls of a timetable from `start` to before `stop`, one of those that `cut` says run at once."""
 
-    def __init__(self, table: Timetable, start: int, stop: int) -> None:
-        pieces = slice(int(table.first[start]), int(table.first[stop]))
-        call = table.call[pieces] - start
-        self._spent = np.cumsum(table.gap[start:stop] + table.own[start:stop])
-        self._is_last = np.ones(len(call), np.bool_)
-        self._is_last[:-1] = np.diff(call) > 0
-        self._launch: Int64s = np.cumsum(self._is_last) - self._is_last
+    def __init__(self, sums: Sums, start: int, stop: int) -> None:
+        table = sums.table
+        begin, end = int(table.first[start]), int(table.first[stop])
+        first, last = int(sums.launches[begin]), int(sums.launches[end])
+        self._pieces = pieces = slice(begin, end)
+        self._spent = int(sums.spent[stop] - sums.spent[start])
+        self._until = sums.until[first:last] - sums.spent[start]
+        self._launch = sums.launches[pieces] - first
         """Of each piece, which of the calls that launch something."""
-        self._until = self._spent[call[self._is_last]]
-        """What the host spent when each of these calls returns."""
+        self._is_last = sums.is_last[pieces]
         self._dur = table.dur[pieces]
-        self._busy = np.cumsum(table.pause[pieces] + self._dur)
-        self._lead = table.lag[pieces] - np.where(table.within[pieces], table.own[start:stop][call], 0)
-        self._stream = int(table.stream[pieces.start]) if len(call) else 0
-        self._pieces = pieces
-        self._is_awaited = bool((table.after >= 0).any())
+        self._busy = sums.busy[begin + 1 : end + 1] - sums.busy[begin]
+        self._lead = sums.lead[pieces]
+        self._stream = int(table.stream[begin]) if end > begin else 0
+        self._is_awaited = sums.is_awaited
 
     def run(self, host: int, device: Device) -> int:
         """When the host is through, if it begins at `host`; `device` gets to know the work."""
-        held = self._held(host, device.begun)
         if not len(self._dur):
-            return host + int(self._spent[-1])
-        returned = self._until + np.append(host, held[:-1])
+            return host + self._spent
+        returned = self._until + host
+        lost = self._lost(host, device)
+        if lost is not None:
+            returned[1:] += lost[:-1]
         arrives = returned[self._launch] + self._lead
         ready = np.maximum.accumulate(arrives + self._dur - self._busy)
         ended = self._busy + np.maximum(ready, device.free[self._stream])
-        device.begun += (ended - self._dur)[self._is_last].tolist()
+        launched = device.launched + len(self._until)
+        device.begun[device.launched : launched] = (ended - self._dur)[self._is_last]
+        device.launched = launched
         device.free[self._stream] = int(ended[-1])
         if self._is_awaited:
             device.ended[self._pieces] = ended.tolist()
-        return int(self._spent[-1] + held[-1])
+        return host + self._spent + (0 if lost is None else int(lost[-1]))
 
-    def _held(self, host: int, begun: list[int]) -> Int64s:
-        """When the host would have begun, had it lost nothing, after each call that launches: `host`, or
-        later once a full queue held it up."""
-        held = np.full(len(self._until), host)
-        first = max(0, QUEUE - len(begun))
-        if first < len(held):
-            taken = np.array(begun[len(begun) + first - QUEUE :][: len(held) - first])
-            held[first:] = np.maximum(host, np.maximum.accumulate(taken - self._until[first:]))
-        return held
+    def _lost(self, host: int, device: Device) -> Int64s | None:
+        """How long a full queue held the host up until after each call that launches; None where none did."""
+        first = max(0, QUEUE - device.launched)
+        if first >= len(self._until):
+            return None
+        lost = np.zeros(len(self._until), np.int64)
+        taken = device.begun[device.launched + first - QUEUE :][: len(lost) - first]
+        lost[first:] = np.maximum(0, np.maximum.accumulate(taken - self._until[first:]) - host)
+        return lost
