@@ -37,12 +37,22 @@ _SAYS_LITTLE: Final = frozenset({"user_annotation", "python_function"})
 def stalls(linked: LinkedTrace) -> Intervals:
     """More than 100 ms without any op, runtime call or device work, and nothing that explains it."""
     trace = linked.trace
-    rows = trace.rows((HOST | DEVICE) - _SAYS_LITTLE - {"gpu_user_annotation"})
+    counts = trace.in_categories((HOST | DEVICE) - _SAYS_LITTLE - {"gpu_user_annotation"})
+    rows = np.flatnonzero(counts & ~_within_others(linked, counts))
     if not rows.size:
         return Intervals(rows, rows)
     busy = union(trace.start_ns[rows], trace.end_ns[rows])
     gaps = _long(subtract(union(busy.start[:1], busy.end[-1:]), busy))
     return _long(subtract(gaps, explained(linked))) if gaps.start.size else gaps
+
+
+def _within_others(linked: LinkedTrace, counts: Bools) -> Bools:
+    """Which events of the trace lie within one of those that count: most do."""
+    host = linked.host
+    parent = host.tree_parent
+    found = np.zeros(len(counts), np.bool_)
+    found[host.row] = (parent >= 0) & counts[host.row][parent]
+    return found
 
 
 def long_silence(linked: LinkedTrace, within: Intervals) -> Intervals:
