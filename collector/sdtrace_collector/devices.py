@@ -29,14 +29,19 @@ def device_of(wanted: str | None) -> torch.device:
     return device
 
 
+def gpus_in_use() -> list[int]:
+    """The indices of the CUDA devices that this process uses; none is woken by asking."""
+    cuda: Any = torch.cuda
+    if not cuda.is_initialized():
+        return []
+    is_used: Callable[[int], bool] = getattr(torch._C, "_cuda_hasPrimaryContext", lambda _: True)
+    return [index for index in range(cuda.device_count()) if is_used(index)]
+
+
 def wait_for_devices() -> None:
     """Returns once every GPU that this process uses has no work left; wakes none that it does not use."""
-    cuda: Any = torch.cuda
-    if cuda.is_initialized():
-        is_used: Callable[[int], bool] = getattr(torch._C, "_cuda_hasPrimaryContext", lambda _: True)
-        for index in range(torch.cuda.device_count()):
-            if is_used(index):
-                torch.cuda.synchronize(index)
+    for index in gpus_in_use():
+        torch.cuda.synchronize(index)
     xpu: Any = getattr(torch, "xpu", None)
     if xpu is not None and xpu.is_initialized():
         xpu.synchronize()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +109,16 @@ def test_what_changes_speed_is_seen(
         assert not any(
             facts.adapters or facts.offload or facts.hooks or facts.quantization for facts in others
         )
+
+
+def test_a_pipeline_on_one_device_by_its_device_map_runs_as_it_would(tmp_path: Path) -> None:
+    tiny = TINY["text-to-image"]
+    pipe = tiny.make()
+    pipe.save_pretrained(tmp_path)
+    pipe = type(pipe).from_pretrained(tmp_path, device_map="cpu")
+    assert pipe.hf_device_map == "cpu"
+    analysis = profile_call(lambda: tiny.call(pipe), pipe, images=1, unprofiled=1, skip=0, peaks=False)
+    assert analysis.report.run["pipelines"][0]["device_map"] == {"": "cpu"}
 
 
 def test_weights_that_come_one_module_at_a_time_are_sequential_offload() -> None:

@@ -18,7 +18,15 @@ from tests.findings.test_real_traces import EXPECTED, SMALL_GRAPHS
 from tests.shared import shared_trace
 
 WILD = ("cfg_parallel.rank0", "flux_recompile", "lora_train", "pairs_fp32", "sd_offload")
-RECORDED = ("recompile_shape", "recompile_dtype", "graph_break", "slow_conv", "clock", "memory_limit")
+RECORDED = (
+    "recompile_shape",
+    "recompile_dtype",
+    "graph_break",
+    "slow_conv",
+    "h100_clock_busy",
+    "h100_memory_full",
+    "h100_loop_gc",
+)
 TRACES = [
     *(name for name in EXPECTED if name != COLD),
     *(f"wild/{name}" for name in WILD),
@@ -97,8 +105,8 @@ FIRES = [
     ("host.graph_breaks", "field/graph_break.json.gz", "field/recompile_shape.json.gz"),
     ("host.slow_op", "field/slow_conv.json.gz", "field/graph_break.json.gz"),
     ("host.small_graphs", "third_party/hta_cudagraph_training_a100", SMALL_GRAPHS),
-    ("device.clock", "field/clock.json.gz", "wild/pairs_fp32"),
-    ("device.memory_limit", "field/memory_limit.json.gz", "h200-bf16_sdpa_eager.stack.json.gz"),
+    ("device.clock", "field/h100_clock_busy.json.gz", "wild/pairs_fp32"),
+    ("device.memory_limit", "field/h100_memory_full.json.gz", "h200-bf16_sdpa_eager.stack.json.gz"),
     ("device.tf32", "wild/pairs_fp32", "wild/bytes_eager"),
     ("device.few_blocks", "reference/bf16_sdpa_graphs.warm", "wild/pairs_fp32"),
     ("device.fusion", "wild/bytes_eager", "reference/bf16_sdpa_graphs.warm"),

@@ -72,6 +72,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         n_steady=len(study.steady),
         steady_wall_ns=study.steady_wall_ns,
         steady_work_ns=study.phase_rows[STEADY].gpu_ns,
+        iteration_work_ns=round(study.mean_gpu_ns),
         steady_kernels=kernel_rows(linked, study.categorized, steady),
         steady_categories=category_rows(linked, study.categorized, steady),
         autotune_categories=category_rows(linked, study.categorized, phases.work_mask(AUTOTUNE)),

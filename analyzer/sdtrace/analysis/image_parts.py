@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 from sdtrace import units
 from sdtrace.analysis.image_time import gpu_works_us, image_time
 from sdtrace.analysis.plain_words import in_words
+from sdtrace.breakdowns.components import ComponentRow
 from sdtrace.breakdowns.kernels import CategoryRow
 from sdtrace.model import TraceReport, VerdictPart
 from sdtrace.phases.timeline import STEADY
@@ -61,9 +62,11 @@ class Image(NamedTuple):
     parts: list[VerdictPart]
 
 
-def image_of(trace: TraceReport, categories: Sequence[CategoryRow]) -> Image | None:
-    """A steady iteration of a trace, with the categories of its steady work; None without GPU work in it."""
-    components, kinds = _components(trace), _kinds(categories)
+def image_of(
+    trace: TraceReport, categories: Sequence[CategoryRow], parts: Sequence[ComponentRow]
+) -> Image | None:
+    """A steady iteration of a trace, with the categories and components of its work; None without any."""
+    components, kinds = _components(parts), _kinds(categories)
     large = [_largest("component", components), _largest("kind", kinds)]
     found = sorted((part for part in large if part is not None), key=lambda part: -part.share)
     if not found:
@@ -81,12 +84,12 @@ def image_of(trace: TraceReport, categories: Sequence[CategoryRow]) -> Image | N
     )
 
 
-def _components(trace: TraceReport) -> Counter[str]:
-    """Steady GPU time by component, in whole nanoseconds."""
+def _components(rows: Sequence[ComponentRow]) -> Counter[str]:
+    """Steady GPU time by component, in nanoseconds."""
     sums: Counter[str] = Counter()
-    for row in trace.components:
+    for row in rows:
         if row.phase == STEADY:
-            sums[row.component] += round(1000 * row.gpu_us)
+            sums[row.component] += row.gpu_ns
     return +sums
 
 

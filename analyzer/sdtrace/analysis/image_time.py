@@ -53,8 +53,11 @@ def image_time(trace: TraceReport) -> ImageTime | None:
 
 
 def gpu_works_us(trace: TraceReport) -> float | None:
-    """How long the GPU works in the median steady iteration, at most all of it; None without a GPU or one."""
-    busy = [row.gpu_busy_us for row in trace.iterations if row.phase == STEADY and row.is_whole]
+    """How long a GPU works in the median steady iteration, at most all of it; None without a GPU or one.
+
+    Of several GPUs: how long at least one does.
+    """
+    busy = [row.any_busy_us for row in trace.iterations if row.phase == STEADY and row.is_whole]
     whole = image_time(trace)
     if not busy or whole is None or not trace.has_device:
         return None

@@ -37,6 +37,8 @@ _WAITS: Final = {
 
 _REGIONS: Final = 2
 """Calls of compiled code in one of a component, from which on only parts of it are compiled."""
+_ON_ONE: Final = 0.99
+"""Share of the work of a component on one GPU from which it is there: inputs are fetched from another."""
 _LAUNCHING: Final = {"host.launch_bound", "host.component"}
 
 
@@ -75,7 +77,7 @@ class _Remedies:
         Of a program without known components and compiled code, compilation alone, and graphs at best:
         whether CUDA can record it is not known.
         """
-        if self._replays_graphs() or len(self.study.idle.devices) > 1:
+        if self._replays_graphs():
             return None
         group, regions = self._capturable(self._groups()), self._capturable(self.labels.compiled_regions())
         if not (group >= 0).any():
@@ -93,7 +95,7 @@ class _Remedies:
         """CUDA graphs for one component."""
         names = [row.key for row in finding.evidence_rows if row.table == "components"]
         group = self._capturable(self.labels.groups(names))
-        if not (group >= 0).any() or len(self.study.idle.devices) > 1:
+        if not (group >= 0).any():
             return None
         return Remedy(changes.from_graphs(group, changes.GRAPH_CALL_NS), "replay")
 
@@ -213,8 +215,14 @@ class _Remedies:
         return np.zeros(len(group), np.int64)
 
     def _capturable(self, group: Int64s) -> Int64s:
-        """Without calls that wait: CUDA cannot record them."""
-        return np.where(self.labels.waiting(), -1, group)
+        """Without calls that wait, which CUDA cannot record, and without groups that work on several GPUs."""
+        group = np.where(self.labels.waiting(), -1, group)
+        pieces, devices = self.labels.plan.pieces, self.study.idle.devices
+        owner, device = group[pieces.call], devices.of_work[pieces.work]
+        held = np.zeros((int(group.max(initial=-1)) + 1, len(devices)), np.int64)
+        np.add.at(held, (owner[owner >= 0], device[owner >= 0]), pieces.dur_ns[owner >= 0])
+        is_wide = np.append(held.max(axis=1, initial=0) < _ON_ONE * held.sum(axis=1), False)
+        return np.where(is_wide[group], -1, group)
 
     def _graph_call(self) -> Factors:
         certain = self.study.structure.components.confidence == "certain"

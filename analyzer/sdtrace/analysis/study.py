@@ -17,7 +17,7 @@ from sdtrace.breakdowns.iterations import IterationRow, StepRow, iteration_rows,
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
-from sdtrace.intervals import Int64s
+from sdtrace.intervals import Bools, Int64s
 from sdtrace.model import noun_of
 from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.overhead_spans import find_overhead
@@ -80,6 +80,11 @@ class Study:
         """Median device work of the steady iterations; 0 when there are none."""
         return float(np.median([facts.gpu_ns for facts in self.steady])) if self.steady else 0.0
 
+    @property
+    def mean_gpu_ns(self) -> float:
+        """Mean device work of the steady iterations; 0 when there are none."""
+        return float(np.mean([facts.gpu_ns for facts in self.steady])) if self.steady else 0.0
+
     @cached_property
     def usual_launches(self) -> float:
         """Median number of launches of the steady iterations; 0 when there are none."""
@@ -91,6 +96,15 @@ class Study:
         walls = self.phases.timeline.totals()
         usual = int(self.phases.is_warmup.sum()) * (self.steady_wall_ns or 0)
         return {phase: max(0, walls[phase] - (usual if phase == WARMUP else 0)) for phase in OVERHEAD}
+
+    @cached_property
+    def steady_work(self) -> Bools:
+        """Which work was launched in a steady iteration; where there is none, in the steady phase."""
+        if not self.steady:
+            return self.phases.work_mask(STEADY)
+        place = self.structure.iterations.at(self.structure.launches.called_ns)
+        found: Bools = np.isin(place, [facts.index for facts in self.steady])
+        return found & self.phases.work_mask(STEADY)
 
     @cached_property
     def steady_idle(self) -> Idle:

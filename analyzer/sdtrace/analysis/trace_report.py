@@ -21,7 +21,7 @@ from sdtrace.analysis.study import Study, study_trace
 from sdtrace.analysis.verdict import verdict_of
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
-from sdtrace.breakdowns.components import Chosen, block_rows, component_rows
+from sdtrace.breakdowns.components import Chosen, ComponentRow, block_rows, component_rows
 from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings import Finding
@@ -111,8 +111,9 @@ def report_on(
         ops_by_shape=known.ops_by_shape,
         speed_of_light=work.speed_of_light(),
     )
-    steady = category_rows(study.linked, study.categorized, study.phases.work_mask(STEADY))
-    verdict = verdict_of(report, steady, study.steady_idle.causes(), data_type(work))
+    steady = category_rows(study.linked, study.categorized, study.steady_work)
+    causes = study.steady_idle.causes()
+    verdict = verdict_of(report, steady, causes, data_type(work), _steady_components(study))
     return msgspec.structs.replace(report, verdict=verdict)
 
 
@@ -303,6 +304,15 @@ def _components(part: Selection) -> list[model.Component]:
         for row in rows
         if wanted.phase in (None, row.phase) and wanted.component in (None, row.component)
     ]
+
+
+def _steady_components(study: Study) -> list[ComponentRow]:
+    """The components of steady iterations, without what lies between them; device time alone is limited."""
+    structure = study.structure
+    if not len(structure.components):
+        return []
+    chosen = Chosen(study.steady_work, study.phases.timeline.of(STEADY))
+    return component_rows(study.linked, structure.components, structure.launches, study.phases, chosen)
 
 
 def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:

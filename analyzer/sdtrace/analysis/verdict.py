@@ -16,6 +16,7 @@ from sdtrace.analysis.image_time import ImageTime, gpu_works_us, image_time
 from sdtrace.analysis.plain_words import DENOISERS, model_name, type_name
 from sdtrace.analysis.priorities import first_to_fix
 from sdtrace.analysis.promise import likely_range
+from sdtrace.breakdowns.components import ComponentRow
 from sdtrace.breakdowns.kernels import CategoryRow
 from sdtrace.model import Confidence, Finding, Saving, TraceReport, Verdict, VerdictLine, VerdictWhat
 from sdtrace.phases.timeline import STEADY
@@ -61,11 +62,15 @@ def verdict_of(
     steady_categories: Sequence[CategoryRow],
     steady_idle: Sequence[Cause] = (),
     dtype: str = "",
+    components: Sequence[ComponentRow] = (),
 ) -> Verdict:
-    """The verdict on a trace whose report is otherwise complete; `dtype` where the run's facts have none."""
+    """The verdict on a trace whose report is otherwise complete; `dtype` where the run's facts have none.
+
+    Categories, idle time and components are those of steady iterations.
+    """
     what = _what(trace, dtype)
     first = first_to_fix(trace.findings)
-    image = image_of(trace, steady_categories)
+    image = image_of(trace, steady_categories, components)
     confidence = _confidence(trace, first)
     found = [
         _ran(trace, what),
@@ -161,13 +166,25 @@ def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -
     leading, whole = image.leading, image.whole_us
     if whole is None:
         return _line("Dominates", f"{leading.capital}: {leading.percent} of GPU time.")
-    works = f"The GPU works for {units.duration(image.works_us)} of {units.duration(whole)}."
+    one = "At least one GPU" if _has_several(trace) else "The GPU"
+    works = f"{one} works for {units.duration(image.works_us)} of {units.duration(whole)}."
     if whole - image.works_us > leading.share * image.works_us:
         share = units.percent(whole - image.works_us, whole)
-        lead = f"Waiting: the GPU is idle {share} of the {trace.noun}{_mostly(idle)}."
+        lead = f"Waiting: {_idle_ones(trace)} {share} of the {trace.noun}{_mostly(idle)}."
         return _line("Dominates", lead, f"{works[:-1]}, {_mainly(leading)} ({_of(image, leading)}).")
     lead = f"{leading.capital}: {_of(image, leading)} of the {trace.noun}."
     return _line("Dominates", lead, f"{_kind(image)}{works}")
+
+
+def _has_several(trace: TraceReport) -> bool:
+    """Whether several GPUs work in it; then its GPU is idle only while all are."""
+    return len(trace.devices) > 1
+
+
+def _idle_ones(trace: TraceReport) -> str:
+    if not _has_several(trace):
+        return "the GPU is idle"
+    return "both GPUs are idle" if len(trace.devices) == 2 else f"all {len(trace.devices)} GPUs are idle"
 
 
 def _mainly(part: Largest) -> str:
@@ -219,10 +236,12 @@ def _each(trace: TraceReport, image: Image | None) -> str:
         return ""
     idle, told = image.whole_us - image.works_us, []
     if idle >= _IDLE * image.whole_us:
-        told.append(f"is idle for {units.duration(idle)}")
+        told.append(f"{_idle_ones(trace)} for {units.duration(idle)}")
     if image.copies >= _COPIES:
-        told.append(f"copies to and from the CPU for {units.duration(image.copies * image.works_us)}")
-    return f"In every {trace.noun} the GPU {' and '.join(told)}." if told else ""
+        subject = "" if told and not _has_several(trace) else "the GPU "
+        copied = units.duration(image.copies * image.works_us)
+        told.append(f"{subject}copies to and from the CPU for {copied}")
+    return f"In every {trace.noun} {' and '.join(told)}." if told else ""
 
 
 def _once(trace: TraceReport) -> str:

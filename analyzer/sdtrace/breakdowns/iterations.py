@@ -9,7 +9,7 @@ import numpy as np
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s, covered, place_of
+from sdtrace.intervals import Int64s, covered, join, place_of
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.steps import Steps
 from sdtrace.waiting.devices import Devices
@@ -23,7 +23,7 @@ class SpanSums:
     sums its durations. `host_wall_ns` is how long the host was in the span. `wall_ns` is how long the span
     took: from when the one before was done until its own work was done. The two differ where the host runs
     ahead of the device. `gpu_busy_ns` is how long the device was at work in that time, on whatever: never
-    more than `wall_ns`. Of several devices it is the average.
+    more than `wall_ns`. Of several devices it is the average, and `any_busy_ns` is how long at least one was.
     """
 
     start_ns: int
@@ -31,6 +31,7 @@ class SpanSums:
     wall_ns: int
     gpu_ns: int
     gpu_busy_ns: int
+    any_busy_ns: int
     gpu_events: int
     launches: int
 
@@ -95,6 +96,7 @@ def _sums(
         "wall_ns": done - begun,
         "gpu_ns": sum_by(place, trace.dur_ns[work.row], count),
         "gpu_busy_ns": _busy_ns(devices, begun, done),
+        "any_busy_ns": covered(join(*devices.busy), begun, done),
         "gpu_events": sum_by(place, np.ones(len(place), np.int64), count),
         "launches": _launches(place, work.launch, count),
     }

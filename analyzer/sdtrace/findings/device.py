@@ -9,9 +9,11 @@ from sdtrace.breakdowns.kernels import KernelRow
 from sdtrace.findings.evidence import Evidence
 from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, percent
+from sdtrace.whatif.labels import SHORT_DATA
 
 _FP32_GEMM = re.compile(r"sgemm|f32f32_f32f32|_ffma_|gemm_fp32|fp32_sm\d+|_S_B_S_|Cijk\w*_SB_|s884cudnn_fp32")
 _TF32 = re.compile(r"tf32|s1688|xf32", re.IGNORECASE)
+_IS_FLOAT32 = f"name ~ '{_FP32_GEMM.pattern}' AND NOT name ~ '{SHORT_DATA.pattern}'"
 _SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
 _OTHER_SOFTMAX = re.compile(r"log_?soft_?max|gating|topk|sampl", re.IGNORECASE)
 _BATCHED = re.compile(r"^aten::(?:bmm|baddbmm)")
@@ -32,8 +34,13 @@ def find(e: Evidence) -> Iterator[Finding]:
         yield from part(e)
 
 
+def _is_float32(name: str) -> bool:
+    """Whether a kernel multiplies float32 numbers in full."""
+    return bool(_FP32_GEMM.search(name)) and not _TF32.search(name) and not SHORT_DATA.search(name)
+
+
 def _float32(e: Evidence) -> Iterator[Finding]:
-    rows = _matching(e, lambda row: bool(_FP32_GEMM.search(row.name)) and not _TF32.search(row.name))
+    rows = _matching(e, lambda row: _is_float32(row.name))
     ns = sum(row.total_ns for row in rows)
     if e.steady_share(ns) < _SHARE or (e.device_major is not None and e.device_major < _TENSOR_CORES_SINCE):
         return
@@ -48,12 +55,12 @@ def _float32(e: Evidence) -> Iterator[Finding]:
         saving_ns=saving,
         confidence="likely",
         evidence_rows=rows_of("kernels", [row.name for row in rows]),
-        verify=e.trial("bf16_sdpa", e.steady_work(f"name ~ '{_FP32_GEMM.pattern}'")),
+        verify=e.trial("bf16_sdpa", e.steady_work(_IS_FLOAT32)),
     )
 
 
 def _tf32(e: Evidence) -> Iterator[Finding]:
-    rows = _matching(e, lambda row: bool(_FP32_GEMM.search(row.name)) and not _TF32.search(row.name))
+    rows = _matching(e, lambda row: _is_float32(row.name))
     ns = sum(row.total_ns for row in rows)
     if e.steady_share(ns) < _SHARE or e.device_major is None or e.device_major < _TF32_SINCE:
         return
@@ -69,7 +76,7 @@ def _tf32(e: Evidence) -> Iterator[Finding]:
         saving_ns=e.per_iteration(ns * (1 - 1 / _TF32_GAIN)),
         confidence="likely",
         evidence_rows=rows_of("kernels", [row.name for row in rows]),
-        verify=e.steady_work(f"name ~ '{_FP32_GEMM.pattern}'"),
+        verify=e.steady_work(_IS_FLOAT32),
     )
 
 

@@ -58,6 +58,8 @@ class Evidence:
     steady_work_ns: int
     steady_kernels: Sequence[KernelRow]
     steady_categories: Sequence[CategoryRow]
+    iteration_work_ns: int = 0
+    """GPU work of a steady iteration, the mean; `steady_work_ns` is also of what lies between them."""
     autotune_categories: Sequence[CategoryRow] = ()
     autotune_calls: int = 0
     compile_categories: Sequence[CategoryRow] = ()
@@ -186,8 +188,13 @@ class Evidence:
         )
 
     def per_iteration(self, ns: float) -> int:
-        """A sum over the steady phase as a share of one steady iteration."""
-        return round(ns / max(1, self.n_steady))
+        """A sum over the steady phase as a share of one steady iteration.
+
+        The phase also holds what lies between iterations, and those that the profile cut off.
+        """
+        if not self.iteration_work_ns or not self.steady_work_ns:
+            return round(ns / max(1, self.n_steady))
+        return round(ns * self.iteration_work_ns / self.steady_work_ns)
 
     def share_of_iteration(self, ns: float) -> float:
         """What a sum over the steady phase is of an iteration (0 to 1), without the profiler where known."""

@@ -12,6 +12,7 @@ from sdtrace.findings.finding import Finding, lower, rows_of, severity_of
 from sdtrace.findings.text import listed, percent, time
 from sdtrace.model import EvidenceRow
 from sdtrace.roofline.by_shape import ShapeRow
+from sdtrace.whatif.labels import SHORT_DATA
 
 _NORM = re.compile(r"^aten::(?:native_group_norm|native_layer_norm|_fused_rms_norm|cudnn_batch_norm)$")
 _CONVOLUTION = re.compile(r"^aten::(?:cudnn_convolution\w*|miopen_convolution\w*|_?convolution)$")
@@ -26,6 +27,7 @@ _FAR = 0.3
 _SLOWER = 1.05
 """The median kernel of 54 traces of cards that kept their clock stayed within 1.5 percent."""
 _CLOCK_SHARE = 10.0
+_NO_MEMORY_SHARE = 2.0
 _NEAR_LIMIT = 0.9
 """Of the device's memory. Beyond it a larger image or batch is likely to fail."""
 
@@ -161,6 +163,18 @@ def _clock(e: Evidence) -> Iterator[Finding]:
     )
 
 
+def _without_memory(e: Evidence) -> str:
+    """That cuDNN has no memory left to convolve fast, where its kernels show it."""
+    rows = [row for row in e.steady_kernels if SHORT_DATA.search(row.name)]
+    ns = sum(row.total_ns for row in rows)
+    if e.steady_share(ns) < _NO_MEMORY_SHARE:
+        return ""
+    return (
+        f" cuDNN finds no memory to work in: {percent(ns, e.steady_work_ns)} of steady GPU time is in "
+        f"kernels that need none and leave tensor cores idle, such as {listed([rows[0].short_name])}."
+    )
+
+
 def _memory(e: Evidence) -> Iterator[Finding]:
     peak = e.memory_peak
     if peak is None or peak.reserved < _NEAR_LIMIT * peak.total:
@@ -169,7 +183,7 @@ def _memory(e: Evidence) -> Iterator[Finding]:
         "device.memory_limit",
         "medium",
         "GPU memory is almost full",
-        f"PyTorch held {units.size(peak.reserved)} of {units.size(peak.total)}.",
+        f"PyTorch held {units.size(peak.reserved)} of {units.size(peak.total)}.{_without_memory(e)}",
         "Expect out-of-memory errors with larger images or batches. Free what is not needed "
         "(`vae.enable_slicing()`, a smaller type, offloading the text encoder), or set "
         "`PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True`.",

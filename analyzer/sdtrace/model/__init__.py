@@ -143,6 +143,8 @@ class Iteration(Struct, kw_only=True, frozen=True):
     """How long the CPU was in it: less than `wall_us` where the CPU runs ahead of the GPU."""
     is_whole: bool = True
     """False where the start or the end of the profile cut it off; it is then no steady iteration."""
+    any_busy_us: float = 0.0
+    """How long at least one GPU worked; `gpu_busy_us` is the average over the GPUs."""
 
 
 class Step(Struct, kw_only=True, frozen=True):
@@ -159,6 +161,7 @@ class Step(Struct, kw_only=True, frozen=True):
     gpu_busy_us: float
     gpu_events: int
     launches: int
+    any_busy_us: float = 0.0
 
 
 class Op(Struct, kw_only=True, frozen=True):

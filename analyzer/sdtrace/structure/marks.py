@@ -14,7 +14,7 @@ from sdtrace.intervals import Int64s
 from sdtrace.structure.candidates import Candidate, names_of, of_events, wall
 from sdtrace.structure.component_names import ANNOTATIONS, OURS
 from sdtrace.structure.denoiser_calls import STEP_MARK, SURE_STEP
-from sdtrace.structure.iterations import Confidence
+from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.work import Work
 
 MARKS: Final = frozenset({"user_annotation", "cpu_op"})
@@ -27,6 +27,8 @@ _NO_ITERATION: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{4,}\b|\d+")
 """Numbers, and the hexadecimal ones of requests."""
+_RECORDED: Final = re.compile(r"^model_inference$")
+_AS_RECORDED: Final = "Iterations are the annotation 'model_inference'."
 _LONE: Final = 0.5
 """Share of the trace that an annotation must cover when it occurs once."""
 _SOME: Final = 0.1
@@ -39,6 +41,20 @@ def profiler_steps(linked: LinkedTrace) -> Candidate | None:
         return None
     how = "Iterations are the profiler's steps (ProfilerStep#N)."
     return of_events(linked, steps, "profiler_step", how, "profiler steps (ProfilerStep#N)", "certain")
+
+
+def recorded_iterations(linked: LinkedTrace) -> Iterations | None:
+    """The calls that our collector timed, in a trace that it made: its walls are of these and nothing else.
+
+    Work between them, such as a decode that a script does by itself, belongs to none.
+    """
+    if not linked.trace.run:
+        return None
+    calls = outermost(linked, named_like(linked, _RECORDED, {"user_annotation"}))
+    if not calls.size:
+        return None
+    found = of_events(linked, calls, "annotation", _AS_RECORDED, "", "certain")
+    return Iterations(found.names, found.start_ns, found.end_ns, found.how, found.confidence, found.is_whole)
 
 
 def annotated_spans(linked: LinkedTrace, work: Work, *, is_diffusion: bool) -> list[Candidate]:

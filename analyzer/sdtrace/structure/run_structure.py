@@ -17,6 +17,7 @@ from sdtrace.structure.components import (
 )
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.judge import find_iterations
+from sdtrace.structure.marks import recorded_iterations
 from sdtrace.structure.of_whole import iterations_of_whole
 from sdtrace.structure.steps import Steps, find_steps
 from sdtrace.structure.time_steps import timed_calls
@@ -52,7 +53,7 @@ def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
     marked = find_marked_components(linked)
     timed = timed_calls(linked, ops)
     work = work_asked_for(linked, launches, overhead)
-    told = iterations_of_whole(linked.trace)
+    told = iterations_of_whole(linked.trace) or recorded_iterations(linked)
     iterations = told or find_iterations(linked, ops, marked, timed, work, overhead)
     steps = find_steps(linked, ops, iterations, marked, timed, work)
     components = (

@@ -60,7 +60,8 @@ ITERATIONS: Final = Table(
             optional=True,
         ),
         Column("gpu_us", "GPU time", Kind.TIME, "GPU work launched in it, summed.", optional=True),
-        Column("gpu_busy_us", "GPU busy", Kind.TIME, "How long the GPU works while it lasts.", DATA_ONLY),
+        Column("gpu_busy_us", "GPU busy", Kind.TIME, "How long a GPU works in it, on average.", DATA_ONLY),
+        Column("any_busy_us", "Any GPU busy", Kind.TIME, "How long at least one GPU works.", DATA_ONLY),
         Column(
             "gpu_events",
             "GPU events",
@@ -96,6 +97,7 @@ STEPS: Final = Table(
         Column("host_wall_us", "CPU wall", Kind.TIME, "How long the CPU is in it.", DATA_ONLY),
         Column("gpu_us", "GPU time", Kind.TIME, "GPU work launched in it.", _PAGE, optional=True),
         Column("gpu_busy_us", "GPU busy", Kind.TIME, "How long the GPU works.", _PAGE, optional=True),
+        Column("any_busy_us", "Any GPU busy", Kind.TIME, "How long at least one GPU works.", DATA_ONLY),
         Column("gpu_events", "GPU events", Kind.COUNT, "Kernels, copies and fills of it.", DATA_ONLY),
         Column("launches", "Launches", Kind.COUNT, "Calls with GPU work.", _PAGE, optional=True),
     ),

@@ -22,6 +22,7 @@ _MOST_DIGITS: Final = 6
 _IN_USE: Final = 0.01
 """A device that does less than this share of the busiest one's work waits for nobody."""
 _BUSY_ENOUGH: Final = 0.05
+"""Share of the work of two: of the time it would be little where the CPU is the limit."""
 _BY_CHANCE: Final = 0.25
 
 
@@ -76,8 +77,8 @@ class Devices:
 
     @cached_property
     def turns(self) -> NDArray[np.bool_]:
-        """Which devices take turns with which, a square matrix: both work for a good part of the time, and
-        at once for much less than two that know nothing of each other would."""
+        """Which devices take turns with which, a square matrix: each does a good part of the work, and they
+        work at once for much less than two that know nothing of each other would."""
         result = np.zeros((len(self), len(self)), np.bool_)
         for one in range(len(self)):
             for other in range(one):
@@ -88,7 +89,7 @@ class Devices:
     def _alternate(self, one: int, other: int) -> bool:
         span = int(self.end_ns[one] - self.start_ns[one])
         busy = [total(self.busy[device]) for device in (one, other)]
-        if min(busy) < _BUSY_ENOUGH * span:
+        if min(busy) < _BUSY_ENOUGH * sum(busy):
             return False
         overlap = total(intersect(self.busy[one], self.busy[other]))
         return overlap * span <= _BY_CHANCE * busy[0] * busy[1]

@@ -21,6 +21,8 @@ _FLOAT32: Final = re.compile(
     r"sgemm|f32f32_f32f32|_ffma_|gemm_fp32|fp32_sm\d+|_S_B_S_|Cijk\w*_SB_|s884cudnn_fp32"
 )
 _TF32: Final = re.compile(r"tf32|s1688|xf32", re.IGNORECASE)
+SHORT_DATA: Final = re.compile("sgemm<(__nv_bfloat16|__half|half)")
+"""Convolutions of 16-bit numbers without tensor cores: cuDNN takes them where it finds no memory."""
 _FLOAT32_ATTENTION: Final = re.compile(r"_f32_|<float,|float32|fp32")
 _SOFTMAX: Final = re.compile(r"soft_?max", re.IGNORECASE)
 _BATCHED_PRODUCTS: Final = re.compile(r"^aten::(bmm|baddbmm)$")
@@ -53,13 +55,14 @@ class Labels:
     @property
     def float32_products(self) -> Bools:
         """Matrix products and convolutions in full float32."""
-        return self.named(_FLOAT32) & ~self.named(_TF32) & self.of_categories({"gemm", "convolution"})
+        full = self.named(_FLOAT32) & ~self.named(_TF32) & ~self.named(SHORT_DATA)
+        return full & self.of_categories({"gemm", "convolution"})
 
     @property
     def is_float32(self) -> bool:
         """Whether most of the time in matrix products and convolutions is in float32 or TF32."""
         products = self.of_categories({"gemm", "convolution"})
-        long = products & (self.named(_FLOAT32) | self.named(_TF32))
+        long = products & (self.named(_FLOAT32) | self.named(_TF32)) & ~self.named(SHORT_DATA)
         dur_ns = self.plan.pieces.dur_ns
         return bool(2 * dur_ns[long].sum() > dur_ns[products].sum())
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import Any, Final
 
 import torch
 
 from sdtrace_collector.compiled_kernels import argument_roles, kernel_sources
+from sdtrace_collector.devices import gpus_in_use
 from sdtrace_collector.kernel_access import access_of_sources
 from sdtrace_collector.machine_facts import device_name, dynamo_compile_times, peak_memory_bytes, versions
 from sdtrace_collector.peaks.measure import measure_peaks
@@ -28,7 +30,7 @@ def facts_of(
     """
     pipelines = list(recorder.described.values())
     called, device = recorder.profiled, _device(pipelines)
-    memory, compile_times = peak_memory_bytes(device), dynamo_compile_times()
+    memory, compile_times = _peak_memory_bytes(device), dynamo_compile_times()
     sources = kernel_sources()
     networks = {name: part for pipe in reversed(pipelines) for name, part in pipe.networks.items()}
     return ScriptFacts(
@@ -63,13 +65,23 @@ def facts_of(
 
 
 def _device(pipelines: list[PipelineFacts]) -> torch.device:
-    """Where most networks are; weights that wait on the CPU for their turn run on the GPU."""
+    """Where most weights are; those that wait on the CPU for their turn run on the GPU."""
     cuda: Any = torch.cuda
-    if cuda.is_initialized():
-        places = [place for pipe in pipelines for part in pipe.networks.values() for place in part.devices]
-        on_gpu = next((place for place in places if place.startswith("cuda")), None)
-        return torch.device(on_gpu or f"cuda:{cuda.current_device()}")
-    return torch.device("cpu")
+    if not cuda.is_initialized():
+        return torch.device("cpu")
+    held: Counter[str] = Counter()
+    for part in (part for pipe in pipelines for part in pipe.networks.values()):
+        on_gpu = next((place for place in part.devices if place.startswith("cuda")), None)
+        if on_gpu is not None:
+            held[on_gpu] += part.parameters
+    (place, _), *_ = held.most_common(1) or [(f"cuda:{cuda.current_device()}", 0)]
+    return torch.device(place)
+
+
+def _peak_memory_bytes(device: torch.device) -> int | None:
+    """Of several GPUs that of the fullest; see `peak_memory_bytes`."""
+    gpus = gpus_in_use() if device.type == "cuda" else []
+    return max((torch.cuda.max_memory_allocated(gpu) for gpu in gpus), default=peak_memory_bytes(device))
 
 
 def _settings() -> dict[str, Any]:

@@ -95,8 +95,10 @@ def _network(name: str, network: Any) -> NetworkFacts:
 
 
 def _device_map(whole: Any) -> dict[str, str]:
-    """Where accelerate put the parts of a pipeline or a network."""
+    """Where accelerate put the parts of a pipeline or a network; a pipeline's may be one word."""
     placed = getattr(whole, "hf_device_map", None) or {}
+    if not isinstance(placed, dict):
+        placed = {"": placed}
     return {str(name): str(where) for name, where in placed.items()}
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from sdtrace_collector.devices import gpus_in_use
+
 
 class Randomness:
     """The generators among the arguments of a call, as they were before it."""
@@ -21,9 +23,7 @@ class Randomness:
     def repeated(self) -> Iterator[Callable[[], None]]:
         """A function that makes the generators what they were before; at the end all are as at the start."""
         after = [each.get_state() for each in self._generators]
-        cuda: Any = torch.cuda
-        devices = [cuda.current_device()] if cuda.is_initialized() else []
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(gpus_in_use()):
             yield lambda: self._set(self._before)
         self._set(after)
 

@@ -82,6 +82,11 @@ def needs_more(base: Walls, trial: Walls, *, is_old: bool) -> bool:
     return abs(change) < close or (verdict is Verdict.NOISE and change < 0)
 
 
+def is_small(promised: Prediction | None, wall_us: float) -> bool:
+    """Whether a finding promises nothing, or no more than a machine changes by within minutes."""
+    return promised is None or promised.us > (1 - _CLOSE_TO_OLD) * wall_us
+
+
 def is_undecided(base: Walls, trial: Walls) -> bool:
     """Whether a gain that matters is lost in the spread."""
     return judge(base, trial) is Verdict.NOISE and trial.median < (1 - _CLOSE) * base.median

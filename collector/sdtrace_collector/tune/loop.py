@@ -19,6 +19,7 @@ from sdtrace_collector.tune.cures import Candidate, Settings, Where
 from sdtrace_collector.tune.decide import (
     Verdict,
     Walls,
+    is_small,
     is_undecided,
     judge,
     needs_more,
@@ -29,6 +30,9 @@ from sdtrace_collector.tune.space import Point, Space, VariantSpace
 
 _TRIES = 2
 """What was not faster is tried once more, where a finding still advises it after another base was kept."""
+
+_ALONE = frozenset({"dtype", "attention", "compile", "quantization", "tf32", "offload"})
+"""Axes that are never pooled: what they change is large, or is seen in the picture."""
 
 _ROUNDS = 2
 """How often base and trial are measured again, at most."""
@@ -110,9 +114,11 @@ class Loop:
         space: Space | None = None,
     ) -> None:
         self._space = VariantSpace() if space is None else space
-        self.tuning, first, self.analysis, self._longest_s = begun
+        self.tuning, first, self.analysis, took_s = begun
         self._runs, self._note, self._clock = runs, note, clock
-        self._ends = clock() + budget_s - begun.took_s
+        self._ends = clock() + budget_s - took_s
+        self._longest_s = {self._space.is_compiled(self.tuning.start.axes): took_s}
+        self._pools = first.facts.device.startswith("cuda")
         self._picture = first.picture
         self._where = Where(
             first.facts.device.split(":")[0], self.analysis.report.device.get("computeMajor"), keep_dtype
@@ -126,16 +132,23 @@ class Loop:
     def run(self) -> None:
         """Tries settings until none is left, or the next would likely end after the budget."""
         while (candidate := self._next()) is not None:
-            if self._clock() + self._longest_s > self._ends:
+            if self._clock() + self._likely_s(candidate) > self._ends:
                 self.tuning.ended = "the budget is used up"
                 return
             began = self._clock()
             self.tuning.trials.append(self._try(candidate))
-            self._longest_s = max(self._longest_s, self._clock() - began)
-            self._remember(self.tuning.trials[-1])
-            self._note(self.tuning.trials[-1])
+            trial = self.tuning.trials[-1]
+            kind = self._space.is_compiled(trial.axes)
+            self._longest_s[kind] = max(self._longest_s.get(kind, 0.0), self._clock() - began)
+            self._remember(trial)
+            self._note(trial)
         self._measure_ends_again()
         self.tuning.ended = FINISHED
+
+    def _likely_s(self, candidate: Candidate) -> float:
+        """How long a trial takes at most so far: one that compiles, or one that does not."""
+        kind = self._space.is_compiled(self._after(candidate.settings) or self.tuning.best.axes)
+        return self._longest_s.get(kind, max(self._longest_s.values()))
 
     def _measure_ends_again(self) -> None:
         """Start and best once more, by turns: the first was measured long ago."""
@@ -147,6 +160,7 @@ class Loop:
 
     def _remember(self, trial: Trial) -> None:
         """Less GPU work shortens nothing while the CPU is the limit: it does once the CPU has less to do."""
+        self._pools &= len(trial.settings) == 1 or trial.outcome == "kept"
         kind = (trial.finding or "").partition(".")[0]
         if kind == "device" and trial.outcome in ("slower", "within the noise"):
             self._hidden.append(trial.settings)
@@ -154,25 +168,47 @@ class Loop:
             self._uncovered, self._hidden = self._uncovered + self._hidden, []
 
     def _next(self) -> Candidate | None:
-        """What the CPU may have hidden; the best finding that is a setting; what helped elsewhere."""
+        """What the CPU may have hidden; the best finding that is a setting; a pool; what helped elsewhere."""
         axes = self.tuning.best.axes
         advised = list(self._space.advised(self.analysis.report.findings, axes, self._where))
+        rest = list(self._space.known_to_help(axes, self._where))
+        pool = self._pooled([*advised, *rest])
         while self._uncovered:
             settings = self._uncovered.pop(0)
             if self._is_open(settings, _TRIES):
                 again = Candidate(settings, "the CPU has less to do now")
                 return next((each for each in advised if each.settings == settings), again)
         for candidate in advised:
-            if self._is_open(candidate.settings, _TRIES):
+            if self._is_open(candidate.settings, _TRIES) and not (pool and self._is_small(candidate)):
                 return candidate
-        rest = list(self._space.known_to_help(axes, self._where))
+        if pool is not None:
+            return pool
         for candidate in rest:
             if self._is_open(candidate.settings, 1):
                 return candidate
         return self._together(axes, rest)
 
+    def _is_small(self, candidate: Candidate) -> bool:
+        """Whether it brings too little to be measured alone, as far as its finding knows."""
+        wall_us = _walls(self.tuning.best).median * 1e6
+        return not candidate.settings.keys() & _ALONE and is_small(
+            predict(candidate.finding, wall_us), wall_us
+        )
+
+    def _pooled(self, candidates: list[Candidate]) -> Candidate | None:
+        """All small ones in one trial; None where a pool was not faster before: then each is tried alone."""
+        small = [each for each in candidates if self._is_small(each) and self._is_open(each.settings, _TRIES)]
+        settings = {axis: value for each in small for axis, value in each.settings.items()}
+        if not self._pools or len(settings) < 2 or self._after(settings) is None:
+            return None
+        pool = Candidate(settings, "each may bring too little to be measured alone", small[0].finding)
+        return pool if self._is_open(settings, 1) else None
+
+    def _after(self, settings: Settings) -> Point | None:
+        return self._space.moved(self.tuning.best.axes, settings, self._where)
+
     def _is_open(self, settings: Settings, tries: int) -> bool:
-        after = self._space.moved(self.tuning.best.axes, settings, self._where)
+        after = self._after(settings)
         key = frozenset(settings.items())
         return self._tries[key] < tries and after not in self._seen and not key & self._excluded
 
@@ -227,7 +263,7 @@ class Loop:
             likeness = psnr_db(measured.picture, self._picture)
             trial = replace(trial, psnr_db=likeness)
             if not self._space.is_same_picture(likeness, trial.axes, self._where.device):
-                self._excluded |= set(trial.settings.items())
+                self._excluded |= set(trial.settings.items()) if len(trial.settings) == 1 else set()
                 return replace(trial, outcome="other picture")
         is_old = base.number != trial.number - 1
         rounds = 0

@@ -89,9 +89,13 @@ class ScriptSpace:
         modes = [_COMPILING.index(each.compile) for each in (before, after)]
         if modes[1] < modes[0] or ("dtype" in settings and before.dtype != AS_IT_IS):
             return None
-        if settings.get("memory_format") == "channels_last" and not self._is_compiled(after):
+        if settings.get("memory_format") == "channels_last" and not self._compiles(after):
             return None
         return asdict(after)
+
+    def is_compiled(self, point: Point) -> bool:
+        """As `Space` says."""
+        return self._compiles(Outside(**point))
 
     def is_same_picture(self, psnr: float, point: Point, device: str) -> bool:
         """As `Space` says; a script in 16 bits rounds as they do."""
@@ -113,7 +117,7 @@ class ScriptSpace:
         }
         return checks.get(axis, on_gpu)
 
-    def _is_compiled(self, point: Outside) -> bool:
+    def _compiles(self, point: Outside) -> bool:
         return point.compiled or any(each.compiled for each in self._denoisers)
 
     def _has_float32(self) -> bool:

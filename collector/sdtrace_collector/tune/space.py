@@ -27,6 +27,9 @@ class Space(Protocol):
     def moved(self, point: Point, settings: Settings, where: Where) -> Point | None:
         """The point with these settings; None where that changes nothing, cannot run or makes no sense."""
 
+    def is_compiled(self, point: Point) -> bool:
+        """Whether a trial of it compiles, which takes most of its time."""
+
     def is_same_picture(self, psnr: float, point: Point, device: str) -> bool:
         """Whether a picture is as like the start's as what was set allows."""
 
@@ -46,6 +49,10 @@ class VariantSpace:
         """As `Space` says."""
         after = cures.moved(Axes(**point), settings, where)
         return None if after is None else asdict(after)
+
+    def is_compiled(self, point: Point) -> bool:
+        """As `Space` says."""
+        return Axes(**point).compiled
 
     def is_same_picture(self, psnr: float, point: Point, device: str) -> bool:
         """As `Space` says."""
