@@ -52,9 +52,7 @@ def plain(name: str, header: str, write: Write, media: frozenset[str] = ALL) -> 
     return Spec(header, lambda row, _: getattr(row, name), write, media)
 
 
-def share(
-    header: str, part: str, whole: Callable[[model.TraceReport], float], media: frozenset[str] = ALL
-) -> Spec:
+def share(header: str, part: str, whole: Whole, media: frozenset[str] = ALL) -> Spec:
     return Spec(header, lambda row, trace: 100 * getattr(row, part) / whole(trace), units.share, media)
 
 

@@ -6,7 +6,6 @@ device time that is work (kernels, copies, fills); ranges such as `gpu_user_anno
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 from sdtrace.model.compare import Amortization as Amortization
@@ -32,6 +31,7 @@ from sdtrace.model.job import Job as Job
 from sdtrace.model.job import JobIdle as JobIdle
 from sdtrace.model.job import JobRank as JobRank
 from sdtrace.model.job import Late as Late
+from sdtrace.model.noun import noun_of as noun_of
 from sdtrace.model.struct import Struct as Struct
 from sdtrace.model.work import ComponentLight as ComponentLight
 from sdtrace.model.work import OpByShape as OpByShape
@@ -39,19 +39,7 @@ from sdtrace.model.work import Peaks as Peaks
 from sdtrace.model.work import SpeedOfLight as SpeedOfLight
 from sdtrace.model.work import WaterfallPart as WaterfallPart
 
-_IMAGE_PARTS = frozenset({"unet", "transformer", "vae"})
-_IMAGE_MARK = "model_inference"
 SCHEMA = "sdtrace.report/2"
-
-
-def noun_of(components: Iterable[str], iterations: Iterable[str]) -> str:
-    """What one iteration makes, by the names of components and iterations.
-
-    >>> noun_of(["unet", "vae"], []), noun_of([], ["ProfilerStep#3"])
-    ('image', 'iteration')
-    """
-    is_image = not _IMAGE_PARTS.isdisjoint(components) or _IMAGE_MARK in iterations
-    return "image" if is_image else "iteration"
 
 
 class Events(Struct, kw_only=True, frozen=True):
