@@ -100,6 +100,12 @@ _HELD: Final = "--held-back"
 _ENDINGS: Final = (".json", ".json.gz", ".json.xz")
 _OTHERS: Final = (".truth.json", ".keyavg.json.gz", ".truth.json.gz")
 LAUNCH: Final = "host.launch_bound"
+_OF_WAITS: Final = ("host.sync", "host.copies")
+"""Findings that speak of syncs and copies."""
+GRAPHED: Final = ("i2i", "xl768", "kandi", "deepif", "hyd", "aura", "saudio")
+TRAINED: Final = ("cnx", "utr", "seg")
+SHOWN: Final = ("cn", "xl768", "aura", "zimg", "qwen", "cogview")
+"""Scenes that copy latents to the CPU in each step: `syncs removed` where that is advised."""
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
     Pair(GRAPHS, "fp32.bf16_compile", "fp32.bf16_graphs", LAUNCH),
@@ -172,6 +178,66 @@ PAIRS: Final = (
     Pair(SYNCS, "utrain.items", "utrain.norms", "host.sync"),
     Pair(OFFLOAD, "sd3s.offload", "sd3s.base", "host.copies"),
     Pair(FUSION, "uncond.base", "uncond.compile", "device.fusion"),
+    *(Pair(COMPILE, f"{s}.base", f"{s}.graphs", LAUNCH) for s in GRAPHED),
+    *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in GRAPHED),
+    *(Pair(BATCH, f"{s}.base", f"{s}.batch2", "host.batch", 2) for s in (*GRAPHED, "cn")),
+    *(
+        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
+        for s in ("i2i", "cn", "xl768", "kandi", "deepif", "upscale")
+    ),
+    *(
+        Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies")
+        for s in ("i2i", "deepif", "hyd", "ltx", "cogview")
+    ),
+    *(
+        Pair(kind, f"{s}.fp32", f"{s}.{result}", finding)
+        for s in ("i2i", "kandi", "deepif", "hyd", "lumina", "ltx", "saudio")
+        for kind, result, finding in (
+            (SHORT, "base", "device.float32"),
+            (TF32, "fp32_tf32", "device.tf32"),
+        )
+    ),
+    *(Pair(ATTENTION, f"{s}.unfused", f"{s}.base", "device.unfused_attention") for s in ("i2i", "xl768")),
+    *(
+        Pair(ATTENTION, f"{s}.math", f"{s}.base", "device.unfused_attention")
+        for s in ("hyd", "lumina", "zimg", "qwen", "ltx", "cogview")
+    ),
+    *(
+        Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
+        for s in ("i2i", "cn", "xl768", "deepif", "hyd", "aura", "lumina", "qwen", "ltx", "cogview")
+    ),
+    *(
+        Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="transformer")
+        for s in ("hyd", "aura", "lumina", "zimg", "qwen", "ltx", "cogview", "saudio")
+    ),
+    *(
+        Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="unet")
+        for s in ("i2i", "xl768", "kandi", "deepif", "upscale")
+    ),
+    *(
+        Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
+        for s in ("cn", "xl768", "upscale", "hyd", "aura", "lumina", "zimg", "qwen", "cogview")
+    ),
+    *(
+        Pair(kind, f"{s}.{slow}", f"{s}.{result}", finding)
+        for s in TRAINED
+        for kind, slow, result, finding in (
+            (LOADER, "heavy", "workers", "host.data"),
+            (LOADER, "one_worker", "workers", "host.data"),
+            (LOADER, "light", "light_workers", "host.data"),
+            (SYNCS, "items", "light_workers", "host.sync"),
+        )
+    ),
+    *(Pair(SYNCS, f"{s}.checked", f"{s}.flags", "host.sync") for s in ("upscale", "lumina", "zimg", "qwen")),
+    *(
+        Pair(kind, f"{s}.preview", f"{s}.base", finding)
+        for s in SHOWN
+        for kind, finding in ((SYNCS, "host.sync"), (NOTHING, None))
+    ),
+    *(
+        Pair(NOTHING, f"{s}.item", f"{s}.base", None)
+        for s in ("i2i", "kandi", "upscale", "hyd", "ltx", "saudio")
+    ),
     *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("sd15", "flux", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
@@ -280,6 +346,8 @@ def _image(traces: Traces, name: str) -> Iterator[Record]:
 def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     counsel = traces.counsel(pair.base, source)
     if counsel.image is None:
+        return
+    if pair.finding is None and any(item.id in _OF_WAITS and item.saving for item in counsel.findings):
         return
     wall = counsel.image.wall
     times: tuple[float, ...] = (wall.mid_ns, wall.mid_ns, wall.low_ns, wall.high_ns)
