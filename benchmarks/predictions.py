@@ -102,10 +102,7 @@ _OTHERS: Final = (".truth.json", ".keyavg.json.gz", ".truth.json.gz")
 LAUNCH: Final = "host.launch_bound"
 _OF_WAITS: Final = ("host.sync", "host.copies")
 """Findings that speak of syncs and copies."""
-GRAPHED: Final = ("i2i", "xl768", "kandi", "deepif", "hyd", "aura", "saudio")
-TRAINED: Final = ("cnx", "utr", "seg")
-SHOWN: Final = ("cn", "xl768", "aura", "zimg", "qwen", "cogview")
-"""Scenes that copy latents to the CPU in each step: `syncs removed` where that is advised."""
+GRAPHED: Final = ("i2i", "kandi", "deepif", "hyd", "aura")
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
     Pair(GRAPHS, "fp32.bf16_compile", "fp32.bf16_graphs", LAUNCH),
@@ -180,64 +177,47 @@ PAIRS: Final = (
     Pair(FUSION, "uncond.base", "uncond.compile", "device.fusion"),
     *(Pair(COMPILE, f"{s}.base", f"{s}.graphs", LAUNCH) for s in GRAPHED),
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in GRAPHED),
-    *(Pair(BATCH, f"{s}.base", f"{s}.batch2", "host.batch", 2) for s in (*GRAPHED, "cn")),
+    *(Pair(BATCH, f"{s}.base", f"{s}.batch2", "host.batch", 2) for s in GRAPHED),
     *(
         Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
-        for s in ("i2i", "cn", "xl768", "kandi", "deepif", "upscale")
+        for s in ("i2i", "kandi", "deepif", "upscale")
     ),
-    *(
-        Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies")
-        for s in ("i2i", "deepif", "hyd", "ltx", "cogview")
-    ),
+    *(Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies") for s in ("i2i", "deepif", "hyd", "cogview")),
     *(
         Pair(kind, f"{s}.fp32", f"{s}.{result}", finding)
-        for s in ("i2i", "kandi", "deepif", "hyd", "lumina", "ltx", "saudio")
+        for s in ("i2i", "kandi", "deepif", "hyd", "lumina", "ltx")
         for kind, result, finding in (
             (SHORT, "base", "device.float32"),
             (TF32, "fp32_tf32", "device.tf32"),
         )
     ),
-    *(Pair(ATTENTION, f"{s}.unfused", f"{s}.base", "device.unfused_attention") for s in ("i2i", "xl768")),
+    Pair(ATTENTION, "i2i.unfused", "i2i.base", "device.unfused_attention"),
     *(
         Pair(ATTENTION, f"{s}.math", f"{s}.base", "device.unfused_attention")
-        for s in ("hyd", "lumina", "zimg", "qwen", "ltx", "cogview")
+        for s in ("hyd", "lumina", "ltx", "cogview")
     ),
     *(
         Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
-        for s in ("i2i", "cn", "xl768", "deepif", "hyd", "aura", "lumina", "qwen", "ltx", "cogview")
+        for s in ("i2i", "deepif", "hyd", "aura")
     ),
     *(
         Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="transformer")
-        for s in ("hyd", "aura", "lumina", "zimg", "qwen", "ltx", "cogview", "saudio")
+        for s in ("hyd", "aura", "lumina", "ltx", "cogview")
     ),
     *(
         Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="unet")
-        for s in ("i2i", "xl768", "kandi", "deepif", "upscale")
+        for s in ("i2i", "kandi", "deepif", "upscale")
     ),
     *(
         Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
-        for s in ("cn", "xl768", "upscale", "hyd", "aura", "lumina", "zimg", "qwen", "cogview")
+        for s in ("upscale", "hyd", "aura")
     ),
-    *(
-        Pair(kind, f"{s}.{slow}", f"{s}.{result}", finding)
-        for s in TRAINED
-        for kind, slow, result, finding in (
-            (LOADER, "heavy", "workers", "host.data"),
-            (LOADER, "one_worker", "workers", "host.data"),
-            (LOADER, "light", "light_workers", "host.data"),
-            (SYNCS, "items", "light_workers", "host.sync"),
-        )
-    ),
-    *(Pair(SYNCS, f"{s}.checked", f"{s}.flags", "host.sync") for s in ("upscale", "lumina", "zimg", "qwen")),
-    *(
-        Pair(kind, f"{s}.preview", f"{s}.base", finding)
-        for s in SHOWN
-        for kind, finding in ((SYNCS, "host.sync"), (NOTHING, None))
-    ),
-    *(
-        Pair(NOTHING, f"{s}.item", f"{s}.base", None)
-        for s in ("i2i", "kandi", "upscale", "hyd", "ltx", "saudio")
-    ),
+    Pair(LOADER, "cnx.heavy", "cnx.workers", "host.data"),
+    Pair(LOADER, "cnx.light", "cnx.light_workers", "host.data"),
+    Pair(SYNCS, "upscale.checked", "upscale.flags", "host.sync"),
+    Pair(SYNCS, "aura.preview", "aura.base", "host.sync"),
+    Pair(NOTHING, "aura.preview", "aura.base", None),
+    *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("i2i", "kandi", "upscale", "hyd")),
     *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("sd15", "flux", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
