@@ -100,6 +100,9 @@ _HELD: Final = "--held-back"
 _ENDINGS: Final = (".json", ".json.gz", ".json.xz")
 _OTHERS: Final = (".truth.json", ".keyavg.json.gz", ".truth.json.gz")
 LAUNCH: Final = "host.launch_bound"
+_OF_WAITS: Final = ("host.sync", "host.copies")
+"""Findings that speak of syncs and copies."""
+GRAPHED: Final = ("i2i", "kandi", "deepif", "hyd", "aura")
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
     Pair(GRAPHS, "fp32.bf16_compile", "fp32.bf16_graphs", LAUNCH),
@@ -172,6 +175,49 @@ PAIRS: Final = (
     Pair(SYNCS, "utrain.items", "utrain.norms", "host.sync"),
     Pair(OFFLOAD, "sd3s.offload", "sd3s.base", "host.copies"),
     Pair(FUSION, "uncond.base", "uncond.compile", "device.fusion"),
+    *(Pair(COMPILE, f"{s}.base", f"{s}.graphs", LAUNCH) for s in GRAPHED),
+    *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in GRAPHED),
+    *(Pair(BATCH, f"{s}.base", f"{s}.batch2", "host.batch", 2) for s in GRAPHED),
+    *(
+        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
+        for s in ("i2i", "kandi", "deepif", "upscale")
+    ),
+    *(Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies") for s in ("i2i", "deepif", "hyd", "cogview")),
+    *(
+        Pair(kind, f"{s}.fp32", f"{s}.{result}", finding)
+        for s in ("i2i", "kandi", "deepif", "hyd", "lumina", "ltx")
+        for kind, result, finding in (
+            (SHORT, "base", "device.float32"),
+            (TF32, "fp32_tf32", "device.tf32"),
+        )
+    ),
+    Pair(ATTENTION, "i2i.unfused", "i2i.base", "device.unfused_attention"),
+    *(
+        Pair(ATTENTION, f"{s}.math", f"{s}.base", "device.unfused_attention")
+        for s in ("hyd", "lumina", "ltx", "cogview")
+    ),
+    *(
+        Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
+        for s in ("i2i", "deepif", "hyd", "aura")
+    ),
+    *(
+        Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="transformer")
+        for s in ("hyd", "aura", "lumina", "ltx", "cogview")
+    ),
+    *(
+        Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="unet")
+        for s in ("i2i", "kandi", "deepif", "upscale")
+    ),
+    *(
+        Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
+        for s in ("upscale", "hyd", "aura")
+    ),
+    Pair(LOADER, "cnx.heavy", "cnx.workers", "host.data"),
+    Pair(LOADER, "cnx.light", "cnx.light_workers", "host.data"),
+    Pair(SYNCS, "upscale.checked", "upscale.flags", "host.sync"),
+    Pair(SYNCS, "aura.preview", "aura.base", "host.sync"),
+    Pair(NOTHING, "aura.preview", "aura.base", None),
+    *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("i2i", "kandi", "upscale", "hyd")),
     *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("sd15", "flux", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
@@ -280,6 +326,8 @@ def _image(traces: Traces, name: str) -> Iterator[Record]:
 def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     counsel = traces.counsel(pair.base, source)
     if counsel.image is None:
+        return
+    if pair.finding is None and any(item.id in _OF_WAITS and item.saving for item in counsel.findings):
         return
     wall = counsel.image.wall
     times: tuple[float, ...] = (wall.mid_ns, wall.mid_ns, wall.low_ns, wall.high_ns)
