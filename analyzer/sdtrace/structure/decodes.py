@@ -39,12 +39,15 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     """When the host ran image decoders, tiles and chunks of one batch being one stage.
 
     A stage begins after the last attention before its upsampling. Only stages before which a denoiser
-    ran, be it ops or compiled code, count.
+    ran, be it ops or compiled code, count. Upsamplings without a convolution between are one: a residual
+    block that enlarges its input and what it adds to it, as some denoisers have.
     """
     if not len(ops):
         return nothing()
     weight = _weight(linked, ops)
     upsampling = np.flatnonzero(_upsamples(linked, ops))
+    convolved = np.cumsum(ops.named(linked.trace.names_matching(_ANY_CONVOLUTION)))[upsampling]
+    upsampling = upsampling[np.append(True, np.diff(convolved) > 0)[: len(upsampling)]]
     if not upsampling.size:
         return nothing()
     before = np.cumsum(weight)[upsampling]
