@@ -167,3 +167,21 @@ def test_a_decoder_is_a_guessed_vae_without_group_normalization(tmp_path: Path) 
         run.ops(plain)
     found = structure_of(written(tmp_path / "t.json", run.events))
     assert len(found.components.only(["vae"])) == 2
+
+
+def test_a_residual_block_that_enlarges_its_input_and_its_skip_is_no_decoder(tmp_path: Path) -> None:
+    larger = [*("group_norm", "silu", "upsample_nearest2d", "upsample_nearest2d", "conv2d", "linear")]
+    larger += ["group_norm", "silu", "conv2d", "add"]
+    attention, block = ["linear", "scaled_dot_product_attention"], ("group_norm", "silu", "conv2d")
+    unet = [*pipelines.UNET, *(["cat", *block * 2, "add", *attention, *larger, "cat", *block * 2] * 2)]
+    run = pipelines.Recorder()
+    for _ in range(2):
+        run.ops(pipelines.TEXT)
+        for _ in range(4):
+            run.ops([*unet, *pipelines.SCHEDULER])
+        run.ops(pipelines.VAE_DECODE)
+    linked = written(tmp_path / "t.json", run.events)
+    found = structure_of(linked)
+    rows = component_rows(linked, found.components, found.launches, phases_of(linked, found))
+    work = {row.component: row.gpu_ns // 3000 for row in rows}
+    assert 8 * len(unet) <= work["unet"] <= 8 * (len(unet) + len(pipelines.SCHEDULER))

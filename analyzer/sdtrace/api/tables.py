@@ -102,7 +102,7 @@ class Tables:
         """One row per repetition of the outermost loop: an image, a training step.
 
         Columns: name, phase, note (String); index, gpu_events, launches, steps (Int64); start_us, wall_us,
-        gpu_us, gpu_busy_us, host_wall_us (Float64); is_whole (Boolean).
+        gpu_us, gpu_busy_us, any_busy_us, host_wall_us (Float64); is_whole (Boolean).
 
         >>> getfixture("eager").iterations.columns[:3]
         ['name', 'index', 'start_us']
@@ -114,7 +114,7 @@ class Tables:
         """One row per denoising step: its iteration and place there, wall, device and busy time, launches.
 
         Columns: iteration, index, gpu_events, launches (Int64); start_us, wall_us, host_wall_us, gpu_us,
-        gpu_busy_us (Float64).
+        gpu_busy_us, any_busy_us (Float64).
 
         >>> getfixture("eager").steps.columns[:3]
         ['iteration', 'index', 'start_us']
