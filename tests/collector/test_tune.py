@@ -42,7 +42,7 @@ def test_it_tries_measures_and_writes(tmp_path: Path, monkeypatch: pytest.Monkey
     tuning = read(tmp_path)
     assert [trial.name for trial in tuning.trials] == ["fp32_eager", "attention=sdpa"]
     trial = tuning.trials[1]
-    assert trial.finding is None
+    assert trial.findings == []
     assert trial.outcome in ("kept", "slower", "within the noise")
     assert trial.measured is not None
     processes = 2 if trial.outcome == "kept" else 1

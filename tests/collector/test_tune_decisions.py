@@ -21,7 +21,7 @@ from sdtrace_collector.protocol import RunFacts
 from sdtrace_collector.tune import cures
 from sdtrace_collector.tune.bench import Measured
 from sdtrace_collector.tune.cures import CURES, Candidate, Where, advised, known_to_help, moved
-from sdtrace_collector.tune.decide import Verdict, Walls, judge, needs_more, predict
+from sdtrace_collector.tune.decide import Verdict, Walls, judge, needs_more, predict, predict_together
 from sdtrace_collector.tune.loop import Loop, begin
 from sdtrace_collector.tune.page import best_options, line, markdown
 from sdtrace_collector.tune.record import Trial
@@ -61,9 +61,9 @@ def test_the_best_finding_of_a_real_report_comes_first() -> None:
     assert settings(findings, EAGER)[:2] == [{"compile": "reduce-overhead"}, {"compile": "default"}]
     assert {"dtype": "bf16"} in settings(findings, EAGER)
     first = next(advised(findings, EAGER, H200))
-    assert first.finding.id == "host.launch_bound"
+    assert first.findings[0].id == "host.launch_bound"
     # The range of what it becomes: 10.5 ms, from the 17.3 ms that were timed.
-    promised = predict(first.finding, 17_272.865)
+    promised = predict(first.findings[0], 17_272.865)
     assert promised is not None
     middle, low, high = promised
     assert low is not None
@@ -183,7 +183,16 @@ def test_a_prediction_is_the_replay_where_there_is_one() -> None:
     assert predict(finding("x", saving_us=30.0, saving=None), 90.0) == (60.0, None, None)
     assert predict(finding("x", saving_us=120.0), 90.0) == (0.0, None, None)
     assert predict(finding("x"), 90.0) is None
-    assert predict(None, 90.0) is None
+
+
+def test_findings_followed_together_promise_nothing_twice() -> None:
+    first = SimpleNamespace(from_us=100.0, to_us=80.0, low_us=75.0, high_us=90.0, step_us=20.0)
+    second = SimpleNamespace(from_us=100.0, to_us=82.0, low_us=70.0, high_us=95.0, step_us=5.0)
+    both = [finding("x", saving=first), finding("y"), finding("z", saving=second)]
+    assert predict_together(both, 100.0) == (75.0, 45.0, 90.0)
+    assert predict_together(both[:2], 100.0) == (80.0, 75.0, 90.0)
+    assert predict_together(both[1:2], 100.0) is None
+    assert predict_together([], 100.0) is None
 
 
 def test_pictures_are_held_to_what_their_numbers_allow() -> None:
@@ -259,7 +268,7 @@ def test_from_fp32_eager_it_finds_fastest() -> None:
     loop = tuned(Simulated(each_helps))
     assert best(loop) == FASTEST
     assert {trial.outcome for trial in loop.tuning.trials} == {"start", "kept"}
-    assert [trial.finding for trial in loop.tuning.trials[1:3]] == ["host.launch_bound", "device.fusion"]
+    assert [trial.findings for trial in loop.tuning.trials[1:3]] == [["host.launch_bound"], ["device.fusion"]]
     assert loop.tuning.ended == "nothing is left to try"
     assert best_options(loop.tuning).startswith("fastest_fp8 --model ")
     assert loop.analysis is of(FASTEST)
@@ -365,7 +374,7 @@ def test_a_range_is_shown_where_there_is_one() -> None:
         "tf32=on",
         {},
         asdict(EAGER),
-        "device.float32",
+        ["device.float32"],
         "",
         "kept",
         predicted_us=5e4,
@@ -373,6 +382,19 @@ def test_a_range_is_shown_where_there_is_one() -> None:
         high_us=6e4,
     )
     assert "40.0 to 60.0" in line(trial)
+
+
+def test_settings_tried_at_once_stand_below_their_trial_within_80_columns() -> None:
+    names = ("timesteps", "compile_vae", "memory_format", "group_norm", "compile_text_encoder", "fused_qkv")
+    settings = dict.fromkeys(names, "on")
+    trial = Trial(
+        4, "all", settings, asdict(EAGER), ["host.sync", "device.fusion", "host.x"], "", "kept"
+    )
+    first, *below = line(trial).splitlines()
+    assert first.split() == ["4", "6", "settings", "at", "once", "host.sync", "kept"]
+    assert all(len(each) <= 80 and each.startswith("   ") for each in below)
+    said = " ".join(" ".join(below).split())
+    assert said == f"{', '.join(f'{name}=on' for name in names)} advised by device.fusion, host.x too"
 
 
 def test_the_documentation_names_every_setting_that_is_tried() -> None:

@@ -39,11 +39,11 @@ class Where(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A move that may help, and the finding that says so; None: no finding does."""
+    """A move that may help, and the findings that say so, the best first."""
 
     settings: Settings
     reason: str
-    finding: Any = None
+    findings: tuple[Any, ...] = ()
 
 
 _SIXTEEN_BIT: Final = "tensor cores multiply 16-bit numbers several times as fast"
@@ -133,7 +133,7 @@ def advised(findings: list[Any], axes: Axes, where: Where) -> Iterator[Candidate
     """Settings that the findings suggest, best finding first, that are not set and make sense."""
     for finding, cure in matching(findings, CURES):
         if moved(axes, cure.settings, where) is not None:
-            yield Candidate(cure.settings, cure.reason, finding)
+            yield Candidate(cure.settings, cure.reason, (finding,))
 
 
 def known_to_help(axes: Axes, where: Where) -> Iterator[Candidate]:

@@ -97,6 +97,30 @@ def predict(finding: Any, wall_us: float) -> Prediction | None:
     saving = getattr(finding, "saving", None)
     if saving is not None:
         return Prediction(saving.to_us, saving.low_us, saving.high_us)
-    if finding is None or finding.saving_us is None:
+    if finding.saving_us is None:
         return None
     return Prediction(max(0.0, wall_us - finding.saving_us))
+
+
+def predict_together(findings: list[Any], wall_us: float) -> Prediction | None:
+    """What several findings promise when all are followed: none is counted twice.
+
+    At least what the best of them brings at least, at most the sum of what each brings at most; the middle is
+    the sum of what each brings after the findings listed before it.
+    """
+    promised = [(finding, found) for finding in findings if (found := predict(finding, wall_us))]
+    if len(promised) < 2:
+        return promised[0][1] if promised else None
+    low = wall_us - sum(wall_us - _or(found.low_us, found.us) for _, found in promised)
+    high = min(_or(found.high_us, found.us) for _, found in promised)
+    steps = sum(_step_us(finding, wall_us - found.us) for finding, found in promised)
+    return Prediction(min(max(wall_us - steps, low, 0.0), high), max(low, 0.0), high)
+
+
+def _step_us(finding: Any, alone_us: float) -> float:
+    saving = getattr(finding, "saving", None)
+    return alone_us if saving is None else float(saving.step_us)
+
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else value

@@ -23,7 +23,7 @@ from sdtrace_collector.tune.decide import (
     is_undecided,
     judge,
     needs_more,
-    predict,
+    predict_together,
 )
 from sdtrace_collector.tune.record import FINISHED, Outcome, Trial, Tuning
 from sdtrace_collector.tune.space import Point, Space, VariantSpace
@@ -75,7 +75,7 @@ def begin(runs: Runs, name: str, point: Point, clock: Callable[[], float] = time
         name=name,
         settings={},
         axes=dict(point),
-        finding=None,
+        findings=[],
         reason="",
         outcome="start",
         measured=Walls([facts.unprofiled_wall_s]),
@@ -161,7 +161,7 @@ class Loop:
     def _remember(self, trial: Trial) -> None:
         """Less GPU work shortens nothing while the CPU is the limit: it does once the CPU has less to do."""
         self._pools &= len(trial.settings) == 1 or trial.outcome == "kept"
-        kind = (trial.finding or "").partition(".")[0]
+        kind = trial.findings[0].partition(".")[0] if trial.findings else ""
         if kind == "device" and trial.outcome in ("slower", "within the noise"):
             self._hidden.append(trial.settings)
         elif kind == "host" and trial.outcome == "kept":
@@ -192,7 +192,7 @@ class Loop:
         """Whether it brings too little to be measured alone, as far as its finding knows."""
         wall_us = _walls(self.tuning.best).median * 1e6
         return not candidate.settings.keys() & _ALONE and is_small(
-            predict(candidate.finding, wall_us), wall_us
+            predict_together(list(candidate.findings), wall_us), wall_us
         )
 
     def _pooled(self, candidates: list[Candidate]) -> Candidate | None:
@@ -201,7 +201,8 @@ class Loop:
         settings = {axis: value for each in small for axis, value in each.settings.items()}
         if not self._pools or len(settings) < 2 or self._after(settings) is None:
             return None
-        pool = Candidate(settings, "each may bring too little to be measured alone", small[0].finding)
+        findings = tuple({id(found): found for each in small for found in each.findings}.values())
+        pool = Candidate(settings, "each may bring too little to be measured alone", findings)
         return pool if self._is_open(settings, 1) else None
 
     def _after(self, settings: Settings) -> Point | None:
@@ -234,13 +235,13 @@ class Loop:
         self._tries[frozenset(candidate.settings.items())] += 1
         self._seen.append(axes)
         number = len(self.tuning.trials)
-        promised = predict(candidate.finding, _walls(base).median * 1e6)
+        promised = predict_together(list(candidate.findings), _walls(base).median * 1e6)
         trial = Trial(
             number=number,
             name="+".join(f"{axis}={value}" for axis, value in candidate.settings.items()),
             settings=dict(candidate.settings),
             axes=axes,
-            finding=None if candidate.finding is None else candidate.finding.id,
+            findings=[finding.id for finding in candidate.findings],
             reason=candidate.reason,
             outcome="failed",
             base=_walls(base),

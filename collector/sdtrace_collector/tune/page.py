@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final
@@ -23,9 +24,26 @@ def head() -> str:
 
 
 def line(trial: Trial) -> str:
-    """One trial, for the terminal."""
-    cells = (str(trial.number), trial.name, _advice(trial), _promised(trial), _wall(trial.measured))
-    return f"{_line(cells)}  {_said(trial)}".rstrip()
+    """One trial, for the terminal; several settings stand on lines of their own below it."""
+    several = len(trial.settings) > 1
+    name = f"{len(trial.settings)} settings at once" if several else trial.name
+    advice = _advice(trial.findings[:1], trial)
+    cells = (str(trial.number), name, advice, _promised(trial), _wall(trial.measured))
+    first = f"{_line(cells)}  {_said(trial)}".rstrip()
+    return "\n".join([first, *_below(trial)]) if several else first
+
+
+def _below(trial: Trial) -> Iterator[str]:
+    """The settings of a trial that moves several axes, and the findings that no column has room for."""
+    said = [", ".join(_settings(trial))]
+    if len(trial.findings) > 1:
+        said.append(f"advised by {', '.join(trial.findings[1:])} too")
+    for text in said:
+        yield textwrap.fill(text, 80, initial_indent="   ", subsequent_indent="   ", break_on_hyphens=False)
+
+
+def _settings(trial: Trial) -> list[str]:
+    return [f"{axis}={value}" for axis, value in trial.settings.items()] or [trial.name]
 
 
 def markdown(tuning: Tuning) -> str:
@@ -37,8 +55,8 @@ def markdown(tuning: Tuning) -> str:
     for trial in tuning.trials:
         cells = (
             str(trial.number),
-            f"`{trial.name}`",
-            _advice(trial),
+            ", ".join(f"`{setting}`" for setting in _settings(trial)),
+            _advice(trial.findings, trial),
             _wall(trial.base),
             _promised(trial),
             _wall(trial.measured),
@@ -52,8 +70,9 @@ def markdown(tuning: Tuning) -> str:
 _NOTE: Final = """\
 Times are milliseconds an image without the profiler: the median ± half the distance between the quartiles.
 A setting is kept when three quarters of its images are faster than three quarters of the base's, and the
-picture is still the same. *predicted* is what the finding promised for the base. *picture* compares the
-first image with that of the start, in decibels (PSNR).
+picture is still the same. *predicted* is what the findings promised for the base: of several, at least what
+the best brings, at most the sum. *picture* compares the first image with that of the start, in decibels
+(PSNR).
 """
 
 
@@ -116,8 +135,8 @@ def _line(cells: tuple[str, ...]) -> str:
     return " ".join(padded)
 
 
-def _advice(trial: Trial) -> str:
-    return trial.finding or ("" if trial.outcome == "start" else "no finding")
+def _advice(findings: list[str], trial: Trial) -> str:
+    return ", ".join(findings) or ("" if trial.outcome == "start" else "no finding")
 
 
 def _promised(trial: Trial) -> str:

@@ -16,17 +16,17 @@ Outcome = Literal["start", "kept", "slower", "within the noise", "other picture"
 class Trial(msgspec.Struct, frozen=True):
     """One point on the axes, tried against the best so far; number 0 is the start.
 
-    `base` and `measured` are walls of images without the profiler; `predicted_us` is the wall that the
-    finding promised, from `low_us` to `high_us` where it gave a range. `psnr_db` compares the first image
-    with that of the start: 200 if equal. `trace` is relative to the folder of tune.json. What is not known
-    is None.
+    `base` and `measured` are walls of images without the profiler; `predicted_us` is the wall that
+    `findings` promised, from `low_us` to `high_us` where they gave a range. `psnr_db` compares the first
+    image with that of the start: 200 if equal. `trace` is relative to the folder of tune.json. What is not
+    known is None.
     """
 
     number: int
     name: str
     settings: dict[str, str]
     axes: dict[str, str]
-    finding: str | None
+    findings: list[str]
     reason: str
     outcome: Outcome
     base: Walls | None = None
@@ -58,7 +58,7 @@ class Tuning(msgspec.Struct):
     ended: str = "unfinished"
     script: str = ""
     denoiser: str = ""
-    schema: str = "sdtrace.tune/1"
+    schema: str = "sdtrace.tune/2"
 
     @property
     def start(self) -> Trial:
