@@ -387,9 +387,7 @@ def test_a_range_is_shown_where_there_is_one() -> None:
 def test_settings_tried_at_once_stand_below_their_trial_within_80_columns() -> None:
     names = ("timesteps", "compile_vae", "memory_format", "group_norm", "compile_text_encoder", "fused_qkv")
     settings = dict.fromkeys(names, "on")
-    trial = Trial(
-        4, "all", settings, asdict(EAGER), ["host.sync", "device.fusion", "host.x"], "", "kept"
-    )
+    trial = Trial(4, "all", settings, asdict(EAGER), ["host.sync", "device.fusion", "host.x"], "", "kept")
     first, *below = line(trial).splitlines()
     assert first.split() == ["4", "6", "settings", "at", "once", "host.sync", "kept"]
     assert all(len(each) <= 80 and each.startswith("   ") for each in below)

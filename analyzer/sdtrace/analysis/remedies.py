@@ -47,6 +47,8 @@ class Remedy(NamedTuple):
 
     change: Change
     basis: Basis
+    of_host: bool = False
+    """Whether it takes away what the host does itself, and no launch."""
 
 
 def remedies(work: WorkStudy, labels: Labels, findings: list[Finding]) -> dict[str, Remedy]:
@@ -200,7 +202,7 @@ class _Remedies:
     def _less_waiting(self, cause: str) -> Remedy:
         """The host no longer does what the device waited for."""
         gone = self.labels.time_before_calls(self.study.steady_idle.when(cause))
-        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay")
+        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay", of_host=True)
 
     def _compiled(self, group: Int64s) -> Change:
         """Some groups of calls as a compiler makes them."""

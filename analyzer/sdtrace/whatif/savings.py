@@ -37,14 +37,22 @@ def per_image(image: Image, count: int) -> Saving:
     return whole._replace(to_ns=middle, low_ns=low, high_ns=high)
 
 
-def saving(image: Image, change: Change, basis: Basis, *, longer: bool = False) -> Saving:
-    """What an image takes before and after a change, which only with `longer` may slow it down."""
+def saving(
+    image: Image, change: Change, basis: Basis, *, longer: bool = False, of_host: bool = False
+) -> Saving:
+    """What an image takes before and after a change, which only with `longer` may slow it down.
+
+    `of_host`: it takes away what the host does itself. A recorded wall then tells the pace of that, and not
+    of what is left, which may be as slow as the trace's clocks say.
+    """
     changed = change(image.usual, "middle")
-    walls = (
+    walls = [
         replay(change(image.fast, "best")),
         replay(changed),
         replay(change(image.slow, "worst")),
-    )
+    ]
+    if of_host:
+        walls.append(replay(change(image.clocked, "worst")))
     work = max(0, int(image.usual.pieces.dur_ns.sum() - changed.pieces.dur_ns.sum()))
     low, high = round(min(walls) * (1 - SURE)), round(max(walls) * (1 + SURE))
     middle = walls[1] if longer else min(walls[1], image.wall.mid_ns)
