@@ -103,6 +103,8 @@ LAUNCH: Final = "host.launch_bound"
 _OF_WAITS: Final = ("host.sync", "host.copies")
 """Findings that speak of syncs and copies."""
 GRAPHED: Final = ("i2i", "kandi", "deepif", "hyd", "aura")
+UNETS: Final = ("lcm", "cnet", "xl768", "aldm", "cm64")
+BY_GPU: Final = ("qwen", "klein", "cogvid", "zimage", "prx")
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
     Pair(GRAPHS, "fp32.bf16_compile", "fp32.bf16_graphs", LAUNCH),
@@ -222,6 +224,25 @@ PAIRS: Final = (
     *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
     *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
     *(Pair(NOTHING, f"{s}.base", f"{s}.timesteps_host", None) for s in ("sd15", "b2")),
+    *(
+        Pair(LOADER, f"{s}.{slow}", f"{s}.{result}", "host.data")
+        for s in ("useg", "clipc", "ast")
+        for slow, result in (("heavy", "workers"), ("light", "light_workers"))
+    ),
+    *(Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="transformer") for s in BY_GPU),
+    Pair(FUSION, "animd.base", "animd.compile", "device.fusion", part="unet"),
+    Pair(FUSION, "seg.base", "seg.compile", "device.fusion"),
+    *(Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout") for s in (*UNETS, "depth")),
+    *(
+        Pair(kind, f"{s}.{base}", f"{s}.graphs", LAUNCH)
+        for s in (*UNETS, "saudio", "depth")
+        for kind, base in ((COMPILE, "base"), (GRAPHS, "compile"))
+    ),
+    *(
+        Pair(kind, f"{s}.item", f"{s}.base", finding)
+        for s in (*BY_GPU, "lcm", "cnet", "xl768", "cm64", "animd", "seg", "saudio")
+        for kind, finding in ((NOTHING, None), (SYNCS, "host.sync"))
+    ),
 )
 
 
