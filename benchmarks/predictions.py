@@ -16,11 +16,13 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
+from benchmarks.prediction_pairs import IMAGE, LAYOUT, OF_WORK, PAIRS, UNCHANGED, Pair
 
 from sdtrace.analysis.counsel import Counsel
+from sdtrace.analysis.device_facts import conversions
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.breakdowns.rules import load_rules
@@ -32,35 +34,6 @@ from sdtrace.whatif.savings import per_image
 
 RECORDED: Final = "recorded"
 ALONE: Final = "trace alone"
-UNCHANGED: Final = "unchanged replay"
-IMAGE: Final = "image without the profiler"
-GRAPHS: Final = "CUDA graphs, from a compiled base"
-COMPILE: Final = "compile and CUDA graphs, from an eager base"
-OFFLOAD: Final = "weights kept on the GPU"
-SHORT: Final = "float32 to 16 bits"
-ATTENTION: Final = "unfused to fused attention"
-LAYOUT: Final = "weights converted once"
-SYNCS: Final = "syncs removed"
-LOADER: Final = "data loader with workers"
-TF32: Final = "float32 to TF32"
-FUSION: Final = "compile of a part that runs op by op"
-ENCODER: Final = "prompt encoded once"
-BATCH: Final = "batch size, time of one image"
-DECODER: Final = "compile of a pipeline's VAE"
-NOTHING: Final = "syncs and copies of which no finding speaks"
-
-
-class Pair(NamedTuple):
-    """A base, what it became, and the finding whose saving is held to it; None where none promises any."""
-
-    kind: str
-    base: str
-    result: str
-    finding: str | None
-    images: int = 1
-    """In a batch, of which one is held to the prediction."""
-    part: str = ""
-    """The component that the finding must be about; '' for any."""
 
 
 class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
@@ -84,6 +57,10 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     measured_low_ms: float
     measured_high_ms: float
     runs: int
+    work_ms: float = 0.0
+    """Device work of an iteration that the saving takes away."""
+    work_measured_ms: float | None = None
+    """How much less it is in the trace of the result; where weights are converted, of the conversions."""
 
     @property
     def is_met(self) -> bool:
@@ -99,151 +76,8 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 _HELD: Final = "--held-back"
 _ENDINGS: Final = (".json", ".json.gz", ".json.xz")
 _OTHERS: Final = (".truth.json", ".keyavg.json.gz", ".truth.json.gz")
-LAUNCH: Final = "host.launch_bound"
 _OF_WAITS: Final = ("host.sync", "host.copies")
 """Findings that speak of syncs and copies."""
-GRAPHED: Final = ("i2i", "kandi", "deepif", "hyd", "aura")
-UNETS: Final = ("lcm", "cnet", "xl768", "aldm", "cm64")
-BY_GPU: Final = ("qwen", "klein", "cogvid", "zimage", "prx")
-PAIRS: Final = (
-    *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
-    Pair(GRAPHS, "fp32.bf16_compile", "fp32.bf16_graphs", LAUNCH),
-    *(Pair(COMPILE, f"{s}.base", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
-    Pair(COMPILE, "fp32.bf16", "fp32.bf16_graphs", LAUNCH),
-    Pair(COMPILE, "pairs_sd", "pairs_sd.compile_unet_reduce_overhead", LAUNCH),
-    *(Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies") for s in ("sd15", "flux", "sd3", "b2")),
-    Pair(SHORT, "fp32.base", "fp32.bf16", "device.float32"),
-    Pair(SHORT, "flux.fp32", "flux.base", "device.float32"),
-    Pair(SHORT, "sd3.fp32", "sd3.base", "device.float32"),
-    Pair(SHORT, "vae.base", "vae.fp16", "device.float32"),
-    Pair(SHORT, "pairs_fp32", "pairs_fp32.bf16", "device.float32"),
-    Pair(ATTENTION, "sd15.unfused", "sd15.base", "device.unfused_attention"),
-    Pair(ATTENTION, "fp32.unfused", "fp32.base", "device.unfused_attention"),
-    Pair(ATTENTION, "fp32.bf16_unfused", "fp32.bf16", "device.unfused_attention"),
-    Pair(ATTENTION, "b2.unfused", "b2.base", "device.unfused_attention"),
-    Pair(LAYOUT, "sd15.compile", "sd15.last_compile", "device.weight_layout"),
-    Pair(LAYOUT, "fp32.bf16_compile", "fp32.bf16_last_compile", "device.weight_layout"),
-    Pair(LAYOUT, "b2.compile", "b2.last_compile", "device.weight_layout"),
-    *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("dit", "wan")),
-    *(Pair(COMPILE, f"{s}.base", f"{s}.graphs", LAUNCH) for s in ("dit", "wan")),
-    *(Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies") for s in ("dit", "sd21", "sd_offload")),
-    Pair(SHORT, "dit.fp32", "dit.base", "device.float32"),
-    Pair(SHORT, "wan.fp32", "wan.base", "device.float32"),
-    Pair(SHORT, "dec16.fp32", "dec16.base", "device.float32"),
-    Pair(TF32, "fp32.base", "fp32.tf32", "device.tf32"),
-    *(
-        Pair(TF32, f"{s}.fp32", f"{s}.fp32_tf32", "device.tf32")
-        for s in ("flux", "sd3", "dit", "wan", "dec16")
-    ),
-    Pair(TF32, "vae.base", "vae.tf32", "device.tf32"),
-    Pair(TF32, "pairs_fp32", "pairs_fp32.tf32", "device.tf32"),
-    *(Pair(TF32, f"{s}.workers", f"{s}.tf32", "device.tf32") for s in ("vit", "resnet")),
-    *(Pair(ATTENTION, f"{s}.math", f"{s}.base", "device.unfused_attention") for s in ("dit", "wan")),
-    Pair(ATTENTION, "sd21.unfused", "sd21.base", "device.unfused_attention"),
-    *(Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion") for s in ("flux", "wan", "dec16")),
-    Pair(FUSION, "fp32.bf16", "fp32.bf16_compile", "device.fusion"),
-    Pair(FUSION, "fp32.tf32", "fp32.tf32_compile", "device.fusion"),
-    Pair(FUSION, "vae.fp16", "vae.fp16_compile", "device.fusion"),
-    Pair(FUSION, "vae.fp16_last", "vae.fp16_last_compile", "device.fusion"),
-    Pair(FUSION, "dec16.fp32", "dec16.fp32_compile", "device.fusion"),
-    Pair(DECODER, "sd21.base", "sd21.vae_compile", "device.fusion", part="vae"),
-    *(Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder") for s in ("sd15", "b2", "sd21")),
-    *(
-        Pair(LOADER, f"{s}.{slow}", f"{s}.workers", "host.data")
-        for s in ("vit", "resnet")
-        for slow in ("heavy", "light", "one_worker")
-    ),
-    *(Pair(SYNCS, f"{s}.items", f"{s}.workers", "host.sync") for s in ("vit", "resnet")),
-    Pair(BATCH, "pairs_sd", "pairs_sd.batch4", "host.batch", 4),
-    Pair(BATCH, "pairs_sd", "pairs_sd.batch8", "host.batch", 8),
-    Pair(BATCH, "dit.base", "dit.batch2", "host.batch", 2),
-    Pair(BATCH, "dit.base", "dit.batch4", "host.batch", 4),
-    Pair(BATCH, "wan.base", "wan.batch2", "host.batch", 2),
-    Pair(BATCH, "sd21.base", "sd21.batch2", "host.batch", 2),
-    *(
-        Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
-        for s in ("sd15b4", "xl512", "sd3s", "flux4")
-    ),
-    *(
-        Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
-        for s in ("sd15b4", "xl512", "sd3s", "flux4", "pixart", "sana")
-    ),
-    *(
-        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
-        for s in ("sd15b4", "xl512", "uncond", "wideres")
-    ),
-    *(Pair(SYNCS, f"{s}.checked", f"{s}.flags", "host.sync") for s in ("sd15b4", "pixart")),
-    Pair(SYNCS, "route.asked", "route.known", "host.sync"),
-    Pair(SYNCS, "utrain.items", "utrain.norms", "host.sync"),
-    Pair(OFFLOAD, "sd3s.offload", "sd3s.base", "host.copies"),
-    Pair(FUSION, "uncond.base", "uncond.compile", "device.fusion"),
-    *(Pair(COMPILE, f"{s}.base", f"{s}.graphs", LAUNCH) for s in GRAPHED),
-    *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in GRAPHED),
-    *(Pair(BATCH, f"{s}.base", f"{s}.batch2", "host.batch", 2) for s in GRAPHED),
-    *(
-        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
-        for s in ("i2i", "kandi", "deepif", "upscale")
-    ),
-    *(Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies") for s in ("i2i", "deepif", "hyd", "cogview")),
-    *(
-        Pair(kind, f"{s}.fp32", f"{s}.{result}", finding)
-        for s in ("i2i", "kandi", "deepif", "hyd", "lumina", "ltx")
-        for kind, result, finding in (
-            (SHORT, "base", "device.float32"),
-            (TF32, "fp32_tf32", "device.tf32"),
-        )
-    ),
-    Pair(ATTENTION, "i2i.unfused", "i2i.base", "device.unfused_attention"),
-    *(
-        Pair(ATTENTION, f"{s}.math", f"{s}.base", "device.unfused_attention")
-        for s in ("hyd", "lumina", "ltx", "cogview")
-    ),
-    *(
-        Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder")
-        for s in ("i2i", "deepif", "hyd", "aura")
-    ),
-    *(
-        Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="transformer")
-        for s in ("hyd", "aura", "lumina", "ltx", "cogview")
-    ),
-    *(
-        Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="unet")
-        for s in ("i2i", "kandi", "deepif", "upscale")
-    ),
-    *(
-        Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
-        for s in ("upscale", "hyd", "aura")
-    ),
-    Pair(LOADER, "cnx.heavy", "cnx.workers", "host.data"),
-    Pair(LOADER, "cnx.light", "cnx.light_workers", "host.data"),
-    Pair(SYNCS, "upscale.checked", "upscale.flags", "host.sync"),
-    Pair(SYNCS, "aura.preview", "aura.base", "host.sync"),
-    Pair(NOTHING, "aura.preview", "aura.base", None),
-    *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("i2i", "kandi", "upscale", "hyd")),
-    *(Pair(NOTHING, f"{s}.item", f"{s}.base", None) for s in ("sd15", "flux", "sd3", "b2")),
-    *(Pair(NOTHING, f"{s}.items", f"{s}.base", None) for s in ("sd15", "sd3", "b2")),
-    *(Pair(NOTHING, f"{s}.preview", f"{s}.base", None) for s in ("sd15", "flux", "b2")),
-    *(Pair(NOTHING, f"{s}.base", f"{s}.timesteps_host", None) for s in ("sd15", "b2")),
-    *(
-        Pair(LOADER, f"{s}.{slow}", f"{s}.{result}", "host.data")
-        for s in ("useg", "clipc", "ast")
-        for slow, result in (("heavy", "workers"), ("light", "light_workers"))
-    ),
-    *(Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="transformer") for s in BY_GPU),
-    Pair(FUSION, "animd.base", "animd.compile", "device.fusion", part="unet"),
-    Pair(FUSION, "seg.base", "seg.compile", "device.fusion"),
-    *(Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout") for s in (*UNETS, "depth")),
-    *(
-        Pair(kind, f"{s}.{base}", f"{s}.graphs", LAUNCH)
-        for s in (*UNETS, "saudio", "depth")
-        for kind, base in ((COMPILE, "base"), (GRAPHS, "compile"))
-    ),
-    *(
-        Pair(kind, f"{s}.item", f"{s}.base", finding)
-        for s in (*BY_GPU, "lcm", "cnet", "xl768", "cm64", "animd", "seg", "saudio")
-        for kind, finding in ((NOTHING, None), (SYNCS, "host.sync"))
-    ),
-)
 
 
 class Traces:
@@ -294,6 +128,13 @@ class Traces:
         walls = [round(wall * 1e6) for wall in self.measured(name)] if source == RECORDED else []
         study = replace(study, run=study.run._replace(unprofiled_walls_ns=walls))
         return Counsel(WorkStudy(study))
+
+    def work_ms(self, name: str, kind: str) -> float:
+        """Device work of a steady iteration, the median; of converted weights the conversions."""
+        study = self.study(name)
+        if kind == LAYOUT:
+            return conversions(study, WorkStudy(study)).weights_ns / len(study.steady) / 1e6
+        return median(row.gpu_ns for row in study.steady) / 1e6
 
     @cache  # noqa: B019
     def digest(self, name: str) -> str:
@@ -351,6 +192,7 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
     if pair.finding is None and any(item.id in _OF_WAITS and item.saving for item in counsel.findings):
         return
     wall = counsel.image.wall
+    found = None
     times: tuple[float, ...] = (wall.mid_ns, wall.mid_ns, wall.low_ns, wall.high_ns)
     if pair.finding is not None:
         found = next((item.saving for item in counsel.findings if _is_held_to(item, pair)), None)
@@ -361,7 +203,12 @@ def _pair(traces: Traces, pair: Pair, source: str) -> Iterator[Record]:
         times = (found.from_ns, found.to_ns, found.low_ns, found.high_ns)
     in_ms = tuple(time / 1e6 for time in times)
     walls = [wall_ms / pair.images for wall_ms in traces.measured(pair.result)]
-    yield _record(traces, pair, source, in_ms, walls)
+    record = _record(traces, pair, source, in_ms, walls)
+    if pair.kind in OF_WORK and found is not None and pair.result in traces.paths:
+        before, after = (traces.work_ms(name, pair.kind) for name in (pair.base, pair.result))
+        work_ms = round(found.work_ns / 1e6, 3)
+        record = msgspec.structs.replace(record, work_ms=work_ms, work_measured_ms=round(before - after, 3))
+    yield record
 
 
 def _is_held_to(finding: Finding, pair: Pair) -> bool:
