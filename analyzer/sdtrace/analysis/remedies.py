@@ -27,6 +27,8 @@ _MANY_OPS: Final = 100
 """So many ops before one launch take tensors apart and put them together: weights that change places."""
 _TENSOR_RATIO, _TF32_RATIO = 1 / 14.7, 1 / 7.4
 """Rate of float32 to those of bfloat16 and TF32 of an H100, by its data sheet; for unknown cards."""
+_LINK: Final = 31.5e9
+"""Bytes a second of PCIe 4.0 with 16 lanes, one direction; for unknown cards."""
 _WAITS: Final = {
     "host.gc": "gc",
     "host.python": "python",
@@ -197,7 +199,16 @@ class _Remedies:
         gone = self.labels.time_before_calls(spans)
         copies = self.labels.launching(self.labels.of_categories({"memcpy_h2d"}))
         loaded = changes.less_host(gone, self.labels.recorded_gap_ns, changes.LOADED)
-        return Remedy(together(loaded, changes.pinned(copies)), "bound")
+        return Remedy(together(loaded, changes.pinned(copies, self._pinned_ns())), "bound")
+
+    def _pinned_ns(self) -> Int64s:
+        """How long each piece takes where copies to the device come from pinned memory."""
+        link = self.work.peaks.pcie_bytes_per_s if self.work.peaks else None
+        pieces, linked = self.labels.plan.pieces, self.study.linked
+        nbytes = self.study.trace.nbytes[linked.work.row[pieces.work]]
+        copied = np.rint(nbytes * 1e9 / (changes.PINNED_RATE * (link or _LINK))).astype(np.int64)
+        is_known = self.labels.of_categories({"memcpy_h2d"}) & (nbytes > 0)
+        return np.where(is_known, copied, pieces.dur_ns)
 
     def _less_waiting(self, cause: str) -> Remedy:
         """The host no longer does what the device waited for."""
