@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Browser
 
-from sdtrace.analysis import Options, analyze
 from sdtrace.export import write_perfetto
 from sdtrace.model import TraceReport
 from tests.export.perfetto_page import ask, browser, import_errors, page_folder, serving, wait_until_loaded
+from tests.loaded import report_of
 from tests.shared import shared_trace
 
 TRACES = Path(__file__).parents[2] / "traces"
@@ -90,7 +90,7 @@ def loaded(
         text = gzip.decompress(source.read_bytes()) if source.suffix == ".gz" else source.read_bytes()
         return Loaded(
             events=json.loads(text)["traceEvents"],
-            report=analyze(source, Options.of()),
+            report=report_of(source),
             errors=import_errors(page),
             errors_before=before,
             tracks={name: (int(count), int(ns)) for name, count, ns in ours},

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from sdtrace.analysis import Options, analyze
 from sdtrace.export import write_pftrace
 from sdtrace.export.packets import BEGIN, form
 from sdtrace.export.protobuf import number, varint, wide_varints
 from sdtrace.export.slices import Slices, depths, slice_packets
 from sdtrace.model import TraceReport
 from tests.export.perfetto_page import ask, browser, import_errors, page_folder, serving, wait_until_loaded
+from tests.loaded import report_of
 from tests.shared import shared_trace
 
 _OTHERS = "where category is not 'sdtrace'"
@@ -80,7 +80,7 @@ def loaded(
         text = gzip.decompress(source.read_bytes()) if source.suffix == ".gz" else source.read_bytes()
         return Loaded(
             events=json.loads(text, parse_float=Decimal)["traceEvents"],
-            report=analyze(source, Options.of()),
+            report=report_of(source),
             written=written,
             errors=import_errors(page),
             slices=Counter((name, int(ts), int(dur)) for name, ts, dur in others),

@@ -11,6 +11,7 @@ import pytest
 
 import sdtrace
 from tests.hta import raw
+from tests.loaded import analysis_of
 
 Loaded = Callable[[str], tuple[sdtrace.Analysis, Any]]
 
@@ -34,7 +35,7 @@ def loaded() -> Loaded:
 
     @cache
     def load(name: str) -> tuple[sdtrace.Analysis, Any]:
-        analysis = sdtrace.load(raw.path_of(name))
+        analysis = analysis_of(raw.path_of(name))
         return analysis, analysis.hta()
 
     return load

@@ -10,6 +10,7 @@ import pytest
 
 import sdtrace
 from tests.hta import raw
+from tests.loaded import analysis_of
 from tests.shared import shared_trace
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::RuntimeWarning")
@@ -23,7 +24,7 @@ def _path(name: str) -> Path:
 def test_busy_and_idle_time_are_those_of_the_file_to_the_nanosecond(name: str) -> None:
     path = _path(name)
     span_ns, busy_ns = raw.busy(raw.work_of(path))
-    found = sdtrace.load(path).hta().get_temporal_breakdown(visualize=False).iloc[0]
+    found = analysis_of(path).hta().get_temporal_breakdown(visualize=False).iloc[0]
     work = found["compute_time(us)"] + found["non_compute_time(us)"]
     assert round(found["kernel_time(us)"] * 1000) == span_ns
     assert round(found["idle_time(us)"] * 1000) == span_ns - busy_ns
@@ -32,7 +33,7 @@ def test_busy_and_idle_time_are_those_of_the_file_to_the_nanosecond(name: str) -
 
 def test_a_rocm_trace_of_a_cuda_graph_is_hardly_idle() -> None:
     path = shared_trace("third_party/tracelens_vllm_decode_graph_rocm.json.gz")
-    found = sdtrace.load(path).hta().get_temporal_breakdown(visualize=False)
+    found = analysis_of(path).hta().get_temporal_breakdown(visualize=False)
     assert found["idle_time(us)"][0] == 25.473
 
 
@@ -41,7 +42,7 @@ def test_kernel_times_are_exact() -> None:
     expected: Counter[str] = Counter()
     for item in raw.work_of(path):
         expected[item.name] += item.end_ns - item.start_ns
-    _, kernels = sdtrace.load(path).hta().get_gpu_kernel_breakdown(visualize=False, num_kernels=10_000)
+    _, kernels = analysis_of(path).hta().get_gpu_kernel_breakdown(visualize=False, num_kernels=10_000)
     found = dict(zip(kernels["name"], (kernels["sum (us)"] * 1000).round().astype(int), strict=True))
     assert found == expected
 
