@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sdtrace import load
-from sdtrace.analysis import Options, analyze
+from sdtrace.analysis import Options
 from sdtrace.model import Op, TraceReport
+from tests.loaded import report_of
 
 TRACES = Path(__file__).parents[1] / "traces"
 NAMES = (
@@ -54,7 +55,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def analyzed(name: str) -> TraceReport:
-    return analyze(trace_path(name), Options.of())
+    return report_of(trace_path(name))
 
 
 def test_every_row_and_column_equals_torchs_own(name: str) -> None:
@@ -92,7 +93,7 @@ def test_walls_agree_with_the_clock_of_the_collector(analyzed: TraceReport) -> N
 
 
 def test_compile_time_agrees_with_dynamos_own_accounting() -> None:
-    cold = analyze(trace_path("bf16_sdpa_regional.cold"), Options.of())
+    cold = report_of(trace_path("bf16_sdpa_regional.cold"))
     told = cold.run["dynamo_compile_times"]
     assert cold.overhead.compile_us == pytest.approx(told["_compile.compile_inner"] * 1e6, rel=0.005)
     autotune = told["CachingAutotuner.benchmark_all_configs"] * 1e6

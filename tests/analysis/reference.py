@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from sdtrace.analysis.options import Options
-from sdtrace.analysis.study import Study, study_trace
-from sdtrace.analysis.trace_report import report_on
-from sdtrace.breakdowns.rules import load_rules
+from sdtrace.analysis.study import Study
 from sdtrace.model import Finding, TraceReport
 from sdtrace.phases.timeline import AUTOTUNE
-from sdtrace.trace import Trace, load_trace
+from sdtrace.trace import Trace
+from tests.loaded import report_of, study_of
 from tests.shared import shared_trace
 
 SHIPPED = Path(__file__).parents[2] / "traces"
@@ -37,25 +34,24 @@ _COLUMNS = ["name", "category", "thread", "start_ns", "dur_ns"]
 _COLUMNS += ["external_id", "correlation", "nbytes", "args"]
 
 
-@cache
-def cold() -> Study:
-    """The 543 MB cold trace, read from its 30 MB of gzip: 5 s and 0.5 GB, once a session."""
-    return study_trace(load_trace(shared_trace(f"{COLD}.json.gz")), load_rules(None))
-
-
-@lru_cache(maxsize=2)
-def studied(name: str) -> Study:
+def path_of(name: str) -> Path:
     """A shared trace by name, or a shipped one when there is no folder in it."""
-    if name == COLD:
-        return cold()
-    path = shared_trace(f"{name}.json.gz") if "/" in name else SHIPPED / name
-    return study_trace(load_trace(path), load_rules(None))
+    return shared_trace(f"{name}.json.gz") if "/" in name else SHIPPED / name
 
 
-@lru_cache(maxsize=32)
+def cold() -> Study:
+    """The 543 MB cold trace, read from its 30 MB of gzip: 5 s and 0.5 GB, once a process."""
+    return studied(COLD)
+
+
+def studied(name: str) -> Study:
+    """A reference trace, studied."""
+    return study_of(path_of(name))
+
+
 def reported(name: str, phase: str | None = None) -> TraceReport:
     """The report of a trace, of all or of one phase."""
-    return report_on(studied(name), Options.of(phase))
+    return report_of(path_of(name), phase)
 
 
 def finding(report: TraceReport, identifier: str) -> Finding | None:

@@ -12,6 +12,7 @@ from sdtrace.analysis.blocks import few_blocks, filled_shares
 from sdtrace.analysis.study import study_trace
 from sdtrace.breakdowns.rules import load_rules
 from sdtrace.trace import load_trace
+from tests.loaded import study_of
 from tests.shared import shared_trace
 from tests.written import call, host, kernel
 
@@ -52,7 +53,7 @@ def test_what_is_short_or_communicates_needs_no_more_blocks(tmp_path: Path) -> N
 
 
 def test_group_norms_of_a_real_image_leave_half_of_the_card_idle() -> None:
-    study = study_trace(load_trace(shared_trace("wild/bytes_eager.json.gz")), load_rules(None))
+    study = study_of(shared_trace("wild/bytes_eager.json.gz"))
     few = few_blocks(study)
     assert few is not None
     assert "RowwiseMoments" in few.names[0]

@@ -14,6 +14,7 @@ import pytest
 
 import sdtrace
 from tests.fields import FIELD
+from tests.loaded import analysis_of
 
 PATH = FIELD / "h100_sharded.json.gz"
 WORK = ("kernel", "gpu_memcpy", "gpu_memset")
@@ -27,7 +28,7 @@ def trace() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def analysis() -> sdtrace.Analysis:
-    return sdtrace.load(PATH)
+    return analysis_of(PATH)
 
 
 def spans(events: list[dict[str, Any]]) -> list[tuple[float, float]]:

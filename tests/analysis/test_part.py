@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from sdtrace.analysis.options import Options
 from sdtrace.analysis.part import Part
-from sdtrace.analysis.study import Study, study_trace
+from sdtrace.analysis.study import Study
 from sdtrace.analysis.trace_report import report_on
 from sdtrace.breakdowns.rules import load_rules
 from sdtrace.errors import UsageError
 from sdtrace.model import TraceReport
 from sdtrace.phases.timeline import PHASES
-from sdtrace.trace import load_trace
+from tests.loaded import study_of
 
 TRACES = Path(__file__).parents[2] / "traces"
 EAGER, REGIONAL = "h200-fp32_eager.json", "h200-bf16_sdpa_regional.cold.json.gz"
 BOTH = pytest.mark.parametrize("name", [EAGER, REGIONAL])
 
 
-@lru_cache(maxsize=2)
 def study(name: str) -> Study:
-    return study_trace(load_trace(TRACES / name), load_rules(None))
+    return study_of(TRACES / name)
 
 
 def report(name: str, part: Part) -> TraceReport:

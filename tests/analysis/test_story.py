@@ -17,6 +17,7 @@ from sdtrace.api import Analysis
 from sdtrace.report.side_by_side import standings
 from sdtrace.report.story import waterfall_rows
 from tests.cli.command import COLD, EAGER, GRAPHS
+from tests.loaded import analysis_of
 from tests.shared import shared_trace
 from tests.written import images
 
@@ -29,9 +30,8 @@ EAGER_SD, COMPILED_SD, GRAPHS_SD = (
 PAIRS = [(EAGER, GRAPHS), (COLD, GRAPHS), (GRAPHS, EAGER), (COMPILED_SD, GRAPHS_SD), (EAGER_SD, COMPILED_SD)]
 
 
-@cache
 def _loaded(name: str | Path) -> Analysis:
-    return sdtrace.load(name if isinstance(name, Path) else shared_trace(f"reference/{name}"))
+    return analysis_of(name if isinstance(name, Path) else shared_trace(f"reference/{name}"))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -10,7 +9,6 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
-import sdtrace
 from sdtrace import units
 from sdtrace.analysis.image_time import image_time
 from sdtrace.analysis.verdict import verdict_of
@@ -21,6 +19,7 @@ from sdtrace.report.summary import figures, headline
 from sdtrace.tables import MARKDOWN, fill
 from sdtrace.tables.catalog import PHASES
 from tests.cli.command import COLD, EAGER, GRAPHS
+from tests.loaded import analysis_of
 from tests.shared import shared_trace
 
 OFFLOAD, GRAPHS_SD, FP32_SD = "wild/sd_offload", "reference/bf16_sdpa_graphs.warm", "reference/fp32_eager"
@@ -28,9 +27,8 @@ CPU_ONLY = "third_party/hta_cpu_only"
 TRACES = (EAGER, GRAPHS, COLD, OFFLOAD, GRAPHS_SD, FP32_SD)
 
 
-@cache
 def _loaded(name: str | Path) -> Analysis:
-    return sdtrace.load(name if isinstance(name, Path) else shared_trace(f"{name}.json.gz"))
+    return analysis_of(name if isinstance(name, Path) else shared_trace(f"{name}.json.gz"))
 
 
 def _lines(report: TraceReport) -> dict[str, VerdictLine]:

@@ -8,6 +8,7 @@ import pytest
 
 import sdtrace
 from tests.fleets import made
+from tests.loaded import analysis_of
 
 RANKS = [Path(__file__).parents[1] / "field" / f"two_ranks.rank{rank}.json" for rank in (0, 1)]
 TRACES = Path(__file__).parents[2] / "traces"
@@ -25,7 +26,7 @@ def eager(eager_trace: Path) -> sdtrace.Analysis:
 
 @pytest.fixture(scope="session")
 def regional() -> sdtrace.Analysis:
-    return sdtrace.load(TRACES / "h200-bf16_sdpa_regional.cold.json.gz")
+    return analysis_of(TRACES / "h200-bf16_sdpa_regional.cold.json.gz")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import sdtrace
+from tests.loaded import analysis_of
 from tests.shared import shared_trace
 
 
@@ -55,7 +56,7 @@ def test_images_profiled_and_device_do_not_matter(
 )
 def test_without_facts_the_trace_tells_it(base: str, other: str, said: str) -> None:
     """The two last pairs made the same images in other ways: eager, compiled, with CUDA graphs."""
-    pair = [sdtrace.load(shared_trace(f"{name}.json.gz")) for name in (base, other)]
+    pair = [analysis_of(shared_trace(f"{name}.json.gz")) for name in (base, other)]
     if not said:
         assert sdtrace.compare(*pair).differences
         return

@@ -12,6 +12,7 @@ from sdtrace.attribution.losses import Losses, find_losses, with_device_later
 from sdtrace.intervals import total, union
 from sdtrace.reader.categories import WORK
 from sdtrace.trace import Trace, load_trace
+from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.written import Event, call, host, kernel, written
 
@@ -27,7 +28,7 @@ SOUND = [
 
 @pytest.mark.parametrize("name", SOUND)
 def test_a_sound_trace_lost_nothing(name: str) -> None:
-    assert find_losses(attribute(load_trace(shared_trace(f"{name}.json.gz")), with_python=False)) == NOTHING
+    assert find_losses(linked_of(shared_trace(f"{name}.json.gz"), with_python=False)) == NOTHING
 
 
 def test_a_device_clock_that_is_behind_by_a_constant_is_found_and_set_right() -> None:

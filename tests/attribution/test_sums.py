@@ -6,10 +6,9 @@ import os
 
 import pytest
 
-from sdtrace.attribution.linked_trace import attribute
 from sdtrace.attribution.op_table import OpTimes, op_table
 from sdtrace.reader.categories import WORK
-from sdtrace.trace import load_trace
+from tests.loaded import linked_of, trace_of
 from tests.shared import shared_trace
 
 TRACES = [
@@ -33,9 +32,9 @@ BIG = {"reference/bf16_sdpa.cold", "third_party/tracelens_xdit_sd35_mi300x"}
 def test_the_sum_over_ops_is_the_sum_over_device_work(name: str) -> None:
     if name in BIG and not os.environ.get("SDTRACE_BIG_TRACES"):
         pytest.skip("takes gigabytes or many seconds; set SDTRACE_BIG_TRACES=1")
-    trace = load_trace(shared_trace(f"{name}.json.gz"))
+    trace = trace_of(shared_trace(f"{name}.json.gz"))
     work_ns = int(trace.dur_ns[trace.rows(WORK)].sum())
-    rows = op_table(attribute(trace), OpTimes.TRUE)
+    rows = op_table(linked_of(trace.path), OpTimes.TRUE)
     assert sum(row.self_device_ns for row in rows if row.device_type == "cpu") == work_ns
     assert sum(row.self_cpu_ns for row in rows) <= sum(row.cpu_total_ns for row in rows)
     assert (work_ns > 0) == (name != "third_party/hta_cpu_only")

@@ -13,6 +13,7 @@ from sdtrace.attribution.linked_trace import attribute
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
 from sdtrace.trace import load_trace
 from tests.attribution.recipes import RECIPES, run
+from tests.loaded import linked_of
 from tests.shared import shared_trace
 
 TOLERANCE_US = 0.002
@@ -21,7 +22,7 @@ MEMORY = ("cpu_memory_usage", "self_cpu_memory_usage", "device_memory_usage", "s
 
 
 def table(path: Path) -> list[OpRow]:
-    linked = for_table(attribute(load_trace(path)), OpTimes.TORCH)
+    linked = for_table(linked_of(path), OpTimes.TORCH)
     return op_table(linked, OpTimes.TORCH)
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sdtrace.attribution.linked_trace import attribute
 from sdtrace.breakdowns.categories import categorize
 from sdtrace.breakdowns.kernels import categorize_work, category_rows, kernel_rows
 from sdtrace.breakdowns.rules import KernelKey, load_rules
-from sdtrace.trace import load_trace
+from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.written import Event, call, host, kernel, written
 
@@ -90,7 +89,7 @@ def test_a_trace_without_device_work_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_rows_of_a_real_trace_agree_with_plain_counting() -> None:
-    linked = attribute(load_trace(shared_trace("reference/bf16_sdpa_graphs.warm.json.gz")))
+    linked = linked_of(shared_trace("reference/bf16_sdpa_graphs.warm.json.gz"))
     trace, row = linked.trace, linked.work.row
     calls = Counter(trace.names[number] for number in trace.name[row].tolist())
     found = categorize_work(linked, RULES)

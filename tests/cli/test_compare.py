@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from sdtrace.analysis import Options, analyze
 from sdtrace.analysis.conditions import METRICS, parse_condition
 from sdtrace.analysis.regression import Difference, Regression, compare_traces
 from sdtrace.errors import UsageError
 from sdtrace.model import TraceReport
 from tests.cli.command import ANY_WORK, COLD, EAGER, GRAPHS, MINIMAL, complaint, run
+from tests.loaded import report_of
 
 
 @pytest.fixture(scope="module")
 def reports() -> dict[str, TraceReport]:
-    return {path.name: analyze(path, Options.of(phase="steady")) for path in (EAGER, GRAPHS, COLD)}
+    return {path.name: report_of(path, "steady") for path in (EAGER, GRAPHS, COLD)}
 
 
 @pytest.fixture(scope="module")

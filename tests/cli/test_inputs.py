@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sdtrace.cli import doctor_device
+from sdtrace.cli.doctor_device import Probe
 from tests.cli.command import ANY_WORK, COLD, EAGER, GRAPHS, MINIMAL, READING, run
 
 
@@ -79,7 +81,10 @@ def test_names_cannot_act_on_the_terminal(command: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 @pytest.mark.parametrize("command", ["analyze", "table", "query", "compare", "doctor"])
-def test_a_terminal_of_few_letters(command: str, encoding: str, tmp_path: Path) -> None:
+def test_a_terminal_of_few_letters(
+    command: str, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor_device, "probe_torch", lambda: Probe({}, "", "名前 µ"))
     arguments: list[str | Path] = []
     if command != "doctor":
         (tmp_path / "名.json").write_text(MINIMAL.replace("aten::add", "名前 µ"))

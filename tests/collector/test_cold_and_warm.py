@@ -13,29 +13,16 @@ from tests.collector.conftest import Collected, collected, holds
 
 _VARIANT = "bf16_sdpa_regional"
 _RUN = ("--variant", _VARIANT, "--steps", "2", "--unprofiled-images", "1")
-_UNOPTIMIZED = '#!/bin/sh\nexec g++ "$@" -O0\n'
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """With a compiler that makes slow code quickly: what is tested is the trace, and not how fast it ran."""
-    path = tmp_path_factory.mktemp("compiler") / "g++"
-    path.write_text(_UNOPTIMIZED)
-    path.chmod(0o755)
-    return {"CXX": str(path), "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+def cold(tmp_path_factory: pytest.TempPathFactory) -> Collected:
+    return collected(tmp_path_factory.mktemp("cold") / "cold.json.gz", *_RUN, "--cold")
 
 
 @pytest.fixture(scope="module")
-def cold(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Collected:
-    path = tmp_path_factory.mktemp("cold") / "cold.json.gz"
-    return collected(path, *_RUN, "--cold", **environment)
-
-
-@pytest.fixture(scope="module")
-def paths(
-    cold: Collected, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Path]:
-    warm = collected(tmp_path_factory.mktemp("warm") / "warm.json", *_RUN, "--warm", **environment)
+def paths(cold: Collected, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    warm = collected(tmp_path_factory.mktemp("warm") / "warm.json", *_RUN, "--warm")
     return cold.path, warm.path
 
 

@@ -16,13 +16,13 @@ import pytest
 import torch
 
 from sdtrace_collector import launch, run, session
-from sdtrace_collector.errors import DoesNotApply, VariantFailed
+from sdtrace_collector.errors import DoesNotApply, SetupFailed, VariantFailed
 from sdtrace_collector.failures import explain
-from sdtrace_collector.protocol import Done, Event, Exporting, Missing, Note, RunFacts, Spec, Stage
+from sdtrace_collector.protocol import Done, Event, Exporting, Failed, Missing, Note, RunFacts, Spec, Stage
 from sdtrace_collector.targets import Target, targets_for
 from sdtrace_collector.variants import VARIANTS, Axes
+from tests.cli.command import EAGER as TRACE
 from tests.collector.command import collect, start
-from tests.collector.conftest import Collected
 
 EAGER = ("--variant", "fp32_eager", "--device", "cpu")
 SHORT = ("--steps", "1", "--images", "1", "--unprofiled-images", "0")
@@ -125,12 +125,17 @@ def test_a_variant_that_fails_costs_itself_alone(tmp_path: Path, scratch: Path) 
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
-def test_no_gpu_is_said_once_for_all_variants(tmp_path: Path) -> None:
-    result = collect("--variant", "fp32_eager", "--variant", "bf16", "--device", "cuda", "-o", tmp_path)
-    assert result.returncode == 1
-    assert result.stderr.startswith("sdtrace: --device cuda: ")
-    assert result.stderr.endswith("use --device cpu\n")
-    assert result.stderr.count("\n") == 1
+def test_no_gpu_is_said_once_for_all_variants(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = _refused(msgspec.structs.replace(_HERE, device="cuda", scratch=str(tmp_path)))
+    assert refused.message.startswith("--device cuda: ")
+    assert refused.message.endswith("use --device cpu")
+    _handed_over(monkeypatch, tmp_path, refused)
+    places = targets_for(["fp32", "bf16"], tmp_path / "out", gzip=False)
+    capsys.readouterr()
+    assert session.run_all([Spec(name, Axes(), "") for name in places], places, force=False) == 1
+    assert capsys.readouterr().err == f"sdtrace: {refused.message}\n"
 
 
 def test_a_missing_package_says_how_to_install_it(tmp_path: Path) -> None:
@@ -147,9 +152,9 @@ def test_a_missing_package_says_how_to_install_it(tmp_path: Path) -> None:
 def test_a_folder_that_holds_no_model_is_named(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    result = collect(*EAGER, "--model", empty, "-o", tmp_path / "out")
-    assert result.returncode == 1
-    assert result.stderr.startswith(f"sdtrace: --model {empty}: this folder does not load: ")
+    refused = _refused(msgspec.structs.replace(_HERE, model=str(empty), scratch=str(tmp_path)))
+    assert refused.setup
+    assert refused.message.startswith(f"--model {empty}: this folder does not load: ")
 
 
 def test_an_existing_trace_is_refused_before_anything_runs(tmp_path: Path) -> None:
@@ -198,16 +203,28 @@ def _handed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *events: Event
     return targets_for(["fp32"], tmp_path / "out", gzip=False)["fp32"]
 
 
-def _facts(facts: dict[str, object]) -> RunFacts:
-    return msgspec.convert(facts, RunFacts)
+_HERE = Spec("fp32_eager", Axes(), "", model="tiny", steps=1, images=1, unprofiled_images=0, device="cpu")
+"""A run in this process, which has torch."""
+
+
+def _refused(spec: Spec) -> Failed:
+    """What a worker says of a run that cannot begin."""
+    with pytest.raises(SetupFailed) as raised:
+        run.run(spec, lambda _: None)
+    return explain(raised.value)
+
+
+def _facts() -> RunFacts:
+    """Those of a shipped trace."""
+    return msgspec.convert(json.loads(TRACE.read_bytes())["sdtrace"], RunFacts)
 
 
 def test_a_worker_that_dies_over_the_table_leaves_the_trace(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, eager: Collected
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     exported = tmp_path / "trace.json"
     exported.write_text('{"traceEvents": []}')
-    events = (Exporting(_facts(eager.facts), [str(exported)]), Stage("torch's key_averages"))
+    events = (Exporting(_facts(), [str(exported)]), Stage("torch's key_averages"))
     target = _handed_over(monkeypatch, tmp_path, *events)
     spec = Spec("fp32", Axes(), "")
     with pytest.raises(VariantFailed, match="ended early"):
@@ -217,12 +234,12 @@ def test_a_worker_that_dies_over_the_table_leaves_the_trace(
 
 
 def test_what_is_missing_is_told_and_what_an_earlier_run_left_is_gone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, eager: Collected
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     exported = tmp_path / "trace.json"
     exported.write_text('{"traceEvents": []}')
     said = (Missing("no table"), Note("no weights"))
-    events = (Exporting(_facts(eager.facts), [str(exported)]), *said, Done())
+    events = (Exporting(_facts(), [str(exported)]), *said, Done())
     target = _handed_over(monkeypatch, tmp_path, *events)
     target.golden.parent.mkdir()
     target.golden.write_text("of an earlier run")
@@ -233,7 +250,7 @@ def test_what_is_missing_is_told_and_what_an_earlier_run_left_is_gone(
 
 
 def test_what_does_not_apply_costs_only_itself_where_all_were_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, eager: Collected, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refusal = explain(DoesNotApply("cache=lossy_first_block needs a transformer"))
     _handed_over(monkeypatch, tmp_path, refusal)
@@ -246,7 +263,7 @@ def test_what_does_not_apply_costs_only_itself_where_all_were_asked_for(
     assert session.run_all([refused], places, force=True) == 1
     capsys.readouterr()
 
-    whole = Exporting(_facts(eager.facts), [str(exported)]), Done()
+    whole = Exporting(_facts(), [str(exported)]), Done()
     run_variant = launch.run_variant
 
     def one_after_the_other(spec: Spec, *others: Any, **more: Any) -> RunFacts:

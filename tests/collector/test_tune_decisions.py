@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +26,7 @@ from sdtrace_collector.tune.page import best_options, line, markdown
 from sdtrace_collector.tune.record import Trial
 from sdtrace_collector.tune.space import Point, VariantSpace
 from sdtrace_collector.variants import AXES, Axes, find_variant, move
+from tests.loaded import analysis_of
 
 SHIPPED = Path(__file__).parents[2] / "traces"
 H200 = Where("cuda", 9)
@@ -34,9 +34,8 @@ EAGER = Axes()
 FASTEST = find_variant("fastest_fp8").axes
 
 
-@cache
 def analysis(name: str) -> sdtrace.Analysis:
-    return sdtrace.load(SHIPPED / name)
+    return analysis_of(SHIPPED / name)
 
 
 def of(axes: Axes) -> sdtrace.Analysis:

@@ -13,6 +13,7 @@ from sdtrace.analysis.part import Part
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.explore import Explored, explore
 from sdtrace.model import TraceReport
+from tests.loaded import analysis_of
 
 TRACES = Path(__file__).parents[2] / "traces"
 EAGER, REGIONAL = "h200-fp32_eager.json", "h200-bf16_sdpa_regional.cold.json.gz"
@@ -31,9 +32,8 @@ _KEYS = (
 )
 
 
-@lru_cache(maxsize=4)
 def analysis(name: str) -> sdtrace.Analysis:
-    return sdtrace.load(TRACES / name)
+    return analysis_of(TRACES / name)
 
 
 @lru_cache(maxsize=4)

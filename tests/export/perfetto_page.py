@@ -41,6 +41,47 @@ _ALLOWED = "--disable-features=LocalNetworkAccessChecks"
 """What a person does who lets a page of the web fetch from this machine."""
 
 
+class Perfetto:
+    """Perfetto's page, which stays open, and opens one trace after the other without its plugins.
+
+    Most of the time that it takes to show a trace goes into the tracks that plugins add. How it opens with
+    all of them is tested in `tests/cli/test_open.py`.
+    """
+
+    def __init__(self, page: Page, folder: Path, address: str) -> None:
+        self._page, self._folder, self._address = page, folder, address
+        page.goto(f"{address}/page/")
+        page.wait_for_function("() => Boolean(window.app)")
+        page.evaluate(_WITHOUT_PLUGINS)
+        page.reload()
+        page.wait_for_function("() => Boolean(window.app)")
+        assert page.evaluate("app.plugins.getAllPlugins().filter((plugin) => plugin.active).length") == 0
+
+    def load(self, path: Path) -> Page:
+        """The page once it has loaded the trace."""
+        served = self._folder / f"{len(list(self._folder.iterdir()))}-{path.name}"
+        served.symlink_to(path)
+        self._page.evaluate(_OPEN, f"{self._address}/{served.name}")
+        self._page.wait_for_function(_OTHER_LOADED, timeout=60_000)
+        return self._page
+
+
+_WITHOUT_PLUGINS = """() => {
+  const flags = app.plugins.getAllPlugins().map(({enableFlag}) => [enableFlag.id, "OVERRIDE_FALSE"]);
+  localStorage.setItem("perfettoFeatureFlags", JSON.stringify(Object.fromEntries(flags)));
+}"""
+_OPEN = "(url) => { window.before = app.trace; app.openTraceFromUrl(url); }"
+_OTHER_LOADED = "() => Boolean(app.trace && app.trace !== window.before && !app.isLoadingTrace)"
+
+
+@contextmanager
+def perfetto(folder: Path) -> Iterator[Perfetto]:
+    """The page, served from `folder`, which is empty."""
+    (folder / "page").symlink_to(page_folder(), target_is_directory=True)
+    with serving(folder) as address, browser() as started:
+        yield Perfetto(started.new_page(), folder, address)
+
+
 @contextmanager
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:

@@ -15,7 +15,8 @@ from sdtrace.export.slim import write_slim
 from sdtrace.phases.phases import wall
 from sdtrace.trace import load_trace
 from sdtrace.trace.part_of import KEY
-from tests.export.test_slim import EAGER, SECOND, STACK, studied
+from tests.export.test_slim import EAGER, SECOND, STACK
+from tests.loaded import study_of
 
 
 def test_a_copy_of_a_part_keeps_what_was_noted(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_names_of_iterations_are_anonymous(tmp_path: Path) -> None:
         assert b"astronaut" not in target.read_bytes()
         copied = studied_anew(target)
         assert copied.structure.iterations.name[0] in copied.trace.names
-        assert [row.gpu_ns for row in copied.iterations] == [studied(EAGER).iterations[1].gpu_ns]
+        assert [row.gpu_ns for row in copied.iterations] == [study_of(EAGER).iterations[1].gpu_ns]
 
 
 def studied_anew(path: Path) -> Any:

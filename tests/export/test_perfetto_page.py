@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser
 
-from sdtrace.analysis import Options, analyze
 from sdtrace.export import write_perfetto
 from sdtrace.model import TraceReport
-from tests.export.perfetto_page import ask, browser, import_errors, page_folder, serving, wait_until_loaded
+from tests.export.perfetto_page import Perfetto, ask, import_errors, perfetto
+from tests.loaded import report_of
 from tests.shared import shared_trace
 
 TRACES = Path(__file__).parents[2] / "traces"
@@ -41,10 +40,9 @@ def _source(name: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    page_folder()  # skips where there is no browser
-    with browser() as started:
-        yield started
+def page_of_perfetto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Perfetto]:
+    with perfetto(tmp_path_factory.mktemp("perfetto")) as found:
+        yield found
 
 
 @pytest.fixture(
@@ -58,46 +56,34 @@ def chromium() -> Iterator[Browser]:
     ],
 )
 def loaded(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, chromium: Browser
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, page_of_perfetto: Perfetto
 ) -> Loaded:
     source = _source(request.param)
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "page").symlink_to(page_folder(), target_is_directory=True)
-    (folder / source.name).symlink_to(source)
-    copy = folder / ("copy.json.gz" if source.suffix == ".gz" else "copy.json")
+    copy = tmp_path_factory.mktemp("copy") / ("copy.json.gz" if source.suffix == ".gz" else "copy.json")
     write_perfetto(source, copy, force=False)
-    with serving(folder) as address, chromium.new_context() as context:
-        page = context.new_page()
-        page.goto(f"{address}/page/#!/?url={address}/{source.name}")
-        wait_until_loaded(page)
-        before = import_errors(page)
-        page.close()
-        page = context.new_page()
-        page.goto(f"{address}/page/#!/?url={address}/{copy.name}")
-        wait_until_loaded(page)
-        ours = ask(
-            page,
-            f"select thread.name, count(*), sum(s.dur) from slice s {_OURS} "
-            "where p.name = 'sdtrace' group by 1",
-        )
-        others = ask(page, "select count(*) from slice where category is not 'sdtrace' and dur >= 0")
-        idle = ask(
-            page,
-            f"select s.name, sum(s.dur) from slice s {_OURS} "
-            "where p.name = 'sdtrace' and thread.name like 'GPU idle%' group by 1",
-        )
-        busy = ask(page, "select c.ts, c.value from counter c join counter_track t on c.track_id = t.id")
-        text = gzip.decompress(source.read_bytes()) if source.suffix == ".gz" else source.read_bytes()
-        return Loaded(
-            events=json.loads(text)["traceEvents"],
-            report=analyze(source, Options.of()),
-            errors=import_errors(page),
-            errors_before=before,
-            tracks={name: (int(count), int(ns)) for name, count, ns in ours},
-            original_slices=int(others[0][0]),
-            idle={name: int(ns) for name, ns in idle},
-            busy=busy,
-        )
+    before = import_errors(page_of_perfetto.load(source))
+    page = page_of_perfetto.load(copy)
+    ours = ask(
+        page,
+        f"select thread.name, count(*), sum(s.dur) from slice s {_OURS} where p.name = 'sdtrace' group by 1",
+    )
+    others = ask(page, "select count(*) from slice where category is not 'sdtrace' and dur >= 0")
+    idle = ask(
+        page,
+        f"select s.name, sum(s.dur) from slice s {_OURS} "
+        "where p.name = 'sdtrace' and thread.name like 'GPU idle%' group by 1",
+    )
+    text = gzip.decompress(source.read_bytes()) if source.suffix == ".gz" else source.read_bytes()
+    return Loaded(
+        events=json.loads(text)["traceEvents"],
+        report=report_of(source),
+        errors=import_errors(page),
+        errors_before=before,
+        tracks={name: (int(count), int(ns)) for name, count, ns in ours},
+        original_slices=int(others[0][0]),
+        idle={name: int(ns) for name, ns in idle},
+        busy=ask(page, "select c.ts, c.value from counter c join counter_track t on c.track_id = t.id"),
+    )
 
 
 def _ns(us: float) -> int:

@@ -12,15 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
 
-from sdtrace.analysis import Options, analyze
 from sdtrace.export import write_pftrace
 from sdtrace.export.packets import BEGIN, form
 from sdtrace.export.protobuf import number, varint, wide_varints
 from sdtrace.export.slices import Slices, depths, slice_packets
 from sdtrace.model import TraceReport
-from tests.export.perfetto_page import ask, browser, import_errors, page_folder, serving, wait_until_loaded
+from tests.export.perfetto_page import Perfetto, ask, import_errors, perfetto
+from tests.loaded import report_of
 from tests.shared import shared_trace
 
 _OTHERS = "where category is not 'sdtrace'"
@@ -44,10 +43,9 @@ class Loaded(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    page_folder()  # skips where there is no browser
-    with browser() as started:
-        yield started
+def page_of_perfetto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Perfetto]:
+    with perfetto(tmp_path_factory.mktemp("perfetto")) as found:
+        yield found
 
 
 @pytest.fixture(
@@ -59,53 +57,49 @@ def chromium() -> Iterator[Browser]:
     ],
 )
 def loaded(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, chromium: Browser
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, page_of_perfetto: Perfetto
 ) -> Loaded:
     source = shared_trace(request.param) if "/" in request.param else TRACES / request.param
-    folder = tmp_path_factory.mktemp("page")
-    (folder / "page").symlink_to(page_folder(), target_is_directory=True)
-    written = write_pftrace(source, folder / "copy.pftrace", force=False)
-    with serving(folder) as address, chromium.new_context() as context:
-        page = context.new_page()
-        page.goto(f"{address}/page/#!/?url={address}/copy.pftrace")
-        wait_until_loaded(page)
-        others = ask(page, f"select name, ts, dur from slice {_OTHERS}")
-        added: dict[str, dict[str, tuple[int, int]]] = {}
-        for track, name, count, ns in ask(
+    copy = tmp_path_factory.mktemp("copy") / "copy.pftrace"
+    written = write_pftrace(source, copy, force=False)
+    page = page_of_perfetto.load(copy)
+    others = ask(page, f"select name, ts, dur from slice {_OTHERS}")
+    added: dict[str, dict[str, tuple[int, int]]] = {}
+    for track, name, count, ns in ask(
+        page,
+        "select t.name, s.name, count(*), sum(s.dur) from slice s join track t on s.track_id = t.id "
+        "where s.category = 'sdtrace' group by 1, 2",
+    ):
+        added.setdefault(track, {})[name] = int(count), int(ns)
+    text = gzip.decompress(source.read_bytes()) if source.suffix == ".gz" else source.read_bytes()
+    return Loaded(
+        events=json.loads(text, parse_float=Decimal)["traceEvents"],
+        report=report_of(source),
+        written=written,
+        errors=import_errors(page),
+        slices=Counter((name, int(ts), int(dur)) for name, ts, dur in others),
+        added=added,
+        flows=ask(
             page,
-            "select t.name, s.name, count(*), sum(s.dur) from slice s join track t on s.track_id = t.id "
-            "where s.category = 'sdtrace' group by 1, 2",
-        ):
-            added.setdefault(track, {})[name] = int(count), int(ns)
-        text = gzip.decompress(source.read_bytes()) if source.suffix == ".gz" else source.read_bytes()
-        return Loaded(
-            events=json.loads(text, parse_float=Decimal)["traceEvents"],
-            report=analyze(source, Options.of()),
-            written=written,
-            errors=import_errors(page),
-            slices=Counter((name, int(ts), int(dur)) for name, ts, dur in others),
-            added=added,
-            flows=ask(
+            "select a.category, b.category, count(*) from flow f join slice a on f.slice_out = a.id "
+            "join slice b on f.slice_in = b.id group by 1, 2",
+        ),
+        facts={
+            key: int(n)
+            for key, n in ask(
+                page, f"select key, count(*) from slice join args using (arg_set_id) {_OTHERS} group by 1"
+            )
+        },
+        counters={
+            name: (int(count), most)
+            for name, count, most in ask(
                 page,
-                "select a.category, b.category, count(*) from flow f join slice a on f.slice_out = a.id "
-                "join slice b on f.slice_in = b.id group by 1, 2",
-            ),
-            facts={
-                key: int(n)
-                for key, n in ask(
-                    page, f"select key, count(*) from slice join args using (arg_set_id) {_OTHERS} group by 1"
-                )
-            },
-            counters={
-                name: (int(count), most)
-                for name, count, most in ask(
-                    page,
-                    "select t.name, count(*), max(c.value) from counter c join track t on c.track_id = t.id "
-                    "group by 1",
-                )
-            },
-            tracks=[name for (name,) in ask(page, "select name from track where name is not null")],
-        )
+                "select t.name, count(*), max(c.value) from counter c join track t on c.track_id = t.id "
+                "group by 1",
+            )
+        },
+        tracks=[name for (name,) in ask(page, "select name from track where name is not null")],
+    )
 
 
 def _ns(us: float | Decimal) -> int:

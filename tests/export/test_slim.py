@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,16 @@ from msgspec.structs import replace
 
 from sdtrace.analysis import Options, analyze
 from sdtrace.analysis.part import Part
-from sdtrace.analysis.study import Study, study_trace
+from sdtrace.analysis.study import Study
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
-from sdtrace.breakdowns.rules import load_rules
 from sdtrace.errors import OutputError, UnreadableTrace, UsageError
 from sdtrace.export.part import Selection
 from sdtrace.export.slim import Slimmed, write_slim
 from sdtrace.trace import load_trace
 from sdtrace.trace.part_of import KEY
-from tests.export.perfetto_page import ask, browser, import_errors, page_folder, serving, wait_until_loaded
+from tests.export.perfetto_page import ask, import_errors, perfetto
 from tests.fields import FIELD
+from tests.loaded import report_of, study_of
 from tests.shared import shared_trace
 
 TRACES = Path(__file__).parents[2] / "traces"
@@ -38,11 +37,6 @@ COLD = TRACES / "h200-bf16_sdpa_regional.cold.json.gz"
 STACK = TRACES / "h200-bf16_sdpa_eager.stack.json.gz"
 FIRST, SECOND = Selection(iteration=0), Selection(iteration=1)
 Event = dict[str, Any]
-
-
-@cache
-def studied(path: Path) -> Study:
-    return study_trace(load_trace(path), load_rules(None))
 
 
 def content(path: Path) -> dict[str, Any]:
@@ -97,9 +91,9 @@ def test_an_iteration_has_the_sums_that_the_report_gives_it(
     source: Path | str, number: int, tmp_path: Path
 ) -> None:
     path = shared_trace(source) if isinstance(source, str) else source
-    whole, target = studied(path), tmp_path / "part.json"
+    whole, target = study_of(path), tmp_path / "part.json"
     write_slim(path, target, Selection(iteration=number))
-    part, facts = studied(target), whole.iterations[number]
+    part, facts = study_of(target), whole.iterations[number]
     assert sums(part) == (facts.gpu_ns, facts.gpu_events, facts.launches)
     assert without_ranges(part.op_rows(OpTimes.TRUE)) == without_ranges(rows_of_iteration(whole, number))
     # It is found again as one iteration of the same length.
@@ -107,13 +101,13 @@ def test_an_iteration_has_the_sums_that_the_report_gives_it(
     assert part.losses.launches_without_work <= whole.losses.launches_without_work
     again = tmp_path / "again.json.gz"
     write_slim(target, again, FIRST)
-    assert sums(studied(again)) == sums(part)
+    assert sums(study_of(again)) == sums(part)
 
 
 def test_a_phase_has_the_sums_that_the_report_gives_it(tmp_path: Path) -> None:
-    whole, target = studied(COLD), tmp_path / "steady.json.gz"
+    whole, target = study_of(COLD), tmp_path / "steady.json.gz"
     write_slim(COLD, target, Selection(phase="steady"))
-    part, facts = studied(target), whole.phase_rows["steady"]
+    part, facts = study_of(target), whole.phase_rows["steady"]
     assert sums(part)[:2] == (facts.gpu_ns, facts.gpu_events)
     assert without_ranges(part.op_rows(OpTimes.TRUE)) == without_ranges(
         whole.op_rows(OpTimes.TRUE, Part("steady"))
@@ -123,17 +117,17 @@ def test_a_phase_has_the_sums_that_the_report_gives_it(tmp_path: Path) -> None:
 
 def test_work_that_runs_on_after_the_end_goes_with_its_launch(tmp_path: Path) -> None:
     source = FIELD / "host_ahead_of_device.json"
-    whole, target = studied(source), tmp_path / "part.json"
+    whole, target = study_of(source), tmp_path / "part.json"
     late = whole.trace.start_ns[whole.linked.work.row] >= whole.structure.iterations.end_ns[1]
     number = whole.structure.iterations.at(whole.structure.launches.called_ns)
     assert (late & (number == 1)).any()
     write_slim(source, target, SECOND)
     facts = whole.iterations[1]
-    assert sums(studied(target)) == (facts.gpu_ns, facts.gpu_events, facts.launches)
+    assert sums(study_of(target)) == (facts.gpu_ns, facts.gpu_events, facts.launches)
 
 
 def test_options_combine(tmp_path: Path) -> None:
-    second = studied(EAGER).iterations[1]
+    second = study_of(EAGER).iterations[1]
     middle = second.start_ns + second.host_wall_ns // 2
     halves = [
         Selection(to_ns=middle, iteration=1, phase="steady"),
@@ -143,7 +137,7 @@ def test_options_combine(tmp_path: Path) -> None:
     for number, half in enumerate(halves):
         target = tmp_path / f"{number}.json"
         write_slim(EAGER, target, half)
-        parts.append(sums(studied(target)))
+        parts.append(sums(study_of(target)))
     assert tuple(map(sum, zip(*parts, strict=True))) == (second.gpu_ns, second.gpu_events, second.launches)
     assert all(0 < part[1] < second.gpu_events for part in parts)
 
@@ -196,9 +190,9 @@ def _annotated(path: Path) -> Path:
 
 def test_an_annotation_around_the_part_is_cut_to_it_and_the_iteration_is_found(tmp_path: Path) -> None:
     source, target = _annotated(tmp_path / "source.json"), tmp_path / "part.json"
-    whole = studied(source)
+    whole = study_of(source)
     write_slim(source, target, SECOND)
-    part = studied(target)
+    part = study_of(target)
     assert [(row.host_wall_ns, row.gpu_ns) for row in part.iterations] == [
         (whole.iterations[1].host_wall_ns, whole.iterations[1].gpu_ns)
     ]
@@ -214,7 +208,7 @@ def test_an_annotation_around_the_part_is_cut_to_it_and_the_iteration_is_found(t
 
 
 def test_what_starts_before_the_part_and_ends_within_it_is_left_out(tmp_path: Path) -> None:
-    first = studied(EAGER).iterations[0]
+    first = study_of(EAGER).iterations[0]
     target = tmp_path / "part.json"
     write_slim(EAGER, target, Selection(from_ns=first.start_ns + first.host_wall_ns // 2))
     names = [e["name"] for e in events_of(target) if e.get("cat") == "user_annotation"]
@@ -224,7 +218,7 @@ def test_what_starts_before_the_part_and_ends_within_it_is_left_out(tmp_path: Pa
 def test_without_python_the_report_has_the_same_numbers(tmp_path: Path) -> None:
     target = tmp_path / "plain.json.gz"
     write_slim(STACK, target, drop_python=True)
-    whole, part = (analyze(path, Options.of()) for path in (STACK, target))
+    whole, part = report_of(STACK), analyze(target, Options.of())
     assert not any(event.get("cat") == "python_function" for event in events_of(target))
     assert part.events.by_category == {
         kind: count for kind, count in whole.events.by_category.items() if kind != "python_function"
@@ -286,9 +280,9 @@ def test_a_file_that_was_cut_or_is_damaged_becomes_valid(tmp_path: Path) -> None
     assert not load_trace(target).salvaged
     names = [event["name"] for event in events_of(target)]
     assert names.count('aten::"empty"') == 3
-    assert sums(studied(target))[:2] == (
-        studied(source).iterations[0].gpu_ns,
-        studied(source).iterations[0].gpu_events,
+    assert sums(study_of(target))[:2] == (
+        study_of(source).iterations[0].gpu_ns,
+        study_of(source).iterations[0].gpu_events,
     )
 
 
@@ -344,18 +338,16 @@ def test_hta_reads_it(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _HTA, str(target)], capture_output=True, text=True, check=True, env=environment
     )
-    assert f"FOUND {studied(EAGER).iterations[1].gpu_events} " in done.stdout
+    assert f"FOUND {study_of(EAGER).iterations[1].gpu_events} " in done.stdout
 
 
 def test_perfetto_loads_it_without_an_error(tmp_path: Path) -> None:
-    page_folder_link = tmp_path / "page"
-    page_folder_link.symlink_to(page_folder(), target_is_directory=True)
-    write_slim(EAGER, tmp_path / "part.json.gz", SECOND, anonymize=True)
-    complete = sum(event["ph"] == "X" for event in events_of(tmp_path / "part.json.gz"))
-    with serving(tmp_path) as address, browser() as started:
-        page = started.new_page()
-        page.goto(f"{address}/page/#!/?url={address}/part.json.gz")
-        wait_until_loaded(page)
+    served, part = tmp_path / "served", tmp_path / "part.json.gz"
+    served.mkdir()
+    write_slim(EAGER, part, SECOND, anonymize=True)
+    complete = sum(event["ph"] == "X" for event in events_of(part))
+    with perfetto(served) as found:
+        page = found.load(part)
         assert import_errors(page) == []
         assert ask(page, "select count(*) from slice where dur >= 0 and category is not null") == [
             [str(complete)]

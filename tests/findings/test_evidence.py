@@ -15,6 +15,7 @@ from sdtrace_collector.variants import VARIANTS
 from tests.analysis.reference import COLD, SHIPPED
 from tests.fields import FIELD
 from tests.findings.test_real_traces import EXPECTED, SMALL_GRAPHS
+from tests.loaded import analysis_of
 from tests.shared import shared_trace
 
 WILD = ("cfg_parallel.rank0", "flux_recompile", "lora_train", "pairs_fp32", "sd_offload")
@@ -57,14 +58,13 @@ def path_of(name: str) -> Path:
     return shared_trace(f"{name}.json.gz") if "/" in name else SHIPPED / name
 
 
-@lru_cache(maxsize=1)
-def analysis_of(name: str) -> sdtrace.Analysis:
-    return sdtrace.load(path_of(name))
+def analysed(name: str) -> sdtrace.Analysis:
+    return analysis_of(path_of(name))
 
 
 @pytest.mark.parametrize("name", TRACES)
 def test_evidence_is_in_the_report_and_its_command_runs(name: str) -> None:
-    one = analysis_of(name)
+    one = analysed(name)
     for finding in one.report.findings:
         assert finding.evidence_rows, finding.id
         missing = [row for row in finding.evidence_rows if not stands_in(one.report, row)]
@@ -126,7 +126,7 @@ FIRES = [
 
 @lru_cache(maxsize=32)
 def findings_of(name: str) -> dict[str, Finding]:
-    return {item.id: item for item in analysis_of(name).report.findings}
+    return {item.id: item for item in analysed(name).report.findings}
 
 
 @pytest.mark.parametrize(("identifier", "fires", "silent"), FIRES)

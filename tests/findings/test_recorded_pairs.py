@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-import sdtrace
 from sdtrace.model import Finding
 from tests.fields import FIELD
+from tests.loaded import report_of
 
 
 @cache
 def found(name: str) -> dict[str, Finding]:
-    return {finding.id: finding for finding in sdtrace.load(path(name)).report.findings}
+    return {finding.id: finding for finding in report_of(path(name)).findings}
 
 
 @cache
@@ -39,7 +39,7 @@ def path(name: str) -> Any:
 def test_a_loop_that_collects_garbage_is_told_so_and_what_it_would_take() -> None:
     collecting = found("loop_gc")["host.gc"]
     assert "host.gc" not in found("loop_nothing")
-    (without,) = (sdtrace.load(path("loop_nothing")).report.unprofiled,)
+    (without,) = (report_of(path("loop_nothing")).unprofiled,)
     assert collecting.severity == "high"
     assert collecting.saving is not None
     assert without is not None
@@ -49,7 +49,7 @@ def test_a_loop_that_collects_garbage_is_told_so_and_what_it_would_take() -> Non
     assert len(calls) == 6
     work = [event for event in events("loop_gc") if event["cat"] in ("kernel", "gpu_memcpy", "gpu_memset")]
     beside = sum(shared(call, piece) for call in calls for piece in work)
-    idle = sum(row.us for row in sdtrace.load(path("loop_gc")).report.idle if row.cause == "gc")
+    idle = sum(row.us for row in report_of(path("loop_gc")).idle if row.cause == "gc")
     assert idle == pytest.approx(sum(call["dur"] for call in calls) - beside, rel=0.01)
 
 
@@ -63,7 +63,7 @@ def test_python_between_the_steps_is_told_with_its_function() -> None:
         event for event in events("loop_python") if event["cat"] in ("kernel", "gpu_memcpy", "gpu_memset")
     ]
     beside = sum(shared(call, piece) for call in calls for piece in work)
-    idle = sum(row.us for row in sdtrace.load(path("loop_python")).report.idle if row.cause == "python")
+    idle = sum(row.us for row in report_of(path("loop_python")).idle if row.cause == "python")
     assert idle == pytest.approx(sum(call["dur"] for call in calls) - beside, rel=0.02)
     # A recorded wall tells how fast this Python is, not how fast the rest is.
     without = sdtrace.load(path("loop_nothing")).report.unprofiled

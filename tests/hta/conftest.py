@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import sdtrace
 from tests.hta import raw
+from tests.loaded import analysis_of
 
 Loaded = Callable[[str], tuple[sdtrace.Analysis, Any]]
 
@@ -28,13 +30,17 @@ def _no_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     logging.getLogger("hta").setLevel(logging.CRITICAL)
 
 
+@cache
+def hta_of(path: Path) -> Any:
+    """The HTA of a trace, made once; nothing in it is to be changed."""
+    return analysis_of(path).hta()
+
+
 @pytest.fixture(scope="session")
 def loaded() -> Loaded:
     """A shipped or a third-party trace by its name: the analysis and its HTA, each made once."""
 
-    @cache
     def load(name: str) -> tuple[sdtrace.Analysis, Any]:
-        analysis = sdtrace.load(raw.path_of(name))
-        return analysis, analysis.hta()
+        return analysis_of(raw.path_of(name)), hta_of(raw.path_of(name))
 
     return load

@@ -6,6 +6,7 @@ import gzip
 import json
 import lzma
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -54,6 +55,7 @@ class Busy(NamedTuple):
     busy_ns: int
 
 
+@cache
 def work_of(path: Path) -> list[Work]:
     """All device work of a file, in the order of its start."""
     open_it: Any = _OPEN.get(path.suffix, open)

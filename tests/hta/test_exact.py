@@ -10,6 +10,7 @@ import pytest
 
 import sdtrace
 from tests.hta import raw
+from tests.hta.conftest import hta_of
 from tests.shared import shared_trace
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::RuntimeWarning")
@@ -23,7 +24,7 @@ def _path(name: str) -> Path:
 def test_busy_and_idle_time_are_those_of_the_file_to_the_nanosecond(name: str) -> None:
     path = _path(name)
     span_ns, busy_ns = raw.busy(raw.work_of(path))
-    found = sdtrace.load(path).hta().get_temporal_breakdown(visualize=False).iloc[0]
+    found = hta_of(path).get_temporal_breakdown(visualize=False).iloc[0]
     work = found["compute_time(us)"] + found["non_compute_time(us)"]
     assert round(found["kernel_time(us)"] * 1000) == span_ns
     assert round(found["idle_time(us)"] * 1000) == span_ns - busy_ns
@@ -32,7 +33,7 @@ def test_busy_and_idle_time_are_those_of_the_file_to_the_nanosecond(name: str) -
 
 def test_a_rocm_trace_of_a_cuda_graph_is_hardly_idle() -> None:
     path = shared_trace("third_party/tracelens_vllm_decode_graph_rocm.json.gz")
-    found = sdtrace.load(path).hta().get_temporal_breakdown(visualize=False)
+    found = hta_of(path).get_temporal_breakdown(visualize=False)
     assert found["idle_time(us)"][0] == 25.473
 
 
@@ -41,21 +42,20 @@ def test_kernel_times_are_exact() -> None:
     expected: Counter[str] = Counter()
     for item in raw.work_of(path):
         expected[item.name] += item.end_ns - item.start_ns
-    _, kernels = sdtrace.load(path).hta().get_gpu_kernel_breakdown(visualize=False, num_kernels=10_000)
+    _, kernels = hta_of(path).get_gpu_kernel_breakdown(visualize=False, num_kernels=10_000)
     found = dict(zip(kernels["name"], (kernels["sum (us)"] * 1000).round().astype(int), strict=True))
     assert found == expected
 
 
 def test_the_frame_has_microseconds_with_all_nanoseconds() -> None:
-    analysis = sdtrace.load(raw.TRACES / raw.SHIPPED[0])
-    hta = analysis.hta()
+    hta = hta_of(raw.TRACES / raw.SHIPPED[0])
     frame, exact = hta.t.traces[0], hta.nanoseconds.traces[0]
     assert ((frame["ts"] * 1000).round().astype("int64") == exact["ts"]).all()
     assert (frame["end"] * 1000).round().astype("int64").sum() == (exact["ts"] + exact["dur"]).sum()
 
 
 def test_work_and_its_launch_are_linked() -> None:
-    frame = sdtrace.load(raw.TRACES / raw.SHIPPED[0]).hta().t.traces[0]
+    frame = hta_of(raw.TRACES / raw.SHIPPED[0]).t.traces[0]
     work = frame[frame["stream"] >= 0]
     launch = frame.loc[work["index_correlation"]]
     assert (launch["correlation"].to_numpy() == work["correlation"].to_numpy()).all()
@@ -75,7 +75,7 @@ def v100() -> tuple[Any, Any]:
     """HTA's own reading of a trace that it can read, with the last step, and ours."""
     loaded = pytest.importorskip("hta.trace_analysis", reason="HolisticTraceAnalysis is not installed here")
     path = shared_trace("third_party/hta_ns_resolution_v100.json.gz")
-    return loaded.TraceAnalysis({0: str(path)}, include_last_profiler_step=True), sdtrace.load(path).hta()
+    return loaded.TraceAnalysis({0: str(path)}, include_last_profiler_step=True), hta_of(path)
 
 
 def test_the_kernels_are_those_of_htas_loader(v100: tuple[Any, Any]) -> None:

@@ -12,6 +12,7 @@ import sdtrace
 from sdtrace.job.calls import find_calls
 from sdtrace.job.kinds import dtype_of
 from tests.job.independent import by_kernel, events_of
+from tests.loaded import study_of
 from tests.shared import shared_trace
 
 
@@ -60,7 +61,7 @@ def test_lateness_is_the_difference_of_starts_in_the_file(cfg: sdtrace.JobAnalys
 
 def test_old_traces_tell_sizes_by_their_annotations() -> None:
     path = shared_trace("third_party/hta_cudagraph_training_a100.json.gz")
-    calls = find_calls(sdtrace.load(path).study)
+    calls = find_calls(study_of(path))
     events = events_of(path)
     kernels = [Decimal(e["dur"]) for e in events if e.get("cat") == "kernel" and "nccl" in e["name"]]
     assert sum(call.busy_ns for call in calls) == sum(kernels) * 1000

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-import sdtrace
 from sdtrace.errors import SdtraceError
 from sdtrace.mcp.findings import rows
 from sdtrace.mcp.store import Store
 from sdtrace.mcp.text import CHARS_PER_TOKEN, cell, fit
 from sdtrace.mcp.tools import NAMES, Tools
 from tests.cli.command import COLD, EAGER, GRAPHS
+from tests.loaded import analysis_of
 
 MOST = 2_000
 """Tokens of an answer, unless more are asked for."""
@@ -65,14 +65,14 @@ def test_the_rows_of_every_finding_are_found(path: Path, tools: Tools) -> None:
 
 def test_a_finding_shows_the_values_of_its_rows(tools: Tools) -> None:
     said = tools.finding(str(COLD), "host.launch_bound")
-    (idle,) = [row for row in sdtrace.load(COLD).report.idle if row.cause == "launch_bound"]
+    (idle,) = [row for row in analysis_of(COLD).report.idle if row.cause == "launch_bound"]
     assert f"- idle: cause launch_bound, us {cell(idle.us)}, gaps {idle.gaps}" in said
     assert "sdtrace collect --variant bf16_sdpa_cudagraphs" in said
 
 
 def test_verify_asks_the_trace_again(tools: Tools) -> None:
     said = tools.verify(str(COLD), "overhead.autotune")
-    count = sdtrace.load(COLD).query("SELECT count(*) AS n FROM launches WHERE phase = 'autotune'")["n"][0]
+    count = analysis_of(COLD).query("SELECT count(*) AS n FROM launches WHERE phase = 'autotune'")["n"][0]
     rows_shown = [line.split(" | ") for line in said.splitlines() if " | " in line]
     assert rows_shown[0] == ["category", "calls", "ms"]
     assert sum(int(row[1]) for row in rows_shown[1:]) == count
@@ -100,7 +100,7 @@ def test_comparing_names_what_moved(tools: Tools) -> None:
 
 def test_a_query_says_how_many_rows_there_are(tools: Tools) -> None:
     said = tools.query(str(EAGER), "SELECT name, dur_ns FROM events", limit=2).splitlines()
-    events = sdtrace.load(EAGER).events
+    events = analysis_of(EAGER).events
     assert said[0] == f"{events.height:,} rows, the first 2"
     assert len(said) == 4
     everything = tools.query(str(EAGER), "SELECT * FROM phases")

@@ -9,9 +9,9 @@ import pytest
 from sdtrace.attribution.linked_trace import attribute
 from sdtrace.intervals import nothing, union
 from sdtrace.phases.autotune_pattern import unmarked_autotune
-from sdtrace.trace import load_trace
 from tests.analysis.reference import cold_benchmarks_without_spans
 from tests.fields import report_of
+from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.structures import phases_of, structure_of
 from tests.written import Event, call, host, kernel, written
@@ -96,7 +96,7 @@ def test_what_every_iteration_repeats_is_work(tmp_path: Path) -> None:
     ],
 )
 def test_no_benchmark_is_seen_in_traces_without_one(name: str) -> None:
-    linked = attribute(load_trace(shared_trace(f"{name}.json.gz")))
+    linked = linked_of(shared_trace(f"{name}.json.gz"))
     assert not unmarked_autotune(linked, nothing()).start.size
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Intervals, nothing, union
 from sdtrace.phases.first_calls import find_first_calls
-from sdtrace.trace import load_trace
+from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.written import Event, call, host, written
 
@@ -83,12 +83,12 @@ def test_a_trace_without_ops_has_none(tmp_path: Path) -> None:
 
 
 def test_in_steady_reference_traces_nothing_is_taken_for_a_first_call() -> None:
-    linked = attribute(load_trace(shared_trace("reference/bf16_sdpa.warm.json.gz")))
+    linked = linked_of(shared_trace("reference/bf16_sdpa.warm.json.gz"))
     assert found(linked) == []
 
 
 def test_the_first_image_of_an_eager_run_pays_for_plans_and_modules() -> None:
-    linked = attribute(load_trace(shared_trace("reference/fp32_eager.json.gz")))
+    linked = linked_of(shared_trace("reference/fp32_eager.json.gz"))
     calls = found(linked, before=2_570_000_000)
     assert calls[0][1] > 0
     total = sum(ns for _, ns in calls) / 1e9

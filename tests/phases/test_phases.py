@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.phases.phases import Phases
 from sdtrace.phases.timeline import OVERHEAD, PHASES
-from sdtrace.trace import load_trace
+from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.structures import phases_of
 from tests.written import Event, call, host, kernel, written
@@ -263,7 +263,7 @@ def test_silence_of_more_than_100_ms_is_called_a_stall(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["hta_cpu_only", "tracelens_torch_compile_triton_mi300x"])
 def test_a_trace_without_iterations_or_device_is_steady(name: str) -> None:
-    linked = attribute(load_trace(shared_trace(f"third_party/{name}.json.gz")))
+    linked = linked_of(shared_trace(f"third_party/{name}.json.gz"))
     totals = phases_of(linked).timeline.totals()
     assert {phase for phase, ns in totals.items() if ns} == {"steady"}
 

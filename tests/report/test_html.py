@@ -12,11 +12,11 @@ import pytest
 from msgspec.structs import replace
 
 from sdtrace import model
-from sdtrace.analysis import Options, analyze
 from sdtrace.report.html import render_html
 from sdtrace.report.html_tables import fitted, packed
 from sdtrace.report.names import visible
 from sdtrace.tables import HTML, MARKDOWN, TABLES, fill_all
+from tests.loaded import report_of
 from tests.report import sample, sample_rows
 from tests.shared import shared_trace
 
@@ -219,7 +219,7 @@ def test_every_field_of_a_trace_is_shown() -> None:
 
 
 def test_a_trace_of_the_host_alone_has_no_columns_about_a_device() -> None:
-    report = analyze(shared_trace("third_party/hta_cpu_only.json.gz"), Options.of())
+    report = report_of(shared_trace("third_party/hta_cpu_only.json.gz"))
     headers = {column.header for filled in fill_all(TABLES, report, MARKDOWN) for column in filled.columns}
     assert {"Wall", "Share", "Self CPU"} <= headers
     assert not [header for header in headers if "GPU" in header or header == "Launches"]

@@ -6,14 +6,14 @@ import re
 
 from msgspec.structs import replace
 
-from sdtrace.analysis import Options, analyze
 from sdtrace.report.run_facts import run_facts
 from tests.cli.command import COLD
+from tests.loaded import report_of
 from tests.report import sample
 
 
 def test_a_recorded_run_reads_as_sentences() -> None:
-    rows = run_facts(analyze(COLD, Options.of()))
+    rows = run_facts(report_of(COLD))
     told = dict(rows)
     assert len(told) == len(rows)
     assert told["Model"] == "the tiny test model, 64x64, 2 steps"

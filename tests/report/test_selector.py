@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-import sdtrace
 from sdtrace import units
 from sdtrace.analysis.part import Part
 from sdtrace.model import TraceReport
@@ -17,6 +16,7 @@ from sdtrace.report.exploration import DRIVEN
 from sdtrace.report.html_tables import html_table
 from sdtrace.tables import HTML, TABLES, fill
 from tests.explore import parts
+from tests.loaded import analysis_of
 from tests.report.pages import CHROMIUM, Opened, open_browser, page_text
 from tests.shared import shared_trace
 
@@ -146,7 +146,7 @@ def _static(page: Page, table: str) -> list[tuple[str, ...]]:
 
 
 def test_an_iteration_that_is_not_kept_shows_its_totals_and_says_so(browser: Browser, tmp_path: Path) -> None:
-    one = sdtrace.load(shared_trace("wild/flux_recompile.json.gz"))
+    one = analysis_of(shared_trace("wild/flux_recompile.json.gz"))
     path = tmp_path / "report.html"
     path.write_text(page_text(one), encoding="utf-8")
     opened = Opened(browser.new_context(), path)

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from sdtrace import model
-from sdtrace.analysis import Options, analyze
 from sdtrace.report.summary import brings
 from sdtrace.report.terminal_brief import render_brief
 from tests.cli.command import COLD, EAGER, GRAPHS, run
+from tests.loaded import report_of
 from tests.report import sample
 
 SCREEN = 24
@@ -34,7 +34,7 @@ def test_a_trace_fits_a_screen_of_24_lines_with_the_command_before_and_after(
     lines = (done.stdout + done.stderr).splitlines()
     assert len(lines) + 2 <= SCREEN
     assert max(map(len, lines)) <= 80
-    found = analyze(trace, Options.of())
+    found = report_of(trace)
     text = " ".join(done.stdout.split())
     assert found.verdict is not None
     for line in found.verdict.lines:

@@ -16,13 +16,14 @@ from sdtrace.analysis.trace_report import report_on
 from sdtrace.errors import UsageError
 from sdtrace.model import SCHEMA, Report, TraceReport
 from sdtrace.report.to_json import render_json
+from tests.loaded import analysis_of
 
 IMAGE = Path(__file__).parent / "data" / "h100-graphs.json.gz"
 
 
 @pytest.fixture(scope="module")
 def image() -> sdtrace.Analysis:
-    return sdtrace.load(IMAGE)
+    return analysis_of(IMAGE)
 
 
 def ns(rows: list[float]) -> int:

@@ -10,14 +10,13 @@ import msgspec
 import numpy as np
 import pytest
 
-import sdtrace
-from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.roofline.named_work import NamedWork, name_work
-from sdtrace.trace import load_trace
 from sdtrace.trace.model import Bools
 from tests import written
+from tests.loaded import analysis_of, linked_of
 from tests.test_shipped_traces import trace_path
 
 GRAPHS = Path(__file__).parent / "data" / "h100-graphs.json.gz"
@@ -33,7 +32,7 @@ def named(linked: LinkedTrace, facts: Any = None) -> NamedWork:
 
 @pytest.fixture(scope="module")
 def linked() -> LinkedTrace:
-    return attribute(load_trace(GRAPHS), with_python=False)
+    return linked_of(GRAPHS, with_python=False)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +75,7 @@ def test_nearly_all_device_time_has_an_op_shapes_and_a_component(
     time = linked.trace.dur_ns[linked.work.row]
     has_shapes = [bool(msgspec.json.decode(kind.args or "{}").get("Input Dims")) for kind in whole.kinds]
     is_shaped = np.append(has_shapes, False)[whole.kind]
-    report = sdtrace.load(GRAPHS)
+    report = analysis_of(GRAPHS)
     assert time[is_shaped].sum() / time.sum() > 0.95
     rows = report.ops_by_shape
     shaped = rows.filter(rows["input_dims"] != "")
@@ -201,7 +200,7 @@ def test_replays_are_named_by_what_ran_one_by_one_in_the_same_trace(tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["bf16_sdpa_cudagraphs", "fp32_eager"])
 def test_a_trace_without_shapes_and_facts_has_the_ops_of_its_launches(name: str) -> None:
-    linked = attribute(load_trace(trace_path(name)), with_python=False)
+    linked = linked_of(trace_path(name), with_python=False)
     found = named(linked)
     inside = in_graphs(linked)
     assert found.unnamed == found.in_graphs == np.count_nonzero(inside)

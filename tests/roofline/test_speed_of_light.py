@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from sdtrace.analysis.speed_of_light import WorkStudy
-from sdtrace.analysis.study import Study, study_trace
-from sdtrace.breakdowns.rules import load_rules
+from sdtrace.analysis.study import Study
 from sdtrace.model import OpByShape, SpeedOfLight
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.roofline.by_shape import KernelWork
-from sdtrace.trace import load_trace
+from tests.loaded import study_of
 from tests.shared import shared_trace
 from tests.test_shipped_traces import NAMES, trace_path
 
@@ -90,7 +89,7 @@ def path_of(name: str) -> Path:
 @pytest.fixture(scope="module", params=[*NAMES, *OURS, *SHARED])
 def held(request: pytest.FixtureRequest) -> Held:
     name = str(request.param)
-    return Held(name, study_trace(load_trace(path_of(name)), load_rules(None)))
+    return Held(name, study_of(path_of(name)))
 
 
 def ns(value_us: float) -> int:

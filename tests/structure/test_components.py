@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdtrace.attribution.linked_trace import attribute
 from sdtrace.breakdowns.components import OUTSIDE, block_rows, component_rows
 from sdtrace.structure.component_names import ANNOTATIONS, BLOCKS, FUNCTIONS, MODULES
-from sdtrace.trace import load_trace
+from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.structure import pipelines
 from tests.structures import phases_of, structure_of
@@ -58,7 +57,7 @@ def test_names_in_use_tell_the_component(name: str, rules: Rules, component: str
 
 def test_component_facts_sum_to_the_trace() -> None:
     for name in ("reference/bf16_sdpa_eager.stack", "reference/bf16_sdpa_graphs.warm"):
-        linked = attribute(load_trace(shared_trace(f"{name}.json.gz")))
+        linked = linked_of(shared_trace(f"{name}.json.gz"))
         found = structure_of(linked)
         phases = phases_of(linked, found)
         facts = component_rows(linked, found.components, found.launches, phases)
@@ -69,7 +68,7 @@ def test_component_facts_sum_to_the_trace() -> None:
 
 
 def test_modules_name_the_components_and_blocks_of_a_unet() -> None:
-    linked = attribute(load_trace(shared_trace("reference/bf16_sdpa_eager.stack.json.gz")))
+    linked = linked_of(shared_trace("reference/bf16_sdpa_eager.stack.json.gz"))
     found = structure_of(linked)
     assert found.components.confidence == "certain"
     calls = {name: int((found.components.code == i).sum()) for i, name in enumerate(found.components.names)}
@@ -85,8 +84,8 @@ def test_modules_name_the_components_and_blocks_of_a_unet() -> None:
 
 
 def test_a_guess_agrees_with_the_modules_it_cannot_see() -> None:
-    trace = load_trace(shared_trace("reference/bf16_sdpa_eager.stack.json.gz"))
-    linked, blind = attribute(trace), without(trace, categories=["python_function"])
+    linked = linked_of(shared_trace("reference/bf16_sdpa_eager.stack.json.gz"))
+    blind = without(linked.trace, categories=["python_function"])
     known, guessed = (
         structure_of(linked),
         structure_of(blind),
@@ -111,7 +110,7 @@ def test_a_guess_agrees_with_the_modules_it_cannot_see() -> None:
 
 def test_a_trace_of_another_kind_has_no_components() -> None:
     for name in ("hta_ns_resolution_v100", "hta_cpu_only", "hta_cudagraph_training_a100"):
-        found = structure_of(attribute(load_trace(shared_trace(f"third_party/{name}.json.gz"))))
+        found = structure_of(linked_of(shared_trace(f"third_party/{name}.json.gz")))
         assert not len(found.components)
         assert not len(found.blocks)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,11 @@ import pytest
 
 from sdtrace import model
 from sdtrace.analysis.options import Options
-from sdtrace.analysis.trace_report import analyze
-from sdtrace.attribution.linked_trace import attribute
 from sdtrace.breakdowns.iterations import IterationRow, iteration_rows
 from sdtrace.structure.run_structure import RunStructure
-from sdtrace.trace import Trace, load_trace
+from sdtrace.trace import Trace
 from sdtrace.waiting.devices import find_devices
+from tests.loaded import linked_of, report_of, trace_of
 from tests.shared import shared_trace
 from tests.structures import structure_of
 from tests.written import without
@@ -25,13 +23,13 @@ _OPTIONS = Options.of(phase=None, op_times="true", rules=None)
 
 
 def _study(path: Path) -> tuple[RunStructure, list[IterationRow]]:
-    linked = attribute(load_trace(path))
+    linked = linked_of(path)
     found = structure_of(linked)
     return found, iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
 
 
 def _report(name: str) -> model.TraceReport:
-    return analyze(_FIELD / name, _OPTIONS)
+    return report_of(_FIELD / name)
 
 
 def test_calls_of_components_are_no_images() -> None:
@@ -93,9 +91,8 @@ _WILD = [
 ]
 
 
-@lru_cache(maxsize=1)
 def _wild(name: str) -> Trace:
-    return load_trace(shared_trace(f"wild/{name}.json.gz"))
+    return trace_of(shared_trace(f"wild/{name}.json.gz"))
 
 
 @pytest.mark.parametrize(("name", "removed", "iterations", "steps"), _WILD)
@@ -119,9 +116,10 @@ def test_images_last_as_long_as_the_run_measured() -> None:
 
 def test_training_without_profiler_steps_has_as_many_steps() -> None:
     for name, count in (("hta_ns_resolution_v100", 5), ("hta_cudagraph_training_a100", 5)):
-        trace = load_trace(shared_trace(f"third_party/{name}.json.gz"))
+        linked = linked_of(shared_trace(f"third_party/{name}.json.gz"))
+        trace = linked.trace
         marks = [text for text in trace.names if text.startswith("ProfilerStep#")]
         found = structure_of(without(trace, marks)).iterations
         assert len(found) == count
-        known = structure_of(attribute(trace)).iterations
+        known = structure_of(linked).iterations
         assert np.all(np.abs(found.end_ns - known.end_ns) < 0.2 * (known.end_ns - known.start_ns)[-1])

@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sdtrace.attribution.linked_trace import attribute
 from sdtrace.breakdowns.iterations import iteration_rows
 from sdtrace.structure.repeats import find_repeats
-from sdtrace.trace import load_trace
 from sdtrace.waiting.devices import find_devices
+from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.structures import structure_of
 from tests.written import call, host, kernel, without, written
@@ -20,7 +19,7 @@ ANNOTATED = ["fp32_eager", "bf16_sdpa.warm", "bf16_sdpa_graphs.warm", "bf16_sdpa
 
 @pytest.mark.parametrize("name", ANNOTATED)
 def test_images_take_the_time_the_run_itself_measured(name: str) -> None:
-    linked = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
+    linked = linked_of(shared_trace(f"reference/{name}.json.gz"))
     truth = json.loads(shared_trace(f"reference/{name}.truth.json").read_text())
     found = structure_of(linked)
     facts = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
@@ -31,7 +30,7 @@ def test_images_take_the_time_the_run_itself_measured(name: str) -> None:
 
 @pytest.mark.parametrize("name", ANNOTATED)
 def test_all_device_work_of_an_image_is_counted_in_it_once(name: str) -> None:
-    linked = attribute(load_trace(shared_trace(f"reference/{name}.json.gz")))
+    linked = linked_of(shared_trace(f"reference/{name}.json.gz"))
     found = structure_of(linked)
     facts = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
     assert sum(item.gpu_events for item in facts) == len(linked.work.row)
@@ -44,7 +43,7 @@ def test_all_device_work_of_an_image_is_counted_in_it_once(name: str) -> None:
     [("hta_cudagraph_training_a100", 5), ("hta_ns_resolution_v100", 5), ("hta_mi250_rocm62_training", 2)],
 )
 def test_profiler_steps_come_first(name: str, count: int) -> None:
-    found = structure_of(attribute(load_trace(shared_trace(f"third_party/{name}.json.gz"))))
+    found = structure_of(linked_of(shared_trace(f"third_party/{name}.json.gz")))
     assert len(found.iterations) == count
     assert all(step.startswith("ProfilerStep#") for step in found.iterations.name)
     assert found.iterations.confidence == "certain"
@@ -52,18 +51,16 @@ def test_profiler_steps_come_first(name: str, count: int) -> None:
 
 
 def test_transformer_calls_are_denoising_steps_of_an_image_on_rocm() -> None:
-    found = structure_of(
-        attribute(load_trace(shared_trace("third_party/tracelens_xdit_sd35_mi300x.json.gz")))
-    )
+    found = structure_of(linked_of(shared_trace("third_party/tracelens_xdit_sd35_mi300x.json.gz")))
     assert found.iterations.name == ["ProfilerStep#3"]
     assert found.steps.counts(found.iterations).tolist() == [4]
 
 
 @pytest.mark.parametrize(("name", "confidence"), [("fp32_eager", "likely"), ("bf16_sdpa.warm", "likely")])
 def test_images_are_found_where_nothing_marks_them(name: str, confidence: str) -> None:
-    trace = load_trace(shared_trace(f"reference/{name}.json.gz"))
-    marked = structure_of(attribute(trace)).iterations
-    found = structure_of(without(trace, ["model_inference"])).iterations
+    linked = linked_of(shared_trace(f"reference/{name}.json.gz"))
+    marked = structure_of(linked).iterations
+    found = structure_of(without(linked.trace, ["model_inference"])).iterations
     assert len(found) == len(marked)
     assert found.confidence == confidence
     # Python before an image's first op is not to be seen without the annotation.

@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sdtrace.attribution.launches import launch_times
-from sdtrace.attribution.linked_trace import LinkedTrace, attribute
+from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Intervals, covered
-from sdtrace.trace import load_trace
 from sdtrace.waiting.devices import find_devices
 from sdtrace.waiting.gaps import find_gaps
 from sdtrace.waiting.idle import Idle, find_idle
 from sdtrace.waiting.queue import find_queue, queue_stats
+from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.structures import phases_of, structure_of
 from tests.written import Event, call, host, kernel, written
@@ -135,7 +135,7 @@ def test_queue_depth_is_what_was_launched_and_not_finished(tmp_path: Path, event
 
 @pytest.mark.parametrize("name", TRACES)
 def test_causes_partition_the_idle_time_of_real_traces(name: str) -> None:
-    linked = attribute(load_trace(shared_trace(f"{name}.json.gz")))
+    linked = linked_of(shared_trace(f"{name}.json.gz"))
     idle = idle_of(linked)
     assert sum(cause.ns for cause in idle.causes()) == idle.total_ns == swept_idle(linked)
     for cause, ops in (("sync", idle.blamed_for("sync")), ("launch_bound", idle.blamed_for("launch_bound"))):
@@ -148,17 +148,17 @@ def test_causes_partition_the_idle_time_of_real_traces(name: str) -> None:
 
 
 def test_what_the_reference_traces_wait_for() -> None:
-    eager = idle_of(attribute(load_trace(shared_trace("reference/fp32_eager.json.gz"))))
+    eager = idle_of(linked_of(shared_trace("reference/fp32_eager.json.gz")))
     assert eager.causes()[0].cause == "launch_bound"
     assert eager.blamed_for("sync")[0][0] == "aten::item"
-    linked = attribute(load_trace(shared_trace("reference/bf16_sdpa.warm.json.gz")))
+    linked = linked_of(shared_trace("reference/bf16_sdpa.warm.json.gz"))
     stats = queue_stats(linked, find_queue(linked, launch_times(linked), find_devices(linked)))
     assert stats.found_empty > 0.9 * stats.launches, (
         "one image after the other on a fast GPU: the queue runs dry"
     )
-    graphs = attribute(load_trace(shared_trace("reference/bf16_sdpa_graphs.warm.json.gz")))
+    graphs = linked_of(shared_trace("reference/bf16_sdpa_graphs.warm.json.gz"))
     assert "capture" in causes_of(graphs)
-    training = attribute(load_trace(shared_trace("third_party/hta_cudagraph_training_a100.json.gz")))
+    training = linked_of(shared_trace("third_party/hta_cudagraph_training_a100.json.gz"))
     assert idle_of(training).causes()[0].cause == "device_gap"
 
 
