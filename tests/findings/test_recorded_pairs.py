@@ -66,7 +66,7 @@ def test_python_between_the_steps_is_told_with_its_function() -> None:
     idle = sum(row.us for row in report_of(path("loop_python")).idle if row.cause == "python")
     assert idle == pytest.approx(sum(call["dur"] for call in calls) - beside, rel=0.02)
     # A recorded wall tells how fast this Python is, not how fast the rest is.
-    without = sdtrace.load(path("loop_nothing")).report.unprofiled
+    without = report_of(path("loop_nothing")).unprofiled
     assert python.saving is not None
     assert without is not None
     assert python.saving.low_us < without.low_us < without.high_us < python.saving.high_us
