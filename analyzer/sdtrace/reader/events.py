@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from decimal import Decimal, DecimalException
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from sdtrace.reader.categories import COPIES, LINKED, NAMED, canonical
-from sdtrace.reader.columns import Decoded, EventKey, MemoryEvent, Metadata, from_rows
+from sdtrace.reader.columns import EventColumns, EventKey, Events, MemoryEvent, Metadata, from_rows
 from sdtrace.reader.repair import repair_strings
 
 _LIMIT: Final = 1 << 62
@@ -38,48 +37,32 @@ class Event(msgspec.Struct):
     args: msgspec.Raw = _NOTHING
 
 
-NAMES_OF_ARGS: Final = {
-    "external_id": "External id",
-    "old_external_id": "external id",
-    "nbytes": "bytes",
-    "memory_bytes": "Bytes",
-    "total_allocated": "Total Allocated",
-    "total_reserved": "Total Reserved",
-    "device_type": "Device Type",
-    "device_id": "Device Id",
-    "address": "Addr",
-    "metadata_name": "name",
-}
-"""What fields are called in the file."""
+def _named(name: str) -> Any:
+    """A field that the file calls `name`, None where it is missing."""
+    return msgspec.field(name=name, default=None)
 
 
-class Args(msgspec.Struct, rename=NAMES_OF_ARGS):
+class Args(msgspec.Struct):
     """What is needed of an event's arguments."""
 
-    external_id: Any = None
-    old_external_id: Any = None
+    external_id: Any = _named("External id")
+    old_external_id: Any = _named("external id")
     correlation: Any = None
-    nbytes: Any = None
-    memory_bytes: Any = None
-    total_allocated: Any = None
-    total_reserved: Any = None
-    device_type: Any = None
-    device_id: Any = None
-    address: Any = None
-    metadata_name: Any = None
+    nbytes: Any = _named("bytes")
+    memory_bytes: Any = _named("Bytes")
+    total_allocated: Any = _named("Total Allocated")
+    total_reserved: Any = _named("Total Reserved")
+    device_type: Any = _named("Device Type")
+    device_id: Any = _named("Device Id")
+    address: Any = _named("Addr")
+    metadata_name: Any = _named("name")
 
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_args = msgspec.json.Decoder(Args).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-OWN_IDS: Final = {
-    "external_id": "External id",
-    "record_function": "Record function id",
-    "number": "Ev Idx",
-    "correlation": "correlation",
-}
-"""Integers in the arguments that every event has its own of."""
+_OWN_IDS: Final = ("External id", "Record function id", "Ev Idx", "correlation")
 MOST_OWN_IDS: Final = 3
 """No event has more of them."""
 _SIZES: Final = ("grid", "block", "registers per thread", "shared memory")
@@ -133,18 +116,29 @@ def kept_args(event: Event) -> str | None:
 
     Of a kernel only how it was launched.
     """
-    if not keeps_args(event):
+    args = arguments(event) if keeps_args(event) else None
+    if args is None:
         return None
+    kept: dict[str, Any] = {}
+    if category_of(event) == "kernel":
+        kept = {name: args[name] for name in _SIZES if name in args}
+    else:
+        own = own_ids(args)
+        kept = {name: value for name, value in args.items() if name not in own}
+    return msgspec.json.encode(kept).decode() if kept else None
+
+
+def arguments(event: Event) -> dict[str, Any] | None:
+    """All arguments; None when they are no object, or none at all."""
     try:
-        args = _decode_object(event.args)
+        return _decode_object(event.args)
     except ERRORS:
         return None
-    if category_of(event) == "kernel":
-        return msgspec.json.encode({name: args[name] for name in _SIZES if name in args}).decode()
-    own = (name for name in OWN_IDS.values() if type(args.get(name)) is int)
-    for name in [*own]:
-        del args[name]
-    return msgspec.json.encode(args).decode() if args else None
+
+
+def own_ids(args: dict[str, Any]) -> dict[str, int]:
+    """The integers among the arguments that every event has its own of."""
+    return {name: value for name in _OWN_IDS if type(value := args.get(name)) is int}
 
 
 class Ids(NamedTuple):
@@ -156,71 +150,55 @@ class Ids(NamedTuple):
 
 
 class EventText(NamedTuple):
-    """One event as it stands in the file; whether it makes a row."""
+    """One event as it stands in the file, where, and whether it makes a row."""
 
     text: bytes
+    place: int
     is_row: bool
 
 
-class EventTable:
-    """Collects events one by one; `decoded` gives them as columns."""
+class EventTable(Events):
+    """Collects events one by one."""
 
     def __init__(self) -> None:
+        super().__init__()
+        self.place = 0
+        """Where the text stands that events are added from."""
+        self.places: list[int] = []
+        """The same for every row."""
         self.texts: list[EventText] | None = None
         """Where it is a list, the text of each event is added to it."""
         self._rows: list[tuple[int, int, int, int, int, int, int]] = []
-        self._keys: dict[EventKey, int] = {}
-        self._args: dict[str, int] = {}
-        self._memory: list[MemoryEvent] = []
-        self._metadata: list[Metadata] = []
-        self._counts: Counter[str] = Counter()
-        self._skipped = 0
         self.damaged = 0
 
-    def skip_damaged(self) -> None:
-        """Count an event that is beyond repair."""
-        self._skipped += 1
-        self.damaged += 1
+    def skip(self, *, is_damaged: bool = False) -> None:
+        """Count an event that is beyond repair, or something that is no event."""
+        self.skipped += 1
+        self.damaged += is_damaged
 
     def add(self, text: bytes) -> bool:
         """Add the event that `text` is; False when it is none. One that cannot be used counts as skipped."""
         event = decode_event(text)
         if event is None:
             return False
-        rows = self.rows
-        if not self._add(event):
-            self._skipped += 1
-        if self.texts is not None:
-            self.texts.append(EventText(text, self.rows > rows))
-        return True
-
-    def skip(self) -> None:
-        """Count something that is no event."""
-        self._skipped += 1
-
-    def _add(self, event: Event) -> bool:
-        """Add one event; False when it cannot be used."""
-        if event.ph == "X":
-            row = self._row(event)
-            if row is not None:
-                self._rows.append(row)
-            return row is not None
-        if event.ph == "M":
+        row = self._row(event) if event.ph == "X" else None
+        if row is not None:
+            self._rows.append(row)
+            self.places.append(self.place)
+        elif event.ph == "X" or (is_memory(event) and not self._add_memory(event)):
+            self.skipped += 1
+        else:
             self._add_metadata(event)
-        elif is_memory(event) and not self._add_memory(event):
-            return False
-        self._counts[kind_of(event)] += 1
+            self.counts[kind_of(event)] += 1
+        if self.texts is not None:
+            self.texts.append(EventText(text, self.place, row is not None))
         return True
 
-    @property
-    def rows(self) -> int:
-        """Duration events collected."""
-        return len(self._rows)
-
-    def decoded(self) -> Decoded:
-        """Everything collected."""
-        columns, keys, args = from_rows(self._rows), list(self._keys), list(self._args)
-        return Decoded(columns, keys, args, self._memory, self._metadata, self._counts, self._skipped)
+    def take_columns(self) -> EventColumns:
+        """All rows, those added by themselves first; they are collected no longer."""
+        self._parts.insert(0, from_rows(self._rows))
+        self._rows = []
+        return super().take_columns()
 
     def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:
         start, duration = nanoseconds(event.ts), nanoseconds(event.dur)
@@ -230,25 +208,25 @@ class EventTable:
         ids = ids_of(event)
         if ids is None:
             return None
-        key = self._keys.setdefault(EventKey(category_of(event), name, pid, tid), len(self._keys))
+        key = self.keys.setdefault(EventKey(category_of(event), name, pid, tid), len(self.keys))
         args = kept_args(event)
-        kept = -1 if args is None else self._args.setdefault(args, len(self._args))
+        kept = -1 if args is None else self.args.setdefault(args, len(self.args))
         numbers = _integer(ids.external, 0), _integer(ids.correlation, 0), _integer(ids.nbytes, -1)
         return key, start, duration, *numbers, kept
 
     def _add_metadata(self, event: Event) -> None:
-        args = args_of(event.args)
+        args = args_of(event.args) if event.ph == "M" else None
         pid, tid = thread_part(event.pid), thread_part(event.tid)
         if args is None or pid is None or tid is None:
             return
         if isinstance(args.metadata_name, str) and isinstance(event.name, str):
-            self._metadata.append(Metadata(event.name, pid, tid, args.metadata_name))
+            self.metadata.append(Metadata(event.name, pid, tid, args.metadata_name))
 
     def _add_memory(self, event: Event) -> bool:
         time, args, tid = nanoseconds(event.ts), args_of(event.args), thread_part(event.tid)
         if time is None or args is None or tid is None:
             return False
-        self._memory.append(
+        self.memory.append(
             MemoryEvent(
                 time,
                 tid,

@@ -1,4 +1,4 @@
-"""Tell apart the forms of events: a hash of each, found by arrays.
+"""How to read the events of each form: which of their numbers is what, and where.
 
 The form of an event is its text with `DIGIT` for every digit outside strings. Events of one form are the same
 text but for the values of their numbers, which stand at the same offsets.
@@ -6,136 +6,127 @@ text but for the values of their numbers, which stand at the same offsets.
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from functools import cache
+import re
+from itertools import accumulate
+from threading import Lock
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
+from sdtrace.reader.columns import Int32s
+from sdtrace.reader.hashes import hash_spans
+from sdtrace.reader.kept_args import KeptArgs
+from sdtrace.reader.numbers import Int64s, Places, UInt64s
+from sdtrace.reader.split import DIGIT, Split
+from sdtrace.reader.template import FIELDS, NO_NUMBERS, SPANS, Template, make_template
 
-DIGIT: Final = 0
-"""A byte that JSON has nowhere, not even in a string."""
-_NO_DIGIT: Final = ord(",")
-ROW: Final = 64
-"""Bytes hashed at once."""
-_WORDS: Final = ROW // 8
-_AT_ONCE: Final = 1 << 14
-"""Spans hashed at once: more take memory, with fewer threads wait for each other."""
-_NONE: Final = np.zeros(0, np.uint64)
-_HALF: Final = np.uint64(32)
-_GOLDEN: Final = 0x9E3779B97F4A7C15
-_MIX: Final = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
-
-
-def _random_word() -> int:
-    """A word that nobody foresees. Importing numpy's generators takes longer than all keys."""
-    return int.from_bytes(os.urandom(8), "little")
+EXACT: Final = -1
+"""The event is decoded by itself."""
+_NEW, _SEEN_ONCE = -2, -3
+_MAX_FORMS: Final = 1 << 18
+"""More are not remembered."""
+_CACHE_BITS: Final = 17
+_CACHE_SHIFT: Final = np.uint64(64 - _CACHE_BITS)
+_MOST_DIGITS, _MOST_DECIMALS = 15, 3
+_RUN: Final = re.compile(b"(%c+)" % DIGIT)
+_ROW: Final = len(Places._fields) * len(FIELDS) + 2 * SPANS
 
 
-_SEED: Final = np.uint64(_random_word())
-_OF_LENGTH: Final = np.uint64(_random_word() | 1)
+class Form(NamedTuple):
+    """What events of one form share."""
+
+    template: Template
+    number: int
+    """Of the template."""
+    places: bytes
+    """32-bit integers: offset, digits, decimals and unit of each of FIELDS, begin and end of each span."""
 
 
-@cache
-def _keys(doublings: int) -> UInt64s:
-    """Keys of the first `2**doublings` rows: SplitMix64 (Steele, Lea and Flood 2014)."""
-    words: UInt64s = np.arange(_WORDS << doublings, dtype=np.uint64) * np.uint64(_GOLDEN) + _SEED
-    for shift, odd in _MIX:
-        words ^= words >> np.uint64(shift)
-        words *= np.uint64(odd)
-    return words.reshape(-1, _WORDS)
-
-
-_SHORT: Final = np.tril(np.full((ROW + 1, ROW), 0xFF, np.uint8), -1).view(np.uint64)
-"""For each length below a row, the bits of a row to keep."""
-
-
-class Runs(NamedTuple):
-    """The runs of digits of some forms, one form after the other."""
-
-    first: Int64s
-    """The index of each form's first run, one more than there are forms."""
-    start: Int64s
-    """Its offset in the event."""
-    width: Int64s
-    skeleton: UInt64s
-    """For each form a hash of what stands between its runs."""
-
-
-@dataclass(frozen=True)
 class Forms:
-    """The events of `source` and their forms in `text`, one after the other.
+    """The forms of a file by number. Threads may share it."""
 
-    `bounds` (int64) are offsets in both, one more than there are events; no event is empty. At least `ROW`
-    bytes more must follow in `text`.
+    def __init__(self) -> None:
+        self.known: list[Form] = []
+        self.args = KeptArgs()
+        self._numbers: dict[int, int] = {}
+        """Of forms, by their hash."""
+        self._cached = np.zeros(1 << _CACHE_BITS, np.uint64)
+        self._cached_numbers = np.full(1 << _CACHE_BITS, _NEW, np.int32)
+        """Hashes and their numbers, at the place that the first bits of the hash say."""
+        self._templates: dict[bytes, tuple[int, Template | None]] = {}
+        """By the text that they are made of, with numbers of their own."""
+        self._numerals: list[bytes] = []
+        self._lock = Lock()
+
+    def places(self, forms: Int64s) -> tuple[list[Places], Int64s]:
+        """For the given forms the places of each of FIELDS, and where their spans begin and end."""
+        rows = b"".join(self.known[form].places for form in forms.tolist())
+        table = np.frombuffer(rows, np.int32).reshape(-1, _ROW).astype(np.int64)
+        fields = table[:, : -2 * SPANS].reshape(-1, len(FIELDS), len(Places._fields))
+        return [Places(*field) for field in fields.transpose(1, 2, 0)], table[:, -2 * SPANS :]
+
+    def find(self, split: Split) -> Int32s:
+        """The number of each event's form; EXACT where it has none."""
+        hashes = hash_spans(split.form, split.bounds[:-1], split.bounds[1:])
+        places = hashes >> _CACHE_SHIFT
+        with self._lock:
+            numbers: Int32s = self._cached_numbers[places]
+            numbers[self._cached[places] != hashes] = _NEW
+            missing = np.flatnonzero(numbers == _NEW)
+            if missing.size:
+                numbers[missing] = self._find_missing(split, hashes[missing], missing)
+        return numbers
+
+    def _find_missing(self, split: Split, hashes: UInt64s, events: Int64s) -> Int32s:
+        """The numbers of forms that are not in the cache."""
+        found, firsts, index, times = np.unique(
+            hashes, return_index=True, return_inverse=True, return_counts=True
+        )
+        numbers = np.full(len(found), EXACT, np.int32)
+        each = zip(found.tolist(), events[firsts].tolist(), times.tolist(), strict=True)
+        for place, (value, event, count) in enumerate(each):
+            number = self._numbers.get(value, _NEW)
+            if number <= _NEW and len(self.known) < _MAX_FORMS:
+                # A form is learnt when it is needed for the second time: many are unique.
+                is_needed = number == _SEEN_ONCE or count > 1
+                number = self._learn(split.form_of(event)) if is_needed else _SEEN_ONCE
+                self._numbers[value] = number
+            numbers[place] = number
+        known = np.flatnonzero(numbers >= EXACT)
+        places = found[known] >> _CACHE_SHIFT
+        self._cached[places], self._cached_numbers[places] = found[known], numbers[known]
+        return np.maximum(numbers, EXACT)[index]
+
+    def _learn(self, form: bytes) -> int:
+        """The number of a new form; EXACT where arrays cannot read it."""
+        parts = _RUN.split(form)
+        edges = [0, 0, *accumulate(map(len, parts))]
+        runs = len(parts) // 2
+        self._numerals += (b"%d" % number for number in range(len(self._numerals) + 1, runs + 1))
+        parts[1::2] = self._numerals[:runs]
+        numbered = b"".join(parts)
+        if numbered not in self._templates:
+            self._templates[numbered] = len(self._templates), make_template(numbered, runs)
+        number, template = self._templates[numbered]
+        places = None if template is None else _places(template, edges)
+        if template is None or places is None:
+            return EXACT
+        self.known.append(Form(template, number, places))
+        return len(self.known) - 1
+
+
+def _places(template: Template, edges: list[int]) -> bytes | None:
+    """Where the numbers of a form are, as `Form.places`; run `i` goes from `edges[2 * i]` to the next edge.
+
+    None when a number is too long for arrays.
     """
-
-    source: Bytes
-    text: Bytes
-    bounds: Int64s
-
-    def __len__(self) -> int:
-        return len(self.bounds) - 1
-
-    def event(self, index: int) -> bytes:
-        """The text of one event."""
-        return self.source[self.bounds[index] : self.bounds[index + 1]].tobytes()
-
-    def hashes(self) -> UInt64s:
-        """A hash of each form, as `hash_spans` gives it."""
-        return hash_spans(self.text, self.bounds[:-1], self.bounds[1:])
-
-    def runs(self, events: Int64s) -> Runs:
-        """The runs of digits of the given events, and what stands between them."""
-        lengths = np.diff(self.bounds)[events] + 1
-        ends = np.cumsum(lengths)
-        firsts = ends - lengths
-        text = self.text[np.arange(ends[-1]) + np.repeat(self.bounds[events] - firsts, lengths)]
-        text[ends - 1] = _NO_DIGIT
-        is_digit = text == DIGIT
-        edges = np.flatnonzero(np.diff(is_digit, prepend=False))
-        begins, widths = edges[::2], np.diff(edges)[::2]
-        kept = ~is_digit
-        kept[begins] = True
-        bounds = np.concatenate(([0], np.cumsum(kept)[ends - 1]))
-        between = np.concatenate((text[kept], np.full(ROW, _NO_DIGIT, np.uint8)))
-        index = np.searchsorted(begins, np.append(firsts, ends[-1]))
-        starts = begins - np.repeat(firsts, np.diff(index))
-        return Runs(index, starts, widths, Forms(between, between, bounds).hashes())
-
-
-def hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
-    """A hash of the text from each of `starts` to its end, with random keys per process; no span is empty.
-
-    A key is added to each word of the text, and the sum multiplied by its own upper half. Two given texts get
-    the same hash with a probability below 2**-30, and mostly far below. At least `ROW` bytes must follow the
-    last span.
-    """
-    slices = (slice(first, first + _AT_ONCE) for first in range(0, len(starts), _AT_ONCE))
-    return np.concatenate([_NONE, *(_hash_spans(text, starts[part], ends[part]) for part in slices)])
-
-
-def _hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
-    lengths = ends - starts
-    counts = (lengths + (ROW - 1)) // ROW
-    stops = np.cumsum(counts)
-    firsts = stops - counts
-    place = np.arange(stops[-1]) - np.repeat(firsts, counts)
-    at = np.repeat(starts, counts) + place * ROW
-    at[stops - 1] = np.maximum(ends - ROW, starts)
-    rows = _rows(text, at)
-    short = np.flatnonzero(lengths < ROW)
-    rows[firsts[short]] &= _SHORT[lengths[short]]
-    rows += _keys(int(counts.max()).bit_length()).take(place, axis=0)
-    rows *= rows >> _HALF
-    hashes: UInt64s = np.add.reduceat(rows.ravel(), firsts * _WORDS)
-    hashes ^= lengths.astype(np.uint64) * _OF_LENGTH
-    return hashes
-
-
-def _rows(text: Bytes, at: Int64s) -> UInt64s:
-    """The row of text at each offset, as words."""
-    places = np.ndarray(len(text) - ROW + 1, f"V{ROW}", text, strides=(1,))
-    return places[at].view(np.uint64).reshape(-1, _WORDS)
+    places: list[int] = []
+    for run, last, unit in template.numbers or NO_NUMBERS:
+        start, end = edges[2 * run : 2 * run + 2]
+        decimals = edges[2 * last + 1] - edges[2 * last] if last != run else 0
+        if end - start > _MOST_DIGITS or decimals > _MOST_DECIMALS:
+            return None
+        places += start, end - start, decimals, unit
+    for first, last in template.spans or ():
+        places += edges[2 * first], edges[2 * last + 1]
+    return np.array(places + [0] * (_ROW - len(places)), np.int32).tobytes()

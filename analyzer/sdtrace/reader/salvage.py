@@ -131,7 +131,7 @@ def _add_damaged(text: str, at: int, table: EventTable, *, final: bool) -> int |
             return None
     after = boundary.start() + (boundary.re is not _START)
     if text[at] != "{" or not _add_repaired(text[at:after], table):
-        table.skip_damaged()
+        table.skip(is_damaged=True)
     return max(at + 1, after)
 
 
@@ -146,6 +146,6 @@ def _add_repaired(segment: str, table: EventTable) -> bool:
         if not table.add(repaired[:end].encode()):
             table.skip()
         if repaired[end:].strip(", \r\n\t"):
-            table.skip_damaged()
+            table.skip(is_damaged=True)
         return True
     return False
