@@ -9,7 +9,7 @@ import numpy as np
 from sdtrace.reader.columns import EventColumns, EventKey, Events, Int32s
 from sdtrace.reader.events import EventTable
 from sdtrace.reader.forms import EXACT, Forms
-from sdtrace.reader.numbers import PADDING, Int64s, as_text, integers
+from sdtrace.reader.numbers import PADDING, Int64s, integers
 from sdtrace.reader.salvage import Walk, walk
 from sdtrace.reader.split import Split, split_events
 from sdtrace.reader.template import Template
@@ -124,19 +124,19 @@ class Decoding:
         self, used: Int64s, form: Int64s, starts: Int64s, ends: Int64s
     ) -> tuple[EventColumns, list[EventKey], list[str]]:
         """The rows of events from `starts` to `ends`, and what they index; `form` indexes `used` forms."""
-        text = as_text(self._chunk)
+        text = np.frombuffer(self._chunk, np.uint8)
         templates = [self._forms.known[number].template for number in used.tolist()]
         of_form = np.array([self._forms.known[number].number for number in used.tolist()], np.int64)
         fields, spans = self._forms.places(used)
-        start, duration, pid, tid, external, correlation, nbytes = integers(text, starts, form, fields)
-        nbytes -= (fields[-1].digits == 0)[form]
+        start, duration, pid, tid, external, correlation, nbytes = integers(self._chunk, starts, form, fields)
+        nbytes -= (fields[:, -1, 1] == 0)[form]
         firsts, key = _distinct(of_form[form], pid, tid)
         keys = [
             _event_key(templates[number], int(pid[first]), int(tid[first]))
             for number, first in zip(form[firsts].tolist(), firsts.tolist(), strict=True)
         ]
         of_form[[template.spans is None for template in templates]] = -1
-        kept, args = self._forms.args.of(text.bytes, starts, ends, form, spans, of_form)
+        kept, args = self._forms.args.of(text, starts, ends, form, spans, of_form)
         return EventColumns(key, start, duration, external, correlation, nbytes, kept), keys, args
 
 

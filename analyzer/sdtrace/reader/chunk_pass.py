@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
 from itertools import chain
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 from sdtrace.reader.envelope import Beginning
 from sdtrace.reader.numbers import PADDING
@@ -19,13 +19,6 @@ _MAX_EVENT_BYTES: Final = 64 << 20
 _MAX_TAIL_BYTES: Final = 64 << 20
 THREADS: Final = 2
 _IN_FLIGHT: Final = 3
-
-
-class _Waiting(NamedTuple, Generic[Result]):
-    """A chunk being worked on."""
-
-    text: bytes
-    result: Callable[[], tuple[Result, Walk]]
 
 
 class ChunkPass(Generic[Result]):
@@ -45,7 +38,8 @@ class ChunkPass(Generic[Result]):
     ) -> None:
         self._beginning, self._work, self._gather = beginning, work, gather
         self._threads = threads
-        self._waiting: deque[_Waiting[Result]] = deque()
+        self._waiting: deque[tuple[bytes, Callable[[], tuple[Result, Walk]]]] = deque()
+        """Chunks being worked on, and what waits for their results."""
         self._carry = b""
         """Text between two events on, not yet given to a worker."""
         self._ended = self._stopped = False
@@ -82,7 +76,7 @@ class ChunkPass(Generic[Result]):
         """Let a worker have what was carried and `text`; `carry` is what follows."""
         chunk = b"".join((self._carry, text, PADDING))
         work = partial(self._work, chunk, final=final)
-        self._waiting.append(_Waiting(chunk, work if pool is None else pool.submit(work).result))
+        self._waiting.append((chunk, work if pool is None else pool.submit(work).result))
         self._carry = carry
 
     def _collect(self, most: int) -> None:
@@ -93,7 +87,7 @@ class ChunkPass(Generic[Result]):
             self._gather(decoded)
             if walked.end < len(text) - len(PADDING) or walked.is_over:
                 # The chunk was not cut between two events, so those after it were not either.
-                following = [waiting.text[: -len(PADDING)] for waiting in self._waiting]
+                following = [waiting[: -len(PADDING)] for waiting, _ in self._waiting]
                 left = text[walked.end : -len(PADDING)]
                 self._carry = b"".join((left, *following, self._carry))
                 self._waiting.clear()

@@ -16,7 +16,7 @@ import numpy as np
 from sdtrace.reader.columns import Int32s
 from sdtrace.reader.hashes import hash_spans
 from sdtrace.reader.kept_args import KeptArgs
-from sdtrace.reader.numbers import Int64s, Places, UInt64s
+from sdtrace.reader.numbers import Int64s, UInt64s
 from sdtrace.reader.split import DIGIT, Split
 from sdtrace.reader.template import FIELDS, NO_NUMBERS, SPANS, Template, make_template
 
@@ -29,7 +29,7 @@ _CACHE_BITS: Final = 17
 _CACHE_SHIFT: Final = np.uint64(64 - _CACHE_BITS)
 _MOST_DIGITS, _MOST_DECIMALS = 15, 3
 _RUN: Final = re.compile(b"(%c+)" % DIGIT)
-_ROW: Final = len(Places._fields) * len(FIELDS) + 2 * SPANS
+_ROW: Final = 4 * len(FIELDS) + 2 * SPANS
 
 
 class Form(NamedTuple):
@@ -58,12 +58,11 @@ class Forms:
         self._numerals: list[bytes] = []
         self._lock = Lock()
 
-    def places(self, forms: Int64s) -> tuple[list[Places], Int64s]:
-        """For the given forms the places of each of FIELDS, and where their spans begin and end."""
+    def places(self, forms: Int64s) -> tuple[Int64s, Int64s]:
+        """For each of the given forms the places of its FIELDS, and where its spans begin and end."""
         rows = b"".join(self.known[form].places for form in forms.tolist())
         table = np.frombuffer(rows, np.int32).reshape(-1, _ROW).astype(np.int64)
-        fields = table[:, : -2 * SPANS].reshape(-1, len(FIELDS), len(Places._fields))
-        return [Places(*field) for field in fields.transpose(1, 2, 0)], table[:, -2 * SPANS :]
+        return table[:, : -2 * SPANS].reshape(-1, len(FIELDS), 4), table[:, -2 * SPANS :]
 
     def find(self, split: Split) -> Int32s:
         """The number of each event's form; EXACT where it has none."""

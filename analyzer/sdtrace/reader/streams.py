@@ -109,7 +109,7 @@ def _members(source: _Source, start_member: Callable[[], Any], magic: bytes, pad
     """The members of an archive as one text; whatever follows the last is not looked at.
 
     `start_member` makes what decompresses one, such as `lzma.LZMADecompressor`. Between members may be zeros,
-    a multiple of `padding`. Members may be many and tiny: little is read at once, as each copies what is left.
+    a multiple of `padding`. Members may be many and tiny: little is read at once, as each copies the rest.
     """
     data = source.read(_COMPRESSED_BYTES)
     pieces: list[bytes] = []
