@@ -21,7 +21,6 @@ _COLLECTIVE: Final = re.compile(r"(?:nccl|gloo|mpi|ucc|xccl|hccl):\w")
 """What `c10d::Work` records for a collective: backend, colon, operation."""
 _EXACT: Final = re.compile(r"-?\d{1,15}(?:\.\d{1,3})?")
 _NOTHING: Final = msgspec.Raw(b"")
-_NULL: Final = msgspec.Raw(b"null")
 
 
 class Event(msgspec.Struct):
@@ -37,29 +36,7 @@ class Event(msgspec.Struct):
     args: msgspec.Raw = _NOTHING
 
 
-def _named(name: str) -> Any:
-    """A field that the file calls `name`, None where it is missing."""
-    return msgspec.field(name=name, default=None)
-
-
-class Args(msgspec.Struct):
-    """What is needed of an event's arguments."""
-
-    external_id: Any = _named("External id")
-    old_external_id: Any = _named("external id")
-    correlation: Any = None
-    nbytes: Any = _named("bytes")
-    memory_bytes: Any = _named("Bytes")
-    total_allocated: Any = _named("Total Allocated")
-    total_reserved: Any = _named("Total Reserved")
-    device_type: Any = _named("Device Type")
-    device_id: Any = _named("Device Id")
-    address: Any = _named("Addr")
-    metadata_name: Any = _named("name")
-
-
 _decode_event = msgspec.json.Decoder(Event).decode
-_decode_args = msgspec.json.Decoder(Args).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _OWN_IDS: Final = ("External id", "Record function id", "Ev Idx", "correlation")
@@ -67,10 +44,17 @@ MOST_OWN_IDS: Final = 3
 """No event has more of them."""
 _SIZES: Final = ("grid", "block", "registers per thread", "shared memory")
 """What is kept of a kernel's arguments."""
-_HAS_SIZES: Final = re.compile(rb'"grid"')
-_OLD_ID: Final = re.compile(rb'"external id"')
-"""Files of before 2022; no array finds this id."""
-_NO_ARGS: Final = Args()
+
+
+_OF_MEMORY: Final = {
+    "Bytes": 0,
+    "Total Allocated": 0,
+    "Total Reserved": -1,
+    "Device Type": 0,
+    "Device Id": 0,
+    "Addr": 0,
+}
+"""The arguments of an allocation in the order of `MemoryEvent`, and what stands for those missing."""
 
 
 def decode_event(text: bytes) -> Event | None:
@@ -85,68 +69,46 @@ def decode_event(text: bytes) -> Event | None:
         return None
 
 
-def args_of(raw: msgspec.Raw) -> Args | None:
-    """The arguments; empty ones when the event has none, None when they are no object."""
-    if not len(raw) or raw == _NULL:
-        return _NO_ARGS
+def arguments(event: Event) -> dict[str, Any] | None:
+    """The arguments, empty when the event has none; None when they are no object."""
+    text = bytes(event.args)
+    if text in (b"", b"null"):
+        return {}
     try:
-        return _decode_args(raw)
+        return _decode_object(text)
     except ERRORS:
         pass
     try:  # Numbers too large for msgspec, such as 1e400, and lists, which say nothing when they are empty.
-        return msgspec.convert(json.loads(bytes(raw)) or {}, Args) if bytes(raw)[:1] in b"[{" else None
+        found = json.loads(repair_strings(text))
     except (ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) else {} if found == [] else None
 
 
-def keeps_args(event: Event) -> bool:
-    """Whether the event's arguments are kept: of ops, of annotations of collectives, a kernel's sizes."""
+def keeps_args(event: Event, args: dict[str, Any]) -> bool:
+    """Whether the arguments are kept: of ops, of annotations of collectives, a kernel's sizes."""
     category = category_of(event)
     if category == "kernel":
-        args = bytes(event.args)
-        return bool(_HAS_SIZES.search(args)) and not _OLD_ID.search(args)
-    is_op = category == "cpu_op" or (
-        category == "user_annotation" and isinstance(event.name, str) and bool(_COLLECTIVE.match(event.name))
-    )
-    return is_op and len(event.args) > 0
+        return "grid" in args and "external id" not in args  # Files of before 2022 have the latter.
+    is_annotation = category == "user_annotation" and isinstance(event.name, str)
+    return category == "cpu_op" or (is_annotation and bool(_COLLECTIVE.match(event.name)))
 
 
-def kept_args(event: Event) -> str | None:
+def kept_args(event: Event, args: dict[str, Any]) -> str | None:
     """The arguments of an op as compact JSON, without the ids of the event itself; None if none remain.
 
     Of a kernel only how it was launched.
     """
-    args = arguments(event) if keeps_args(event) else None
-    if args is None:
+    if not keeps_args(event, args):
         return None
-    kept: dict[str, Any] = {}
-    if category_of(event) == "kernel":
-        kept = {name: args[name] for name in _SIZES if name in args}
-    else:
-        own = own_ids(args)
-        kept = {name: value for name, value in args.items() if name not in own}
-    return msgspec.json.encode(kept).decode() if kept else None
-
-
-def arguments(event: Event) -> dict[str, Any] | None:
-    """All arguments; None when they are no object, or none at all."""
-    try:
-        return _decode_object(event.args)
-    except ERRORS:
-        return None
+    is_kernel, own = category_of(event) == "kernel", own_ids(args)
+    names = [name for name in (_SIZES if is_kernel else args) if name in args and name not in own]
+    return msgspec.json.encode({name: args[name] for name in names}).decode() if names else None
 
 
 def own_ids(args: dict[str, Any]) -> dict[str, int]:
     """The integers among the arguments that every event has its own of."""
     return {name: value for name in _OWN_IDS if type(value := args.get(name)) is int}
-
-
-class Ids(NamedTuple):
-    """Values of JSON, None where the event has none."""
-
-    external: object
-    correlation: object
-    nbytes: object
 
 
 class EventText(NamedTuple):
@@ -188,7 +150,8 @@ class EventTable(Events):
         elif event.ph == "X" or (is_memory(event) and not self._add_memory(event)):
             self.skipped += 1
         else:
-            self._add_metadata(event)
+            if event.ph == "M":
+                self._add_metadata(event)
             self.counts[kind_of(event)] += 1
         if self.texts is not None:
             self.texts.append(EventText(text, self.place, row is not None))
@@ -203,41 +166,31 @@ class EventTable(Events):
     def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:
         start, duration = nanoseconds(event.ts), nanoseconds(event.dur)
         name, pid, tid = event.name, thread_part(event.pid), thread_part(event.tid)
+        category = category_of(event)
+        args = arguments(event) if category in NAMED else {}
         if start is None or duration is None or not isinstance(name, str) or pid is None or tid is None:
             return None
-        ids = ids_of(event)
-        if ids is None:
+        if args is None:
             return None
-        key = self.keys.setdefault(EventKey(category_of(event), name, pid, tid), len(self.keys))
-        args = kept_args(event)
-        kept = -1 if args is None else self.args.setdefault(args, len(self.args))
-        numbers = _integer(ids.external, 0), _integer(ids.correlation, 0), _integer(ids.nbytes, -1)
-        return key, start, duration, *numbers, kept
+        key = self.keys.setdefault(EventKey(category, name, pid, tid), len(self.keys))
+        text = kept_args(event, args)
+        kept = -1 if text is None else self.args.setdefault(text, len(self.args))
+        external, correlation, nbytes = ids_of(category, args)
+        ids = _integer(external, 0), _integer(correlation, 0), _integer(nbytes, -1)
+        return key, start, duration, *ids, kept
 
     def _add_metadata(self, event: Event) -> None:
-        args = args_of(event.args) if event.ph == "M" else None
-        pid, tid = thread_part(event.pid), thread_part(event.tid)
-        if args is None or pid is None or tid is None:
-            return
-        if isinstance(args.metadata_name, str) and isinstance(event.name, str):
-            self.metadata.append(Metadata(event.name, pid, tid, args.metadata_name))
+        args, pid, tid = arguments(event) or {}, thread_part(event.pid), thread_part(event.tid)
+        name, value = event.name, args.get("name")
+        if isinstance(name, str) and isinstance(value, str) and pid is not None and tid is not None:
+            self.metadata.append(Metadata(name, pid, tid, value))
 
     def _add_memory(self, event: Event) -> bool:
-        time, args, tid = nanoseconds(event.ts), args_of(event.args), thread_part(event.tid)
+        time, args, tid = nanoseconds(event.ts), arguments(event), thread_part(event.tid)
         if time is None or args is None or tid is None:
             return False
-        self.memory.append(
-            MemoryEvent(
-                time,
-                tid,
-                nbytes=_integer(args.memory_bytes, 0),
-                total_allocated=_integer(args.total_allocated, 0),
-                total_reserved=_integer(args.total_reserved, -1),
-                device_type=_integer(args.device_type, 0),
-                device_id=_integer(args.device_id, 0),
-                address=_integer(args.address, 0),
-            )
-        )
+        sizes = (_integer(args.get(name), default) for name, default in _OF_MEMORY.items())
+        self.memory.append(MemoryEvent(time, tid, *sizes))
         return True
 
 
@@ -257,18 +210,13 @@ def is_memory(event: Event) -> bool:
     return bool(event.ph == "i" and event.name == "[memory]")
 
 
-def ids_of(event: Event) -> Ids | None:
-    """The ids that the event's category gives a meaning; None when its arguments are no object."""
-    category = category_of(event)
-    if category not in NAMED:
-        return Ids(None, None, None)
-    args = args_of(event.args)
-    if args is None:
-        return None
-    return Ids(
-        args.external_id if args.external_id is not None else args.old_external_id,
-        args.correlation if category in LINKED else None,
-        args.nbytes if category in COPIES else None,
+def ids_of(category: str, args: dict[str, Any]) -> tuple[object, object, object]:
+    """The `External id`, the correlation and the bytes, None where the category gives them no meaning."""
+    external = args.get("External id")
+    return (
+        args.get("external id") if external is None else external,
+        args.get("correlation") if category in LINKED else None,
+        args.get("bytes") if category in COPIES else None,
     )
 
 

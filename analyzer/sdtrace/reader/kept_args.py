@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from sdtrace.reader.columns import Int32s
-from sdtrace.reader.events import decode_event, kept_args
+from sdtrace.reader.events import arguments, decode_event, kept_args
 from sdtrace.reader.hashes import hash_spans
 from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
 from sdtrace.reader.template import SPANS
@@ -57,7 +57,8 @@ class KeptArgs:
 
 def _args_of(text: bytes) -> str | None:
     event = decode_event(text.strip(b", \t\r\n"))
-    return None if event is None else kept_args(event)
+    args = None if event is None else arguments(event)
+    return None if event is None or args is None else kept_args(event, args)
 
 
 def _hashes(text: Bytes, edges: Int64s, template: Int64s) -> UInt64s:

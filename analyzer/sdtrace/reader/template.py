@@ -7,14 +7,15 @@ run a field is; it stands at the same place in every event of the form (see `sdt
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 import msgspec
 
+from sdtrace.reader.categories import NAMED
 from sdtrace.reader.events import (
     MOST_OWN_IDS,
-    Event,
     arguments,
     category_of,
     decode_event,
@@ -69,19 +70,21 @@ def make_template(numbered: bytes, runs: int) -> Template | None:
         return None
     if event.ph != "X":
         return None if event.ph == "M" or is_memory(event) else Template(kind_of(event))
-    ids = ids_of(event)
-    if ids is None or not isinstance(event.name, str):
+    category = category_of(event)
+    args = arguments(event) if category in NAMED else {}
+    if args is None or not isinstance(event.name, str):
         return None
     pid, tid = (part if isinstance(part, str) else None for part in (event.pid, event.tid))
     threads = (event.pid if pid is None else 0, event.tid if tid is None else 0)
-    each = (_time(event.ts), _time(event.dur), *map(_integer, threads), *(_integer(one or 0) for one in ids))
+    ids = (one or 0 for one in ids_of(category, args))
+    each = (_time(event.ts), _time(event.dur), *map(_integer, (*threads, *ids)))
     numbers = tuple(number for number in each if number is not None)
     if len(numbers) < len(FIELDS):
         return None
-    spans = _spans(event, numbers, runs) if keeps_args(event) else None
+    spans = _spans(own_ids(args).values(), numbers, runs) if keeps_args(event, args) else None
     if spans is not None and len(spans) > SPANS:
         return None
-    return Template(category_of(event), event.name, pid, tid, numbers, spans)
+    return Template(category, event.name, pid, tid, numbers, spans)
 
 
 def _time(raw: msgspec.Raw) -> Number | None:
@@ -95,8 +98,8 @@ def _integer(value: object) -> Number | None:
     return Number(abs(value), abs(value), -1 if value < 0 else 1) if type(value) is int else None
 
 
-def _spans(event: Event, numbers: tuple[Number, ...], runs: int) -> tuple[tuple[int, int], ...]:
+def _spans(ids: Iterable[int], numbers: tuple[Number, ...], runs: int) -> tuple[tuple[int, int], ...]:
     """The runs of digits between those that every event has its own of: times, threads, ids."""
-    own = {0, runs + 1, *map(abs, own_ids(arguments(event) or {}).values())}
+    own = {0, runs + 1, *map(abs, ids)}
     own.update(run for number in numbers[:4] for run in (number.run, number.last))
     return tuple((one + 1, other - 1) for one, other in pairwise(sorted(own)) if other - one > 1)
