@@ -109,7 +109,7 @@ class Decoding:
         times = np.bincount(found.form)
         is_row = np.zeros(len(times), np.bool_)
         for number in np.flatnonzero(times).tolist():
-            template = self._forms.known[number].template
+            template = self._forms.templates[number]
             is_row[number] = template.numbers is not None
             if template.numbers is None:
                 self.table.counts[template.category] += int(times[number])
@@ -125,8 +125,8 @@ class Decoding:
     ) -> tuple[EventColumns, list[EventKey], list[str]]:
         """The rows of events from `starts` to `ends`, and what they index; `form` indexes `used` forms."""
         text = np.frombuffer(self._chunk, np.uint8)
-        templates = [self._forms.known[number].template for number in used.tolist()]
-        of_form = np.array([self._forms.known[number].number for number in used.tolist()], np.int64)
+        templates = [self._forms.templates[number] for number in used.tolist()]
+        of_form = np.array([template.number for template in templates], np.int64)
         fields, spans = self._forms.places(used)
         start, duration, pid, tid, external, correlation, nbytes = integers(self._chunk, starts, form, fields)
         nbytes -= (fields[:, -1, 1] == 0)[form]

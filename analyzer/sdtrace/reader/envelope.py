@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from sdtrace.errors import UnreadableTrace
+from sdtrace.reader.events import ERRORS
 from sdtrace.reader.foreign import describe, describe_json
 from sdtrace.reader.repair import repair_strings
 
@@ -81,15 +82,10 @@ def parse_object(text: bytes) -> dict[str, Any] | None:
     Its strings are repaired where that makes it valid JSON; NaN becomes text.
     """
     text = text.removeprefix(b"\xef\xbb\xbf")
-    try:
-        return _values(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if len(text) > _MAX_LENIENT_BYTES:
-            return None
-    try:
-        return _values(repair_strings(text))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    for valid in (bytes, repair_strings) if len(text) <= _MAX_LENIENT_BYTES else (bytes,):
+        with suppress(*ERRORS):
+            return _values(valid(text))
+    return None
 
 
 def _values(text: bytes) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from decimal import Decimal, DecimalException
 from typing import Any, Final, NamedTuple
 
@@ -40,33 +41,23 @@ _decode_event = msgspec.json.Decoder(Event).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _OWN_IDS: Final = ("External id", "Record function id", "Ev Idx", "correlation")
+"""Arguments that every event has its own of, where they are integers."""
 MOST_OWN_IDS: Final = 3
 """No event has more of them."""
 _SIZES: Final = ("grid", "block", "registers per thread", "shared memory")
 """What is kept of a kernel's arguments."""
 
 
-_OF_MEMORY: Final = {
-    "Bytes": 0,
-    "Total Allocated": 0,
-    "Total Reserved": -1,
-    "Device Type": 0,
-    "Device Id": 0,
-    "Addr": 0,
-}
-"""The arguments of an allocation in the order of `MemoryEvent`, and what stands for those missing."""
+_OF_MEMORY: Final = ("Bytes", "Total Allocated", "Total Reserved", "Device Type", "Device Id", "Addr")
+"""The arguments of an allocation in the order of `MemoryEvent`."""
 
 
 def decode_event(text: bytes) -> Event | None:
     """The event that `text` is, its strings repaired where that makes it valid JSON; else None."""
-    try:
-        return _decode_event(text)
-    except ERRORS:
-        pass
-    try:
-        return _decode_event(repair_strings(text))
-    except ERRORS:
-        return None
+    for valid in (bytes, repair_strings):
+        with suppress(*ERRORS):
+            return _decode_event(valid(text))
+    return None
 
 
 def arguments(event: Event) -> dict[str, Any] | None:
@@ -74,10 +65,8 @@ def arguments(event: Event) -> dict[str, Any] | None:
     text = bytes(event.args)
     if text in (b"", b"null"):
         return {}
-    try:
+    with suppress(*ERRORS):
         return _decode_object(text)
-    except ERRORS:
-        pass
     try:  # Numbers too large for msgspec, such as 1e400, and lists, which say nothing when they are empty.
         found = json.loads(repair_strings(text))
     except (ValueError, RecursionError):
@@ -189,7 +178,7 @@ class EventTable(Events):
         time, args, tid = nanoseconds(event.ts), arguments(event), thread_part(event.tid)
         if time is None or args is None or tid is None:
             return False
-        sizes = (_integer(args.get(name), default) for name, default in _OF_MEMORY.items())
+        sizes = (_integer(args.get(name), -1 if name == "Total Reserved" else 0) for name in _OF_MEMORY)
         self.memory.append(MemoryEvent(time, tid, *sizes))
         return True
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from itertools import accumulate
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -32,35 +32,28 @@ _RUN: Final = re.compile(b"(%c+)" % DIGIT)
 _ROW: Final = 4 * len(FIELDS) + 2 * SPANS
 
 
-class Form(NamedTuple):
-    """What events of one form share."""
-
-    template: Template
-    number: int
-    """Of the template."""
-    places: bytes
-    """32-bit integers: offset, digits, decimals and unit of each of FIELDS, begin and end of each span."""
-
-
 class Forms:
     """The forms of a file by number. Threads may share it."""
 
     def __init__(self) -> None:
-        self.known: list[Form] = []
+        self.templates: list[Template] = []
+        """For each form its template, which others may have too."""
+        self._places: list[bytes] = []
+        """Offset, digits, decimals and unit of each of FIELDS, then the spans: 32-bit integers."""
         self.args = KeptArgs()
         self._numbers: dict[int, int] = {}
         """Of forms, by their hash."""
         self._cached = np.zeros(1 << _CACHE_BITS, np.uint64)
         self._cached_numbers = np.full(1 << _CACHE_BITS, _NEW, np.int32)
         """Hashes and their numbers, at the place that the first bits of the hash say."""
-        self._templates: dict[bytes, tuple[int, Template | None]] = {}
-        """By the text that they are made of, with numbers of their own."""
+        self._by_text: dict[bytes, Template | None] = {}
+        """Templates by the text that they are made of."""
         self._numerals: list[bytes] = []
         self._lock = Lock()
 
     def places(self, forms: Int64s) -> tuple[Int64s, Int64s]:
         """For each of the given forms the places of its FIELDS, and where its spans begin and end."""
-        rows = b"".join(self.known[form].places for form in forms.tolist())
+        rows = b"".join(self._places[form] for form in forms.tolist())
         table = np.frombuffer(rows, np.int32).reshape(-1, _ROW).astype(np.int64)
         return table[:, : -2 * SPANS].reshape(-1, len(FIELDS), 4), table[:, -2 * SPANS :]
 
@@ -85,7 +78,7 @@ class Forms:
         each = zip(found.tolist(), events[firsts].tolist(), times.tolist(), strict=True)
         for place, (value, event, count) in enumerate(each):
             number = self._numbers.get(value, _NEW)
-            if number <= _NEW and len(self.known) < _MAX_FORMS:
+            if number <= _NEW and len(self.templates) < _MAX_FORMS:
                 # A form is learnt when it is needed for the second time: many are unique.
                 is_needed = number == _SEEN_ONCE or count > 1
                 number = self._learn(split.form_of(event)) if is_needed else _SEEN_ONCE
@@ -104,18 +97,19 @@ class Forms:
         self._numerals += (b"%d" % number for number in range(len(self._numerals) + 1, runs + 1))
         parts[1::2] = self._numerals[:runs]
         numbered = b"".join(parts)
-        if numbered not in self._templates:
-            self._templates[numbered] = len(self._templates), make_template(numbered, runs)
-        number, template = self._templates[numbered]
+        if numbered not in self._by_text:
+            self._by_text[numbered] = make_template(len(self._by_text), numbered, runs)
+        template = self._by_text[numbered]
         places = None if template is None else _places(template, edges)
         if template is None or places is None:
             return EXACT
-        self.known.append(Form(template, number, places))
-        return len(self.known) - 1
+        self.templates.append(template)
+        self._places.append(places)
+        return len(self.templates) - 1
 
 
 def _places(template: Template, edges: list[int]) -> bytes | None:
-    """Where the numbers of a form are, as `Form.places`; run `i` goes from `edges[2 * i]` to the next edge.
+    """Where the numbers of a form are, as 32-bit integers; run `i` goes from `edges[2 * i]` to the next edge.
 
     None when a number is too long for arrays.
     """

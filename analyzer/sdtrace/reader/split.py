@@ -54,7 +54,8 @@ def split_events(chunk: bytes, start: int, stop: int, *, is_all: bool) -> Split:
     text = np.frombuffer(chunk, np.uint8, stop - start, start)
     quotes, digits, zeros, braces = _bits(text)
     if chunk.find(_BACKSLASH, start, stop) >= 0:
-        _clear(quotes, _escaped(text))
+        at = _escaped(text)
+        np.bitwise_and.at(quotes, at >> 6, ~(_ONE << (at & 63).astype(np.uint64)))
     outside = _outside_strings(quotes)
     digits &= outside
     opens, closed = _event_starts(text, _positions(braces & outside))
@@ -88,10 +89,6 @@ def _positions(bits: UInt64s) -> Int64s:
     ones = np.flatnonzero(np.unpackbits(octets[filled], bitorder="little"))
     places: Int64s = filled[ones >> 3] * 8 + (ones & 7)
     return places
-
-
-def _clear(bits: UInt64s, places: Int64s) -> None:
-    np.bitwise_and.at(bits, places >> 6, ~(_ONE << (places & 63).astype(np.uint64)))
 
 
 def _form(text: Bytes, digits: UInt64s) -> Bytes:

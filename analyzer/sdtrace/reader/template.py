@@ -48,6 +48,8 @@ NO_NUMBERS: Final = (Number(0, 0),) * len(FIELDS)
 class Template(NamedTuple):
     """What events share that differ in digits alone, also in how many digits a number has."""
 
+    number: int
+    """Among the templates of a file."""
     category: str
     """Events that make no row are counted as this."""
     name: str = ""
@@ -60,8 +62,8 @@ class Template(NamedTuple):
     """First and last runs of digits that the kept arguments depend on; None where none are kept."""
 
 
-def make_template(numbered: bytes, runs: int) -> Template | None:
-    """The template of an event, with the numbers from 1 to `runs` in place of its runs of digits.
+def make_template(number: int, numbered: bytes, runs: int) -> Template | None:
+    """The template of an event, given with the numbers from 1 to `runs` in place of its runs of digits.
 
     None when such events must be decoded one by one.
     """
@@ -69,7 +71,7 @@ def make_template(numbered: bytes, runs: int) -> Template | None:
     if event is None:
         return None
     if event.ph != "X":
-        return None if event.ph == "M" or is_memory(event) else Template(kind_of(event))
+        return None if event.ph == "M" or is_memory(event) else Template(number, kind_of(event))
     category = category_of(event)
     args = arguments(event) if category in NAMED else {}
     if args is None or not isinstance(event.name, str):
@@ -78,13 +80,13 @@ def make_template(numbered: bytes, runs: int) -> Template | None:
     threads = (event.pid if pid is None else 0, event.tid if tid is None else 0)
     ids = (one or 0 for one in ids_of(category, args))
     each = (_time(event.ts), _time(event.dur), *map(_integer, (*threads, *ids)))
-    numbers = tuple(number for number in each if number is not None)
+    numbers = tuple(one for one in each if one is not None)
     if len(numbers) < len(FIELDS):
         return None
     spans = _spans(own_ids(args).values(), numbers, runs) if keeps_args(event, args) else None
     if spans is not None and len(spans) > SPANS:
         return None
-    return Template(category, event.name, pid, tid, numbers, spans)
+    return Template(number, category, event.name, pid, tid, numbers, spans)
 
 
 def _time(raw: msgspec.Raw) -> Number | None:

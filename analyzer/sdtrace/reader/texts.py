@@ -67,9 +67,8 @@ def _texts(chunk: bytes, *, forms: Forms, valid: dict[int, bool], final: bool) -
     alone = decoding.table.texts = []
     walked = decoding.run()
     found = decoding.found()
-    templates = [form.template for form in forms.known]
-    template = np.array([form.number for form in forms.known], np.int32)[found.form]
-    makes_row = np.array([one.numbers is not None for one in templates], np.bool_)[found.form]
+    template = np.array([one.number for one in forms.templates], np.int32)[found.form]
+    makes_row = np.array([one.numbers is not None for one in forms.templates], np.bool_)[found.form]
     start = np.append(found.start, np.array([text.place for text in alone], np.int64))
     is_row = np.append(makes_row, np.array([text.is_row for text in alone], np.bool_))
     order = np.argsort(start, kind="stable")
