@@ -117,7 +117,8 @@ class Decoding:
         form = (np.cumsum(is_row) - 1)[found.form[rows]]
         starts = found.start[rows]
         self.table.extend(*self._rows(np.flatnonzero(is_row), form, starts, found.end[rows]))
-        self.table.sort(np.append(np.array(self.table.places, np.int64), starts))
+        if self.table.places:
+            self.table.sort(np.append(np.array(self.table.places, np.int64), starts))
         return self.table
 
     def _rows(

@@ -102,8 +102,11 @@ class Events:
 
     def take_columns(self) -> EventColumns:
         """All rows, which are collected no longer: so no more than one column is there twice."""
-        columns = [*zip(*self._parts, from_rows([]), strict=True)]
-        self._parts = []
+        parts, self._parts = self._parts or [from_rows([])], []
+        if len(parts) == 1:
+            return parts[0]
+        columns = [*zip(*parts, strict=True)]
+        parts.clear()
         return EventColumns._make(np.concatenate(columns.pop(0)) for _ in EventColumns._fields)
 
 

@@ -148,8 +148,9 @@ class EventTable(Events):
 
     def take_columns(self) -> EventColumns:
         """All rows, those added by themselves first; they are collected no longer."""
-        self._parts.insert(0, from_rows(self._rows))
-        self._rows = []
+        if self._rows:
+            self._parts.insert(0, from_rows(self._rows))
+            self._rows = []
         return super().take_columns()
 
     def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:

@@ -7,7 +7,8 @@ text but for the values of their numbers, which stand at the same offsets.
 from __future__ import annotations
 
 import re
-from itertools import accumulate
+from collections import Counter
+from itertools import chain, count
 from threading import Lock
 from typing import Final
 
@@ -28,7 +29,7 @@ _MAX_FORMS: Final = 1 << 18
 _CACHE_BITS: Final = 17
 _CACHE_SHIFT: Final = np.uint64(64 - _CACHE_BITS)
 _MOST_DIGITS, _MOST_DECIMALS = 15, 3
-_RUN: Final = re.compile(b"(%c+)" % DIGIT)
+_RUN: Final = re.compile(b"%c+" % DIGIT)
 _ROW: Final = 4 * len(FIELDS) + 2 * SPANS
 
 
@@ -46,9 +47,11 @@ class Forms:
         self._cached = np.zeros(1 << _CACHE_BITS, np.uint64)
         self._cached_numbers = np.full(1 << _CACHE_BITS, _NEW, np.int32)
         """Hashes and their numbers, at the place that the first bits of the hash say."""
-        self._by_text: dict[bytes, Template | None] = {}
-        """Templates by the text that they are made of."""
-        self._numerals: list[bytes] = []
+        self._by_skeleton: dict[int, int] = {}
+        """Numbers of templates, by a hash of what stands between the runs of digits."""
+        self._made: list[Template] = []
+        self._runs: list[Int64s] = []
+        """For each template the runs and the unit of each of FIELDS, then the runs of its spans."""
         self._lock = Lock()
 
     def places(self, forms: Int64s) -> tuple[Int64s, Int64s]:
@@ -74,52 +77,72 @@ class Forms:
         found, firsts, index, times = np.unique(
             hashes, return_index=True, return_inverse=True, return_counts=True
         )
-        numbers = np.full(len(found), EXACT, np.int32)
-        each = zip(found.tolist(), events[firsts].tolist(), times.tolist(), strict=True)
-        for place, (value, event, count) in enumerate(each):
-            number = self._numbers.get(value, _NEW)
-            if number <= _NEW and len(self.templates) < _MAX_FORMS:
-                # A form is learnt when it is needed for the second time: many are unique.
-                is_needed = number == _SEEN_ONCE or count > 1
-                number = self._learn(split.form_of(event)) if is_needed else _SEEN_ONCE
-                self._numbers[value] = number
-            numbers[place] = number
-        known = np.flatnonzero(numbers >= EXACT)
+        numbers = np.array([self._numbers.get(value, _NEW) for value in found.tolist()], np.int32)
+        new = np.flatnonzero(numbers == _NEW)
+        if new.size and len(self.templates) < _MAX_FORMS:
+            forms = [split.form_of(event) for event in events[firsts[new]].tolist()]
+            numbers[new] = self._learn(forms, times[new].tolist())
+        known = np.flatnonzero(numbers != _NEW)
+        self._numbers.update(zip(found[known].tolist(), numbers[known].tolist(), strict=True))
         places = found[known] >> _CACHE_SHIFT
         self._cached[places], self._cached_numbers[places] = found[known], numbers[known]
         return np.maximum(numbers, EXACT)[index]
 
-    def _learn(self, form: bytes) -> int:
-        """The number of a new form; EXACT where arrays cannot read it."""
-        parts = _RUN.split(form)
-        edges = [0, 0, *accumulate(map(len, parts))]
-        runs = len(parts) // 2
-        self._numerals += (b"%d" % number for number in range(len(self._numerals) + 1, runs + 1))
-        parts[1::2] = self._numerals[:runs]
-        numbered = b"".join(parts)
-        if numbered not in self._by_text:
-            self._by_text[numbered] = make_template(len(self._by_text), numbered, runs)
-        template = self._by_text[numbered]
-        places = None if template is None else _places(template, edges)
-        if template is None or places is None:
+    def _learn(self, forms: list[bytes], times: list[int]) -> Int32s:
+        """Numbers for new forms, which so many events have; _NEW for those that get none yet.
+
+        A template is made when it is needed for the second time: many are unique.
+        """
+        skeletons = [hash(b"\0".join(filter(None, form.split(b"\0")))) for form in forms]
+        needed: Counter[int] = Counter()
+        for skeleton, events in zip(skeletons, times, strict=True):
+            needed[skeleton] += events
+        for skeleton, form in zip(skeletons, forms, strict=True):
+            number = self._by_skeleton.get(skeleton, _NEW)
+            if number == _SEEN_ONCE or (number == _NEW and needed[skeleton] > 1):
+                self._by_skeleton[skeleton] = self._add_template(form)
+            elif number == _NEW:
+                self._by_skeleton[skeleton] = _SEEN_ONCE
+        found = (self._by_skeleton[skeleton] for skeleton in skeletons)
+        numbers = np.array([_NEW if number == _SEEN_ONCE else number for number in found], np.int32)
+        have = np.flatnonzero(numbers > EXACT)
+        if have.size:
+            numbers[have] = self._add_forms([forms[form] for form in have.tolist()], numbers[have].tolist())
+        return numbers
+
+    def _add_template(self, form: bytes) -> int:
+        """The number of a new template; EXACT when the form has none."""
+        numerals = count(1)
+        numbered = _RUN.sub(lambda _: b"%d" % next(numerals), form)
+        template = make_template(len(self._made), numbered, next(numerals) - 1)
+        if template is None:
             return EXACT
-        self.templates.append(template)
-        self._places.append(places)
-        return len(self.templates) - 1
+        self._made.append(template)
+        spans = (*(template.spans or ()), *((0, 0),) * SPANS)[:SPANS]
+        self._runs.append(np.array([*chain(*(template.numbers or NO_NUMBERS), *spans)]))
+        return len(self._made) - 1
 
+    def _add_forms(self, forms: list[bytes], templates: list[int]) -> Int32s:
+        """The numbers of new forms; EXACT where a number is too long for arrays."""
+        text = np.frombuffer(b",".join((b"", *forms, b"")), np.uint8)
+        begins = np.cumsum([1, *(len(form) + 1 for form in forms[:-1])])[:, np.newaxis]
+        edges = np.append(np.flatnonzero(np.diff(text == DIGIT)) + 1, (0, 0))
+        before = np.searchsorted(edges[:-2:2], begins) - 1
 
-def _places(template: Template, edges: list[int]) -> bytes | None:
-    """Where the numbers of a form are, as 32-bit integers; run `i` goes from `edges[2 * i]` to the next edge.
+        def place(run: Int64s, side: int) -> Int64s:
+            """Where the run begins or ends in each form; 0 for no run."""
+            return np.where(run, edges[side::2][before + run] - begins, 0)
 
-    None when a number is too long for arrays.
-    """
-    places: list[int] = []
-    for run, last, unit in template.numbers or NO_NUMBERS:
-        start, end = edges[2 * run : 2 * run + 2]
-        decimals = edges[2 * last + 1] - edges[2 * last] if last != run else 0
-        if end - start > _MOST_DIGITS or decimals > _MOST_DECIMALS:
-            return None
-        places += start, end - start, decimals, unit
-    for first, last in template.spans or ():
-        places += edges[2 * first], edges[2 * last + 1]
-    return np.array(places + [0] * (_ROW - len(places)), np.int32).tobytes()
+        runs = np.stack([self._runs[template] for template in templates])
+        first, last, unit = runs[:, : -2 * SPANS].reshape(-1, len(FIELDS), 3).transpose(2, 0, 1)
+        begin, end = place(first, 0), place(first, 1)
+        decimals = np.where(last == first, 0, place(last, 1) - place(last, 0))
+        is_short = ((end - begin <= _MOST_DIGITS) & (decimals <= _MOST_DECIMALS)).all(axis=1)
+        fields = np.stack((begin, end - begin, decimals, unit), axis=2).reshape(len(forms), -1)
+        spans = np.stack((place(runs[:, -2 * SPANS :: 2], 0), place(runs[:, 1 - 2 * SPANS :: 2], 1)), axis=2)
+        places = np.concatenate((fields, spans.reshape(len(forms), -1)), axis=1).astype(np.int32)[is_short]
+        numbers = np.full(len(forms), EXACT, np.int32)
+        numbers[is_short] = np.arange(len(places)) + len(self.templates)
+        self._places += [row.tobytes() for row in places]
+        self.templates += [self._made[templates[form]] for form in np.flatnonzero(is_short).tolist()]
+        return numbers

@@ -41,7 +41,8 @@ class KeptArgs:
         hashes = np.zeros(len(rows), np.uint64)
         for first in range(0, len(rows), _ROWS):
             part = rows[first : first + _ROWS]
-            edges = spans[form[part]] + starts[part, np.newaxis]
+            edges = spans[form[part]]
+            edges += starts[part, np.newaxis]
             hashes[first : first + _ROWS] = _hashes(text, edges, template[form[part]])
         found, firsts, which = np.unique(hashes, return_index=True, return_inverse=True)
         table: dict[str, int] = {}
