@@ -7,7 +7,6 @@ text but for the values of their numbers, which stand at the same offsets.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from itertools import chain, count
 from threading import Lock
 from typing import Final
@@ -15,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from sdtrace.reader.columns import Int32s
-from sdtrace.reader.hashes import hash_spans
+from sdtrace.reader.hashes import ROW, hash_spans
 from sdtrace.reader.kept_args import KeptArgs
 from sdtrace.reader.numbers import Int64s, UInt64s
 from sdtrace.reader.split import DIGIT, Split
@@ -29,6 +28,7 @@ _MAX_FORMS: Final = 1 << 18
 _CACHE_BITS: Final = 17
 _CACHE_SHIFT: Final = np.uint64(64 - _CACHE_BITS)
 _MOST_DIGITS, _MOST_DECIMALS = 15, 3
+_NO_DIGIT: Final = ord(",")
 _RUN: Final = re.compile(b"%c+" % DIGIT)
 _ROW: Final = 4 * len(FIELDS) + 2 * SPANS
 
@@ -80,35 +80,40 @@ class Forms:
         numbers = np.array([self._numbers.get(value, _NEW) for value in found.tolist()], np.int32)
         new = np.flatnonzero(numbers == _NEW)
         if new.size and len(self.templates) < _MAX_FORMS:
-            forms = [split.form_of(event) for event in events[firsts[new]].tolist()]
-            numbers[new] = self._learn(forms, times[new].tolist())
+            numbers[new] = self._learn(split, events[firsts[new]], times[new])
         known = np.flatnonzero(numbers != _NEW)
         self._numbers.update(zip(found[known].tolist(), numbers[known].tolist(), strict=True))
         places = found[known] >> _CACHE_SHIFT
         self._cached[places], self._cached_numbers[places] = found[known], numbers[known]
         return np.maximum(numbers, EXACT)[index]
 
-    def _learn(self, forms: list[bytes], times: list[int]) -> Int32s:
-        """Numbers for new forms, which so many events have; _NEW for those that get none yet.
+    def _learn(self, split: Split, events: Int64s, times: Int64s) -> Int32s:
+        """Numbers for the forms of `events`, which so many events have; _NEW for those that get none yet.
 
         A template is made when it is needed for the second time: many are unique.
         """
-        skeletons = [hash(b"\0".join(filter(None, form.split(b"\0")))) for form in forms]
-        needed: Counter[int] = Counter()
-        for skeleton, events in zip(skeletons, times, strict=True):
-            needed[skeleton] += events
-        for skeleton, form in zip(skeletons, forms, strict=True):
-            number = self._by_skeleton.get(skeleton, _NEW)
-            if number == _SEEN_ONCE or (number == _NEW and needed[skeleton] > 1):
-                self._by_skeleton[skeleton] = self._add_template(form)
-            elif number == _NEW:
-                self._by_skeleton[skeleton] = _SEEN_ONCE
-        found = (self._by_skeleton[skeleton] for skeleton in skeletons)
-        numbers = np.array([_NEW if number == _SEEN_ONCE else number for number in found], np.int32)
-        have = np.flatnonzero(numbers > EXACT)
+        lengths = np.diff(split.bounds)[events] + 1
+        ends = np.cumsum(lengths)
+        begins = ends - lengths
+        text = split.form[np.arange(ends[-1]) + np.repeat(split.bounds[events] - begins, lengths)]
+        text[ends - 1] = _NO_DIGIT
+        edges = np.flatnonzero(np.diff(text == DIGIT, prepend=False))
+        kept = text != DIGIT
+        kept[edges[::2]] = True
+        bounds = np.append(0, np.cumsum(kept)[ends - 1])
+        skeletons = hash_spans(np.append(text[kept], np.zeros(ROW, np.uint8)), bounds[:-1], bounds[1:])
+        found, firsts, index = np.unique(skeletons, return_index=True, return_inverse=True)
+        needed = np.bincount(index, times) > 1
+        numbers = [self._by_skeleton.get(skeleton, _NEW) for skeleton in found.tolist()]
+        for place, first in enumerate(events[firsts].tolist()):
+            if numbers[place] == _SEEN_ONCE or (numbers[place] == _NEW and needed[place]):
+                numbers[place] = self._add_template(split.form_of(first))
+            self._by_skeleton[int(found[place])] = _SEEN_ONCE if numbers[place] == _NEW else numbers[place]
+        of_form = np.array(numbers, np.int32)[index]
+        have = np.flatnonzero(of_form > EXACT)
         if have.size:
-            numbers[have] = self._add_forms([forms[form] for form in have.tolist()], numbers[have].tolist())
-        return numbers
+            of_form[have] = self._add_forms(begins[have, np.newaxis], edges, of_form[have])
+        return np.maximum(of_form, _NEW)
 
     def _add_template(self, form: bytes) -> int:
         """The number of a new template; EXACT when the form has none."""
@@ -122,27 +127,29 @@ class Forms:
         self._runs.append(np.array([*chain(*(template.numbers or NO_NUMBERS), *spans)]))
         return len(self._made) - 1
 
-    def _add_forms(self, forms: list[bytes], templates: list[int]) -> Int32s:
-        """The numbers of new forms; EXACT where a number is too long for arrays."""
-        text = np.frombuffer(b",".join((b"", *forms, b"")), np.uint8)
-        begins = np.cumsum([1, *(len(form) + 1 for form in forms[:-1])])[:, np.newaxis]
-        edges = np.append(np.flatnonzero(np.diff(text == DIGIT)) + 1, (0, 0))
-        before = np.searchsorted(edges[:-2:2], begins) - 1
+    def _add_forms(self, begins: Int64s, edges: Int64s, templates: Int32s) -> Int32s:
+        """The numbers of new forms; EXACT where a number is too long for arrays.
+
+        The forms begin at `begins` (a column) in a text where runs of digits begin and end at `edges`.
+        """
+        before = np.searchsorted(edges[::2], begins) - 1
+        edges = np.append(edges, (0, 0))
 
         def place(run: Int64s, side: int) -> Int64s:
             """Where the run begins or ends in each form; 0 for no run."""
             return np.where(run, edges[side::2][before + run] - begins, 0)
 
-        runs = np.stack([self._runs[template] for template in templates])
+        used, which = np.unique(templates, return_inverse=True)
+        runs = np.stack([self._runs[template] for template in used.tolist()])[which]
         first, last, unit = runs[:, : -2 * SPANS].reshape(-1, len(FIELDS), 3).transpose(2, 0, 1)
         begin, end = place(first, 0), place(first, 1)
         decimals = np.where(last == first, 0, place(last, 1) - place(last, 0))
         is_short = ((end - begin <= _MOST_DIGITS) & (decimals <= _MOST_DECIMALS)).all(axis=1)
-        fields = np.stack((begin, end - begin, decimals, unit), axis=2).reshape(len(forms), -1)
+        fields = np.stack((begin, end - begin, decimals, unit), axis=2).reshape(len(begins), -1)
         spans = np.stack((place(runs[:, -2 * SPANS :: 2], 0), place(runs[:, 1 - 2 * SPANS :: 2], 1)), axis=2)
-        places = np.concatenate((fields, spans.reshape(len(forms), -1)), axis=1).astype(np.int32)[is_short]
-        numbers = np.full(len(forms), EXACT, np.int32)
+        places = np.concatenate((fields, spans.reshape(len(begins), -1)), axis=1).astype(np.int32)[is_short]
+        numbers = np.full(len(begins), EXACT, np.int32)
         numbers[is_short] = np.arange(len(places)) + len(self.templates)
         self._places += [row.tobytes() for row in places]
-        self.templates += [self._made[templates[form]] for form in np.flatnonzero(is_short).tolist()]
+        self.templates += [self._made[template] for template in templates[is_short].tolist()]
         return numbers
