@@ -58,7 +58,7 @@ class Forms:
         """For each of the given forms the places of its FIELDS, and where its spans begin and end."""
         rows = b"".join(self._places[form] for form in forms.tolist())
         table = np.frombuffer(rows, np.int32).reshape(-1, _ROW).astype(np.int64)
-        return table[:, : -2 * SPANS].reshape(-1, len(FIELDS), 4), table[:, -2 * SPANS :]
+        return table[:, : -2 * SPANS].reshape(-1, len(FIELDS), 4), table[:, -2 * SPANS :].copy()
 
     def find(self, split: Split) -> Int32s:
         """The number of each event's form; EXACT where it has none."""

@@ -41,7 +41,7 @@ class KeptArgs:
         hashes = np.zeros(len(rows), np.uint64)
         for first in range(0, len(rows), _ROWS):
             part = rows[first : first + _ROWS]
-            edges = spans[form[part]]
+            edges = spans.take(form[part], axis=0)
             edges += starts[part, np.newaxis]
             hashes[first : first + _ROWS] = _hashes(text, edges, template[form[part]])
         found, firsts, which = np.unique(hashes, return_index=True, return_inverse=True)
