@@ -46,8 +46,6 @@ MOST_OWN_IDS: Final = 3
 """No event has more of them."""
 _SIZES: Final = ("grid", "block", "registers per thread", "shared memory")
 """What is kept of a kernel's arguments."""
-
-
 _OF_MEMORY: Final = ("Bytes", "Total Allocated", "Total Reserved", "Device Type", "Device Id", "Addr")
 """The arguments of an allocation in the order of `MemoryEvent`."""
 
