@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.reader.forms import DIGIT, ROW, Forms
-from sdtrace.reader.split import split_events
+from sdtrace.reader.hashes import ROW, hash_spans
+from sdtrace.reader.split import DIGIT, split_events
 
 values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(0) | st.floats(0, allow_infinity=False) | st.text(),
@@ -32,15 +33,21 @@ def test_every_event_and_its_form_is_found(
 ) -> None:
     texts = [json.dumps(event, indent=indent, ensure_ascii=ascii_only) for event in written]
     data = between.join(texts).encode("utf-8", "surrogatepass")
-    found = split_events(data, 0, len(data), is_all=True).forms
-    events_found = [found.event(n).rstrip(b", \n") for n in range(len(found))]
+    found = split_events(data, 0, len(data), is_all=True)
+    events_found = [data[start:end].rstrip(b", \n") for start, end in pairwise(found.bounds.tolist())]
     assert events_found == [text.encode("utf-8", "surrogatepass") for text in texts]
     forms = [without_digits(text).encode("utf-8", "surrogatepass") for text in texts]
-    as_events = Forms(found.text, found.text, found.bounds)
-    assert [as_events.event(n).rstrip(b", \n") for n in range(len(texts))] == forms
+    assert [found.form_of(n).rstrip(b", \n") for n in range(len(texts))] == forms
     inner = forms[:-1]
-    hashes = found.hashes()[: len(inner)].tolist()
+    hashes = hash_spans(found.form, found.bounds[:-1], found.bounds[1:])[: len(inner)].tolist()
     assert [hashes.index(value) for value in hashes] == [inner.index(form) for form in inner]
+
+
+def hashes_of(texts: list[bytes]) -> list[int]:
+    joined = np.frombuffer(b"".join(texts) + bytes(ROW), np.uint8)
+    bounds = np.cumsum([0, *map(len, texts)])
+    hashes: list[int] = hash_spans(joined, bounds[:-1], bounds[1:]).tolist()
+    return hashes
 
 
 @given(st.lists(st.binary(min_size=1, max_size=3 * ROW), min_size=1), st.data())
@@ -49,15 +56,12 @@ def test_a_hash_depends_on_every_byte_and_on_nothing_else(texts: list[bytes], da
     for text in changed:
         text[data.draw(st.integers(0, len(text) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     both = [*texts, *map(bytes, changed), *texts]
-    joined = np.frombuffer(b"".join(both) + bytes(ROW), np.uint8)
-    bounds = np.cumsum([0, *map(len, both)])
-    hashes = Forms(joined, joined, bounds).hashes().tolist()
+    hashes = hashes_of(both)
     assert [both.index(text) for text in both] == [hashes.index(value) for value in hashes]
 
 
 def distinct_hashes(texts: list[bytes]) -> int:
-    joined = np.frombuffer(b"".join(texts) + bytes(ROW), np.uint8)
-    return len(set(Forms(joined, joined, np.cumsum([0, *map(len, texts)])).hashes().tolist()))
+    return len(set(hashes_of(texts)))
 
 
 def test_rows_that_change_places_change_the_hash() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdtrace.reader import chunk
-from sdtrace.reader.numbers import _ROWS, PADDING, Int64s, Places, as_text, integers
+from sdtrace.reader.numbers import _ROWS, PADDING, Int64s, integers
 from tests.reader.decoder import decode, read_text, rows_of
 
 TRACE = Path(__file__).parents[2] / "traces" / "h200-bf16_sdpa_cudagraphs.json"
@@ -26,8 +26,8 @@ def offsets(pieces: list[str]) -> Int64s:
 def read_one(text: str, starts: Int64s, digits: list[int], decimals: list[int], unit: int) -> list[int]:
     """The number at the start of each event, all of forms of their own."""
     n = len(starts)
-    places = Places(np.zeros(n, np.int64), np.array(digits), np.array(decimals), np.full(n, unit))
-    values = integers(as_text(text.encode("latin-1") + PADDING), starts, np.arange(n), [places])
+    places = np.stack((np.zeros(n, np.int64), np.array(digits), np.array(decimals), np.full(n, unit)), axis=1)
+    values = integers(text.encode("latin-1") + PADDING, starts, np.arange(n), places[:, np.newaxis])
     numbers: list[int] = values[0].tolist()
     return numbers
 

@@ -43,10 +43,8 @@ def write_perfetto(source: Path, target: Path, *, force: bool) -> Written:
 def _content(source: Path, study: Study, added: list[bytes], misfits: list[Misfit]) -> Iterator[bytes]:
     """The copy: what stands before the events, the added ones, the original ones and what follows."""
     with open_blocks(source) as blocks:
-        seen: list[bytes] = []
-        beginning = read_beginning(source, _kept(blocks, seen))
-        text = b"".join(seen)
-        yield text[: len(text) - len(beginning.events)]
+        beginning = read_beginning(source, blocks)
+        yield beginning.head
         yield b"\n" + b",\n".join(added) + b",\n"
         rest: Iterator[bytes] = chain([beginning.events], blocks)
         if misfits:
@@ -54,9 +52,3 @@ def _content(source: Path, study: Study, added: list[bytes], misfits: list[Misfi
         if study.trace.salvaged:
             rest = close_cut(rest, source, is_array=beginning.is_array)
         yield from rest
-
-
-def _kept(blocks: Iterator[bytes], seen: list[bytes]) -> Iterator[bytes]:
-    for block in blocks:
-        seen.append(block)
-        yield block

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 from itertools import chain
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 from sdtrace.reader.envelope import Beginning
 from sdtrace.reader.numbers import PADDING
@@ -19,27 +21,11 @@ THREADS: Final = 2
 _IN_FLIGHT: Final = 3
 
 
-class _Here(Executor):
-    """Does what it is given at once, in the thread that gives it."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        done.set_result(fn(*args, **kwargs))
-        return done
-
-
-class _Waiting(NamedTuple, Generic[Result]):
-    """A chunk being worked on."""
-
-    text: bytes
-    result: Future[tuple[Result, Walk]]
-
-
 class ChunkPass(Generic[Result]):
     """The state of one pass.
 
     `work` takes a chunk, `PADDING` included, and whether it is the `final` one; it returns a result and where
-    it stopped. `gather` takes each result and how many bytes it is of. With one of `threads` everything runs
+    it stopped. `gather` takes each result in the order of the file. With one of `threads` everything runs
     in the caller's own.
     """
 
@@ -47,12 +33,13 @@ class ChunkPass(Generic[Result]):
         self,
         beginning: Beginning,
         work: Callable[..., tuple[Result, Walk]],
-        gather: Callable[[Result, int], None],
+        gather: Callable[[Result], None],
         threads: int = THREADS,
     ) -> None:
         self._beginning, self._work, self._gather = beginning, work, gather
         self._threads = threads
-        self._waiting: deque[_Waiting[Result]] = deque()
+        self._waiting: deque[tuple[bytes, Callable[[], tuple[Result, Walk]]]] = deque()
+        """Chunks being worked on, and what waits for their results."""
         self._carry = b""
         """Text between two events on, not yet given to a worker."""
         self._ended = self._stopped = False
@@ -68,7 +55,7 @@ class ChunkPass(Generic[Result]):
     def run(self, blocks: Iterator[bytes]) -> None:
         """Work on all events, of the beginning and of the blocks after it, then read what follows them."""
         blocks = chain([self._beginning.events], blocks)
-        with ThreadPoolExecutor(self._threads) if self._threads > 1 else _Here() as pool:
+        with ThreadPoolExecutor(self._threads) if self._threads > 1 else nullcontext() as pool:
             for block in blocks:
                 cut = last_boundary(block)
                 if not cut:
@@ -85,21 +72,22 @@ class ChunkPass(Generic[Result]):
         if self._ended:
             self._read_tail(blocks)
 
-    def _submit(self, pool: Executor, text: memoryview, carry: bytes, *, final: bool = False) -> None:
+    def _submit(self, pool: Executor | None, text: memoryview, carry: bytes, *, final: bool = False) -> None:
         """Let a worker have what was carried and `text`; `carry` is what follows."""
         chunk = b"".join((self._carry, text, PADDING))
-        self._waiting.append(_Waiting(chunk, pool.submit(self._work, chunk, final=final)))
+        work = partial(self._work, chunk, final=final)
+        self._waiting.append((chunk, work if pool is None else pool.submit(work).result))
         self._carry = carry
 
     def _collect(self, most: int) -> None:
         """Gather chunks in their order until at most so many are waiting, or the events end."""
         while len(self._waiting) > most and not self._stopped:
-            text, work = self._waiting.popleft()
-            result, walked = work.result()
-            self._gather(result, walked.end)
+            text, result = self._waiting.popleft()
+            decoded, walked = result()
+            self._gather(decoded)
             if walked.end < len(text) - len(PADDING) or walked.is_over:
                 # The chunk was not cut between two events, so those after it were not either.
-                following = [waiting.text[: -len(PADDING)] for waiting in self._waiting]
+                following = [waiting[: -len(PADDING)] for waiting, _ in self._waiting]
                 left = text[walked.end : -len(PADDING)]
                 self._carry = b"".join((left, *following, self._carry))
                 self._waiting.clear()

@@ -1,21 +1,16 @@
-"""What every decoder produces: duration events as columns, everything else as small Python values."""
+"""What every decoder produces, and where it is gathered."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
-AnyInts = NDArray[np.signedinteger[Any]]
-_MARGIN: Final = 1.1
-_MOST_AT_ONCE: Final = 1 << 24
-"""Rows, 0.7 GB: a size alone promises no more."""
 
 
 class EventKey(NamedTuple):
@@ -73,19 +68,46 @@ class Metadata(NamedTuple):
     value: str
 
 
-@dataclass
-class Decoded:
-    """A stretch of the file, decoded."""
+class Events:
+    """Events collected: complete ones as columns, all others as small Python values."""
 
-    columns: EventColumns
-    keys: list[EventKey]
-    args: list[str]
-    """Distinct argument texts (JSON objects) that `columns.args` points into."""
-    memory: list[MemoryEvent] = field(default_factory=list)
-    metadata: list[Metadata] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    """Events of every kind by category, also those kept nowhere (flows, counters, instants)."""
-    skipped: int = 0
+    def __init__(self) -> None:
+        self.keys: dict[EventKey, int] = {}
+        self.args: dict[str, int] = {}
+        """Distinct argument texts (JSON objects) and keys, and the indexes that stand in columns for them."""
+        self.memory: list[MemoryEvent] = []
+        self.metadata: list[Metadata] = []
+        self.counts: Counter[str] = Counter()
+        """Events of every kind by category, also those kept nowhere (flows, counters, instants)."""
+        self.skipped = 0
+        self._parts: list[EventColumns] = []
+
+    def extend(self, columns: EventColumns, keys: Iterable[EventKey], args: Iterable[str]) -> None:
+        """Add rows that index `keys` and `args`."""
+        key = np.array([self.keys.setdefault(k, len(self.keys)) for k in keys], np.int32)
+        text = np.array([*(self.args.setdefault(a, len(self.args)) for a in args), -1], np.int32)
+        self._parts.append(columns._replace(key=key[columns.key], args=text[columns.args]))
+
+    def merge(self, other: Events) -> None:
+        """Add all that `other` collected, which then has no rows any more."""
+        self.extend(other.take_columns(), other.keys, other.args)
+        self.memory += other.memory
+        self.metadata += other.metadata
+        self.counts += other.counts
+        self.skipped += other.skipped
+
+    def sort(self, places: Int64s) -> None:
+        """Put the rows in the order of their places."""
+        self._parts = [self.take_columns().take(np.argsort(places, kind="stable"))]
+
+    def take_columns(self) -> EventColumns:
+        """All rows, which are collected no longer: so no more than one column is there twice."""
+        parts, self._parts = self._parts or [from_rows([])], []
+        if len(parts) == 1:
+            return parts[0]
+        columns = [*zip(*parts, strict=True)]
+        parts.clear()
+        return EventColumns._make(np.concatenate(columns.pop(0)) for _ in EventColumns._fields)
 
 
 def from_rows(rows: list[tuple[int, int, int, int, int, int, int]]) -> EventColumns:
@@ -95,44 +117,3 @@ def from_rows(rows: list[tuple[int, int, int, int, int, int, int]]) -> EventColu
     return EventColumns(
         key.astype(np.int32), start_ns, dur_ns, external_id, correlation, nbytes, args.astype(np.int32)
     )
-
-
-def concatenate(parts: list[EventColumns]) -> EventColumns:
-    """Columns one after the other; at least one."""
-    return EventColumns._make(np.concatenate(column) for column in zip(*parts, strict=True))
-
-
-class GrowingColumns:
-    """Columns that parts are appended to, in the memory where they stay.
-
-    Room not written to costs no memory, so there may be more than is needed.
-    """
-
-    def __init__(self) -> None:
-        self._columns = from_rows([])
-        self._rows = 0
-
-    def append(self, part: EventColumns, done: float) -> None:
-        """Put the rows of `part` behind those there are; `done` is the share of all that this makes.
-
-        Room for the rows that this share predicts is made at once, and doubled where it was too little.
-        """
-        end = self._rows + len(part.key)
-        if end > len(self._columns.key):
-            expected = min(_MARGIN * end / done, _MOST_AT_ONCE)
-            rows = max(2 * end if self._rows else end, int(expected))
-            larger = EventColumns._make(np.empty(rows, column.dtype) for column in part)
-            _fill(larger, 0, self.result())
-            self._columns = larger
-        _fill(self._columns, self._rows, part)
-        self._rows = end
-
-    def result(self) -> EventColumns:
-        """All rows, as views of the room."""
-        return EventColumns._make(column[: self._rows] for column in self._columns)
-
-
-def _fill(room: EventColumns, at: int, rows: EventColumns) -> None:
-    columns: Iterator[tuple[AnyInts, AnyInts]] = zip(room, rows, strict=True)
-    for column, values in columns:
-        column[at : at + len(values)] = values

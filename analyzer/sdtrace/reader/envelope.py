@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from sdtrace.errors import UnreadableTrace
+from sdtrace.reader.events import ERRORS
 from sdtrace.reader.foreign import describe, describe_json
 from sdtrace.reader.repair import repair_strings
 
@@ -28,8 +29,9 @@ _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Beginning(NamedTuple):
-    """What stands before the first event, and the start of the events' text."""
+    """What stands before the first event, as text and as values, and the start of the events' text."""
 
+    head: bytes
     top_level: dict[str, Any]
     events: bytes
     is_array: bool = False
@@ -45,14 +47,16 @@ def read_beginning(path: Path, blocks: Iterator[bytes]) -> Beginning:
         if describe(text):
             break
         if start == b"[":
-            return Beginning({}, text[text.index(b"[") + 1 :], is_array=True)
+            end = text.index(b"[") + 1
+            return Beginning(text[:end], {}, text[end:], is_array=True)
         for found in islice(_EVENTS_KEY.finditer(text), _MAX_CANDIDATES):
-            top_level = parse_object(text[: found.end()] + b"]}")
+            head = text[: found.end()]
+            top_level = parse_object(head + b"]}")
             if top_level is not None:
                 top_level.pop("traceEvents", None)
-                return Beginning(top_level, text[found.end() :])
+                return Beginning(head, top_level, text[len(head) :])
         if damaged := _FIRST_EVENT.search(text):
-            return Beginning({}, text[damaged.end(1) :], is_damaged=True)
+            return Beginning(text[: damaged.end(1)], {}, text[damaged.end(1) :], is_damaged=True)
         if len(text) > _MAX_HEAD_BYTES or (start and start != b"{"):
             break
     raise UnreadableTrace(f"{path}: {_no_trace(text)}")
@@ -78,15 +82,10 @@ def parse_object(text: bytes) -> dict[str, Any] | None:
     Its strings are repaired where that makes it valid JSON; NaN becomes text.
     """
     text = text.removeprefix(b"\xef\xbb\xbf")
-    try:
-        return _values(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if len(text) > _MAX_LENIENT_BYTES:
-            return None
-    try:
-        return _values(repair_strings(text))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    for valid in (bytes, repair_strings) if len(text) <= _MAX_LENIENT_BYTES else (bytes,):
+        with suppress(*ERRORS):
+            return _values(valid(text))
+    return None
 
 
 def _values(text: bytes) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from contextlib import suppress
 from decimal import Decimal, DecimalException
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from sdtrace.reader.categories import COPIES, LINKED, NAMED, canonical
-from sdtrace.reader.columns import Decoded, EventKey, MemoryEvent, Metadata, from_rows
+from sdtrace.reader.columns import EventColumns, EventKey, Events, MemoryEvent, Metadata, from_rows
 from sdtrace.reader.repair import repair_strings
 
 _LIMIT: Final = 1 << 62
@@ -22,7 +22,6 @@ _COLLECTIVE: Final = re.compile(r"(?:nccl|gloo|mpi|ucc|xccl|hccl):\w")
 """What `c10d::Work` records for a collective: backend, colon, operation."""
 _EXACT: Final = re.compile(r"-?\d{1,15}(?:\.\d{1,3})?")
 _NOTHING: Final = msgspec.Raw(b"")
-_NULL: Final = msgspec.Raw(b"null")
 
 
 class Event(msgspec.Struct):
@@ -38,228 +37,148 @@ class Event(msgspec.Struct):
     args: msgspec.Raw = _NOTHING
 
 
-NAMES_OF_ARGS: Final = {
-    "external_id": "External id",
-    "old_external_id": "external id",
-    "nbytes": "bytes",
-    "memory_bytes": "Bytes",
-    "total_allocated": "Total Allocated",
-    "total_reserved": "Total Reserved",
-    "device_type": "Device Type",
-    "device_id": "Device Id",
-    "address": "Addr",
-    "metadata_name": "name",
-}
-"""What fields are called in the file."""
-
-
-class Args(msgspec.Struct, rename=NAMES_OF_ARGS):
-    """What is needed of an event's arguments."""
-
-    external_id: Any = None
-    old_external_id: Any = None
-    correlation: Any = None
-    nbytes: Any = None
-    memory_bytes: Any = None
-    total_allocated: Any = None
-    total_reserved: Any = None
-    device_type: Any = None
-    device_id: Any = None
-    address: Any = None
-    metadata_name: Any = None
-
-
 _decode_event = msgspec.json.Decoder(Event).decode
-_decode_args = msgspec.json.Decoder(Args).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-OWN_IDS: Final = {
-    "external_id": "External id",
-    "record_function": "Record function id",
-    "number": "Ev Idx",
-    "correlation": "correlation",
-}
-"""Integers in the arguments that every event has its own of."""
+_OWN_IDS: Final = ("External id", "Record function id", "Ev Idx", "correlation")
+"""Arguments that every event has its own of, where they are integers."""
 MOST_OWN_IDS: Final = 3
 """No event has more of them."""
 _SIZES: Final = ("grid", "block", "registers per thread", "shared memory")
 """What is kept of a kernel's arguments."""
-_HAS_SIZES: Final = re.compile(rb'"grid"')
-_OLD_ID: Final = re.compile(rb'"external id"')
-"""Files of before 2022; no array finds this id."""
-_NO_ARGS: Final = Args()
+_OF_MEMORY: Final = ("Bytes", "Total Allocated", "Total Reserved", "Device Type", "Device Id", "Addr")
+"""The arguments of an allocation in the order of `MemoryEvent`."""
 
 
 def decode_event(text: bytes) -> Event | None:
     """The event that `text` is, its strings repaired where that makes it valid JSON; else None."""
-    try:
-        return _decode_event(text)
-    except ERRORS:
-        pass
-    try:
-        return _decode_event(repair_strings(text))
-    except ERRORS:
-        return None
+    for valid in (bytes, repair_strings):
+        with suppress(*ERRORS):
+            return _decode_event(valid(text))
+    return None
 
 
-def args_of(raw: msgspec.Raw) -> Args | None:
-    """The arguments; empty ones when the event has none, None when they are no object."""
-    if not len(raw) or raw == _NULL:
-        return _NO_ARGS
-    try:
-        return _decode_args(raw)
-    except ERRORS:
-        pass
+def arguments(event: Event) -> dict[str, Any] | None:
+    """The arguments, empty when the event has none; None when they are no object."""
+    text = bytes(event.args)
+    if text in (b"", b"null"):
+        return {}
+    with suppress(*ERRORS):
+        return _decode_object(text)
     try:  # Numbers too large for msgspec, such as 1e400, and lists, which say nothing when they are empty.
-        return msgspec.convert(json.loads(bytes(raw)) or {}, Args) if bytes(raw)[:1] in b"[{" else None
+        found = json.loads(repair_strings(text))
     except (ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) else {} if found == [] else None
 
 
-def keeps_args(event: Event) -> bool:
-    """Whether the event's arguments are kept: of ops, of annotations of collectives, a kernel's sizes."""
+def keeps_args(event: Event, args: dict[str, Any]) -> bool:
+    """Whether the arguments are kept: of ops, of annotations of collectives, a kernel's sizes."""
     category = category_of(event)
     if category == "kernel":
-        args = bytes(event.args)
-        return bool(_HAS_SIZES.search(args)) and not _OLD_ID.search(args)
-    is_op = category == "cpu_op" or (
-        category == "user_annotation" and isinstance(event.name, str) and bool(_COLLECTIVE.match(event.name))
-    )
-    return is_op and len(event.args) > 0
+        return "grid" in args and "external id" not in args  # Files of before 2022 have the latter.
+    is_annotation = category == "user_annotation" and isinstance(event.name, str)
+    return category == "cpu_op" or (is_annotation and bool(_COLLECTIVE.match(event.name)))
 
 
-def kept_args(event: Event) -> str | None:
+def kept_args(event: Event, args: dict[str, Any]) -> str | None:
     """The arguments of an op as compact JSON, without the ids of the event itself; None if none remain.
 
     Of a kernel only how it was launched.
     """
-    if not keeps_args(event):
+    if not keeps_args(event, args):
         return None
-    try:
-        args = _decode_object(event.args)
-    except ERRORS:
-        return None
-    if category_of(event) == "kernel":
-        return msgspec.json.encode({name: args[name] for name in _SIZES if name in args}).decode()
-    own = (name for name in OWN_IDS.values() if type(args.get(name)) is int)
-    for name in [*own]:
-        del args[name]
-    return msgspec.json.encode(args).decode() if args else None
+    is_kernel, own = category_of(event) == "kernel", own_ids(args)
+    names = [name for name in (_SIZES if is_kernel else args) if name in args and name not in own]
+    return msgspec.json.encode({name: args[name] for name in names}).decode() if names else None
 
 
-class Ids(NamedTuple):
-    """Values of JSON, None where the event has none."""
-
-    external: object
-    correlation: object
-    nbytes: object
+def own_ids(args: dict[str, Any]) -> dict[str, int]:
+    """The integers among the arguments that every event has its own of."""
+    return {name: value for name in _OWN_IDS if type(value := args.get(name)) is int}
 
 
 class EventText(NamedTuple):
-    """One event as it stands in the file; whether it makes a row."""
+    """One event as it stands in the file, where, and whether it makes a row."""
 
     text: bytes
+    place: int
     is_row: bool
 
 
-class EventTable:
-    """Collects events one by one; `decoded` gives them as columns."""
+class EventTable(Events):
+    """Collects events one by one."""
 
     def __init__(self) -> None:
+        super().__init__()
+        self.place = 0
+        """Where the text stands that events are added from."""
+        self.places: list[int] = []
+        """The same for every row."""
         self.texts: list[EventText] | None = None
         """Where it is a list, the text of each event is added to it."""
         self._rows: list[tuple[int, int, int, int, int, int, int]] = []
-        self._keys: dict[EventKey, int] = {}
-        self._args: dict[str, int] = {}
-        self._memory: list[MemoryEvent] = []
-        self._metadata: list[Metadata] = []
-        self._counts: Counter[str] = Counter()
-        self._skipped = 0
         self.damaged = 0
 
-    def skip_damaged(self) -> None:
-        """Count an event that is beyond repair."""
-        self._skipped += 1
-        self.damaged += 1
+    def skip(self, *, is_damaged: bool = False) -> None:
+        """Count an event that is beyond repair, or something that is no event."""
+        self.skipped += 1
+        self.damaged += is_damaged
 
     def add(self, text: bytes) -> bool:
         """Add the event that `text` is; False when it is none. One that cannot be used counts as skipped."""
         event = decode_event(text)
         if event is None:
             return False
-        rows = self.rows
-        if not self._add(event):
-            self._skipped += 1
+        row = self._row(event) if event.ph == "X" else None
+        if row is not None:
+            self._rows.append(row)
+            self.places.append(self.place)
+        elif event.ph == "X" or (is_memory(event) and not self._add_memory(event)):
+            self.skipped += 1
+        else:
+            if event.ph == "M":
+                self._add_metadata(event)
+            self.counts[kind_of(event)] += 1
         if self.texts is not None:
-            self.texts.append(EventText(text, self.rows > rows))
+            self.texts.append(EventText(text, self.place, row is not None))
         return True
 
-    def skip(self) -> None:
-        """Count something that is no event."""
-        self._skipped += 1
-
-    def _add(self, event: Event) -> bool:
-        """Add one event; False when it cannot be used."""
-        if event.ph == "X":
-            row = self._row(event)
-            if row is not None:
-                self._rows.append(row)
-            return row is not None
-        if event.ph == "M":
-            self._add_metadata(event)
-        elif is_memory(event) and not self._add_memory(event):
-            return False
-        self._counts[kind_of(event)] += 1
-        return True
-
-    @property
-    def rows(self) -> int:
-        """Duration events collected."""
-        return len(self._rows)
-
-    def decoded(self) -> Decoded:
-        """Everything collected."""
-        columns, keys, args = from_rows(self._rows), list(self._keys), list(self._args)
-        return Decoded(columns, keys, args, self._memory, self._metadata, self._counts, self._skipped)
+    def take_columns(self) -> EventColumns:
+        """All rows, those added by themselves first; they are collected no longer."""
+        if self._rows:
+            self._parts.insert(0, from_rows(self._rows))
+            self._rows = []
+        return super().take_columns()
 
     def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:
         start, duration = nanoseconds(event.ts), nanoseconds(event.dur)
         name, pid, tid = event.name, thread_part(event.pid), thread_part(event.tid)
+        category = category_of(event)
+        args = arguments(event) if category in NAMED else {}
         if start is None or duration is None or not isinstance(name, str) or pid is None or tid is None:
             return None
-        ids = ids_of(event)
-        if ids is None:
+        if args is None:
             return None
-        key = self._keys.setdefault(EventKey(category_of(event), name, pid, tid), len(self._keys))
-        args = kept_args(event)
-        kept = -1 if args is None else self._args.setdefault(args, len(self._args))
-        numbers = _integer(ids.external, 0), _integer(ids.correlation, 0), _integer(ids.nbytes, -1)
-        return key, start, duration, *numbers, kept
+        key = self.keys.setdefault(EventKey(category, name, pid, tid), len(self.keys))
+        text = kept_args(event, args)
+        kept = -1 if text is None else self.args.setdefault(text, len(self.args))
+        external, correlation, nbytes = ids_of(category, args)
+        ids = _integer(external, 0), _integer(correlation, 0), _integer(nbytes, -1)
+        return key, start, duration, *ids, kept
 
     def _add_metadata(self, event: Event) -> None:
-        args = args_of(event.args)
-        pid, tid = thread_part(event.pid), thread_part(event.tid)
-        if args is None or pid is None or tid is None:
-            return
-        if isinstance(args.metadata_name, str) and isinstance(event.name, str):
-            self._metadata.append(Metadata(event.name, pid, tid, args.metadata_name))
+        args, pid, tid = arguments(event) or {}, thread_part(event.pid), thread_part(event.tid)
+        name, value = event.name, args.get("name")
+        if isinstance(name, str) and isinstance(value, str) and pid is not None and tid is not None:
+            self.metadata.append(Metadata(name, pid, tid, value))
 
     def _add_memory(self, event: Event) -> bool:
-        time, args, tid = nanoseconds(event.ts), args_of(event.args), thread_part(event.tid)
+        time, args, tid = nanoseconds(event.ts), arguments(event), thread_part(event.tid)
         if time is None or args is None or tid is None:
             return False
-        self._memory.append(
-            MemoryEvent(
-                time,
-                tid,
-                nbytes=_integer(args.memory_bytes, 0),
-                total_allocated=_integer(args.total_allocated, 0),
-                total_reserved=_integer(args.total_reserved, -1),
-                device_type=_integer(args.device_type, 0),
-                device_id=_integer(args.device_id, 0),
-                address=_integer(args.address, 0),
-            )
-        )
+        sizes = (_integer(args.get(name), -1 if name == "Total Reserved" else 0) for name in _OF_MEMORY)
+        self.memory.append(MemoryEvent(time, tid, *sizes))
         return True
 
 
@@ -279,18 +198,13 @@ def is_memory(event: Event) -> bool:
     return bool(event.ph == "i" and event.name == "[memory]")
 
 
-def ids_of(event: Event) -> Ids | None:
-    """The ids that the event's category gives a meaning; None when its arguments are no object."""
-    category = category_of(event)
-    if category not in NAMED:
-        return Ids(None, None, None)
-    args = args_of(event.args)
-    if args is None:
-        return None
-    return Ids(
-        args.external_id if args.external_id is not None else args.old_external_id,
-        args.correlation if category in LINKED else None,
-        args.nbytes if category in COPIES else None,
+def ids_of(category: str, args: dict[str, Any]) -> tuple[object, object, object]:
+    """The `External id`, the correlation and the bytes, None where the category gives them no meaning."""
+    external = args.get("External id")
+    return (
+        args.get("external id") if external is None else external,
+        args.get("correlation") if category in LINKED else None,
+        args.get("bytes") if category in COPIES else None,
     )
 
 

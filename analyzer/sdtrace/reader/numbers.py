@@ -6,8 +6,7 @@ of one length; nothing loops over rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,62 +26,34 @@ _ROWS: Final = 1 << 15
 _POWERS = np.array([10**k for k in range(_WORD + 1)], np.int64)
 
 
-class Text(NamedTuple):
-    """A stretch of text as bytes and as overlapping 64-bit words, one starting at every byte."""
+def integers(data: bytes, starts: Int64s, form: Int64s, places: Int64s) -> Int64s:
+    """The numbers of all events, one row a field; 0 where an event has none.
 
-    bytes: Bytes
-    words: UInt64s
-
-
-def as_text(data: bytes) -> Text:
-    """View `data`, whose last 8 bytes must be padding, without copying it."""
-    octets = np.frombuffer(data, np.uint8)
-    words = np.ndarray(shape=(len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))
-    return Text(octets, words)
-
-
-class Places(NamedTuple):
-    """How a number stands in the events of each form: arrays (int64), one entry a form."""
-
-    offset: Int64s
-    """From the start of the event."""
-    digits: Int64s
-    """Before the point, at most 16; 0 where such events have no number."""
-    decimals: Int64s
-    """At most 3."""
-    unit: Int64s
-    """What the number is multiplied by: 1, or 1000, or -1 for a minus before it."""
-
-
-def integers(text: Text, starts: Int64s, form: Int64s, fields: list[Places]) -> Int64s:
-    """For each of `fields` the numbers of all events, one row a field; 0 where an event has none.
-
-    Events of the given `form` start at the byte offsets `starts`.
+    Events of the given `form` start at the byte offsets `starts` of `data`, which ends in `PADDING`. `places`
+    (forms, fields, 4) tells how a number stands in them: its offset from the event's start, the digits before
+    the point (at most 16, 0 for no number), the decimals (at most 3), and what it is multiplied by: 1, or
+    1000, or -1 for a minus before it.
     """
-    values = np.zeros((len(fields), len(starts)), np.int64)
-    parts = [(field, *part) for field, places in enumerate(fields) for part in _parts(places)]
-    owners, offsets, widths, units = zip(*parts, strict=True)
-    offset, width, unit = (np.stack(column, axis=1) for column in (offsets, widths, units))
+    words = np.ndarray(len(data) - _WORD + 1, "<u8", data, strides=(1,))
+    offset, digits, decimals, unit = places.transpose(2, 0, 1)
+    high = np.minimum(digits, _WORD)
+    first_digits = offset, high, unit * _POWERS[digits - high]
+    more_digits = offset + _WORD, digits - high, unit
+    behind_point = offset + digits + 1, decimals, unit // _POWERS[decimals]
+    parts = zip(first_digits, more_digits, behind_point, strict=True)
+    offset, width, unit = (np.concatenate(part, axis=1) for part in parts)
+    used = np.flatnonzero(width.any(axis=0))
+    offset, width, unit = offset[:, used], width[:, used], unit[:, used]
+    values = np.zeros((places.shape[1], len(starts)), np.int64)
     for first in range(0, len(starts), _ROWS):
         rows = slice(first, first + _ROWS)
         at = offset.take(form[rows], axis=0)
         at += starts[rows, np.newaxis]
-        numbers = _up_to_eight(text.words[at], width.take(form[rows], axis=0))
+        numbers = _up_to_eight(words[at], width.take(form[rows], axis=0))
         numbers *= unit.take(form[rows], axis=0)
-        for field, part in zip(owners, numbers.T, strict=True):
+        for field, part in zip((used % len(values)).tolist(), numbers.T, strict=True):
             values[field, rows] += part
     return values
-
-
-def _parts(places: Places) -> Iterator[tuple[Int64s, Int64s, Int64s]]:
-    """Up to eight digits of a number at a time: their offset, how many they are, and their unit."""
-    offset, digits, decimals, unit = places
-    high = np.minimum(digits, _WORD)
-    yield offset, high, unit * _POWERS[digits - high]
-    if (digits > _WORD).any():
-        yield offset + _WORD, digits - high, unit
-    if decimals.any():
-        yield offset + digits + 1, decimals, unit // _POWERS[decimals]
 
 
 def _up_to_eight(words: UInt64s, digits: Int64s) -> Int64s:

@@ -39,10 +39,6 @@ class Walk(NamedTuple):
     """The text ends inside an event, which is lost."""
 
 
-class _Invalid(Exception):
-    """The text is not valid JSON."""
-
-
 def last_boundary(block: bytes) -> int:
     """The offset of the last place where one event seems to end and another to begin; 0 if none."""
     for end in range(len(block), 0, -_LOOK_BACK):
@@ -97,29 +93,22 @@ def _walk_text(text: str, until: int, table: EventTable, *, final: bool) -> Walk
 
 def _add_value(text: str, at: int, table: EventTable, *, final: bool) -> int | None:
     """Add the value at `at`; returns its end, None when the text ends before it does."""
+    end, is_open = None, False
     try:
-        end = _value_end(text, at)
-    except _Invalid:
+        _, end = _scan(text, at)
+        is_open = end == len(text) and text[end - 1] not in '}]"'
+    except RecursionError:
+        pass
+    except ValueError as error:
+        is_unterminated = str(error).startswith("Unterminated string")
+        is_open = is_unterminated or getattr(error, "pos", at) >= len(text) - _NEAR_END
+    if is_open and not final:
+        return None
+    if end is None or is_open:
         return _add_damaged(text, at, table, final=final)
-    if end is None:
-        return _add_damaged(text, at, table, final=True) if final else None
     if not table.add(text[at:end].encode("utf-8", "surrogateescape")):
         table.skip()
     return end
-
-
-def _value_end(text: str, at: int) -> int | None:
-    """The end of the value at `at`; None when the text ends before it. Raises _Invalid."""
-    try:
-        _, end = _scan(text, at)
-    except RecursionError as error:
-        raise _Invalid from error
-    except ValueError as error:
-        is_open = str(error).startswith("Unterminated string")
-        if is_open or getattr(error, "pos", at) >= len(text) - _NEAR_END:
-            return None
-        raise _Invalid from error
-    return None if end == len(text) and text[end - 1] not in '}]"' else end
 
 
 def _add_damaged(text: str, at: int, table: EventTable, *, final: bool) -> int | None:
@@ -131,7 +120,7 @@ def _add_damaged(text: str, at: int, table: EventTable, *, final: bool) -> int |
             return None
     after = boundary.start() + (boundary.re is not _START)
     if text[at] != "{" or not _add_repaired(text[at:after], table):
-        table.skip_damaged()
+        table.skip(is_damaged=True)
     return max(at + 1, after)
 
 
@@ -146,6 +135,6 @@ def _add_repaired(segment: str, table: EventTable) -> bool:
         if not table.add(repaired[:end].encode()):
             table.skip()
         if repaired[end:].strip(", \r\n\t"):
-            table.skip_damaged()
+            table.skip(is_damaged=True)
         return True
     return False

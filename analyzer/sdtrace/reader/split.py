@@ -10,9 +10,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.reader.forms import DIGIT, ROW, Forms
+from sdtrace.reader.hashes import ROW
 from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
 
+DIGIT: Final = 0
+"""A byte that JSON has nowhere, not even in a string."""
 _QUOTE, _ZERO, _POINT, _COMMA, _PLUS, _MINUS, _EXPONENT = b'"0.,+-e'
 _BACKSLASH: Final = b"\\"
 _LOWER: Final = 0x20
@@ -29,13 +31,19 @@ _DOUBLINGS: Final = tuple(np.uint64(1 << k) for k in range(6))
 class Split(NamedTuple):
     """The events of a stretch of text.
 
-    An event's text goes to the start of the next one, what separates them included. `forms.bounds` are where
-    they start, one more than there are events: the last is where the text was left. Events whose index is
-    in `odd` (int64) are not valid JSON, though their form may be.
+    An event's text goes to the start of the next one, what separates them included. `bounds` (int64) are
+    where they start, one more than there are events: the last is where the text was left. `form` is the text
+    with `DIGIT` for every digit outside strings, and `ROW` bytes more. Events whose index is in `odd` (int64)
+    are not valid JSON, though their form may be.
     """
 
-    forms: Forms
+    form: Bytes
+    bounds: Int64s
     odd: Int64s
+
+    def form_of(self, event: int) -> bytes:
+        """The form of one event."""
+        return self.form[self.bounds[event] : self.bounds[event + 1]].tobytes()
 
 
 def split_events(chunk: bytes, start: int, stop: int, *, is_all: bool) -> Split:
@@ -46,7 +54,8 @@ def split_events(chunk: bytes, start: int, stop: int, *, is_all: bool) -> Split:
     text = np.frombuffer(chunk, np.uint8, stop - start, start)
     quotes, digits, zeros, braces = _bits(text)
     if chunk.find(_BACKSLASH, start, stop) >= 0:
-        _clear(quotes, _escaped(text))
+        at = _escaped(text)
+        np.bitwise_and.at(quotes, at >> 6, ~(_ONE << (at & 63).astype(np.uint64)))
     outside = _outside_strings(quotes)
     digits &= outside
     opens, closed = _event_starts(text, _positions(braces & outside))
@@ -57,7 +66,7 @@ def split_events(chunk: bytes, start: int, stop: int, *, is_all: bool) -> Split:
     if chunk.find(DIGIT, start, stop) >= 0:
         invalid = np.concatenate((invalid, np.flatnonzero(text == DIGIT)))
     odd = np.searchsorted(starts, invalid, side="right") - 1
-    return Split(Forms(text, _form(text, digits), starts), odd)
+    return Split(_form(text, digits), starts, odd)
 
 
 def _bits(text: Bytes) -> UInt64s:
@@ -80,10 +89,6 @@ def _positions(bits: UInt64s) -> Int64s:
     ones = np.flatnonzero(np.unpackbits(octets[filled], bitorder="little"))
     places: Int64s = filled[ones >> 3] * 8 + (ones & 7)
     return places
-
-
-def _clear(bits: UInt64s, places: Int64s) -> None:
-    np.bitwise_and.at(bits, places >> 6, ~(_ONE << (places & 63).astype(np.uint64)))
 
 
 def _form(text: Bytes, digits: UInt64s) -> Bytes:

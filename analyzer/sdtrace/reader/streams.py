@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, cast
+from typing import Any, BinaryIO, Final, cast
 
 from sdtrace.errors import UnreadableTrace
 from sdtrace.reader.sources import STDIN
 
 BLOCK_BYTES: Final = 16 << 20
-_COMPRESSED_BYTES: Final = 1 << 20
-_FIRST_BYTES: Final = 1 << 8
-_ROOM: Final = 1 << 8
-"""Room for the output, in times of the input: making it takes longer than unpacking a tiny member."""
+_COMPRESSED_BYTES: Final = 1 << 16
+_PIECE_BYTES: Final = 1 << 20
+"""Decompressed at once."""
 _GZIP, _ZSTD, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00"
 _ZSTD_SKIPPABLE: Final = tuple(bytes((number,)) + b"\x2a\x4d\x18" for number in range(0x50, 0x60))
 """Frames of zstd that hold no data; a file may begin with some."""
@@ -31,7 +30,7 @@ _MAX_WINDOW: Final = 256 << 20
 def open_blocks(path: Path, file: BinaryIO | None = None) -> Iterator[Iterator[bytes]]:
     """The plain bytes of `path` (`-` is standard input), whatever compression its first bytes tell.
 
-    With `file` its bytes instead, from where it stands; it stays open. Blocks are at most 16 MiB long. A
+    With `file` its bytes instead, from where it stands; it stays open. Blocks are about 16 MiB long. A
     compressed file that was cut ends where it was cut.
     Raises UnreadableTrace, also while blocks are read: the file cannot be opened or read, is damaged,
     needs a package that is not installed, or grows so much that it can be no trace.
@@ -79,18 +78,6 @@ class _Source:
         return data
 
 
-class _Decompressor(Protocol):
-    """What `bz2.BZ2Decompressor`, `lzma.LZMADecompressor` and `igzip_lib.IgzipDecompressor` share."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
-
-
 def _decompressed(
     path: Path, source: _Source, start: bytes, errors: list[type[Exception]]
 ) -> Iterator[bytes]:
@@ -118,80 +105,29 @@ def _decompressed(
     return iter(partial(source.read, BLOCK_BYTES), b"")
 
 
-def _members(
-    source: _Source, start_member: Callable[[], _Decompressor], magic: bytes, padding: int
-) -> Iterator[bytes]:
+def _members(source: _Source, start_member: Callable[[], Any], magic: bytes, padding: int) -> Iterator[bytes]:
     """The members of an archive as one text; whatever follows the last is not looked at.
 
-    Between members may be zeros, a multiple of `padding`. Members may be many and tiny: blocks are filled
-    across them, and each is given no more than a few times its size.
+    `start_member` makes what decompresses one, such as `lzma.LZMADecompressor`. Between members may be zeros,
+    a multiple of `padding`. Members may be many and tiny: little is read at once, as each copies the rest.
     """
-    blocks = _Blocks()
-    window = _Window(source)
-    while window.skip_zeros(padding) and window.starts_with(magic):
-        member, size = start_member(), _FIRST_BYTES
-        while not member.eof:
-            data = window.take(size) if member.needs_input else b""
-            if member.needs_input and not data:
-                yield from blocks.rest()
-                return
-            yield from blocks.add(member.decompress(data, min(BLOCK_BYTES, _ROOM * size)))
-            size = min(2 * size, _COMPRESSED_BYTES)
-        window.give_back(len(member.unused_data))
-    yield from blocks.rest()
-
-
-class _Blocks:
-    """Collects pieces until they make a block."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    def add(self, piece: bytes) -> Iterator[bytes]:
-        """The block that `piece` completes, if it does."""
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size >= BLOCK_BYTES:
-            yield from self.rest()
-
-    def rest(self) -> Iterator[bytes]:
-        """What was collected, if anything."""
-        if self._size:
-            yield b"".join(self._pieces)
-        self._pieces, self._size = [], 0
-
-
-class _Window:
-    """Compressed bytes, of which some may be given back after they were taken."""
-
-    def __init__(self, source: _Source) -> None:
-        self._source = source
-        self._data, self._at = b"", 0
-
-    def take(self, size: int) -> bytes:
-        """At most `size` bytes; none at the end."""
-        if self._at == len(self._data):
-            self._data, self._at = self._source.read(_COMPRESSED_BYTES), 0
-        taken = self._data[self._at : self._at + size]
-        self._at += len(taken)
-        return taken
-
-    def give_back(self, size: int) -> None:
-        """Return the last `size` bytes taken."""
-        self._at -= size
-
-    def starts_with(self, magic: bytes) -> bool:
-        """Whether the next bytes are `magic`."""
-        if len(self._data) - self._at < len(magic):
-            self._data, self._at = self._data[self._at :] + self._source.read(_COMPRESSED_BYTES), 0
-        return self._data.startswith(magic, self._at)
-
-    def skip_zeros(self, multiple: int) -> bool:
-        """Pass over zeros; False when they are no multiple of `multiple`."""
-        skipped = 0
-        while (data := self.take(_FIRST_BYTES)) and not data.strip(b"\0"):
-            skipped += len(data)
-        left = data.lstrip(b"\0")
-        self.give_back(len(left))
-        return (skipped + len(data) - len(left)) % multiple == 0
+    data = source.read(_COMPRESSED_BYTES)
+    pieces: list[bytes] = []
+    size = 0
+    while data.startswith(magic):
+        member = start_member()
+        while not member.eof and (data or not member.needs_input or (data := source.read(_COMPRESSED_BYTES))):
+            pieces.append(member.decompress(data, _PIECE_BYTES))
+            size += len(pieces[-1])
+            data = b""
+            if size >= BLOCK_BYTES:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+        data, zeros = member.unused_data, 0
+        while len(left := data.lstrip(b"\0")) < len(magic) and (more := source.read(_COMPRESSED_BYTES)):
+            zeros += len(data) - len(left)
+            data = left + more
+        zeros += len(data) - len(left)
+        data = b"" if zeros % padding else left
+    if size:
+        yield b"".join(pieces)
