@@ -39,6 +39,7 @@ def plan(
             after=zeros - 1,
             within=np.isin(launching, graphs),
             blocks=np.zeros(pieces, np.bool_),
+            is_kernel=np.ones(pieces, np.bool_),
             work=np.arange(pieces),
         ),
         tail * US,

@@ -52,6 +52,7 @@ def plans(draw: st.DrawFn) -> Plan:
         after,
         within=flags(pieces),
         blocks=flags(pieces),
+        is_kernel=flags(pieces),
         work=np.arange(pieces),
     )
     return Plan(calls, work, draw(times), 0, 0)
@@ -75,7 +76,16 @@ def test_most_of_a_plan_without_waits_is_run_at_once() -> None:
     waits = np.arange(count) == 99
     calls = Calls(nothing, nothing, nothing, nothing, nothing, never, waits, np.arange(count))
     work = Pieces(
-        np.arange(count), nothing, nothing + 1, nothing, nothing, nothing - 1, never, never, np.arange(count)
+        np.arange(count),
+        nothing,
+        nothing + 1,
+        nothing,
+        nothing,
+        nothing - 1,
+        never,
+        never,
+        never,
+        np.arange(count),
     )
     table = one_by_one.timetable(Plan(calls, work, 0, 0, 0))
     assert list(stretches.cut(table)) == [(0, 99, True), (99, 100, False), (100, 200, True)]

@@ -50,7 +50,7 @@ class Remedy(NamedTuple):
     change: Change
     basis: Basis
     of_host: bool = False
-    """Whether it takes away what the host does itself, and no launch."""
+    """Whether it takes away what the host does itself, launches too."""
 
 
 def remedies(work: WorkStudy, labels: Labels, findings: list[Finding]) -> dict[str, Remedy]:
@@ -88,12 +88,13 @@ class _Remedies:
             return None
         is_named = bool(self.labels.components.names)
         if _number(regions) and (not is_named or _number(regions) <= _REGIONS * _number(group)):
-            return Remedy(changes.from_graphs(regions, changes.GRAPH_CALL_NS), "replay")
+            return Remedy(changes.from_graphs(regions, changes.GRAPH_CALL_NS), "replay", of_host=True)
         graphs = changes.from_graphs(group, self._graph_call())
         if self.labels.of_categories({"fused_triton"}).any() and is_named:
-            return Remedy(graphs, "replay")
+            return Remedy(graphs, "replay", of_host=True)
         fused = self._compiled(group)
-        return Remedy(together(fused, graphs if is_named else changes.at_best(graphs)), "bound")
+        both = together(fused, graphs if is_named else changes.at_best(graphs))
+        return Remedy(both, "bound", of_host=True)
 
     def component(self, finding: Finding) -> Remedy | None:
         """CUDA graphs for one component."""
@@ -101,7 +102,7 @@ class _Remedies:
         group = self._capturable(self.labels.groups(names))
         if not (group >= 0).any():
             return None
-        return Remedy(changes.from_graphs(group, changes.GRAPH_CALL_NS), "replay")
+        return Remedy(changes.from_graphs(group, changes.GRAPH_CALL_NS), "replay", of_host=True)
 
     def sync(self, _: Finding) -> Remedy:
         """No call waits but the last ones, which hand the result over."""

@@ -65,7 +65,10 @@ the conversions that are gone with them."""
 FUSED_ATTENTION_FLOAT32: Final = Factors(0.6, 0.8, 1.0)
 """The same in float32, where only the memory-efficient kernel exists."""
 GRAPH_CALL_NS: Final = Factors(150_000, 600_000, 1_600_000)
-"""Host time of one call that replays a CUDA graph: guards, copies of inputs, the launch."""
+"""Host time of a call that replays a CUDA graph of `GRAPH_KERNELS`: guards, copies of inputs, the launch."""
+GRAPH_KERNELS: Final = 600
+_GRAPH_FIXED: Final = 0.2
+"""Share of it that a small graph takes too."""
 GRAPH_STEP_NS: Final = Factors(1_000_000, 2_000_000, 3_000_000)
 """The same where calls were guessed from the order of ops: the scheduler's share of the step is in it."""
 
@@ -205,7 +208,8 @@ def compiled(group: Int64s, fusable: Bools, fused: Factors = FUSED) -> Change:
 def from_graphs(group: Int64s, call_ns: Factors) -> Change:
     """Each component call becomes one launch of a CUDA graph. `group` numbers them, -1 outside.
 
-    No call in a group may wait for the device: CUDA cannot record one.
+    No call in a group may wait for the device: CUDA cannot record one. A graph of fewer kernels than
+    `GRAPH_KERNELS` is launched in less than `call_ns`.
     """
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
@@ -216,9 +220,12 @@ def from_graphs(group: Int64s, call_ns: Factors) -> Change:
         is_head = np.zeros(len(group), np.bool_)
         is_head[inside[first]] = True
         gone = (group >= 0) & ~is_head
+        held = np.bincount(head[plan.pieces.call], minlength=len(group))
+        share = _GRAPH_FIXED + (1 - _GRAPH_FIXED) * np.minimum(1.0, held / GRAPH_KERNELS)
+        launch = np.rint(call_ns.at(outlook) * share).astype(np.int64)
         calls = plan.calls._replace(
             gap_ns=np.where(gone, 0, plan.calls.gap_ns),
-            own_ns=np.where(is_head, round(call_ns.at(outlook)), np.where(gone, 0, plan.calls.own_ns)),
+            own_ns=np.where(is_head, launch, np.where(gone, 0, plan.calls.own_ns)),
             is_graph=plan.calls.is_graph | is_head,
         )
         pieces = plan.pieces

@@ -42,15 +42,15 @@ class Unprofiled(NamedTuple):
 class Image:
     """An iteration without the profiler: its wall, and plans that come to the low, middle and high end.
 
-    `start_ns` is when the host began it in the trace. `clocked` is on a slow host by the trace's own clocks,
-    whatever wall was recorded.
+    `start_ns` is when the host began it in the trace. `clocked` is it on a quick and on a slow host by
+    the trace's own clocks, whatever wall was recorded.
     """
 
     wall: Unprofiled
     fast: Plan
     usual: Plan
     slow: Plan
-    clocked: Plan
+    clocked: tuple[Plan, Plan]
     start_ns: int
 
 
@@ -69,7 +69,8 @@ def image_of(
         return None
     bare = without_profiler(plan, slowness(linked, *span), plain_gaps(linked, plan, *span))
     if recorded_ns:
-        found = _as_recorded(bare, recorded_ns, at_pace(bare, _SLOW, _USUAL_COPIES), span[0])
+        clocked = at_pace(bare, _FAST, _USUAL_COPIES), at_pace(bare, _SLOW, _USUAL_COPIES)
+        found = _as_recorded(bare, recorded_ns, clocked, span[0])
         return replace(found, fast=at_pace(bare, _FAST)) if loader_calls(linked).size else found
     fast = at_pace(bare, _FAST, _QUICK_COPIES)
     usual = at_pace(bare, 1.0, _USUAL_COPIES)
@@ -79,7 +80,7 @@ def image_of(
     if not loader_calls(linked).size:  # Its waits differ from iteration to iteration.
         most = min(most, _most(profiled_ns, int((slow.pieces.dur_ns - plan.pieces.dur_ns).sum())))
     wall = Unprofiled("estimated", round(low * (1 - SURE)), middle, max(middle, most))
-    return Image(wall, fast, usual, slow, slow, span[0])
+    return Image(wall, fast, usual, slow, (fast, slow), span[0])
 
 
 def _most(profiled_ns: int, slower_copies_ns: int) -> int:
@@ -91,7 +92,7 @@ def _most(profiled_ns: int, slower_copies_ns: int) -> int:
     return round(profiled_ns * (1 + SURE)) + max(0, slower_copies_ns)
 
 
-def _as_recorded(plan: Plan, recorded_ns: Sequence[int], clocked: Plan, start_ns: int) -> Image:
+def _as_recorded(plan: Plan, recorded_ns: Sequence[int], clocked: tuple[Plan, Plan], start_ns: int) -> Image:
     """The plan at paces at which it takes as long as what was recorded, as far as the host decides."""
     low, middle, high = min(recorded_ns), round(median(recorded_ns)), max(recorded_ns)
     fast, usual, slow = (

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from sdtrace.attribution.nesting import Int64s
 from sdtrace.whatif.plan import Plan
 from sdtrace.whatif.stretches import QUEUE, Device, Stretch, Sums, Timetable, cut
 
@@ -19,8 +20,8 @@ LAUNCH_NS: Final = 1_500
 """From the return of a launch call (of a graph: its start) to the start of its work on an idle stream."""
 GAP_NS: Final = 1_600
 """Between two pieces of work of one stream: the mean, of which half is rarer, longer gaps."""
-GRAPH_GAP_NS: Final = 850
-"""The same inside a CUDA graph."""
+TO_COPY_NS, FROM_COPY_NS = 1_350, 3_500
+"""The same before and after a copy or a fill inside a CUDA graph, which another engine makes."""
 RETURN_NS: Final = 3_600
 """From the end of the work to the return of the call that waits for it."""
 
@@ -62,7 +63,7 @@ def timetable(plan: Plan) -> Timetable:
     place = np.full(len(pieces.call) + 1, -1, np.int64)
     place[number] = np.arange(len(number))
     call = pieces.call[number]
-    between = np.where(calls.is_graph, GRAPH_GAP_NS, GAP_NS)[call]
+    between = np.where(calls.is_graph[call], _in_graphs(plan, number), GAP_NS)
     pause, lag = pieces.pause_ns[number], pieces.lag_ns[number]
     return Timetable(
         calls.gap_ns,
@@ -79,6 +80,14 @@ def timetable(plan: Plan) -> Timetable:
         pieces.within[number],
         pieces.blocks[number],
     )
+
+
+def _in_graphs(plan: Plan, number: Int64s) -> Int64s:
+    """How long after its stream's last each of some pieces begins, where a graph launches it."""
+    is_kernel = plan.pieces.is_kernel[number]
+    follows = np.append(False, (np.diff(plan.pieces.call[number]) == 0) & ~is_kernel[:-1])
+    found: Int64s = np.where(is_kernel, np.where(follows, FROM_COPY_NS, plan.graph_gap_ns), TO_COPY_NS)
+    return found
 
 
 _Piece = tuple[int, int, int, int, int, int, int, bool, bool]

@@ -43,7 +43,7 @@ def saving(
     """What an image takes before and after a change, which only with `longer` may slow it down.
 
     `of_host`: it takes away what the host does itself. A recorded wall then tells the pace of that, and not
-    of what is left, which may be as slow as the trace's clocks say.
+    of what is left, which may be as quick or as slow as the trace's clocks say.
     """
     changed = change(image.usual, "middle")
     walls = [
@@ -52,7 +52,8 @@ def saving(
         replay(change(image.slow, "worst")),
     ]
     if of_host:
-        walls.append(replay(change(image.clocked, "worst")))
+        fast, slow = image.clocked
+        walls += [replay(change(fast, "best")), replay(change(slow, "worst"))]
     work = max(0, int(image.usual.pieces.dur_ns.sum() - changed.pieces.dur_ns.sum()))
     low, high = round(min(walls) * (1 - SURE)), round(max(walls) * (1 + SURE))
     middle = walls[1] if longer else min(walls[1], image.wall.mid_ns)
