@@ -11,7 +11,7 @@ import pytest
 from sdtrace.structure.run_structure import RunStructure
 from tests.structure import pipelines as p
 from tests.structures import structure_of
-from tests.written import host, written
+from tests.written import call, host, written
 
 CONTROL = [*p.UNET[:70], *(["conv2d"] * 13)]
 SHALLOW = [*p.UNET[:30], "cat", "cat", "cat", *p.UNET[-26:]]
@@ -71,6 +71,27 @@ def test_previews_in_the_only_image(tmp_path: Path) -> None:
     run.ops([*p.TEXT, "randn"])
     _steps(run, 10, p.VAE_DECODE)
     assert _counts(_found(tmp_path, run)) == [10]
+
+
+def test_an_image_ends_when_it_was_waited_for_whatever_it_ends_with(tmp_path: Path) -> None:
+    """What the first image began with may end one: here zeros, into which positions are scattered."""
+    run = p.Recorder()
+    done = []
+    for _ in range(3):
+        run.ops(["zeros", "ones_like", "randn"])
+        for _ in range(4):
+            run.ops([*p.UNET, *p.SCHEDULER])
+        run.idle(90_000)
+        run.ops(["zeros", "scatter_"])
+        run.events.append(call("cudaStreamSynchronize", run.now, 12_000_000, 0))
+        run.now += 12_000_000
+        done.append(run.now)
+        run.idle(20_000)
+    found = _found(tmp_path, run)
+    assert _counts(found) == [4, 4, 4], found.notes
+    begun = found.iterations.start_ns.tolist()
+    # Starts count from the first event, at 1,000 ns.
+    assert [start - wait for start, wait in zip(begun[1:], done[:-1], strict=True)] == [19_000, 19_000]
 
 
 def test_images_of_one_step_are_images(tmp_path: Path) -> None:

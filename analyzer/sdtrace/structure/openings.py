@@ -47,7 +47,8 @@ class Openings(NamedTuple):
 def find_openings(linked: LinkedTrace, ops: OpSequence, calls: Calls, decodes: Intervals) -> Openings:
     """In which gaps between `calls` something runs that ran before the first call, and between no two steps.
 
-    Of gaps with a decode only what follows the decode counts.
+    Of gaps with a decode only what follows the decode counts, and where there is new noise, only that: other
+    ops that an image begins with may end the one before.
     """
     size = max(len(calls) - 1, 0)
     place = np.searchsorted(calls.start_ns, ops.start_ns, "right") - 1
@@ -61,12 +62,13 @@ def find_openings(linked: LinkedTrace, ops: OpSequence, calls: Calls, decodes: I
     telling &= ~_usual(ops.name[is_within], place[is_within], is_step, len(telling))
     until = np.zeros(len(calls) + 1, np.int64)
     np.maximum.at(until, decoded, decodes.end)
-    opens = np.flatnonzero(is_within & ops.named(telling) & (ops.start_ns >= until[place]))
     at = np.full(size, -1, np.int64)
-    gap, first = np.unique(place[opens], return_index=True)
-    at[gap] = ops.start_ns[opens[first]]
+    for names in (telling, telling & linked.trace.names_matching(RANDOM)):
+        opens = np.flatnonzero(is_within & ops.named(names) & (ops.start_ns >= until[place]))
+        gap, first = np.unique(place[opens], return_index=True)
+        at[gap] = ops.start_ns[opens[first]]
     has_noise = bool((telling & linked.trace.names_matching(RANDOM)).any())
-    is_alone = has_noise and not gap.size and int(telling.sum()) >= _SURE
+    is_alone = has_noise and not (at >= 0).any() and int(telling.sum()) >= _SURE
     return Openings(at, is_alone and (calls.kind == "period" or _is_scheduled(ops, calls)))
 
 
