@@ -12,6 +12,8 @@ from sdtrace.analysis.verdict import verdict_of
 from sdtrace.model import Saving, TraceReport
 from tests.analysis.reference import reported
 from tests.fields import report_of
+from tests.structure.pipelines import Recorder
+from tests.written import kernel, written
 
 DATA = Path(__file__).parent / "data"
 SHIPPED = ("h200-fp32_eager.json", "h200-bf16_sdpa_cudagraphs.json", "h200-bf16_sdpa_regional.cold.json.gz")
@@ -164,3 +166,19 @@ def saving_of(name: str, finding: str) -> Saving:
     found = next(item.saving for item in report_of(name).findings if item.id == finding)
     assert found is not None
     return found
+
+
+def test_an_iteration_that_ends_work_from_before_the_profile_is_not_the_one_replayed(tmp_path: Path) -> None:
+    run = Recorder()
+    before = [kernel(f"k{number}", number * 20_000, 20_000, 10**6 + number, stream=8) for number in range(50)]
+    for number in range(4):
+        with run.mark(f"ProfilerStep#{number + 5}", "user_annotation"):
+            run.ops(["conv2d", "batch_norm", "relu"] * 40)
+            run.idle(40_000 if number else 0)
+    path = tmp_path / "t.json"
+    written(path, [*before, *run.events])
+    report = analyze(path, Options.of())
+    assert report.steady is not None
+    assert report.steady.min_us == pytest.approx(report.iterations[0].wall_us)
+    assert report.unprofiled is not None
+    assert report.unprofiled.mid_us == pytest.approx(1000, rel=0.3)

@@ -1,4 +1,4 @@
-"""Calls of a denoiser that nothing names: each embeds its time step by exponential, sine and cosine."""
+"""Calls of a denoiser that nothing names: each embeds its time step by sine and cosine."""
 
 from __future__ import annotations
 
@@ -22,10 +22,16 @@ _EXPONENTIAL: Final = re.compile(r"^aten::exp$")
 _LOOK_UP: Final = re.compile(r"^aten::embedding$")
 _CONVOLUTION: Final = re.compile(r"^aten::(?:conv[123]d|_?convolution)$")
 _JOIN: Final = re.compile(r"^aten::cat$")
+_RESHAPES: Final = re.compile(
+    r"^aten::(?:_?to(?:_copy)?|(?:_unsafe_)?view|reshape|contiguous|(?:un)?squeeze|type_as)$"
+)
+_LAYER: Final = re.compile(r"^aten::(?:linear|addmm|mm|matmul)$")
 _NEAR: Final = 12
 """Ops before a sine among which its frequencies are made."""
 _NEXT: Final = 4
 """Ops from the sine to the cosine, and to a sine from a bare `arange`."""
+_TO_LAYER: Final = 3
+"""Ops from the join of sine and cosine to the layer that takes it, at most."""
 _OWN_JOINS: Final = 2
 """Joins in any call: of sine and cosine, and of both halves of guidance."""
 _MOST_CONTROLS: Final = 3
@@ -40,15 +46,15 @@ def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
 
     Embeddings without attention between are of one call (a time step and sizes). A call that joins nothing,
     where others do, is a ControlNet's and belongs to the call that follows it. Rotary positions are no
-    time steps: they take no exponential. Training embeds time steps, too, and has no such calls.
+    time steps: they take no exponential, and no layer takes them. Training embeds time steps, too, and has no
+    such calls.
     """
-    first = _embeddings(linked, ops)
-    if len(first) < 2 or is_training(linked):  # one call repeats nothing
+    if is_training(linked):
         return None
     weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
-    first = first[np.append(True, np.diff(weight[first]) >= _CONVOLUTIONS)]
+    first = max((_apart(found, weight) for found in _embeddings(linked, ops)), key=len)
     first = _with_control(first, _counted(linked, ops, _JOIN), len(ops))
-    if len(first) < 2:  # as above
+    if len(first) < 2:  # one call repeats nothing
         return None
     first = first - min(_LEAD, common_lead(ops.name.astype(np.int32), first))
     last = np.minimum(first + int(np.diff(first).min()), len(ops)) - 1
@@ -57,18 +63,48 @@ def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     return Calls("period", ops.start_ns[first], ops.end_ns[last], number, ops.thread, what, "likely")
 
 
-def _embeddings(linked: LinkedTrace, ops: OpSequence) -> Int64s:
-    """Places of the ops with which embeddings of a time step begin."""
+def _embeddings(linked: LinkedTrace, ops: OpSequence) -> tuple[Int64s, Int64s]:
+    """Places of the ops with which embeddings of a time step begin.
+
+    First those that make their frequencies, then those whose frequencies the model keeps.
+    """
     sine, cosine = (ops.named(linked.trace.names_matching(pattern)) for pattern in (_SINE, _COSINE))
     wave = np.flatnonzero(_followed(sine, cosine) | _followed(cosine, sine))
     if not wave.size:
-        return wave
+        return wave, wave
     exponential = _latest(ops.named(linked.trace.names_matching(_EXPONENTIAL)))[wave]
     frequency = _latest(ops.named(linked.trace.names_matching(_FREQUENCIES)))[wave]
     look_up = _latest(ops.named(linked.trace.names_matching(_LOOK_UP)))[wave]
-    is_time = (wave - exponential <= _NEAR) | (wave - frequency <= _NEXT)
+    makes = (wave - exponential <= _NEAR) | (wave - frequency <= _NEXT)
     begin = np.where(wave - exponential <= _NEAR, exponential, frequency)
-    return np.unique(begin[is_time & (wave - look_up > _NEAR)])
+    made = np.unique(begin[makes & (wave - look_up > _NEAR)])
+    return made, wave[~makes & _feeds_layer(linked, ops, sine, cosine)[wave]]
+
+
+def _feeds_layer(linked: LinkedTrace, ops: OpSequence, sine: Bools, cosine: Bools) -> Bools:
+    """Which ops are a sine and its cosine that are joined at once, and then given to a layer as they are.
+
+    Rotary positions are given to none; what else is known, such as a length in seconds, is joined to itself.
+    """
+    names = linked.trace.names_matching
+    plain, join, layer = (ops.named(names(pattern)) for pattern in (_RESHAPES, _JOIN, _LAYER))
+    reached = layer
+    for _ in range(_TO_LAYER):
+        reached = layer | (plain & _upcoming(reached))
+    joined = _upcoming(join & _upcoming(reached))
+    return (sine & _upcoming(cosine & joined)) | (cosine & _upcoming(sine & joined))
+
+
+def _upcoming(marks: Bools) -> Bools:
+    """For each place the mark of the next one."""
+    following: Bools = np.append(marks[1:], False)
+    return following
+
+
+def _apart(first: Int64s, weight: Int64s) -> Int64s:
+    """Embeddings but for those without much of a network since the one before."""
+    kept: Int64s = first[np.append(True, np.diff(weight[first]) >= _CONVOLUTIONS)[: len(first)]]
+    return kept
 
 
 def _followed(first: Bools, second: Bools) -> Bools:
