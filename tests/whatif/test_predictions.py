@@ -41,7 +41,7 @@ def again(folder: Path, name: str) -> list[Record]:
     return made
 
 
-@pytest.mark.parametrize("name", ["vae.base", "flux.compile", "flux.graphs"])
+@pytest.mark.parametrize("name", ["vae.base", "flux.compile", "flux.graphs", "useg.heavy"])
 def test_traces_of_ours_still_predict_what_the_page_says(name: str) -> None:
     compare(again(DATA, name))
 
