@@ -38,7 +38,7 @@ class Candidate:
     """Disjoint host spans in order, int64 nanoseconds, one name each, and the evidence for them.
 
     `how` is a sentence, `what` names the spans in a few words without their number. `is_whole` is False
-    for spans that the profile cut off.
+    for spans that the profile cut off. `marks` are the names of the annotations that it is made of.
     """
 
     kind: Kind
@@ -49,6 +49,7 @@ class Candidate:
     how: str
     what: str
     confidence: Confidence
+    marks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.start_ns)

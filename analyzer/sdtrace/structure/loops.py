@@ -61,4 +61,4 @@ def _says_loop(outer: Candidate, inner: Candidate) -> bool:
 
 
 def _words(candidate: Candidate) -> str:
-    return candidate.how.removeprefix("Iterations are ")
+    return ", ".join(candidate.marks)

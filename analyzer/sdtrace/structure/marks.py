@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -81,7 +82,8 @@ def _annotation(linked: LinkedTrace, events: Int64s) -> Candidate:
     name = names_of(linked, events[:1])[0]
     how = f"Iterations are the annotation '{name}'."
     confidence: Confidence = "certain" if len(events) > 1 else "likely"
-    return of_events(linked, events, "annotation", how, f"spans of the annotation '{name}'", confidence)
+    found = of_events(linked, events, "annotation", how, f"spans of the annotation '{name}'", confidence)
+    return replace(found, marks=(name,))
 
 
 def _groups(linked: LinkedTrace, step: re.Pattern[str]) -> list[Int64s]:
@@ -128,8 +130,10 @@ def _turns(linked: LinkedTrace, groups: list[Int64s]) -> Candidate | None:
         return None
     ends = np.max([starts[group] + linked.host.dur_ns[group] for group in kept], axis=0)
     end = np.minimum(ends, np.append(first[1:], ends[-1]))
-    names = [names_of(linked, group[:1])[0] for group in kept]
-    how = f"Iterations are turns of the annotations {', '.join(repr(name) for name in names[:4])}."
+    marks = tuple(names_of(linked, group[:1])[0] for group in kept[:4])
+    how = f"Iterations are turns of the annotations {', '.join(map(repr, marks))}."
     whole = np.ones(size, np.bool_)
     labels = [f"turn {number}" for number in range(size)]
-    return Candidate("annotation_cycle", labels, first, end, whole, how, "turns of annotations", "likely")
+    return Candidate(
+        "annotation_cycle", labels, first, end, whole, how, "turns of annotations", "likely", marks
+    )
