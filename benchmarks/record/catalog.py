@@ -70,7 +70,7 @@ def _scenes() -> tuple[Scene, ...]:
         Scene("inpaint", "small_unets", _ALL, "Stable Diffusion 1.5 that fills holes, 384x384"),
         Scene("adapter", "small_unets", _ALL, "Stable Diffusion 1.5 with a T2I-Adapter, 448x448"),
         Scene("marigold", "small_unets", _ALL, "Marigold, depth of a picture of 448x320"),
-        Scene("ddpm128", "small_unets", _ALL, "a UNet without text, 128x128, in float16"),
+        Scene("ddpm128", "small_unets", _ALL, "a UNet without text and without a pipeline, 128x128"),
         Scene("latte", "small_transformers", _GRAPHS, "Latte with 8 blocks, 8 frames of 256x256"),
         Scene("amused", "small_transformers", _GRAPHS, "aMUSEd with 8 layers, 256x256"),
         Scene("dit256", "small_transformers", _GRAPHS, "DiT with 8 blocks and classes, 256x256"),

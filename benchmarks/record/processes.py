@@ -43,7 +43,7 @@ class _Process:
             self._process = subprocess.Popen(
                 command,
                 cwd=_ROOT,
-                env=_environment(),
+                env=_environment(is_tiny=plan.is_tiny),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -80,14 +80,18 @@ class _Process:
         return next((line for line in reversed(lines) if line.strip()), "it said nothing")
 
 
-def _environment() -> dict[str, str]:
-    """Few threads that compile, since scenes compile side by side; nothing is fetched."""
+def _environment(*, is_tiny: bool) -> dict[str, str]:
+    """Few threads that compile, since scenes compile side by side; nothing is fetched.
+
+    Tiny networks take one thread: more only wait for each other.
+    """
     wanted = {
         "TORCHINDUCTOR_COMPILE_THREADS": "4",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
+        **({"OMP_NUM_THREADS": "1"} if is_tiny else {}),
     }
     return {**wanted, **os.environ}
 

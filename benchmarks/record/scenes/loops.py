@@ -45,22 +45,22 @@ def _numbers(line: list[str]) -> list[int]:
     return [_VOCABULARY[word] for word in line]
 
 
-def _tokens(at: Place, lines: int) -> Callable[[], Any]:
-    return lambda: [_numbers(_LINE) for _ in range(at.pick(lines, 2))]
+def _tokens(lines: int) -> Callable[[], Any]:
+    return lambda: [_numbers(_LINE) for _ in range(lines)]
 
 
 def _row(y: int) -> list[int]:
     return [(x * 31 + y * 17) % 255 for x in range(240)]
 
 
-def _rows(at: Place, count: int) -> Callable[[], Any]:
-    return lambda: [_row(y) for y in range(at.pick(count, 4))]
+def _rows(count: int) -> Callable[[], Any]:
+    return lambda: [_row(y) for y in range(count)]
 
 
-def _primes(at: Place, below: int) -> Callable[[], Any]:
+def _primes(below: int) -> Callable[[], Any]:
     def primes() -> list[int]:
         found: list[int] = []
-        for number in range(2, at.pick(below, 100)):
+        for number in range(2, below):
             for each in found:
                 if each * each > number:
                     found += [number]
@@ -72,6 +72,11 @@ def _primes(at: Place, below: int) -> Callable[[], Any]:
         return found
 
     return primes
+
+
+def _collects(at: Place) -> Callable[[], Any]:
+    """Of all objects; on a CPU only of the young ones, as there are many of libraries."""
+    return (lambda: gc.collect(0)) if at.is_tiny else gc.collect
 
 
 def _gives_back(at: Place) -> Callable[[], Any]:
@@ -92,7 +97,7 @@ def lconv(at: Place) -> Made:
     )
     side = at.pick(64, 16)
     latents = at.random(4, 4, side, side)
-    between = {"python": _tokens(at, 60), "gc": gc.collect, "memory": _gives_back(at)}
+    between = {"python": _tokens(60), "gc": _collects(at), "memory": _gives_back(at)}
     return _made(at, lambda step: net(latents, torch.tensor(step * 100, device=at.device)).sample, 5, between)
 
 
@@ -107,7 +112,7 @@ def lblocks(at: Place) -> Made:
     batch, words, width = at.pick((8, 512, 1024), (1, 32, 32))
     text = at.random(batch, words, width, dtype=at.half)
     mask = torch.zeros(words, words, device=at.device, dtype=at.half)
-    return _made(at, lambda _: net(text, mask=mask), 4, {"python": _rows(at, 200), "gc": gc.collect})
+    return _made(at, lambda _: net(text, mask=mask), 4, {"python": _rows(200), "gc": _collects(at)})
 
 
 def lbig(at: Place) -> Made:
@@ -123,7 +128,7 @@ def lbig(at: Place) -> Made:
     )
     batch, side = at.pick((8, 128), (1, 16))
     picture = at.random(batch, width, side, side, dtype=at.half)
-    return _made(at, lambda _: net(picture), 5, {"python": _primes(at, 9000), "memory": _gives_back(at)})
+    return _made(at, lambda _: net(picture), 5, {"python": _primes(9000), "memory": _gives_back(at)})
 
 
 def llin(at: Place) -> Made:
@@ -137,4 +142,4 @@ def llin(at: Place) -> Made:
             x = torch.tanh(layer(x)) + rows
         return x
 
-    return _made(at, call, 6, {"python": _tokens(at, 30), "gc": gc.collect})
+    return _made(at, call, 6, {"python": _tokens(30), "gc": _collects(at)})

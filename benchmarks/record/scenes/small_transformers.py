@@ -34,7 +34,7 @@ def latte(at: Place) -> Made:
             video_length=frames,
         )
     )
-    scheduler = diffusers.DDIMScheduler(beta_schedule="linear", clip_sample=False)
+    scheduler = diffusers.EulerDiscreteScheduler(beta_schedule="linear", timestep_spacing="leading")
     pipe = quiet(diffusers.LattePipeline(None, NoText(at), autoencoder(at), model, scheduler))
     text = at.random(1, at.pick(60, 8), width)
 
@@ -107,7 +107,7 @@ def amused(at: Place) -> Made:
 
 
 def dit256(at: Place) -> Made:
-    """DiT itself, told a class instead of a text; the UNet of others is a transformer here."""
+    """DiT itself, which is told a class instead of a text."""
     model = at.built(
         lambda: diffusers.DiTTransformer2DModel(
             num_attention_heads=at.pick(16, 2),

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import diffusers
 import torch
 from benchmarks.record.made import Made
-from benchmarks.record.pipelines import NoText, autoencoder, quiet, settings, short_sd_unet, small_autoencoder
-from benchmarks.record.place import Place
+from benchmarks.record.pipelines import (
+    NoText,
+    autoencoder,
+    copied,
+    quiet,
+    settings,
+    short_sd_unet,
+    small_autoencoder,
+)
+from benchmarks.record.place import Place, channels_last
 
 _WANTED = ("base", "compile", "last_compile", "graphs")
 _UNCHECKED = {"requires_safety_checker": False}
-
-
-def _ddim() -> Any:
-    return diffusers.DDIMScheduler(
-        beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False, steps_offset=1
-    )
 
 
 def turbo(at: Place) -> Made:
@@ -63,9 +66,10 @@ def turbo(at: Place) -> Made:
 
 def inpaint(at: Place) -> Made:
     unet = short_sd_unet(at, in_channels=9, out_channels=4)
+    scheduler = diffusers.EulerDiscreteScheduler(beta_schedule="scaled_linear", timestep_spacing="leading")
     pipe = quiet(
         diffusers.StableDiffusionInpaintPipeline(
-            autoencoder(at), NoText(at), None, unet, _ddim(), None, None, **_UNCHECKED
+            autoencoder(at), NoText(at), None, unet, scheduler, None, None, **_UNCHECKED
         )
     )
     text, size = at.random(1, 77, at.pick(768, 32)), at.pick(384, 64)
@@ -119,9 +123,9 @@ def adapter(at: Place) -> Made:
 def marigold(at: Place) -> Made:
     unet = short_sd_unet(at, in_channels=8, out_channels=4)
     blocks = at.pick((64, 128, 256, 256), (32, 32, 32, 32))
-    pipe = quiet(
-        diffusers.MarigoldDepthPipeline(unet, autoencoder(at, blocks=blocks), _ddim(), NoText(at), None)
-    )
+    scheduler = diffusers.DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, steps_offset=1)
+    vae = autoencoder(at, blocks=blocks)
+    pipe = quiet(diffusers.MarigoldDepthPipeline(unet, vae, scheduler, NoText(at), None))
     text = at.random(1, 77, at.pick(768, 32))
     picture = at.picture(1, 3, at.pick(320, 64), at.pick(448, 64))
 
@@ -139,21 +143,37 @@ def marigold(at: Place) -> Made:
 
 
 def ddpm128(at: Place) -> Made:
-    """In float16: the pipeline ends in numpy, which has no bfloat16."""
+    """A loop without a pipeline, whose times of the steps are on the GPU from the start."""
+    size = at.pick(128, 16)
     unet = at.built(
         lambda: diffusers.UNet2DModel(
-            sample_size=at.pick(128, 16),
+            sample_size=size,
             layers_per_block=1,
             block_out_channels=at.pick((128, 128, 256, 384), (32, 32, 32, 32)),
             down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
             up_block_types=("UpBlock2D", "AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
             attention_head_dim=at.pick(64, 8),
-        ),
-        at.half,
+        )
     )
-    pipe = quiet(diffusers.DDIMPipeline(unet, diffusers.DDIMScheduler()))
+    scheduler = diffusers.DDIMScheduler()
+    scheduler.set_timesteps(8)
+    times = scheduler.timesteps.to(at.device)
 
-    def call(one: Any) -> Any:
-        return torch.from_numpy(one(batch_size=1, num_inference_steps=8, output_type="np").images)
+    def runs(one: Any) -> Callable[[], Any]:
+        @torch.no_grad()
+        def run() -> torch.Tensor:
+            picture = at.random(1, 3, size, size)
+            for time, on_device in zip(scheduler.timesteps, times, strict=True):
+                picture = scheduler.step(one(picture, on_device).sample, time, picture).prev_sample
+            return copied(picture)
 
-    return Made(settings(at, pipe, call, _WANTED))
+        return run
+
+    return Made(
+        {
+            "base": runs(unet),
+            "compile": runs(at.compiled(unet)),
+            "last_compile": runs(at.compiled(channels_last(unet))),
+            "graphs": runs(at.compiled(unet, "reduce-overhead")),
+        }
+    )

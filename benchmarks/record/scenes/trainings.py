@@ -176,11 +176,10 @@ def words(at: Place) -> Made:
         numbers: list[int] = []
         for _ in range(rounds):
             letters = "".join(_LETTERS[each] for each in rng.integers(0, len(_LETTERS), 60))
-            numbers = [
-                number for start in range(0, 60, 6) for number in cut(letters[start : start + 6])
-            ] + numbers
+            found = [number for start in range(0, 60, 6) for number in cut(letters[start : start + 6])]
+            numbers = (found + numbers)[:length]
         kept = torch.zeros(length, dtype=torch.long)
-        kept[: len(numbers)] = torch.tensor(numbers[:length])
+        kept[: len(numbers)] = torch.tensor(numbers)
         return kept, int(rng.integers(20))
 
     def loss_of(model: Any, text: torch.Tensor, kind: torch.Tensor) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import diffusers
+import transformers
 from benchmarks.record.made import Made
 from benchmarks.record.pipelines import NoText, autoencoder, quiet, sd_unet, settings, small_autoencoder
 from benchmarks.record.place import Place
-from transformers import SpeechT5HifiGan, SpeechT5HifiGanConfig
 
 _ALL = ("base", "compile", "last_compile", "graphs", "item")
 _UNCHECKED = {"requires_safety_checker": False}
@@ -159,7 +159,7 @@ def aldm(at: Place) -> Made:
             class_embeddings_concat=True,
         )
     )
-    voice = SpeechT5HifiGanConfig(
+    voice = transformers.SpeechT5HifiGanConfig(
         model_in_dim=64,
         sampling_rate=16000,
         upsample_initial_channel=at.pick(1024, 32),
@@ -167,7 +167,7 @@ def aldm(at: Place) -> Made:
         upsample_kernel_sizes=[16, 16, 8, 4, 4],
         normalize_before=False,
     )
-    vocoder = at.built(lambda: SpeechT5HifiGan(voice))
+    vocoder = at.built(lambda: transformers.SpeechT5HifiGan(voice))
     scheduler = diffusers.DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, steps_offset=1)
     vae = autoencoder(at, 8, 1, (128, 256, 512))
     pipe = quiet(diffusers.AudioLDMPipeline(vae, NoText(at), None, unet, scheduler, vocoder))
