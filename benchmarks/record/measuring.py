@@ -175,7 +175,7 @@ def _trace(at: Place, session: Session, made: Made, name: str) -> None:
     expected = IN_TRACE.get(name)
     if not at.is_tiny and expected and expected.encode() not in text:
         session.note(name, f"no {expected} in its trace")
-    if b'"ph": "X"' not in text:
+    if b'"cat": "cpu_op"' not in text:
         session.note(name, "its trace is empty")
     if size > _LARGE and made.images > 3:
         session.say("large traces: three images from now on")
