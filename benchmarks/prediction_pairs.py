@@ -45,6 +45,10 @@ LAUNCH: Final = "host.launch_bound"
 GRAPHED: Final = ("i2i", "kandi", "deepif", "hyd", "aura")
 UNETS: Final = ("lcm", "cnet", "xl768", "aldm", "cm64")
 BY_GPU: Final = ("qwen", "klein", "cogvid", "zimage", "prx")
+SMALL_UNETS: Final = ("turbo", "inpaint", "adapter", "marigold", "ddpm128")
+"""These and the next two are not measured yet."""
+SMALL_TRANSFORMERS: Final = ("latte", "amused", "dit256")
+NEW_LOADERS: Final = ("unoise", "words")
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
     Pair(GRAPHS, "fp32.bf16_compile", "fp32.bf16_graphs", LAUNCH),
@@ -166,12 +170,12 @@ PAIRS: Final = (
     *(Pair(NOTHING, f"{s}.base", f"{s}.timesteps_host", None) for s in ("sd15", "b2")),
     *(
         Pair(kind, f"{s}.{setting}", f"{s}.base", finding)
-        for s in ("lconv", "lblocks", "lbig", "llin")
-        for kind, setting, finding in (
-            (PYTHON, "python", "host.python"),
-            (COLLECTION, "gc", "host.gc"),
-            (MEMORY, "memory", "host.memory"),
+        for kind, setting, finding, scenes in (
+            (PYTHON, "python", "host.python", ("lconv", "lblocks", "lbig", "llin")),
+            (COLLECTION, "gc", "host.gc", ("lconv", "lblocks", "llin")),
+            (MEMORY, "memory", "host.memory", ("lconv", "lbig")),
         )
+        for s in scenes
     ),
     *(
         Pair(NORM, f"{s}.base", f"{s}.norms", "device.norm")
@@ -179,16 +183,19 @@ PAIRS: Final = (
     ),
     *(
         Pair(LOADER, f"{s}.{slow}", f"{s}.{result}", "host.data")
-        for s in ("useg", "clipc", "ast", "edsr")
+        for s in ("useg", "clipc", "ast", "edsr", *NEW_LOADERS)
         for slow, result in (("heavy", "workers"), ("light", "light_workers"))
     ),
     *(Pair(FUSION, f"{s}.base", f"{s}.compile", "device.fusion", part="transformer") for s in BY_GPU),
     Pair(FUSION, "animd.base", "animd.compile", "device.fusion", part="unet"),
     Pair(FUSION, "seg.base", "seg.compile", "device.fusion"),
-    *(Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout") for s in (*UNETS, "depth")),
+    *(
+        Pair(LAYOUT, f"{s}.compile", f"{s}.last_compile", "device.weight_layout")
+        for s in (*UNETS, "depth", *SMALL_UNETS)
+    ),
     *(
         Pair(kind, f"{s}.{base}", f"{s}.graphs", LAUNCH)
-        for s in (*UNETS, "saudio", "depth")
+        for s in (*UNETS, "saudio", "depth", *SMALL_UNETS, *SMALL_TRANSFORMERS)
         for kind, base in ((COMPILE, "base"), (GRAPHS, "compile"))
     ),
     *(

@@ -2,9 +2,10 @@
 
 A folder holds traces `SCENE.SETTING.json.gz` of plain torch.profiler and, for each scene, `SCENE.truth.json`
 with the walls of every setting without the profiler (`walls_s`, timed by turns; `walls_after_s`, after
-profiling). Of traces of `sdtrace collect` the walls are in the trace. With `--held-back` the records say that
-nobody had looked at these measurements when the constants were chosen; such records are kept as they are,
-also when constants change. The records of docs/predictions.md are in docs/predictions.
+profiling): `python -m benchmarks.record` makes such folders. Of traces of `sdtrace collect` the walls are in
+the trace. With `--held-back` the records say that nobody had looked at these measurements when the constants
+were chosen; such records are kept as they are, also when constants change. The records of
+docs/predictions.md are in docs/predictions.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ _HEAD: Final = """# How predictions fared
 
 sdtrace predicts two things: how long an image takes without the profiler, and how long it would take after a
 change. This page holds every prediction for which there is a measurement, the worst ones first. None is left
-out. `python -m benchmarks.predictions FOLDER` makes the records from traces and measured walls.
+out. `python -m benchmarks.record FOLDER` records traces and walls on a GPU again, of the scenes that its
+`--list` names; `python -m benchmarks.predictions FOLDER` makes the records from them.
 
 - **Measured**: the median without the profiler, and the range of the runs. Base and result were timed by
   turns in one process, before and after the traces were recorded, 11 to 17 runs each, each scene on one H100.

@@ -1,0 +1,83 @@
+"""The scenes that can be recorded, without anything that needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from benchmarks.record.made import Made
+    from benchmarks.record.place import Place
+
+_ASKS: Final = ("base", "compile", "item")
+_ALL: Final = ("base", "compile", "last_compile", "graphs")
+_GRAPHS: Final = ("base", "compile", "graphs")
+_LOADERS: Final = ("heavy", "workers", "light", "light_workers")
+_NORMS: Final = ("base", "norms")
+
+
+class Scene(NamedTuple):
+    """What is recorded together, its settings timed by turns."""
+
+    name: str
+    module: str
+    """In `benchmarks.record.scenes`; it has a function of the scene's name."""
+    settings: tuple[str, ...]
+    about: str
+
+    def make(self, at: Place) -> Made:
+        """Builds its networks. Raises AssertionError where its settings are not those of the catalog."""
+        function: Callable[[Place], Made] = getattr(
+            import_module(f"benchmarks.record.scenes.{self.module}"), self.name
+        )
+        made = function(at)
+        assert set(made.settings) == set(self.settings), made.settings
+        return made
+
+
+def _scenes() -> tuple[Scene, ...]:
+    return (
+        Scene("useg", "trainings", _LOADERS, "training of a UNet that tells apart the parts of pictures"),
+        Scene("clipc", "trainings", _LOADERS, "training of CLIP on pictures and texts"),
+        Scene("ast", "trainings", _LOADERS, "training of an audio spectrogram transformer"),
+        Scene("edsr", "trainings", _LOADERS, "training of a network for super-resolution"),
+        Scene("qwen", "transformers", _ASKS, "Qwen-Image with 7 blocks, 1024x1024"),
+        Scene("klein", "transformers", _ASKS, "FLUX.2 klein with 9 blocks, 1024x1024"),
+        Scene("cogvid", "transformers", _ASKS, "CogVideoX with 5 blocks, 17 frames, 720x480"),
+        Scene("zimage", "transformers", _ASKS, "Z-Image with 5 blocks, 1024x1024"),
+        Scene("prx", "transformers", _ASKS, "PRX with 6 blocks in TF32, 1024x1024"),
+        Scene("animd", "unets", _ASKS, "AnimateDiff with one layer a block, 16 frames, 512x320"),
+        Scene("seg", "convolutions", _ASKS, "a network of convolutions, 40 pictures of 512x512"),
+        Scene("xl768", "unets", (*_ALL, "item"), "SDXL with one layer a block, 768x768"),
+        Scene("cnet", "unets", (*_ALL, "item"), "a ControlNet with one layer a block, 512x512"),
+        Scene("lcm", "unets", (*_ALL, "item"), "a latent consistency model, 512x512"),
+        Scene("cm64", "unets", (*_ALL, "item"), "a consistency model, 64x64"),
+        Scene("aldm", "unets", _ALL, "AudioLDM with one layer a block, 10 s"),
+        Scene("depth", "convolutions", _ALL, "a network of convolutions, single pictures of 128x128"),
+        Scene("saudio", "transformers", (*_GRAPHS, "item"), "Stable Audio with 12 blocks, 10 s"),
+        Scene("nvae", "norms", _NORMS, "the decoder of Stable Diffusion, 512x512"),
+        Scene("nvae4", "norms", _NORMS, "the same, 4 pictures of 384x384 in float16"),
+        Scene("nvaexl", "norms", _NORMS, "the same, 896x896 in float32"),
+        Scene("nvq", "norms", _NORMS, "a VQ autoencoder, 2 pictures of 512x512"),
+        Scene("nunet", "norms", _NORMS, "a UNet of convolutions, 2 pictures of 384x384"),
+        Scene("nvideo", "norms", _NORMS, "the decoder of Stable Video Diffusion, 6 frames of 320x320"),
+        Scene("lconv", "loops", ("base", "python", "gc", "memory"), "a loop of a small UNet"),
+        Scene("lblocks", "loops", ("base", "python", "gc"), "a loop of a transformer"),
+        Scene("lbig", "loops", ("base", "python", "memory"), "a loop of large convolutions"),
+        Scene("llin", "loops", ("base", "python", "gc"), "a loop of small matrices"),
+        Scene("turbo", "small_unets", _ALL, "SDXL from image to image in 4 steps, 512x512, TAESD"),
+        Scene("inpaint", "small_unets", _ALL, "Stable Diffusion 1.5 that fills holes, 384x384"),
+        Scene("adapter", "small_unets", _ALL, "Stable Diffusion 1.5 with a T2I-Adapter, 448x448"),
+        Scene("marigold", "small_unets", _ALL, "Marigold, depth of a picture of 448x320"),
+        Scene("ddpm128", "small_unets", _ALL, "a UNet without text and without a pipeline, 128x128"),
+        Scene("latte", "small_transformers", _GRAPHS, "Latte with 8 blocks, 8 frames of 256x256"),
+        Scene("amused", "small_transformers", _GRAPHS, "aMUSEd with 8 layers, 256x256"),
+        Scene("dit256", "small_transformers", _GRAPHS, "DiT with 8 blocks and classes, 256x256"),
+        Scene("unoise", "trainings", _LOADERS, "training of a UNet that denoises pictures"),
+        Scene("words", "trainings", _LOADERS, "training of BERT on texts cut into pieces of words"),
+    )
+
+
+SCENES: Final = {scene.name: scene for scene in _scenes()}
+"""In the order in which they measure."""

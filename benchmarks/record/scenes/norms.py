@@ -1,0 +1,115 @@
+"""Networks whose group norms run op by op, and compiled alone."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import diffusers
+import torch
+from benchmarks.record.made import Made
+from benchmarks.record.place import Place
+from torch import nn
+
+
+def _made(at: Place, net: Any, call: Callable[[Any], Any]) -> Made:
+    limits: Any = torch._dynamo.config
+    limits.recompile_limit = limits.accumulated_recompile_limit = 64
+    net.requires_grad_(False)
+    compiled = copy.deepcopy(net)
+    for name, module in list(compiled.named_modules()):
+        if isinstance(module, nn.GroupNorm):
+            parent, _, last = name.rpartition(".")
+            setattr(compiled.get_submodule(parent), last, at.compiled(module, dynamic=None))
+
+    def runs(one: Any) -> Callable[[], Any]:
+        @torch.no_grad()
+        def run() -> Any:
+            return call(one)
+
+        return run
+
+    return Made({"base": runs(net), "norms": runs(compiled)}, unrecorded=2)
+
+
+def _decoder(at: Place, size: int, batch: int, dtype: torch.dtype) -> Made:
+    """The decoder of Stable Diffusion; `size` and `batch` of the latents."""
+    blocks = at.pick((128, 256, 512, 512), (32, 64))
+    count, side = len(blocks), at.pick(size, 8)
+    vae = at.built(
+        lambda: diffusers.AutoencoderKL(
+            block_out_channels=blocks,
+            down_block_types=("DownEncoderBlock2D",) * count,
+            up_block_types=("UpDecoderBlock2D",) * count,
+            layers_per_block=at.pick(2, 1),
+            latent_channels=4,
+        ),
+        dtype,
+    )
+    latents = at.random(batch, 4, side, side, dtype=dtype)
+    return _made(at, vae.decoder, lambda decoder: decoder(latents))
+
+
+def nvae(at: Place) -> Made:
+    return _decoder(at, 64, 1, torch.bfloat16)
+
+
+def nvae4(at: Place) -> Made:
+    return _decoder(at, 48, 4, at.half)
+
+
+def nvaexl(at: Place) -> Made:
+    return _decoder(at, 112, 1, torch.float32)
+
+
+def nvq(at: Place) -> Made:
+    blocks = at.pick((128, 256, 512), (32, 64))
+    count, side = len(blocks), at.pick(512, 16)
+    net = at.built(
+        lambda: diffusers.VQModel(
+            block_out_channels=blocks,
+            down_block_types=("DownEncoderBlock2D",) * count,
+            up_block_types=("UpDecoderBlock2D",) * count,
+            layers_per_block=at.pick(2, 1),
+            latent_channels=3,
+            num_vq_embeddings=64,
+        ),
+        at.half,
+    )
+    picture = at.random(2, 3, side, side, dtype=at.half)
+    return _made(at, net, lambda one: one.decoder(one.post_quant_conv(one.quant_conv(one.encoder(picture)))))
+
+
+def nunet(at: Place) -> Made:
+    blocks = at.pick((128, 256, 384), (32, 64))
+    side = at.pick(384, 16)
+    net = at.built(
+        lambda: diffusers.UNet2DModel(
+            block_out_channels=blocks,
+            layers_per_block=at.pick(2, 1),
+            norm_num_groups=32,
+            down_block_types=("DownBlock2D",) * len(blocks),
+            up_block_types=("UpBlock2D",) * len(blocks),
+        )
+    )
+    picture = at.random(at.pick(2, 1), 3, side, side)
+    time = torch.tensor(7, device=at.device)
+    return _made(at, net, lambda one: one(picture, time).sample)
+
+
+def nvideo(at: Place) -> Made:
+    blocks = at.pick((128, 256, 512, 512), (32, 64))
+    side, frames = at.pick((40, 6), (8, 2))
+    net = at.built(
+        lambda: diffusers.AutoencoderKLTemporalDecoder(
+            block_out_channels=blocks,
+            down_block_types=("DownEncoderBlock2D",) * len(blocks),
+            latent_channels=4,
+            layers_per_block=at.pick(2, 1),
+        ),
+        at.half,
+    )
+    latents = at.random(frames, 4, side, side, dtype=at.half)
+    still = torch.zeros(1, frames, device=at.device, dtype=at.half)
+    return _made(at, net.decoder, lambda one: one(latents, image_only_indicator=still, num_frames=frames))
