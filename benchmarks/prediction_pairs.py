@@ -177,6 +177,8 @@ PAIRS: Final = (
         )
         for s in scenes
     ),
+    Pair(PYTHON, "h100_loop_python", "h100_loop_nothing", "host.python"),
+    Pair(COLLECTION, "h100_loop_gc", "h100_loop_nothing", "host.gc"),
     *(
         Pair(NORM, f"{s}.base", f"{s}.norms", "device.norm")
         for s in ("nvae", "nvae4", "nvaexl", "nvq", "nunet", "nvideo")
