@@ -14,6 +14,9 @@ import pytest
 import torch
 
 from sdtrace.roofline.peaks import find_peaks
+from sdtrace_collector.protocol import Spec
+from sdtrace_collector.run import plan_of
+from sdtrace_collector.variants import Axes
 from tests.collector.conftest import Collected, collected_by_fork, holds
 
 
@@ -153,3 +156,10 @@ def test_plain_hta_loads_the_folder(eager: Collected, tmp_path: Path) -> None:
     found = Counter(names[number] for number in annotations["name"])
     for name in ("model_inference", "denoise_step", "unet", "vae"):
         assert found[name] == len(eager.spans(name))
+
+
+def test_a_cpu_makes_two_small_images_unless_told_otherwise() -> None:
+    plan = plan_of(Spec("fp32_eager", Axes(), "", device="cpu"))
+    assert (plan.model, plan.steps, plan.images) == ("tiny", 4, 2)
+    told = plan_of(Spec("fp32_eager", Axes(), "", device="cpu", steps=7, images=0))
+    assert (told.steps, told.images) == (7, 0)
