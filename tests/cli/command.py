@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from unittest import mock
 import pytest
 
 from sdtrace.cli.main import main
+from tests.forks import Fork, parent_of
 
 ENTRY_POINT: Final = Path(sys.executable).parent / "sdtrace"
 TRACES: Final = Path(__file__).parents[2] / "traces"
@@ -113,6 +114,21 @@ def run_process(
         timeout=120,
         check=False,
     )
+
+
+_NEEDED: Final = ("sdtrace.cli.main", "sdtrace.cli.commands", "numpy", "rich.console", "sdtrace.reader")
+"""Without polars, which starts threads."""
+_PROGRAM: Final = """
+import sys
+from sdtrace.cli.main import program
+sys.argv[0] = "sdtrace"
+program()
+"""
+
+
+def start_fork(*arguments: str | Path, streams: Sequence[int | None], cwd: Path) -> Fork:
+    """The command in a process whose modules are there already: for what it meets after its start."""
+    return Fork(parent_of(*_NEEDED).start(["-c", _PROGRAM, *map(str, arguments)], streams, cwd=cwd))
 
 
 def complaint(done: subprocess.CompletedProcess[str], code: int) -> str:

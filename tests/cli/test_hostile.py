@@ -38,6 +38,7 @@ from tests.cli.command import (
     run,
     run_process,
     shell_line,
+    start_fork,
 )
 
 ESCAPE = "\x1b[31m"
@@ -255,7 +256,7 @@ def _on_a_terminal(words: Sequence[str | Path], cwd: Path) -> tuple[int, bytes]:
     """The exit code, and what a terminal got: click removes escapes from what goes elsewhere."""
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
-    with subprocess.Popen([ENTRY_POINT, *words], stdout=theirs, stderr=theirs, cwd=cwd) as process:
+    with start_fork(*words, streams=(None, theirs, theirs), cwd=cwd) as process:
         os.close(theirs)
         shown = b""
         while True:
@@ -263,7 +264,7 @@ def _on_a_terminal(words: Sequence[str | Path], cwd: Path) -> tuple[int, bytes]:
                 shown += os.read(ours, 65536)
             except OSError:  # nobody has the other end any more
                 break
-        code = process.wait(60)
+        code = process.wait()
     os.close(ours)
     return code, shown
 

@@ -96,12 +96,11 @@ def _fulfil(route: Route, folder: Path) -> None:
     route.fulfill(path=folder / asked, content_type=kind)
 
 
-@pytest.mark.parametrize("name", ["trace.json", "trace.json.gz"])
-def test_the_page_itself_fetches_a_copy_in_which_nothing_is_lost(name: str, tmp_path: Path) -> None:
+def test_the_page_itself_fetches_a_copy_in_which_nothing_is_lost(tmp_path: Path) -> None:
     folder = page_folder()
-    path = tmp_path / name
+    path = tmp_path / "trace.json"
     text = EAGER.read_bytes()
-    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    path.write_bytes(text)
     with _opened(path) as (process, address), browser() as started:
         context = started.new_context(service_workers="block")
         context.route(f"{_PAGE}/**", lambda route: _fulfil(route, folder))
@@ -114,6 +113,18 @@ def test_the_page_itself_fetches_a_copy_in_which_nothing_is_lost(name: str, tmp_
         slices = "select count(*) from slice where category is not 'sdtrace'"
         assert int(ask(page, slices)[0][0]) == sum(event["ph"] == "X" for event in events)
         assert process.wait(30) == 0
+
+
+def test_a_compressed_trace_gives_the_same_copy(tmp_path: Path) -> None:
+    text = EAGER.read_bytes()
+    copies = []
+    for name, data in (("trace.json", text), ("trace.json.gz", gzip.compress(text))):
+        (tmp_path / name).write_bytes(data)
+        with _opened(tmp_path / name) as (process, address):
+            assert address.endswith("/trace.pftrace")
+            copies.append(_ask("/trace.pftrace", Origin=_PAGE)[1])
+            assert process.wait(30) == 0
+    assert copies[0] == copies[1]
 
 
 def test_ctrl_c_ends_it(tmp_path: Path) -> None:

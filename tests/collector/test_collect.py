@@ -14,7 +14,10 @@ import pytest
 import torch
 
 from sdtrace.roofline.peaks import find_peaks
-from tests.collector.conftest import Collected, collected, holds
+from sdtrace_collector.protocol import Spec
+from sdtrace_collector.run import plan_of
+from sdtrace_collector.variants import Axes
+from tests.collector.conftest import Collected, collected_by_fork, holds
 
 
 def test_each_range_stands_in_the_range_it_belongs_to(eager: Collected) -> None:
@@ -51,7 +54,7 @@ def test_the_trace_says_how_it_was_made(eager: Collected) -> None:
     assert facts["variant"] == "fp32_eager"
     assert facts["axes"]["dtype"] == "fp32"
     assert facts["model"] == "tiny"
-    assert (facts["steps"], facts["batch"], facts["height"], facts["width"]) == (4, 1, 64, 64)
+    assert (facts["steps"], facts["batch"], facts["height"], facts["width"]) == (2, 1, 64, 64)
     assert facts["versions"]["torch"] == torch.__version__
     assert facts["device"] == "cpu"
     assert facts["options"] == {
@@ -109,8 +112,8 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Collected:
     """The first image once more, in place of a file that was there, and then the CPU measured."""
     path = tmp_path_factory.mktemp("second") / "second.json"
     path.write_text("mine")
-    few = ("--variant", "fp32_eager", "--images", "1", "--unprofiled-images", "0")
-    return collected(path, *few, "--force", "--peaks")
+    few = ("--variant", "fp32_eager", "--steps", "2", "--images", "1", "--unprofiled-images", "0")
+    return collected_by_fork(path, *few, "--force", "--peaks")
 
 
 def test_one_seed_makes_one_image(eager: Collected, second: Collected) -> None:
@@ -136,7 +139,7 @@ def test_a_run_on_a_cpu_is_not_followed_by_measuring_unless_asked(
 def test_a_variant_moved_by_hand_bears_its_moves(tmp_path: Any) -> None:
     few = ("--steps", "1", "--images", "1", "--unprofiled-images", "0", "--no-record-shapes")
     moves = ("--set", "grad_mode=grad", "--set", "memory_format=channels_last")
-    moved = collected(tmp_path / "moved.json", "--variant", "fp32_eager", *few, *moves, "--seed", "1")
+    moved = collected_by_fork(tmp_path / "moved.json", "--variant", "fp32_eager", *few, *moves, "--seed", "1")
     assert moved.facts["variant"] == "fp32_eager+grad_mode=grad+memory_format=channels_last"
     assert moved.facts["seed"] == 1
     assert moved.facts["options"]["with_flops"] is False
@@ -153,3 +156,10 @@ def test_plain_hta_loads_the_folder(eager: Collected, tmp_path: Path) -> None:
     found = Counter(names[number] for number in annotations["name"])
     for name in ("model_inference", "denoise_step", "unet", "vae"):
         assert found[name] == len(eager.spans(name))
+
+
+def test_a_cpu_makes_two_small_images_unless_told_otherwise() -> None:
+    plan = plan_of(Spec("fp32_eager", Axes(), "", device="cpu"))
+    assert (plan.model, plan.steps, plan.images) == ("tiny", 4, 2)
+    told = plan_of(Spec("fp32_eager", Axes(), "", device="cpu", steps=7, images=0))
+    assert (told.steps, told.images) == (7, 0)

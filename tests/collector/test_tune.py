@@ -21,9 +21,7 @@ from sdtrace_collector.variants import Axes
 SMALL = ("--device", "cpu", "--steps", "1", "--images", "1", "--unprofiled-images", "3")
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+pytestmark = pytest.mark.usefixtures("forked_workers")
 
 
 def tuned(folder: Path, *arguments: str) -> Result:

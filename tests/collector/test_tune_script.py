@@ -248,16 +248,24 @@ def test_a_script_is_tried_with_settings_from_outside(tuned: Callable[..., Resul
     assert Path("out", "best", "report.html").is_file()
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_a_setting_that_a_pipeline_cannot_take_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=":")
     script = tmp_path / "mine.py"
     script.write_text(dedent(_SCRIPT))
     bench = ScriptBench(script, ["Flux"], tmp_path, images=1, unprofiled=1)
     with pytest.raises(VariantFailed, match=r"^attention=sage: .*; choose attention=sdpa or cudnn$"):
         bench.measure("x", AS_IT_IS | {"attention": "sage"})
+
+
+def test_a_script_runs_in_an_interpreter_of_its_own(tmp_path: Path) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text("import sys\nassert 'torch' not in sys.modules, 'it was forked'\n")
+    bench = ScriptBench(script, [], tmp_path, images=1, unprofiled=1)
+    with pytest.raises(SetupFailed, match=r"mine.py called no diffusers pipeline"):
+        bench.measure("x", AS_IT_IS)
 
 
 @pytest.mark.parametrize(

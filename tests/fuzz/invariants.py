@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,11 @@ RunStructure = Callable[[Path], Trace]
 ROUNDED_US = 0.01
 TIME_LIMIT_S = 60
 """Far more than any of the small inputs takes: what is still running then would run for ever."""
+
+
+def examples(number: int) -> int:
+    """So many where `SDTRACE_FUZZ=full` asks for all of them, else half."""
+    return number if os.environ.get("SDTRACE_FUZZ") == "full" else number // 2
 
 
 def read_and_attribute(path: Path) -> Trace:

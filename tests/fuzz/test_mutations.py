@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.invariants import RunStructure, analyze_and_render, check, read_and_attribute
+from tests.fuzz.invariants import RunStructure, analyze_and_render, check, examples, read_and_attribute
 from tests.fuzz.mutations import MUTATIONS, Input
 from tests.fuzz.seeds import Seed, cut_out, shared_seeds
 
-INPUTS: dict[RunStructure, int] = {read_and_attribute: 100, analyze_and_render: 20}
+INPUTS: dict[RunStructure, int] = {read_and_attribute: examples(100), analyze_and_render: examples(20)}
 """For each mutation; the whole analysis with all its renderings takes ten times as long.
 `python -m benchmarks.fuzz` tries others for as long as one likes."""
 ALWAYS_READ = {"flip_bits", "edit_lines", "nasty_values", "bad_text", "other_json"}

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sdtrace.reader.categories import DEVICE, HOST
-from tests.fuzz.invariants import check, read_and_attribute
+from tests.fuzz.invariants import check, examples, read_and_attribute
 from tests.fuzz.mutations import Input
 
 CATEGORIES = sorted(HOST | DEVICE)
@@ -70,7 +70,9 @@ events = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(events, max_size=25), st.booleans())
 def test_any_events_are_read_or_refused_and_all_are_counted(
     tmp_path: Path, listed: list[Any], is_array: bool

@@ -12,7 +12,7 @@ import pytest
 
 import sdtrace
 from sdtrace.units import NARROW_SPACE
-from tests.cli.command import run_process
+from tests.cli.command import run
 from tests.hta import raw
 
 TITLES = ("HTA beside sdtrace", "HTA&#39;s analyses")
@@ -22,9 +22,7 @@ TITLES = ("HTA beside sdtrace", "HTA&#39;s analyses")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hta")
     formats = "html,md,json,csv,terminal"
-    done = run_process(
-        "analyze", raw.path_of(raw.GRAPHS), "--hta", "--format", formats, "-o", "out", cwd=folder
-    )
+    done = run("analyze", raw.path_of(raw.GRAPHS), "--hta", "--format", formats, "-o", "out", cwd=folder)
     assert done.returncode == 0, done.stderr
     (folder / "terminal.txt").write_text(done.stdout, encoding="utf-8")
     return folder

@@ -67,7 +67,7 @@ def test_the_command_prints_80_columns(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_all_rows_and_traces(tmp_path: Path) -> None:
-    done = run_process("hta", GRAPHS, "--only", "temporal,launches,tracks", "-o", "out", cwd=tmp_path)
+    done = run("hta", GRAPHS, "--only", "temporal,launches,tracks", "-o", "out", cwd=tmp_path)
     assert "wrote" in done.stdout, done.stderr
     names = ("temporal", "launch_summary", "launches")
     stem = GRAPHS.name.removesuffix(".json")
@@ -100,7 +100,7 @@ def test_several_traces_have_a_name_and_a_folder_each(tmp_path: Path) -> None:
     (other / GRAPHS.name).write_bytes(GRAPHS.read_bytes())
     missing = tmp_path / "missing.json"
     traces = (GRAPHS, other / GRAPHS.name, missing)
-    done = run_process("hta", *traces, "--only", "temporal", "-o", "out", cwd=tmp_path)
+    done = run("hta", *traces, "--only", "temporal", "-o", "out", cwd=tmp_path)
     assert done.returncode == 3
     assert "missing.json: no such file" in done.stderr
     label = GRAPHS.name.removesuffix(".json")

@@ -20,6 +20,7 @@ from isal import igzip
 
 from sdtrace.errors import UnreadableTrace
 from sdtrace.reader import read_raw
+from tests.forks import parent_of
 
 EVENT: Final = b'{"ph":"X","cat":"cpu_op","name":"a","pid":1,"tid":2,"ts":10,"dur":5}'
 MIB: Final = 1 << 20
@@ -125,9 +126,9 @@ try:
 except SdtraceError as error:
     print("refused", str(error).partition(": ")[2])
 """
-    return subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True, timeout=120
-    )
+    done = parent_of("sdtrace.reader").run(["-c", script, str(path)])
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def packed(path: Path, pieces: list[tuple[bytes, int]]) -> Path:
