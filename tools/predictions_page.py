@@ -38,8 +38,8 @@ UNet and of the whole model: of these four predictions two would have been met, 
 
 Held back of today, too, are `aura`, `cnx`, `cogview`, `deepif`, `hyd`, `i2i`, `kandi`, `ltx`, `lumina` and
 `upscale`, 7 to 12 runs each. Which pairs they make was written down before anything was measured, and no
-constant changed since but those told of below. More scenes were planned than there was time for. An earlier recording of six of these
-brought no traces, and two of `cnx` broke off: they are not used.
+constant changed since but those told of below. More scenes were planned than there was time for. An earlier
+recording of six of these brought no traces, and two of `cnx` broke off: they are not used.
 
 Held back of today, as far as nothing changed since, are `animd`, `ast`, `clipc`, `cnet`, `cogvid`, `depth`,
 `edsr`, `klein`, `lcm`, `qwen`, `saudio`, `seg`, `useg`, `xl768` and `zimage`, 5 to 9 runs each. Their pairs
