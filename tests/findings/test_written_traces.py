@@ -159,8 +159,9 @@ def test_a_part_of_the_pipeline_that_alone_keeps_the_device_waiting_is_named(tmp
     found = report_of(tmp_path / "t.json", staged(50 * US))["host.component"]
     assert found.title == "The GPU waits while the CPU launches text_encoder"
     assert "The work itself takes 40.0 µs" in found.evidence
-    # Launching a graph takes the host longer than these few launches.
-    assert (found.severity, found.saving_us) == ("info", 0)
+    # Launching a graph of four kernels takes the host 0.12 ms, these four launches 0.24 ms.
+    assert found.severity == "low"
+    assert found.saving_us == pytest.approx(51, abs=1)
     gone = run(unprofiled_wall_s=[0.00205])
     assert "host.component" not in report_of(tmp_path / "u.json", staged(50 * US), **gone)
     assert "host.component" not in report_of(tmp_path / "v.json", staged(5 * US))

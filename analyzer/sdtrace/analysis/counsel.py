@@ -136,7 +136,7 @@ def _limited(finding: Finding, limit_ns: int | None) -> Finding:
 
 def _weighed(image: Image, finding: Finding, remedy: Remedy) -> Finding:
     """The finding with the saving of its remedy."""
-    brings = saving(image, remedy.change, remedy.basis, of_host=remedy.of_host)
+    brings = saving(image, remedy.change, remedy.basis, left=remedy.left)
     return finding._replace(saving=brings, saving_ns=brings.from_ns - brings.to_ns)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from sdtrace.phases.silence import loader_calls, spans_of
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
 from sdtrace.whatif import changes
-from sdtrace.whatif.changes import Change, Factors, scaled, together
+from sdtrace.whatif.changes import Change, Factors, Outlook, scaled, together
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.savings import Basis
 
@@ -27,6 +27,10 @@ _MANY_OPS: Final = 100
 """So many ops before one launch take tensors apart and put them together: weights that change places."""
 _TENSOR_RATIO, _TF32_RATIO = 1 / 14.7, 1 / 7.4
 """Rate of float32 to those of bfloat16 and TF32 of an H100, by its data sheet; for unknown cards."""
+_QUICK: Final[tuple[Outlook, ...]] = ("best",)
+"""A recorded wall that is slow for its clocks may be of a slow minute; a quick one was measured."""
+_ANY: Final[tuple[Outlook, ...]] = ("best", "worst")
+"""What recording costs a function of Python is not known well: a recorded wall tells the pace of that."""
 _LINK: Final = 31.5e9
 """Bytes a second of PCIe 4.0 with 16 lanes, one direction; for unknown cards."""
 _WAITS: Final = {
@@ -49,8 +53,8 @@ class Remedy(NamedTuple):
 
     change: Change
     basis: Basis
-    of_host: bool = False
-    """Whether it takes away what the host does itself, launches too."""
+    left: Collection[Outlook] = ()
+    """At which ends what is left of the host's work may run at the pace of the trace's clocks."""
 
 
 def remedies(work: WorkStudy, labels: Labels, findings: list[Finding]) -> dict[str, Remedy]:
@@ -88,13 +92,13 @@ class _Remedies:
             return None
         is_named = bool(self.labels.components.names)
         if _number(regions) and (not is_named or _number(regions) <= _REGIONS * _number(group)):
-            return Remedy(changes.from_graphs(regions, changes.GRAPH_CALL_NS), "replay", of_host=True)
+            return Remedy(changes.from_graphs(regions, changes.GRAPH_CALL_NS), "replay", _QUICK)
         graphs = changes.from_graphs(group, self._graph_call())
         if self.labels.of_categories({"fused_triton"}).any() and is_named:
-            return Remedy(graphs, "replay", of_host=True)
+            return Remedy(graphs, "replay", _QUICK)
         fused = self._compiled(group)
         both = together(fused, graphs if is_named else changes.at_best(graphs))
-        return Remedy(both, "bound", of_host=True)
+        return Remedy(both, "bound", _QUICK)
 
     def component(self, finding: Finding) -> Remedy | None:
         """CUDA graphs for one component."""
@@ -102,7 +106,7 @@ class _Remedies:
         group = self._capturable(self.labels.groups(names))
         if not (group >= 0).any():
             return None
-        return Remedy(changes.from_graphs(group, changes.GRAPH_CALL_NS), "replay", of_host=True)
+        return Remedy(changes.from_graphs(group, changes.GRAPH_CALL_NS), "replay", _QUICK)
 
     def sync(self, _: Finding) -> Remedy:
         """No call waits but the last ones, which hand the result over."""
@@ -214,7 +218,7 @@ class _Remedies:
     def _less_waiting(self, cause: str) -> Remedy:
         """The host no longer does what the device waited for."""
         gone = self.labels.time_before_calls(self.study.steady_idle.when(cause))
-        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay", of_host=True)
+        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay", _ANY)
 
     def _compiled(self, group: Int64s) -> Change:
         """Some groups of calls as a compiler makes them."""

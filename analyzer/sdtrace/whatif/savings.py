@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Collection
+from typing import Final, Literal, NamedTuple
 
-from sdtrace.whatif.changes import Change, batched
+from sdtrace.whatif.changes import Change, Outlook, batched
 from sdtrace.whatif.image import SURE, Image
 from sdtrace.whatif.replay import replay
 
 Basis = Literal["replay", "roofline", "bound"]
+_ENDS: Final[tuple[Outlook, Outlook]] = ("best", "worst")
 
 
 class Saving(NamedTuple):
@@ -38,12 +40,12 @@ def per_image(image: Image, count: int) -> Saving:
 
 
 def saving(
-    image: Image, change: Change, basis: Basis, *, longer: bool = False, of_host: bool = False
+    image: Image, change: Change, basis: Basis, *, longer: bool = False, left: Collection[Outlook] = ()
 ) -> Saving:
     """What an image takes before and after a change, which only with `longer` may slow it down.
 
-    `of_host`: it takes away what the host does itself. A recorded wall then tells the pace of that, and not
-    of what is left, which may be as quick or as slow as the trace's clocks say.
+    A change takes away what the host does. A recorded wall tells the pace of all of that, and may not hold
+    for what is left: at the outlooks in `left` it may run at the pace that the trace's clocks tell.
     """
     changed = change(image.usual, "middle")
     walls = [
@@ -51,9 +53,9 @@ def saving(
         replay(changed),
         replay(change(image.slow, "worst")),
     ]
-    if of_host:
-        fast, slow = image.clocked
-        walls += [replay(change(fast, "best")), replay(change(slow, "worst"))]
+    for plan, outlook in zip(image.clocked, _ENDS, strict=True):
+        if outlook in left:
+            walls.append(replay(change(plan, outlook)))
     work = max(0, int(image.usual.pieces.dur_ns.sum() - changed.pieces.dur_ns.sum()))
     low, high = round(min(walls) * (1 - SURE)), round(max(walls) * (1 + SURE))
     middle = walls[1] if longer else min(walls[1], image.wall.mid_ns)
