@@ -55,7 +55,7 @@ were written down before anything was measured. What changed, and when:
 
 `cogvid.item` is no pair of syncs, though it was written down as one: its base asks the GPU in every step too,
 and the finding speaks of that (129.8 to 120.1 ms predicted, 128.5 measured). `animd`, `depth` and `lcm` were
-recorded twice, the first time with one to five runs each. Six more scenes, of norms, brought no traces, and
+recorded twice, the first time with two to five runs each. Six more scenes, of norms, brought no traces, and
 four of Python between the steps no times. Of the pairs of Python in `h100_loop_*` nothing was held back.
 
 Most traces are no longer kept. Of those that are, all records but those held back are of today; of the others

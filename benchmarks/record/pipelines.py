@@ -113,6 +113,25 @@ def short_sd_unet(at: Place, **more: Any) -> Any:
     )
 
 
+def sdxl_unet(at: Place, layers: tuple[int, int, int]) -> Any:
+    """The UNet of SDXL with so many transformer layers on each level, and one residual layer."""
+    return at.built(
+        lambda: diffusers.UNet2DConditionModel(
+            layers_per_block=1,
+            block_out_channels=at.pick((320, 640, 1280), (32, 64, 64)),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=at.pick(layers, (1, 1, 1)),
+            attention_head_dim=at.pick((5, 10, 20), (1, 2, 2)),
+            cross_attention_dim=at.pick(2048, 32),
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=at.pick(2816, 1568),
+        )
+    )
+
+
 def small_autoencoder(at: Place) -> Any:
     """TAESD."""
     channels = at.pick((64, 64, 64, 64), (8, 8, 8, 8))

@@ -19,7 +19,7 @@ import zstandard
 from isal import igzip
 
 from sdtrace.errors import UnreadableTrace
-from sdtrace.reader import read_raw
+from sdtrace.reader import read_raw, streams
 from tests.forks import parent_of
 
 EVENT: Final = b'{"ph":"X","cat":"cpu_op","name":"a","pid":1,"tid":2,"ts":10,"dur":5}'
@@ -118,7 +118,7 @@ def limited(path: Path) -> subprocess.CompletedProcess[str]:
     script = f"""
 import pathlib, resource, sys
 from sdtrace.errors import SdtraceError
-from sdtrace.reader import read_raw
+from sdtrace.reader import read_raw, streams
 resource.setrlimit(resource.RLIMIT_DATA, ({MEMORY_LIMIT}, {MEMORY_LIMIT}))
 try:
     raw = read_raw(pathlib.Path(sys.argv[1]))
@@ -169,6 +169,23 @@ def test_a_zstd_bomb_is_refused_in_bounded_memory(what: str, tmp_path: Path) -> 
             for _ in range(repeats):
                 writer.write(piece)
     assert limited(path).stdout.startswith("refused")
+
+
+@pytest.mark.parametrize(("least", "is_refused"), [(MIB, True), (16 * MIB, False)])
+def test_events_that_grow_more_than_any_trace_are_refused_once_it_matters(
+    least: int, is_refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bombs above meet other limits first; one event over and over meets none of them."""
+    monkeypatch.setattr(streams, "_EXPANSION_MATTERS", least)
+    path, count = tmp_path / "same.json.zst", 8 * MIB // len(EVENT)
+    text = b'{"traceEvents":[' + b",".join([EVENT] * count) + b"]}"
+    path.write_bytes(zstandard.ZstdCompressor().compress(text))
+    assert len(text) > 400 * path.stat().st_size
+    if is_refused:
+        with pytest.raises(UnreadableTrace, match="grows more than 400 times; no trace does"):
+            read_raw(path)
+    else:
+        assert len(read_raw(path).columns.key) == count
 
 
 AFTER: dict[str, Callable[[], list[tuple[bytes, int]]]] = {

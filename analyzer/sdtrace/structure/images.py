@@ -25,6 +25,7 @@ _ENCODING: Final = re.compile(r"encod", re.IGNORECASE)
 _SCHEDULE: Final = re.compile(r"scheduling_\w+\.py\(\d+\): set_timesteps$|^set_timesteps$")
 _WAIT: Final = re.compile(r"(?:Stream|Device|Event|Ctx|Host)Synchronize$")
 _LONG_WAIT_NS: Final = 1_000_000
+"""So long nobody waits for the copy of a prompt or a time step."""
 _LONG: Final = 3.0
 _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""

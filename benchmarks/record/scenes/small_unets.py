@@ -13,6 +13,7 @@ from benchmarks.record.pipelines import (
     autoencoder,
     copied,
     quiet,
+    sdxl_unet,
     settings,
     short_sd_unet,
     small_autoencoder,
@@ -24,21 +25,7 @@ _UNCHECKED = {"requires_safety_checker": False}
 
 
 def turbo(at: Place) -> Made:
-    unet = at.built(
-        lambda: diffusers.UNet2DConditionModel(
-            layers_per_block=1,
-            block_out_channels=at.pick((320, 640, 1280), (32, 64, 64)),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            transformer_layers_per_block=at.pick((1, 1, 2), (1, 1, 1)),
-            attention_head_dim=at.pick((5, 10, 20), (1, 2, 2)),
-            cross_attention_dim=at.pick(2048, 32),
-            use_linear_projection=True,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=at.pick(2816, 1568),
-        )
-    )
+    unet = sdxl_unet(at, (1, 1, 2))
     pooled = at.random(1, at.pick(1280, 32))
     scheduler = diffusers.EulerDiscreteScheduler(beta_schedule="scaled_linear", timestep_spacing="trailing")
     vae, encoder = small_autoencoder(at), NoText(at, pooled.shape[1])

@@ -7,7 +7,15 @@ from typing import Any
 import diffusers
 import transformers
 from benchmarks.record.made import Made
-from benchmarks.record.pipelines import NoText, autoencoder, quiet, sd_unet, settings, small_autoencoder
+from benchmarks.record.pipelines import (
+    NoText,
+    autoencoder,
+    quiet,
+    sd_unet,
+    sdxl_unet,
+    settings,
+    small_autoencoder,
+)
 from benchmarks.record.place import Place
 
 _ALL = ("base", "compile", "last_compile", "graphs", "item")
@@ -102,21 +110,7 @@ def cnet(at: Place) -> Made:
 
 
 def xl768(at: Place) -> Made:
-    unet = at.built(
-        lambda: diffusers.UNet2DConditionModel(
-            layers_per_block=1,
-            block_out_channels=at.pick((320, 640, 1280), (32, 64, 64)),
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-            transformer_layers_per_block=at.pick((1, 2, 4), (1, 1, 1)),
-            attention_head_dim=at.pick((5, 10, 20), (1, 2, 2)),
-            cross_attention_dim=at.pick(2048, 32),
-            use_linear_projection=True,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=256,
-            projection_class_embeddings_input_dim=at.pick(2816, 1568),
-        )
-    )
+    unet = sdxl_unet(at, (1, 2, 4))
     pooled = at.random(1, at.pick(1280, 32))
     scheduler = diffusers.EulerDiscreteScheduler(beta_schedule="scaled_linear", timestep_spacing="leading")
     encoder = NoText(at, pooled.shape[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from statistics import median, quantiles
 from typing import Any, Final, NamedTuple
@@ -102,7 +103,7 @@ def predict(finding: Any, wall_us: float) -> Prediction | None:
     return Prediction(max(0.0, wall_us - finding.saving_us))
 
 
-def predict_together(findings: list[Any], wall_us: float) -> Prediction | None:
+def predict_together(findings: Sequence[Any], wall_us: float) -> Prediction | None:
     """What several findings promise when all are followed: none is counted twice.
 
     At least what the best of them brings at least, at most the sum of what each brings at most; the middle is

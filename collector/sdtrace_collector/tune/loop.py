@@ -192,7 +192,7 @@ class Loop:
         """Whether it brings too little to be measured alone, as far as its finding knows."""
         wall_us = _walls(self.tuning.best).median * 1e6
         return not candidate.settings.keys() & _ALONE and is_small(
-            predict_together(list(candidate.findings), wall_us), wall_us
+            predict_together(candidate.findings, wall_us), wall_us
         )
 
     def _pooled(self, candidates: list[Candidate]) -> Candidate | None:
@@ -235,7 +235,7 @@ class Loop:
         self._tries[frozenset(candidate.settings.items())] += 1
         self._seen.append(axes)
         number = len(self.tuning.trials)
-        promised = predict_together(list(candidate.findings), _walls(base).median * 1e6)
+        promised = predict_together(candidate.findings, _walls(base).median * 1e6)
         trial = Trial(
             number=number,
             name="+".join(f"{axis}={value}" for axis, value in candidate.settings.items()),
