@@ -19,6 +19,7 @@ from sdtrace.structure.decodes import decode_stages, looks_like_denoiser
 from sdtrace.structure.denoiser_calls import (
     Calls,
     all_compiled_calls,
+    are_parts,
     compiled_calls,
     graph_launches,
     in_pairs,
@@ -101,10 +102,11 @@ def find_steps(
     may_denoise = timed is not None or decodes.start.size or _normalizes_by_group(linked)
     if not may_denoise or is_training(linked):
         return _none(thread)
+    once = (*compiled_calls(linked, thread, work), *graph_launches(linked, thread))
+    once = tuple(calls for calls in once if not are_parts(linked, ops, calls, decodes))
     found = (
         _runs_of_blocks(linked, ops, iterations, all_compiled_calls(linked, thread), decodes, work)
-        or _repeated_calls(iterations, compiled_calls(linked, thread, work))
-        or _repeated_calls(iterations, graph_launches(linked, thread))
+        or _repeated_calls(iterations, once)
         or _timed_steps(timed, ops, iterations, decodes)
         or _repetition(linked, iterations, ops, decodes)
     )
