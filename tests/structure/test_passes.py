@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
