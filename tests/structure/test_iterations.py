@@ -127,7 +127,7 @@ def test_work_belongs_to_the_iteration_that_launched_it(tmp_path: Path) -> None:
 
 def test_work_that_was_queued_before_the_profile_is_of_no_iteration(tmp_path: Path) -> None:
     events = [host("image", n * 1000, 900, "user_annotation") for n in range(2)]
-    events += [kernel("earlier", 110 + n * 380, 380, 90 + n) for n in range(5)]
+    events += [kernel("earlier", 10 + n * 400, 400, 90 + n) for n in range(5)]
     events += [call("cudaLaunchKernel", 100, 10, 1), kernel("k", 2010, 300, 1)]
     events += [kernel("of a lost call", 2310, 40, 80)]
     events += [call("cudaLaunchKernel", 1100, 10, 2), kernel("k", 2350, 300, 2)]

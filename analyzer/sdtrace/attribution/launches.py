@@ -16,7 +16,8 @@ class LaunchTimes(NamedTuple):
     `called_ns` is the instant work belongs to: the start of its launch call. Where the trace does not hold
     the call, `is_known` is False and `thread` -1, and it is the latest that it can be: its own start, or
     before the next known call of its stream, which runs in order. What was queued before the first known
-    call of its stream, and ran after it, was launched before the profile began: then it is -1.
+    call of its stream, as some work must have been that runs after it, was launched before the profile
+    began: then it is -1.
     `submitted_ns` is when the device had it: the call's end, or the first start among the call's work if
     that was sooner.
     """
@@ -55,9 +56,11 @@ def _latest_calls(linked: LinkedTrace, is_known: Bools) -> Int64s:
     known = np.flatnonzero(is_known[order])
     place = np.searchsorted(known, np.arange(len(order)))
     before, after = np.append(-1, known)[place], np.append(known, -1)[place]
-    is_after_any = (before >= 0) & (stream[before] == stream)
-    waits = (after >= 0) & (stream[after] == stream) & (call[after] <= start)
-    latest = np.where(waits, np.where(is_after_any, call[after] - 1, -1), start)
+    is_followed = (after >= 0) & (stream[after] == stream)
+    is_first = is_followed & ~((before >= 0) & (stream[before] == stream))
+    has_waited = is_followed & (call[after] <= start) & ~is_known[order]
+    latest = np.where(has_waited, call[after] - 1, start)
+    latest[is_first & np.isin(after, after[is_first & has_waited])] = -1
     result = np.empty_like(latest)
     result[order] = latest
     return result[~is_known]
