@@ -9,9 +9,10 @@ from decimal import Decimal, DecimalException
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from sdtrace.reader.categories import COPIES, LINKED, NAMED, canonical
-from sdtrace.reader.columns import EventColumns, EventKey, Events, MemoryEvent, Metadata, from_rows
+from sdtrace.reader.columns import EventKey, Events, Int64s, MemoryEvent, Metadata, from_rows
 from sdtrace.reader.repair import repair_strings
 
 _LIMIT: Final = 1 << 62
@@ -113,10 +114,8 @@ class EventTable(Events):
         super().__init__()
         self.place = 0
         """Where the text stands that events are added from."""
-        self.places: list[int] = []
-        """The same for every row."""
-        self.texts: list[EventText] | None = None
-        """Where it is a list, the text of each event is added to it."""
+        self.texts: list[EventText] = []
+        """Of each event, in their order."""
         self._rows: list[tuple[int, int, int, int, int, int, int]] = []
         self.damaged = 0
 
@@ -133,23 +132,23 @@ class EventTable(Events):
         row = self._row(event) if event.ph == "X" else None
         if row is not None:
             self._rows.append(row)
-            self.places.append(self.place)
         elif event.ph == "X" or (is_memory(event) and not self._add_memory(event)):
             self.skipped += 1
         else:
             if event.ph == "M":
                 self._add_metadata(event)
             self.counts[kind_of(event)] += 1
-        if self.texts is not None:
-            self.texts.append(EventText(text, self.place, row is not None))
+        self.texts.append(EventText(text, self.place, row is not None))
         return True
 
-    def take_columns(self) -> EventColumns:
-        """All rows, those added by themselves first; they are collected no longer."""
+    def sort(self, starts: Int64s) -> None:
+        """Put all rows in the order of the file; those added as columns have their text at `starts`."""
         if self._rows:
             self._parts.insert(0, from_rows(self._rows))
             self._rows = []
-        return super().take_columns()
+            places = [text.place for text in self.texts if text.is_row]
+            order = np.argsort(np.append(np.array(places, np.int64), starts), kind="stable")
+            self._parts = [self.take_columns().take(order)]
 
     def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:
         start, duration = nanoseconds(event.ts), nanoseconds(event.dur)

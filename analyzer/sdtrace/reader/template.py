@@ -29,6 +29,8 @@ from sdtrace.reader.events import (
 _TIME: Final = re.compile(rb"(\d+)(?:\.(\d+))?")
 SPANS: Final = MOST_OWN_IDS + 1
 """Stretches of digits before, between and after the ids in the arguments."""
+FIELDS: Final = ("ts", "dur", "pid", "tid", "External id", "correlation", "bytes")
+"""The numbers of a template, in their order."""
 
 
 class Number(NamedTuple):
@@ -40,8 +42,6 @@ class Number(NamedTuple):
     unit: int = 1
 
 
-FIELDS: Final = ("ts", "dur", "pid", "tid", "External id", "correlation", "bytes")
-"""The numbers of a template, in their order."""
 NO_NUMBERS: Final = (Number(0, 0),) * len(FIELDS)
 
 
@@ -56,18 +56,19 @@ class Template(NamedTuple):
     pid: str | None = None
     tid: str | None = None
     """Thread and process where they are text; None where they are numbers."""
-    numbers: tuple[Number, ...] | None = None
-    """One for each of FIELDS; None when the event makes no row."""
+    numbers: tuple[Number, ...] = ()
+    """One for each of FIELDS; none when the event makes no row."""
     spans: tuple[tuple[int, int], ...] | None = None
     """First and last runs of digits that the kept arguments depend on; None where none are kept."""
 
 
-def make_template(number: int, numbered: bytes, runs: int) -> Template | None:
-    """The template of an event, given with the numbers from 1 to `runs` in place of its runs of digits.
+def make_template(number: int, pieces: list[bytes]) -> Template | None:
+    """The template of an event, given as the pieces of its text between the runs of digits.
 
     None when such events must be decoded one by one.
     """
-    event = decode_event(numbered.rstrip(b", \t\r\n"))
+    numbered = [b"%s%d" % (piece, run) for run, piece in enumerate(pieces[:-1], 1)]
+    event = decode_event(b"".join((*numbered, pieces[-1])).rstrip(b", \t\r\n"))
     if event is None:
         return None
     if event.ph != "X":
@@ -83,7 +84,7 @@ def make_template(number: int, numbered: bytes, runs: int) -> Template | None:
     numbers = tuple(one for one in each if one is not None)
     if len(numbers) < len(FIELDS):
         return None
-    spans = _spans(own_ids(args).values(), numbers, runs) if keeps_args(event, args) else None
+    spans = _spans(own_ids(args).values(), numbers, len(pieces)) if keeps_args(event, args) else None
     if spans is not None and len(spans) > SPANS:
         return None
     return Template(number, category, event.name, pid, tid, numbers, spans)
@@ -100,8 +101,8 @@ def _integer(value: object) -> Number | None:
     return Number(abs(value), abs(value), -1 if value < 0 else 1) if type(value) is int else None
 
 
-def _spans(ids: Iterable[int], numbers: tuple[Number, ...], runs: int) -> tuple[tuple[int, int], ...]:
-    """The runs of digits between those that every event has its own of: times, threads, ids."""
-    own = {0, runs + 1, *map(abs, ids)}
+def _spans(ids: Iterable[int], numbers: tuple[Number, ...], after: int) -> tuple[tuple[int, int], ...]:
+    """The runs before run `after` that lie between those every event has its own of: times, threads, ids."""
+    own = {0, after, *map(abs, ids)}
     own.update(run for number in numbers[:4] for run in (number.run, number.last))
     return tuple((one + 1, other - 1) for one, other in pairwise(sorted(own)) if other - one > 1)

@@ -64,11 +64,11 @@ def each_text(path: Path, begin: Callable[[bytes], None], take: Callable[[Texts]
 def _texts(chunk: bytes, *, forms: Forms, valid: dict[int, bool], final: bool) -> tuple[Texts, Walk]:
     """The texts of a chunk. `valid` are the templates found to be: one of their events tells for all."""
     decoding = Decoding(chunk, forms, final=final)
-    alone = decoding.table.texts = []
     walked = decoding.run()
+    alone = decoding.table.texts
     found = decoding.found()
     template = np.array([one.number for one in forms.templates], np.int32)[found.form]
-    makes_row = np.array([one.numbers is not None for one in forms.templates], np.bool_)[found.form]
+    makes_row = np.array([bool(one.numbers) for one in forms.templates], np.bool_)[found.form]
     start = np.append(found.start, np.array([text.place for text in alone], np.int64))
     is_row = np.append(makes_row, np.array([text.is_row for text in alone], np.bool_))
     order = np.argsort(start, kind="stable")
