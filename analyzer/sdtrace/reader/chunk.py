@@ -27,7 +27,8 @@ def decode_chunk(chunk: bytes, forms: Forms, *, final: bool) -> tuple[Events, Wa
     """
     decoding = Decoding(chunk, forms, final=final)
     walked = decoding.run()
-    return decoding.decoded(), walked
+    add_found(chunk, decoding.found(), forms, decoding.table)
+    return decoding.table, walked
 
 
 class Decoding:
@@ -90,8 +91,3 @@ class Decoding:
     def found(self) -> Found:
         """Events with a form, in the order of the file."""
         return Found(*map(np.concatenate, zip(*self._found, strict=True)))
-
-    def decoded(self) -> Events:
-        """All events found, in the order of the file."""
-        add_found(self._chunk, self.found(), self._forms, self.table)
-        return self.table

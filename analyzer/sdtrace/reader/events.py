@@ -152,12 +152,12 @@ class EventTable(Events):
 
     def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:
         start, duration = nanoseconds(event.ts), nanoseconds(event.dur)
-        name, pid, tid = event.name, thread_part(event.pid), thread_part(event.tid)
-        category = category_of(event)
+        pid, tid = thread_part(event.pid), thread_part(event.tid)
+        name, category = event.name, category_of(event)
         args = arguments(event) if category in NAMED else {}
-        if start is None or duration is None or not isinstance(name, str) or pid is None or tid is None:
+        if start is None or duration is None or not isinstance(name, str):
             return None
-        if args is None:
+        if pid is None or tid is None or args is None:
             return None
         key = self.keys.setdefault(EventKey(category, name, pid, tid), len(self.keys))
         text = kept_args(event, args)
@@ -227,19 +227,17 @@ def _integer(value: object, default: int) -> int:
     """An id or size, also when written as text; `default` when there is none."""
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LIMIT:
-        return value
-    return default
+    number = _whole(value, _LIMIT)
+    return default if number is None else number
 
 
 def thread_part(value: object) -> int | str | None:
     """A pid or tid: an integer or a text."""
-    if isinstance(value, str):
-        return value
+    return value if isinstance(value, str) else _whole(value, _THREAD_LIMIT)
+
+
+def _whole(value: object, limit: int) -> int | None:
+    """The integer that a number is, also 1.0; None when it is none below the limit."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _THREAD_LIMIT:
-        return value
-    return None
+    return value if type(value) is int and abs(value) < limit else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from hashlib import shake_128
 from typing import Final
 
@@ -22,12 +21,6 @@ _SEED: Final = os.urandom(16)
 _OF_LENGTH: Final = np.frombuffer(_SEED, np.uint64)[0] | np.uint64(1)
 _SHORT: Final = np.tril(np.full((ROW + 1, ROW), 0xFF, np.uint8), -1).view(np.uint64)
 """For each length below a row, the bits of a row to keep."""
-
-
-@cache
-def _keys(doublings: int) -> UInt64s:
-    """Keys of the first `2**doublings` rows, for each of their words."""
-    return np.frombuffer(shake_128(_SEED).digest(ROW << doublings), np.uint64).reshape(-1, _WORDS)
 
 
 def hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
@@ -54,7 +47,8 @@ def _hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
     words = rows.view(np.uint64).reshape(-1, _WORDS)
     short = np.flatnonzero(lengths < ROW)
     words[firsts[short]] &= _SHORT[lengths[short]]
-    words += _keys(int(counts.max()).bit_length()).take(place, axis=0)
+    keys = np.frombuffer(shake_128(_SEED).digest(ROW * int(counts.max())), np.uint64).reshape(-1, _WORDS)
+    words += keys.take(place, axis=0)
     words *= words >> _HALF
     hashes: UInt64s = np.add.reduceat(words.ravel(), firsts * _WORDS)
     hashes ^= lengths.astype(np.uint64) * _OF_LENGTH

@@ -11,7 +11,7 @@ from sdtrace.reader.events import EventTable, arguments, decode_event, kept_args
 from sdtrace.reader.forms import Forms
 from sdtrace.reader.hashes import hash_spans
 from sdtrace.reader.numbers import Int64s, UInt64s, integers
-from sdtrace.reader.template import SPANS, Template
+from sdtrace.reader.template import SPANS
 
 _WEIGHTS: Final[UInt64s] = np.uint64(0x9E3779B97F4A7C15) ** np.arange(1 + SPANS, dtype=np.uint64)
 
@@ -31,7 +31,7 @@ def add_found(chunk: bytes, found: Found, forms: Forms, table: EventTable) -> No
     templates = [forms.templates[number] for number in used.tolist()]
     for template, count in zip(templates, times[used].tolist(), strict=True):
         if not template.numbers:
-            table.counts[template.category] += count
+            table.counts[template.key.category] += count
     form = (np.cumsum(times > 0) - 1)[found.form]
     rows = np.flatnonzero(np.array([bool(template.numbers) for template in templates], np.bool_)[form])
     form, starts, ends = form[rows], found.start[rows], found.end[rows]
@@ -41,7 +41,7 @@ def add_found(chunk: bytes, found: Found, forms: Forms, table: EventTable) -> No
     number = np.array([template.number for template in templates], np.int64)[form]
     firsts, key = _distinct(np.stack((number, pid, tid), axis=1))
     keys = [
-        _event_key(templates[one], int(pid[first]), int(tid[first]))
+        _with_numbers(templates[one].key, int(pid[first]), int(tid[first]))
         for one, first in zip(form[firsts].tolist(), firsts.tolist(), strict=True)
     ]
     args = np.full(len(starts), -1, np.int32)
@@ -62,13 +62,8 @@ def _distinct(columns: Int64s) -> tuple[Int64s, Int32s]:
     return firsts, index.astype(np.int32)
 
 
-def _event_key(template: Template, pid: int, tid: int) -> EventKey:
-    return EventKey(
-        template.category,
-        template.name,
-        pid if template.pid is None else template.pid,
-        tid if template.tid is None else template.tid,
-    )
+def _with_numbers(key: EventKey, pid: int, tid: int) -> EventKey:
+    return key._replace(pid=pid if key.pid == 0 else key.pid, tid=tid if key.tid == 0 else key.tid)
 
 
 def _kept(

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from sdtrace.reader.categories import NAMED
+from sdtrace.reader.columns import EventKey
 from sdtrace.reader.events import (
     MOST_OWN_IDS,
     arguments,
@@ -50,12 +51,8 @@ class Template(NamedTuple):
 
     number: int
     """Among the templates of a file."""
-    category: str
-    """Events that make no row are counted as this."""
-    name: str = ""
-    pid: str | None = None
-    tid: str | None = None
-    """Thread and process where they are text; None where they are numbers."""
+    key: EventKey
+    """Process and thread are 0 where they are numbers. An event that makes no row counts as its category."""
     numbers: tuple[Number, ...] = ()
     """One for each of FIELDS; none when the event makes no row."""
     spans: tuple[tuple[int, int], ...] | None = None
@@ -72,13 +69,17 @@ def make_template(number: int, pieces: list[bytes]) -> Template | None:
     if event is None:
         return None
     if event.ph != "X":
-        return None if event.ph == "M" or is_memory(event) else Template(number, kind_of(event))
+        return (
+            None
+            if event.ph == "M" or is_memory(event)
+            else Template(number, EventKey(kind_of(event), "", 0, 0))
+        )
     category = category_of(event)
     args = arguments(event) if category in NAMED else {}
     if args is None or not isinstance(event.name, str):
         return None
-    pid, tid = (part if isinstance(part, str) else None for part in (event.pid, event.tid))
-    threads = (event.pid if pid is None else 0, event.tid if tid is None else 0)
+    pid, tid = (part if isinstance(part, str) else 0 for part in (event.pid, event.tid))
+    threads = (0 if isinstance(part, str) else part for part in (event.pid, event.tid))
     ids = (one or 0 for one in ids_of(category, args))
     each = (_time(event.ts), _time(event.dur), *map(_integer, (*threads, *ids)))
     numbers = tuple(one for one in each if one is not None)
@@ -87,7 +88,7 @@ def make_template(number: int, pieces: list[bytes]) -> Template | None:
     spans = _spans(own_ids(args).values(), numbers, len(pieces)) if keeps_args(event, args) else None
     if spans is not None and len(spans) > SPANS:
         return None
-    return Template(number, category, event.name, pid, tid, numbers, spans)
+    return Template(number, EventKey(category, event.name, pid, tid), numbers, spans)
 
 
 def _time(raw: msgspec.Raw) -> Number | None:
