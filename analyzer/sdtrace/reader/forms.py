@@ -6,9 +6,7 @@ text but for the values of their numbers, which stand at the same offsets.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from itertools import accumulate
 from threading import Lock
 from typing import Final
 
@@ -18,14 +16,13 @@ from sdtrace.reader.columns import Int32s
 from sdtrace.reader.hashes import hash_spans
 from sdtrace.reader.numbers import Int64s
 from sdtrace.reader.split import DIGIT, Split
-from sdtrace.reader.template import FIELDS, NO_NUMBERS, SPANS, Template, make_template
+from sdtrace.reader.template import FIELDS, SPANS, Template, make_template
 
 EXACT: Final = -1
 """The event is decoded by itself."""
 _MAX_FORMS: Final = 1 << 18
 """More are not remembered."""
 _MOST_DIGITS, _MOST_DECIMALS = 15, 3
-_RUN: Final = re.compile(b"(%s+)" % DIGIT)
 _ROW: Final = 4 * len(FIELDS) + 2 * SPANS
 
 
@@ -62,40 +59,46 @@ class Forms:
         values = found.tolist()
         with self._lock:
             new = [place for place, value in enumerate(values) if value not in self._numbers]
-            forms = [_RUN.split(split.form_of(event)) for event in firsts[new].tolist()]
-            skeletons = [hash(DIGIT.join(form[::2])) for form in forms]
-            for skeleton, count in zip(skeletons, times[new].tolist(), strict=True):
-                self._needed[skeleton] += count
-            for place, form, skeleton in zip(new, forms, skeletons, strict=True):
-                # Many are unique: a template is made when it is needed for the second time.
-                if self._needed[skeleton] > 1 and len(self.templates) < _MAX_FORMS:
-                    self._numbers[values[place]] = self._add(form, skeleton)
+            if new and len(self.templates) < _MAX_FORMS:
+                forms = [b",%b," % split.form_of(event) for event in firsts[new].tolist()]
+                self._learn([values[place] for place in new], forms, times[new].tolist())
             numbers = [self._numbers.get(value, EXACT) for value in values]
         return np.array(numbers, np.int32)[index]
 
-    def _add(self, form: list[bytes], skeleton: int) -> int:
-        """The number of a new form, given as its runs of digits and what is around each; EXACT for none."""
-        if skeleton not in self._made:
-            self._made[skeleton] = make_template(len(self._made), form[::2])
-        template = self._made[skeleton]
-        row = None if template is None else _places(form, template)
-        if template is None or row is None:
-            return EXACT
-        self._places.append(np.array(row, np.int32).tobytes())
-        self.templates.append(template)
-        return len(self.templates) - 1
+    def _learn(self, values: list[int], forms: list[bytes], times: list[int]) -> None:
+        """Number new forms, which have the hashes `values`, between commas; so many events have each.
 
+        A template is made when it is needed for the second time: many are unique.
+        """
+        skeletons = [DIGIT.join(filter(None, form.split(DIGIT))) for form in forms]
+        for skeleton, count in zip(skeletons, times, strict=True):
+            self._needed[hash(skeleton)] += count
+        learned: list[tuple[int, bytes, Template]] = []
+        for value, form, skeleton in zip(values, forms, skeletons, strict=True):
+            if self._needed[hash(skeleton)] > 1:
+                if hash(skeleton) not in self._made:
+                    self._made[hash(skeleton)] = make_template(len(self._made), skeleton)
+                self._numbers[value] = EXACT
+                if template := self._made[hash(skeleton)]:
+                    learned.append((value, form, template))
+        if learned:
+            self._add(*zip(*learned, strict=True))
 
-def _places(form: list[bytes], template: Template) -> list[int] | None:
-    """Where the numbers and then the spans of a template are in a form; None where a number is too long."""
-    edges = [0, 0, *accumulate(map(len, form))]
-    row: list[int] = []
-    for run, last, unit in template.numbers or NO_NUMBERS:
-        digits = len(form[2 * run - 1]) if run else 0
-        decimals = len(form[2 * last - 1]) if last != run else 0
-        if digits > _MOST_DIGITS or decimals > _MOST_DECIMALS:
-            return None
-        row += edges[2 * run], digits, decimals, unit
-    for first, last in (*(template.spans or ()), *((0, 0),) * SPANS)[:SPANS]:
-        row += edges[2 * first], edges[2 * last + 1]
-    return row
+    def _add(
+        self, values: tuple[int, ...], forms: tuple[bytes, ...], templates: tuple[Template, ...]
+    ) -> None:
+        """Number the forms of these templates, but for those where a number is too long for arrays."""
+        starts = np.cumsum([0, *map(len, forms[:-1])])[:, np.newaxis]
+        is_digit = np.frombuffer(b"".join(forms), np.uint8) == ord(DIGIT)
+        edges = np.append(np.flatnonzero(np.diff(is_digit, prepend=False)), 0)
+        used = np.stack([template.edges for template in templates])
+        at = np.where(used, edges[np.searchsorted(edges[:-1], starts) + used - 1] - starts - 1, 0)
+        begin, end, point, last = at[:, : -2 * SPANS].reshape(-1, len(FIELDS), 4).transpose(2, 0, 1)
+        units = np.array([template.units for template in templates])
+        fields = np.stack((begin, end - begin, last - point, units), axis=2)
+        is_short = ((fields[..., 1] <= _MOST_DIGITS) & (fields[..., 2] <= _MOST_DECIMALS)).all(axis=1)
+        rows = np.concatenate((fields.reshape(len(forms), -1), at[:, -2 * SPANS :]), axis=1).astype(np.int32)
+        for place in np.flatnonzero(is_short).tolist():
+            self._numbers[values[place]] = len(self.templates)
+            self.templates.append(templates[place])
+            self._places.append(rows[place].tobytes())

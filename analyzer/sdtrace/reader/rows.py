@@ -30,10 +30,10 @@ def add_found(chunk: bytes, found: Found, forms: Forms, table: EventTable) -> No
     used = np.flatnonzero(times)
     templates = [forms.templates[number] for number in used.tolist()]
     for template, count in zip(templates, times[used].tolist(), strict=True):
-        if not template.numbers:
+        if not template.is_row:
             table.counts[template.key.category] += count
     form = (np.cumsum(times > 0) - 1)[found.form]
-    rows = np.flatnonzero(np.array([bool(template.numbers) for template in templates], np.bool_)[form])
+    rows = np.flatnonzero(np.array([template.is_row for template in templates], np.bool_)[form])
     form, starts, ends = form[rows], found.start[rows], found.end[rows]
     fields, spans = forms.places(used)
     start, duration, pid, tid, external, correlation, nbytes = integers(chunk, starts, form, fields)
@@ -45,7 +45,7 @@ def add_found(chunk: bytes, found: Found, forms: Forms, table: EventTable) -> No
         for one, first in zip(form[firsts].tolist(), firsts.tolist(), strict=True)
     ]
     args = np.full(len(starts), -1, np.int32)
-    kept = np.flatnonzero(np.array([template.spans is not None for template in templates], np.bool_)[form])
+    kept = np.flatnonzero(np.array([template.keeps_args for template in templates], np.bool_)[form])
     edges = spans[form[kept]] + starts[kept, np.newaxis]
     args[kept], texts = _kept(chunk, starts[kept], ends[kept], number[kept], edges, forms.args)
     columns = EventColumns(key, start, duration, external, correlation, nbytes, args)

@@ -20,7 +20,7 @@ _OPEN, _CLOSE = b"{}"
 _NO_EVENT: Final = ord("!")
 """What no event begins with."""
 _SPACE: Final = 32
-_STRETCH: Final = 1 << 21
+_STRETCH: Final = 1 << 20
 """Bytes compared at once: with fewer threads wait for each other."""
 _ONE: Final = np.uint64(1)
 _TOP: Final = np.uint64(63)

@@ -59,7 +59,7 @@ def _texts(chunk: bytes, *, forms: Forms, valid: dict[int, bool], final: bool) -
         if template.number not in valid:
             valid[template.number] = _is_valid(text)
         texts.append(text if valid[template.number] else repair_strings(text))
-        is_row.append(bool(template.numbers))
+        is_row.append(template.is_row)
     texts += [text if _is_valid(text) else repair_strings(text) for text, *_ in alone]
     places = np.append(found.start, np.array([text.place for text in alone], np.int64))
     order = np.argsort(places, kind="stable")
