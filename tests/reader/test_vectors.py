@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdtrace.reader import rows
-from sdtrace.reader.numbers import _ROWS, PADDING, Int64s, integers
+from sdtrace.reader.words import _ROWS, PADDING, Int64s, integers
 
 AFTER = st.sampled_from([",", "\n", " ", "}", ".", "e", "-", "/", ":", "x", "7", "\x00", "\xff"])
 DIGITS = st.text("0123456789", min_size=1, max_size=15)

@@ -9,10 +9,10 @@ import numpy as np
 from sdtrace.reader.columns import Events
 from sdtrace.reader.events import EventTable
 from sdtrace.reader.forms import EXACT, Forms
-from sdtrace.reader.numbers import PADDING
 from sdtrace.reader.rows import Found, add_found
 from sdtrace.reader.salvage import Walk, walk
 from sdtrace.reader.split import Split, split_events
+from sdtrace.reader.words import PADDING
 
 _PIECE: Final = 1 << 23
 """Bytes worked on at once: with fewer, threads wait for each other. Longer events are decoded alone."""

@@ -11,8 +11,8 @@ from itertools import chain
 from typing import Final, Generic, TypeVar
 
 from sdtrace.reader.envelope import Beginning
-from sdtrace.reader.numbers import PADDING
 from sdtrace.reader.salvage import Walk, last_boundary
+from sdtrace.reader.words import PADDING
 
 Result = TypeVar("Result")
 _MAX_EVENT_BYTES: Final = 64 << 20

@@ -21,7 +21,6 @@ _THREAD_LIMIT: Final = 1 << 64
 """Handles of threads may use all 64 bits."""
 _COLLECTIVE: Final = re.compile(r"(?:nccl|gloo|mpi|ucc|xccl|hccl):\w")
 """What `c10d::Work` records for a collective: backend, colon, operation."""
-_EXACT: Final = re.compile(r"-?\d{1,15}(?:\.\d{1,3})?")
 _NOTHING: Final = msgspec.Raw(b"")
 
 
@@ -142,13 +141,17 @@ class EventTable(Events):
         return True
 
     def sort(self, starts: Int64s) -> None:
-        """Put all rows in the order of the file; those added as columns have their text at `starts`."""
+        """Put all rows in the order of the file; those added as columns have their text at `starts`.
+
+        Texts are kept no longer.
+        """
         if self._rows:
             self._parts.insert(0, from_rows(self._rows))
             self._rows = []
             places = [text.place for text in self.texts if text.is_row]
             order = np.argsort(np.append(np.array(places, np.int64), starts), kind="stable")
             self._parts = [self.take_columns().take(order)]
+            self.texts = []
 
     def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:
         start, duration = nanoseconds(event.ts), nanoseconds(event.dur)
@@ -210,12 +213,8 @@ def ids_of(category: str, args: dict[str, Any]) -> tuple[object, object, object]
 def nanoseconds(raw: msgspec.Raw | str) -> int | None:
     """Decimal microseconds as exact nanoseconds (half to even beyond three decimals); None if no time."""
     text = raw if isinstance(raw, str) else bytes(raw).decode("ascii", "replace")
-    text = text.strip('" ')
-    if _EXACT.fullmatch(text):
-        whole, _, fraction = text.partition(".")
-        return int(whole + fraction.ljust(3, "0"))
     try:
-        number = Decimal(text) * 1000
+        number = Decimal(text.strip('" ')) * 1000
     except DecimalException:
         return None
     if not number.is_finite() or abs(number) >= _LIMIT:

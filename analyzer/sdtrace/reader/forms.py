@@ -13,10 +13,9 @@ from typing import Final
 import numpy as np
 
 from sdtrace.reader.columns import Int32s
-from sdtrace.reader.hashes import hash_spans
-from sdtrace.reader.numbers import Int64s
 from sdtrace.reader.split import DIGIT, Split
 from sdtrace.reader.template import FIELDS, SPANS, Template, make_template
+from sdtrace.reader.words import Int64s, hash_spans
 
 EXACT: Final = -1
 """The event is decoded by itself."""

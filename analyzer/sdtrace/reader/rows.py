@@ -9,9 +9,8 @@ import numpy as np
 from sdtrace.reader.columns import EventColumns, EventKey, Int32s
 from sdtrace.reader.events import EventTable, arguments, decode_event, kept_args
 from sdtrace.reader.forms import Forms
-from sdtrace.reader.hashes import hash_spans
-from sdtrace.reader.numbers import Int64s, UInt64s, integers
 from sdtrace.reader.template import SPANS
+from sdtrace.reader.words import Int64s, UInt64s, hash_spans, integers
 
 _WEIGHTS: Final[UInt64s] = np.uint64(0x9E3779B97F4A7C15) ** np.arange(1 + SPANS, dtype=np.uint64)
 

@@ -10,8 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.reader.hashes import ROW
-from sdtrace.reader.numbers import Bytes, Int64s, UInt64s
+from sdtrace.reader.words import ROW, Bytes, Int64s, UInt64s
 
 DIGIT: Final = b"\0"
 """A byte that JSON has nowhere, not even in a string."""

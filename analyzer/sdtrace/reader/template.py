@@ -27,8 +27,8 @@ from sdtrace.reader.events import (
     kind_of,
     own_ids,
 )
-from sdtrace.reader.numbers import Int64s
 from sdtrace.reader.split import DIGIT
+from sdtrace.reader.words import Int64s
 
 _TIME: Final = re.compile(rb"(\d+)(?:\.(\d+))?")
 SPANS: Final = MOST_OWN_IDS + 1

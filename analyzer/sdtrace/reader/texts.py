@@ -15,10 +15,10 @@ from sdtrace.reader.chunk_pass import ChunkPass
 from sdtrace.reader.envelope import read_beginning
 from sdtrace.reader.events import ERRORS
 from sdtrace.reader.forms import Forms
-from sdtrace.reader.numbers import Bools
 from sdtrace.reader.repair import repair_strings
 from sdtrace.reader.salvage import Walk
 from sdtrace.reader.streams import open_blocks
+from sdtrace.reader.words import Bools
 
 _BETWEEN: Final = b", \t\r\n"
 
