@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sdtrace.reader import kept_args
+from sdtrace.reader import rows
 from sdtrace.reader.events import Event, decode_event
 from tests.fuzz.seeds import Seed, cut_out, shared_seeds
 from tests.reader.decoder import Row, decode, read_text, rows_of
@@ -132,7 +132,7 @@ def test_bad_names_throughout_are_not_decoded_one_by_one(
         alone.append(text)
         return decode_event(text)
 
-    monkeypatch.setattr(kept_args, "decode_event", decode_alone)
+    monkeypatch.setattr(rows, "decode_event", decode_alone)
     monkeypatch.setattr("sdtrace.reader.events.decode_event", decode_alone)
     for seed in seeds:
         expected = [row._replace(name=read_as + row.name) for row in rows_in(seed.events)]

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sdtrace.reader import chunk
-from sdtrace.reader.numbers import _ROWS, PADDING, Int64s, integers
-from tests.reader.decoder import decode, read_text, rows_of
+from sdtrace.reader import rows
+from sdtrace.reader.words import _ROWS, PADDING, Int64s, integers
 
-TRACE = Path(__file__).parents[2] / "traces" / "h200-bf16_sdpa_cudagraphs.json"
 AFTER = st.sampled_from([",", "\n", " ", "}", ".", "e", "-", "/", ":", "x", "7", "\x00", "\xff"])
 DIGITS = st.text("0123456789", min_size=1, max_size=15)
 
@@ -59,9 +56,10 @@ def test_no_digits_are_zero() -> None:
     assert read_one("123", np.zeros(1, np.int64), [0], [0], 1) == [0]
 
 
-def test_keys_stay_apart_where_their_hashes_are_equal(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(chunk, "_MIX", (np.uint64(0),) * 3)
-    text = TRACE.read_text()
-    assert rows_of(read_text(text, tmp_path)) == decode(text).rows
+def test_rows_stay_apart_where_their_hashes_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = np.array([[1, 2, 3], [1, 2, 4], [0, 2, 3], [1, 2, 3]])
+    for weights in (rows._WEIGHTS, np.zeros(3, np.uint64)):
+        monkeypatch.setattr(rows, "_WEIGHTS", weights)
+        firsts, index = rows._distinct(columns)
+        assert sorted(firsts.tolist()) == [0, 1, 2]
+        assert columns[firsts][index].tolist() == columns.tolist()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import compress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -86,11 +87,11 @@ class _Choice:
 
     def kept(self, texts: Texts) -> Bools:
         """Which events are kept; rows count on from the last call."""
-        kept = np.ones(len(texts), np.bool_)
+        kept = np.ones(len(texts.text), np.bool_)
         rows, others = np.flatnonzero(texts.is_row), np.flatnonzero(~texts.is_row)
         kept[rows] = self._rows[self._at : self._at + len(rows)]
         if self._others is not None:
-            kept[others] = self._others.keep([texts.one(place) for place in others.tolist()])
+            kept[others] = self._others.keep([texts.text[place] for place in others.tolist()])
         self._change(texts, rows, kept)
         self._at += len(rows)
         return kept
@@ -100,12 +101,11 @@ class _Choice:
         for row, times in self._cuts.items():
             if self._at <= row < self._at + len(rows):
                 place = int(rows[row - self._at])
-                texts.own[place] = with_times(texts.one(place), *times)
-        if self._drop_python and STACK in texts.chunk:
+                texts.text[place] = with_times(texts.text[place], *times)
+        if self._drop_python:
             for place in np.flatnonzero(kept).tolist():
-                text = texts.one(place)
-                if STACK in text:
-                    texts.own[place] = without_stack(text)
+                if STACK in texts.text[place]:
+                    texts.text[place] = without_stack(texts.text[place])
 
 
 def _every_row(trace: Trace) -> Bools:
@@ -129,7 +129,7 @@ class _Writer:
     def take(self, texts: Texts) -> None:
         """Write the events that are kept."""
         kept = self._choice.kept(texts)
-        pieces = map(texts.one, np.flatnonzero(kept).tolist())
+        pieces: Iterable[bytes] = compress(texts.text, kept.tolist())
         if self._anonymizer is not None:
             pieces = map(self._anonymizer.event, pieces)
         if kept.any():

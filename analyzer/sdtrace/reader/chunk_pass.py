@@ -11,8 +11,8 @@ from itertools import chain
 from typing import Final, Generic, TypeVar
 
 from sdtrace.reader.envelope import Beginning
-from sdtrace.reader.numbers import PADDING
 from sdtrace.reader.salvage import Walk, last_boundary
+from sdtrace.reader.words import PADDING
 
 Result = TypeVar("Result")
 _MAX_EVENT_BYTES: Final = 64 << 20
@@ -97,10 +97,10 @@ class ChunkPass(Generic[Result]):
             self._stopped = walked.is_over or is_cut
 
     def _read_tail(self, blocks: Iterator[bytes]) -> None:
-        parts = [self._carry]
+        tail = self._carry
         for block in blocks:
-            parts.append(block)
-            if sum(map(len, parts)) > _MAX_TAIL_BYTES:
+            tail += block
+            if len(tail) > _MAX_TAIL_BYTES:
                 self._cut = True
                 return
-        self.tail = b"".join(parts).strip()
+        self.tail = tail.strip()

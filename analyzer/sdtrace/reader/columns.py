@@ -96,10 +96,6 @@ class Events:
         self.counts += other.counts
         self.skipped += other.skipped
 
-    def sort(self, places: Int64s) -> None:
-        """Put the rows in the order of their places."""
-        self._parts = [self.take_columns().take(np.argsort(places, kind="stable"))]
-
     def take_columns(self) -> EventColumns:
         """All rows, which are collected no longer: so no more than one column is there twice."""
         parts, self._parts = self._parts or [from_rows([])], []

@@ -9,9 +9,10 @@ from decimal import Decimal, DecimalException
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from sdtrace.reader.categories import COPIES, LINKED, NAMED, canonical
-from sdtrace.reader.columns import EventColumns, EventKey, Events, MemoryEvent, Metadata, from_rows
+from sdtrace.reader.columns import EventKey, Events, Int64s, MemoryEvent, Metadata, from_rows
 from sdtrace.reader.repair import repair_strings
 
 _LIMIT: Final = 1 << 62
@@ -20,7 +21,6 @@ _THREAD_LIMIT: Final = 1 << 64
 """Handles of threads may use all 64 bits."""
 _COLLECTIVE: Final = re.compile(r"(?:nccl|gloo|mpi|ucc|xccl|hccl):\w")
 """What `c10d::Work` records for a collective: backend, colon, operation."""
-_EXACT: Final = re.compile(r"-?\d{1,15}(?:\.\d{1,3})?")
 _NOTHING: Final = msgspec.Raw(b"")
 
 
@@ -113,10 +113,8 @@ class EventTable(Events):
         super().__init__()
         self.place = 0
         """Where the text stands that events are added from."""
-        self.places: list[int] = []
-        """The same for every row."""
-        self.texts: list[EventText] | None = None
-        """Where it is a list, the text of each event is added to it."""
+        self.texts: list[EventText] = []
+        """Of each event, in their order."""
         self._rows: list[tuple[int, int, int, int, int, int, int]] = []
         self.damaged = 0
 
@@ -133,32 +131,36 @@ class EventTable(Events):
         row = self._row(event) if event.ph == "X" else None
         if row is not None:
             self._rows.append(row)
-            self.places.append(self.place)
         elif event.ph == "X" or (is_memory(event) and not self._add_memory(event)):
             self.skipped += 1
         else:
             if event.ph == "M":
                 self._add_metadata(event)
             self.counts[kind_of(event)] += 1
-        if self.texts is not None:
-            self.texts.append(EventText(text, self.place, row is not None))
+        self.texts.append(EventText(text, self.place, row is not None))
         return True
 
-    def take_columns(self) -> EventColumns:
-        """All rows, those added by themselves first; they are collected no longer."""
+    def sort(self, starts: Int64s) -> None:
+        """Put all rows in the order of the file; those added as columns have their text at `starts`.
+
+        Texts are kept no longer.
+        """
         if self._rows:
             self._parts.insert(0, from_rows(self._rows))
             self._rows = []
-        return super().take_columns()
+            places = [text.place for text in self.texts if text.is_row]
+            order = np.argsort(np.append(np.array(places, np.int64), starts), kind="stable")
+            self._parts = [self.take_columns().take(order)]
+            self.texts = []
 
     def _row(self, event: Event) -> tuple[int, int, int, int, int, int, int] | None:
         start, duration = nanoseconds(event.ts), nanoseconds(event.dur)
-        name, pid, tid = event.name, thread_part(event.pid), thread_part(event.tid)
-        category = category_of(event)
+        pid, tid = thread_part(event.pid), thread_part(event.tid)
+        name, category = event.name, category_of(event)
         args = arguments(event) if category in NAMED else {}
-        if start is None or duration is None or not isinstance(name, str) or pid is None or tid is None:
+        if start is None or duration is None or not isinstance(name, str):
             return None
-        if args is None:
+        if pid is None or tid is None or args is None:
             return None
         key = self.keys.setdefault(EventKey(category, name, pid, tid), len(self.keys))
         text = kept_args(event, args)
@@ -211,12 +213,8 @@ def ids_of(category: str, args: dict[str, Any]) -> tuple[object, object, object]
 def nanoseconds(raw: msgspec.Raw | str) -> int | None:
     """Decimal microseconds as exact nanoseconds (half to even beyond three decimals); None if no time."""
     text = raw if isinstance(raw, str) else bytes(raw).decode("ascii", "replace")
-    text = text.strip('" ')
-    if _EXACT.fullmatch(text):
-        whole, _, fraction = text.partition(".")
-        return int(whole + fraction.ljust(3, "0"))
     try:
-        number = Decimal(text) * 1000
+        number = Decimal(text.strip('" ')) * 1000
     except DecimalException:
         return None
     if not number.is_finite() or abs(number) >= _LIMIT:
@@ -228,19 +226,17 @@ def _integer(value: object, default: int) -> int:
     """An id or size, also when written as text; `default` when there is none."""
     if isinstance(value, str):
         value = int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LIMIT:
-        return value
-    return default
+    number = _whole(value, _LIMIT)
+    return default if number is None else number
 
 
 def thread_part(value: object) -> int | str | None:
     """A pid or tid: an integer or a text."""
-    if isinstance(value, str):
-        return value
+    return value if isinstance(value, str) else _whole(value, _THREAD_LIMIT)
+
+
+def _whole(value: object, limit: int) -> int | None:
+    """The integer that a number is, also 1.0; None when it is none below the limit."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _THREAD_LIMIT:
-        return value
-    return None
+    return value if type(value) is int and abs(value) < limit else None

@@ -12,9 +12,9 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _SURROGATE: Final = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
-_NAME: Final = re.compile(r'"name"\s*:\s*"')
-_NAME_END: Final = re.compile(r'"\s*(?:,\s*"(?:ph|cat|name|pid|tid|ts|dur|args|id|bp|s)"\s*:|\})')
-_BARE_QUOTE: Final = re.compile(r'(?<!\\)"')
+_NAME: Final = re.compile(rb'"name"\s*:\s*"')
+_NAME_END: Final = re.compile(rb'"\s*(?:,\s*"(?:ph|cat|name|pid|tid|ts|dur|args|id|bp|s)"\s*:|\})')
+_BARE_QUOTE: Final = re.compile(rb'(?<!\\)"')
 
 
 def repair_strings(text: bytes) -> bytes:
@@ -42,11 +42,11 @@ def _as_it_stands(escape: re.Match[str]) -> str:
     return "\\\\\\\\" if escape[1] == "\\" else "\\\\" + escape[1]
 
 
-def repair_names(text: str) -> str:
+def repair_names(text: bytes) -> bytes:
     """`text` with the quotes inside names escaped: torch did not before 2026-07."""
-    parts: list[str] = []
+    parts: list[bytes] = []
     at = 0
     while (begin := _NAME.search(text, at)) and (end := _NAME_END.search(text, begin.end())):
-        parts += [text[at : begin.end()], _BARE_QUOTE.sub(r"\"", text[begin.end() : end.start()])]
+        parts += [text[at : begin.end()], _BARE_QUOTE.sub(rb"\"", text[begin.end() : end.start()])]
         at = end.start()
-    return "".join((*parts, text[at:]))
+    return b"".join((*parts, text[at:]))

@@ -12,39 +12,25 @@ import numpy as np
 
 from sdtrace.reader.chunk import Decoding
 from sdtrace.reader.chunk_pass import ChunkPass
-from sdtrace.reader.columns import Int64s
 from sdtrace.reader.envelope import read_beginning
 from sdtrace.reader.events import ERRORS
 from sdtrace.reader.forms import Forms
-from sdtrace.reader.numbers import Bools
 from sdtrace.reader.repair import repair_strings
 from sdtrace.reader.salvage import Walk
 from sdtrace.reader.streams import open_blocks
+from sdtrace.reader.words import Bools
 
 _BETWEEN: Final = b", \t\r\n"
 
 
 class Texts(NamedTuple):
-    """Events in the order of the file: arrays of one length.
+    """Events in the order of the file, each valid JSON; strings are repaired where they were not.
 
-    The text of event `i` is `own[i]`, where there is one: it stood alone, or its strings were repaired. Else
-    it is `chunk[start[i]:end[i]]`, with what separates it from the next one. All are valid JSON. `is_row`
-    marks those that are rows of `read_raw`, which stand in the same order.
+    `is_row` marks those that are rows of `read_raw`, which stand in the same order.
     """
 
-    chunk: bytes
-    start: Int64s
-    end: Int64s
+    text: list[bytes]
     is_row: Bools
-    own: dict[int, bytes]
-
-    def __len__(self) -> int:
-        return len(self.start)
-
-    def one(self, index: int) -> bytes:
-        """The text of one event."""
-        found = self.own.get(index)
-        return self.chunk[self.start[index] : self.end[index]].strip(_BETWEEN) if found is None else found
 
 
 def each_text(path: Path, begin: Callable[[bytes], None], take: Callable[[Texts], None]) -> bytes:
@@ -64,29 +50,21 @@ def each_text(path: Path, begin: Callable[[bytes], None], take: Callable[[Texts]
 def _texts(chunk: bytes, *, forms: Forms, valid: dict[int, bool], final: bool) -> tuple[Texts, Walk]:
     """The texts of a chunk. `valid` are the templates found to be: one of their events tells for all."""
     decoding = Decoding(chunk, forms, final=final)
-    alone = decoding.table.texts = []
     walked = decoding.run()
-    found = decoding.found()
-    template = np.array([one.number for one in forms.templates], np.int32)[found.form]
-    makes_row = np.array([one.numbers is not None for one in forms.templates], np.bool_)[found.form]
-    start = np.append(found.start, np.array([text.place for text in alone], np.int64))
-    is_row = np.append(makes_row, np.array([text.is_row for text in alone], np.bool_))
-    order = np.argsort(start, kind="stable")
-    place = np.argsort(order)
-    own = {
-        int(place[number]): text.text if _is_valid(text.text) else repair_strings(text.text)
-        for number, text in enumerate(alone, len(template))
-    }
-    end = np.append(found.end, start[len(template) :])
-    texts = Texts(chunk, start[order], end[order], is_row[order], own)
-    numbers, firsts, which = np.unique(template, return_index=True, return_inverse=True)
-    for number, first in zip(numbers.tolist(), place[firsts].tolist(), strict=True):
-        if number not in valid:
-            valid[number] = _is_valid(texts.one(first))
-    is_damaged = np.array([not valid[number] for number in numbers.tolist()], np.bool_)
-    for damaged in place[: len(template)][is_damaged[which]].tolist():
-        own[damaged] = repair_strings(texts.one(damaged))
-    return texts, walked
+    found, alone = decoding.found(), decoding.table.texts
+    texts: list[bytes] = []
+    is_row: list[bool] = []
+    for form, start, end in zip(*(column.tolist() for column in found), strict=True):
+        template, text = forms.templates[form], chunk[start:end].strip(_BETWEEN)
+        if template.number not in valid:
+            valid[template.number] = _is_valid(text)
+        texts.append(text if valid[template.number] else repair_strings(text))
+        is_row.append(template.is_row)
+    texts += [text if _is_valid(text) else repair_strings(text) for text, *_ in alone]
+    places = np.append(found.start, np.array([text.place for text in alone], np.int64))
+    order = np.argsort(places, kind="stable")
+    in_order = np.array([*is_row, *(text.is_row for text in alone)], np.bool_)[order]
+    return Texts([texts[place] for place in order.tolist()], in_order), walked
 
 
 def _is_valid(text: bytes) -> bool:

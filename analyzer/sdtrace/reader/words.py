@@ -1,11 +1,12 @@
-"""Decimal numbers inside text, many at a time: eight digits per 64-bit word (SWAR).
+"""Words of eight bytes, many at a time: decimal numbers in them (SWAR), and hashes of stretches of text.
 
-A word holds eight bytes of text, the first in the lowest byte. All functions take and return arrays
-of one length; nothing loops over rows.
+A word's first byte is its lowest. Nothing loops over events.
 """
 
 from __future__ import annotations
 
+import os
+from hashlib import shake_128
 from typing import Final
 
 import numpy as np
@@ -16,14 +17,24 @@ Int64s = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 
-PADDING: Final = b"\0" * 64
+ROW: Final = 64
+"""Bytes hashed at once."""
+PADDING: Final = b"\0" * ROW
 """What must follow a text, so that words and rows of them may be read past its end."""
-
 _ZEROS = np.uint64(0x3030303030303030)
 _WORD = 8
 _ROWS: Final = 1 << 15
 """Events read at once: with fewer threads wait for each other."""
 _POWERS = np.array([10**k for k in range(_WORD + 1)], np.int64)
+_WORDS: Final = ROW // _WORD
+_AT_ONCE: Final = 1 << 14
+"""Spans hashed at once: more take memory, with fewer threads wait for each other."""
+_HALF: Final = np.uint64(32)
+_SEED: Final = os.urandom(16)
+"""What nobody foresees. Importing numpy's generators takes longer than all keys."""
+_OF_LENGTH: Final = np.frombuffer(_SEED, np.uint64)[0] | np.uint64(1)
+_SHORT: Final = np.tril(np.full((ROW + 1, ROW), 0xFF, np.uint8), -1).view(np.uint64)
+"""For each length below a row, the bits of a row to keep."""
 
 
 def integers(data: bytes, starts: Int64s, form: Int64s, places: Int64s) -> Int64s:
@@ -68,3 +79,35 @@ def _up_to_eight(words: UInt64s, digits: Int64s) -> Int64s:
     value = (value * np.uint64(100) + (value >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
     value = (value * np.uint64(10000) + (value >> np.uint64(32))) & np.uint64(0xFFFFFFFF)
     return value.view(np.int64)
+
+
+def hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
+    """A hash of the text from each of `starts` to its end, with random keys per process; no span is empty.
+
+    A key is added to each word of the text, and the sum multiplied by its own upper half. Two given texts get
+    the same hash with a probability below 2**-30, and mostly far below. At least `ROW` bytes must follow the
+    last span.
+    """
+    slices = [slice(first, first + _AT_ONCE) for first in range(0, len(starts), _AT_ONCE)]
+    parts = [_hash_spans(text, starts[part], ends[part]) for part in slices]
+    return np.concatenate(parts) if parts else np.zeros(0, np.uint64)
+
+
+def _hash_spans(text: Bytes, starts: Int64s, ends: Int64s) -> UInt64s:
+    lengths = ends - starts
+    counts = (lengths + (ROW - 1)) // ROW
+    stops = np.cumsum(counts)
+    firsts = stops - counts
+    place = np.arange(stops[-1]) - np.repeat(firsts, counts)
+    at = np.repeat(starts, counts) + place * ROW
+    at[stops - 1] = np.maximum(ends - ROW, starts)
+    rows = np.ndarray(len(text) - ROW + 1, f"V{ROW}", text, strides=(1,))[at]
+    words = rows.view(np.uint64).reshape(-1, _WORDS)
+    short = np.flatnonzero(lengths < ROW)
+    words[firsts[short]] &= _SHORT[lengths[short]]
+    keys = np.frombuffer(shake_128(_SEED).digest(ROW * int(counts.max())), np.uint64).reshape(-1, _WORDS)
+    words += keys.take(place, axis=0)
+    words *= words >> _HALF
+    hashes: UInt64s = np.add.reduceat(words.ravel(), firsts * _WORDS)
+    hashes ^= lengths.astype(np.uint64) * _OF_LENGTH
+    return hashes

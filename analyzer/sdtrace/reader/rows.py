@@ -1,0 +1,95 @@
+"""The rows of events that have a form, by arrays; only what no event before had is decoded."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sdtrace.reader.columns import EventColumns, EventKey, Int32s
+from sdtrace.reader.events import EventTable, arguments, decode_event, kept_args
+from sdtrace.reader.forms import Forms
+from sdtrace.reader.template import SPANS
+from sdtrace.reader.words import Int64s, UInt64s, hash_spans, integers
+
+_WEIGHTS: Final[UInt64s] = np.uint64(0x9E3779B97F4A7C15) ** np.arange(1 + SPANS, dtype=np.uint64)
+
+
+class Found(NamedTuple):
+    """Events with a form, one entry each: the number of it, and where its text is in the chunk."""
+
+    form: Int32s
+    start: Int64s
+    end: Int64s
+
+
+def add_found(chunk: bytes, found: Found, forms: Forms, table: EventTable) -> None:
+    """Add the events found to those in `table`, all in the order of the file."""
+    times = np.bincount(found.form)
+    used = np.flatnonzero(times)
+    templates = [forms.templates[number] for number in used.tolist()]
+    for template, count in zip(templates, times[used].tolist(), strict=True):
+        if not template.is_row:
+            table.counts[template.key.category] += count
+    form = (np.cumsum(times > 0) - 1)[found.form]
+    rows = np.flatnonzero(np.array([template.is_row for template in templates], np.bool_)[form])
+    form, starts, ends = form[rows], found.start[rows], found.end[rows]
+    fields, spans = forms.places(used)
+    start, duration, pid, tid, external, correlation, nbytes = integers(chunk, starts, form, fields)
+    nbytes -= (fields[:, -1, 1] == 0)[form]
+    number = np.array([template.number for template in templates], np.int64)[form]
+    firsts, key = _distinct(np.stack((number, pid, tid), axis=1))
+    keys = [
+        _with_numbers(templates[one].key, int(pid[first]), int(tid[first]))
+        for one, first in zip(form[firsts].tolist(), firsts.tolist(), strict=True)
+    ]
+    args = np.full(len(starts), -1, np.int32)
+    kept = np.flatnonzero(np.array([template.keeps_args for template in templates], np.bool_)[form])
+    edges = spans[form[kept]] + starts[kept, np.newaxis]
+    args[kept], texts = _kept(chunk, starts[kept], ends[kept], number[kept], edges, forms.args)
+    columns = EventColumns(key, start, duration, external, correlation, nbytes, args)
+    table.extend(columns, keys, texts)
+    table.sort(starts)
+
+
+def _distinct(columns: Int64s) -> tuple[Int64s, Int32s]:
+    """The first of the rows that are equal, and for each row which of them it equals."""
+    hashes = columns.view(np.uint64) @ _WEIGHTS[: columns.shape[1]]
+    _, firsts, index = np.unique(hashes, return_index=True, return_inverse=True)
+    if (columns != columns[firsts][index]).any():
+        _, firsts, index = np.unique(columns, axis=0, return_index=True, return_inverse=True)
+    return firsts, index.astype(np.int32)
+
+
+def _with_numbers(key: EventKey, pid: int, tid: int) -> EventKey:
+    return key._replace(pid=pid if key.pid == 0 else key.pid, tid=tid if key.tid == 0 else key.tid)
+
+
+def _kept(
+    chunk: bytes, starts: Int64s, ends: Int64s, template: Int64s, edges: Int64s, known: dict[int, str | None]
+) -> tuple[Int32s, list[str]]:
+    """For each event an index into the texts of arguments, -1 where none remain; and the texts, each once.
+
+    Arguments repeat but for the ids that every event has its own of. Events of one `template` differ in
+    digits alone, so the text between `edges` is hashed, and only an event with a new hash is decoded.
+    """
+    begin, end = edges[:, ::2].ravel(), edges[:, 1::2].ravel()
+    filled = np.flatnonzero(end > begin)
+    parts = np.zeros(len(begin), np.uint64)
+    parts[filled] = hash_spans(np.frombuffer(chunk, np.uint8), begin[filled], end[filled])
+    hashes = np.column_stack((template.view(np.uint64), parts.reshape(-1, SPANS))) @ _WEIGHTS
+    found, firsts, index = np.unique(hashes, return_index=True, return_inverse=True)
+    texts: dict[str, int] = {}
+    places = []
+    for value, first in zip(found.tolist(), firsts.tolist(), strict=True):
+        if value not in known:
+            known[value] = _args_of(chunk[starts[first] : ends[first]])
+        text = known[value]
+        places.append(-1 if text is None else texts.setdefault(text, len(texts)))
+    return np.array(places, np.int32)[index], list(texts)
+
+
+def _args_of(text: bytes) -> str | None:
+    event = decode_event(text.strip(b", \t\r\n"))
+    args = None if event is None else arguments(event)
+    return None if event is None or args is None else kept_args(event, args)
