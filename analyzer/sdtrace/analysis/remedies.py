@@ -232,7 +232,9 @@ class _Remedies:
         gone = self.labels.time_outside_calls(join(study.steady_idle.when(cause), *after))
         # Of memory a finding is low where the program itself asks for the frees.
         left = _EMPTIED if cause == MEMORY and finding.severity == "low" else changes.ALL_GONE
-        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns, left), "replay", _ANY)
+        less = changes.less_host(gone, self.labels.recorded_gap_ns, left)
+        change = together(less, changes.quicker_host(changes.WARM)) if cause == GC else less
+        return Remedy(change, "replay", _ANY)
 
     def _compiled(self, group: Int64s) -> Change:
         """Some groups of calls as a compiler makes them."""

@@ -67,7 +67,7 @@ FUSED_ATTENTION: Final = Factors(0.03, 0.07, 0.15)
 the conversions that are gone with them."""
 FUSED_ATTENTION_FLOAT32: Final = Factors(0.6, 0.8, 1.0)
 """The same in float32, where only the memory-efficient kernel exists."""
-GRAPH_CALL_NS: Final = Factors(150_000, 600_000, 1_600_000)
+GRAPH_CALL_NS: Final = Factors(100_000, 450_000, 1_600_000)
 """Host time of a call that replays a CUDA graph of `GRAPH_KERNELS`: guards, copies of inputs, the launch."""
 GRAPH_KERNELS: Final = 600
 _GRAPH_FIXED: Final = 0.2
@@ -173,6 +173,8 @@ PINNED_CALL_NS: Final = 10_000
 PINNED_RATE: Final = 0.85
 """Rate of copies from pinned memory, as a share of the link's: 54 of 63 GB/s on an H100."""
 ALL_GONE: Final = Factors(0.0, 0.0, 0.0)
+WARM: Final = Factors(0.35, 0.7, 1.0)
+"""What else the host does takes when no garbage is collected any more: collections empty its caches."""
 LOADED: Final = Factors(0.0, 0.0, 0.25)
 """What workers leave of the time in a data loader; where they are too few they leave more."""
 
@@ -186,6 +188,17 @@ def less_host(gap_ns: Int64s, recorded_ns: Int64s, left: Factors = ALL_GONE) -> 
         share = 1 - taken * (1 - left.at(outlook))
         gap = np.rint(np.append(plan.calls.gap_ns, plan.tail_ns) * share).astype(np.int64)
         return plan.with_host(gap[:-1], plan.calls.own_ns, int(gap[-1]))
+
+    return change
+
+
+def quicker_host(factors: Factors) -> Change:
+    """All that the host does takes another time."""
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        share = factors.at(outlook)
+        gap, own = (np.rint(each * share).astype(np.int64) for each in (plan.calls.gap_ns, plan.calls.own_ns))
+        return plan.with_host(gap, own, round(plan.tail_ns * share))
 
     return change
 

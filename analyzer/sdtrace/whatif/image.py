@@ -76,10 +76,10 @@ def image_of(
     host = slowness(linked, *span)
     bare = without_profiler(plan, host, plain_gaps(linked, plan, *span))
     if recorded_ns:
-        clocked = at_pace(bare, _FAST, _USUAL_COPIES), at_pace(bare, _SLOW, _USUAL_COPIES)
+        clocked = _tight(at_pace(bare, _FAST, _USUAL_COPIES)), at_pace(bare, _SLOW, _USUAL_COPIES)
         found = _as_recorded(bare, recorded_ns, clocked, span, alone)
-        return replace(found, fast=at_pace(bare, _FAST)) if loader_calls(linked).size else found
-    fast = at_pace(bare, _FAST, _QUICK_COPIES)
+        return replace(found, fast=_tight(at_pace(bare, _FAST))) if loader_calls(linked).size else found
+    fast = _tight(at_pace(bare, _FAST, _QUICK_COPIES))
     usual = at_pace(bare, 1.0, _USUAL_COPIES)
     slow = at_pace(bare, _SLOW * host.traced**_STAYS_SLOW, _SLOW_COPIES)
     middle, high = (replay(each, alone=alone) for each in (usual, slow))
@@ -90,6 +90,11 @@ def image_of(
         most = min(most, _most(longest, int((slow.pieces.dur_ns - plan.pieces.dur_ns).sum())))
     wall = Unprofiled("estimated", round(low * (1 - SURE)), middle, max(middle, most))
     return Image(wall, fast, usual, slow, (fast, slow), span, alone)
+
+
+def _tight(plan: Plan) -> Plan:
+    """The plan with kernels of CUDA graphs one right after the other, as some graphs run unrecorded."""
+    return replace(plan, graph_gap_ns=0)
 
 
 def _most(profiled_ns: int, slower_copies_ns: int) -> int:
@@ -114,7 +119,7 @@ def _as_recorded(
         _paced(plan, wall, pace, alone=alone)
         for wall, pace in zip((low, middle, high), (_FAST, 1.0, _SLOW), strict=True)
     )
-    return Image(Unprofiled("recorded", low, middle, high), fast, usual, slow, clocked, span, alone)
+    return Image(Unprofiled("recorded", low, middle, high), _tight(fast), usual, slow, clocked, span, alone)
 
 
 def _paced(plan: Plan, wall_ns: int, usual: float, *, alone: bool) -> Plan:

@@ -49,8 +49,8 @@ TRITON_NS: Final = 23_000
 """A launch of a Triton kernel, whose arguments Inductor turns into text for the profiler."""
 GRAPH_NS: Final = 446_000
 """A replay of a CUDA graph, whose kernels are recorded one by one."""
-_LEAST: Final = 0.1
-"""No call or gap shrinks to less than this share of itself."""
+_LEAST, _LEAST_GRAPH = 0.1, 0.4
+"""No call or gap shrinks to less than this share of itself; nor does a replay of a CUDA graph."""
 
 
 class Slowness(NamedTuple):
@@ -107,7 +107,8 @@ def without_profiler(plan: Plan, host: Slowness, plain_ns: Int64s) -> Plan:
     cost = cost + np.where(calls.is_graph, GRAPH_NS, LAUNCH_NS) * launches
     whole = calls.gap_ns + calls.own_ns
     taken = (whole - plain_ns) / host.traced
-    left = np.maximum(_LEAST * taken, taken - cost) * host.plain + plain_ns
+    least = np.where(calls.is_graph, _LEAST_GRAPH, _LEAST)
+    left = np.maximum(least * taken, taken - cost) * host.plain + plain_ns
     share = left / np.maximum(1, whole)
     tail = plan.tail_ns / host.traced
     tail_cost = OP_NS * plan.tail_ops + FRAME_NS * plan.tail_frames

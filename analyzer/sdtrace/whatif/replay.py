@@ -88,6 +88,8 @@ def timetable(plan: Plan) -> Timetable:
 
 def _in_graphs(plan: Plan, number: Int64s) -> Int64s:
     """How long after its stream's last each of some pieces begins, where a graph launches it."""
+    if not plan.graph_gap_ns:
+        return np.zeros(len(number), np.int64)
     is_kernel = plan.pieces.is_kernel[number]
     follows = np.append(False, (np.diff(plan.pieces.call[number]) == 0) & ~is_kernel[:-1])
     found: Int64s = np.where(is_kernel, np.where(follows, FROM_COPY_NS, plan.graph_gap_ns), TO_COPY_NS)
