@@ -38,9 +38,10 @@ _DENOISER: Final = 5
 def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     """When the host ran image decoders, tiles and chunks of one batch being one stage.
 
-    A stage begins after the last attention before its upsampling. Only stages before which a denoiser
-    ran, be it ops or compiled code, count. Upsamplings without a convolution between are one: a residual
-    block that enlarges its input and what it adds to it, as some denoisers have.
+    A stage begins after the last attention before its upsampling, and after the last join of a UNet's skips.
+    Only stages before which a denoiser ran, be it ops or compiled code, count. Upsamplings without a
+    convolution between are one: a residual block that enlarges its input and what it adds to it, as some
+    denoisers have.
     """
     if not len(ops):
         return nothing()
@@ -51,11 +52,11 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     if not upsampling.size:
         return nothing()
     before = np.cumsum(weight)[upsampling]
-    opens = np.flatnonzero(np.append(True, np.diff(before) > 0))
+    opens = np.flatnonzero(np.append(True, (np.diff(before) > 0) | _skips(linked, ops, upsampling)))
     size = np.diff(np.append(opens, len(upsampling)))
     first, last = upsampling[opens], upsampling[opens + size - 1]
     is_small = (size < _DECODER) & _is_small_decoder(linked, ops, last)
-    kept = ((size >= _DECODER) | is_small) & ~_has_skips(linked, ops, first, last)
+    kept = (size >= _DECODER) | is_small
     return _merged(ops, np.cumsum(weight), first[kept], last[kept])
 
 
@@ -111,11 +112,11 @@ def _weight(linked: LinkedTrace, ops: OpSequence) -> Int64s:
     return weight
 
 
-def _has_skips(linked: LinkedTrace, ops: OpSequence, first: Int64s, last: Int64s) -> Bools:
-    """Which stages join tensors between upsamplings, as a UNet does; video decoders (conv3d) may."""
+def _skips(linked: LinkedTrace, ops: OpSequence, upsampling: Int64s) -> Bools:
+    """Between which upsamplings tensors are joined, as a UNet does; video decoders (conv3d) may."""
     names = linked.trace.names_matching
     joins, video = (np.append(0, np.cumsum(ops.named(names(pattern)))) for pattern in (_JOIN, _VIDEO))
-    found: Bools = (joins[last] > joins[first]) & (video[last] == video[first])
+    found: Bools = (np.diff(joins[upsampling]) > 0) & (np.diff(video[upsampling]) == 0)
     return found
 
 

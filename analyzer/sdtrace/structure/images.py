@@ -116,7 +116,8 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     pipeline = _of_images(pipeline, calls, openings)
     borders, why, confidence = _borders(pipeline, calls, openings)
     decoded = contains_any(pipeline.decodes.start, calls.end_ns[-1:], np.array([np.iinfo(np.int64).max]))
-    if not borders.any() and not decoded.any() and not (openings.is_lone and is_diffusion):
+    is_lone = calls.is_one_run or (openings.is_lone and is_diffusion)
+    if not borders.any() and not decoded.any() and not is_lone:
         return None
     last = np.append(np.flatnonzero(borders), len(calls) - 1)
     sizes = np.diff(np.append(-1, last))
@@ -233,7 +234,7 @@ def _borders(pipeline: Pipeline, calls: Calls, openings: Openings) -> tuple[Bool
         (_other_ops(pipeline.ops, calls), "with other ops between", "guess"),
         (_long_pauses(begin, end, calls), "with a longer pause between", "guess"),
     ]
-    restarted += [] if openings.is_lone else unlike
+    restarted += [] if openings.is_lone or calls.is_one_run else unlike
     fewer = [found for found in restarted if 0 < 2 * found[0].sum() <= len(calls)]
     if decoded.any() or (pipeline.decodes.start.size and pipeline.decodes.start[-1] >= calls.end_ns[-1]):
         # A decode after every step shows previews, where something else tells images apart.
