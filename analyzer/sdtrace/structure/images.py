@@ -29,6 +29,7 @@ _LONG_WAIT_NS: Final = 1_000_000
 _LONG: Final = 3.0
 _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""
+_PASSES: Final = " They may as well be one image: what was decoded is encoded again."
 _FULL: Final = 0.7
 """Share of the usual number of attentions below which the first or last image was cut off."""
 
@@ -57,6 +58,8 @@ class Pipeline:
     runs_on: bool
     """A denoiser runs after the last decode: the profile ends within an image."""
     openings_ns: Int64s
+    is_sure: bool = True
+    """False where two images may as well be one in two passes."""
 
     @property
     def encodes_ns(self) -> Int64s:
@@ -134,9 +137,9 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
         start,
         end,
         is_whole,
-        f"Iterations are {noun}s: {each} each, {why}.",
+        f"Iterations are {noun}s: {each} each, {why}." + ("" if pipeline.is_sure else _PASSES),
         "images by the pipeline's structure" if is_diffusion else f"runs of {calls.what}",
-        "guess" if calls.confidence == "guess" else confidence,
+        confidence if pipeline.is_sure and calls.confidence != "guess" else "guess",
     )
 
 
@@ -167,7 +170,9 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     how = "Nothing marks iterations; they are images, each ended by an image decoder, seen by its upsampling."
     names = [f"image {number}" for number in range(len(start))]
     what = "images by their decoder"
-    return Candidate("decoded_image", names, start, end, is_whole, how, what, "likely")
+    confidence: Confidence = "likely" if pipeline.is_sure else "guess"
+    how += "" if pipeline.is_sure else _PASSES
+    return Candidate("decoded_image", names, start, end, is_whole, how, what, confidence)
 
 
 def _follow(pipeline: Pipeline, decodes: Intervals, ends: Int64s) -> Int64s:
@@ -183,9 +188,19 @@ def _of_images(pipeline: Pipeline, calls: Calls, openings: Openings) -> Pipeline
     """With the decodes that end an image; the others show previews, or a first pass of two."""
     decodes = pipeline.decodes
     at = openings.at_ns[openings.found]
-    between = Between(pipeline.texts_ns, pipeline.image_encodes_ns, pipeline.random_ns, at, openings.is_lone)
-    kept = ends_of_images(decodes, calls.start_ns, between)
-    return replace(pipeline, decodes=Intervals(decodes.start[kept], decodes.end[kept]), openings_ns=at)
+    of_call = _work_of_calls(pipeline.work, calls, decodes.start)
+    between = Between(
+        pipeline.texts_ns, pipeline.image_encodes_ns, pipeline.random_ns, at, openings.is_lone, of_call
+    )
+    kept, is_sure = ends_of_images(decodes, calls.start_ns, between)
+    ends = Intervals(decodes.start[kept], decodes.end[kept])
+    return replace(pipeline, decodes=ends, openings_ns=at, is_sure=is_sure)
+
+
+def _work_of_calls(work: Work, calls: Calls, until_ns: Int64s) -> Int64s:
+    """The median work of the calls before each instant and after the one before; 0 where there are none."""
+    parts = np.split(work.between(calls.start_ns, calls.end_ns), np.searchsorted(calls.start_ns, until_ns))
+    return np.array([np.median(part) if part.size else 0.0 for part in parts[:-1]], np.int64)
 
 
 def _marked_vae(linked: LinkedTrace, marked: Components) -> tuple[Intervals, Int64s]:

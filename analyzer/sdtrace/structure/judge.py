@@ -16,9 +16,9 @@ from sdtrace.structure.components import Components
 from sdtrace.structure.denoiser_calls import Calls, compiled_calls, graph_launches, marked_calls, step_marks
 from sdtrace.structure.images import Pipeline, find_pipeline, images_by_decodes, images_of_calls
 from sdtrace.structure.iterations import Confidence, Iterations
-from sdtrace.structure.loops import loops
+from sdtrace.structure.loops import loops, may_be_loop
 from sdtrace.structure.marks import annotated_spans, profiler_steps
-from sdtrace.structure.periods import period, repeated_calls
+from sdtrace.structure.periods import period, repeat_runs, repeated_calls
 from sdtrace.structure.plain_calls import calls_as_iterations
 from sdtrace.structure.training import training_steps
 from sdtrace.structure.work import Work
@@ -36,12 +36,15 @@ _TRUST: Final[dict[Kind, float]] = {
     "graph_launches": 0.45,
     "loop_marks": 0.42,
     "period": 0.4,
+    "repeat_runs": 0.3,
 }
 """How far a kind of evidence is to be trusted, all else being equal."""
 _LONE: Final = 0.6
 """What is left of the trust in a single span."""
 _INNER: Final = 0.5
-"""What is left of it for spans that lie several in each span of another, better candidate, or are a loop."""
+"""What is left of it for spans that lie several in each span of another, better candidate."""
+_LOOPED: Final = 0.4
+"""What is left of it for a loop over another candidate."""
 _AGREED: Final = 0.1
 _UNEVEN: Final = 1.5
 """How many times the median work of a span another one may have to pass for the same."""
@@ -102,6 +105,8 @@ def _candidates(
     found += _images(linked, marked, timed, pipeline, is_diffusion)
     for calls in (*compiled_calls(linked, thread, work), *graph_launches(linked, thread)):
         found.append(calls_as_iterations(calls))
+    if not any(found):
+        found.append(repeat_runs(linked, ops))
     found.append(period(linked, ops))
     return [candidate for candidate in found if candidate is not None and len(candidate)]
 
@@ -190,11 +195,9 @@ def _scores(candidates: list[Candidate], work: Work) -> list[float]:
     ]
     is_loop = loops(candidates, work)
     wholes = [one for one, is_one in zip(candidates, is_loop, strict=True) if not is_one]
-    is_lesser = [
-        is_one or any(_is_part(one, other, work) for other in wholes)
-        for one, is_one in zip(candidates, is_loop, strict=True)
-    ]
-    return [score * (_INNER if lesser else 1.0) for score, lesser in zip(agreed, is_lesser, strict=True)]
+    is_part = [any(_is_part(one, other, work) for other in wholes) for one in candidates]
+    left = np.where(is_loop, _LOOPED, np.where(is_part, _INNER, 1.0))
+    return [score * float(share) for score, share in zip(agreed, left, strict=True)]
 
 
 def _is_part(inner: Candidate, outer: Candidate, work: Work) -> bool:
@@ -241,7 +244,10 @@ def _is_inside(inner: Candidate, outer: Candidate) -> bool:
 
 
 def _confidence(best: int, candidates: list[Candidate], work: Work) -> Confidence:
-    """The candidate's own, raised where others agree, lowered where spans differ wildly or are not all."""
+    """The candidate's own, raised where others agree, lowered where it is not sure that it is the one.
+
+    That is, where spans differ wildly, are not all, or may be loops over others.
+    """
     chosen = candidates[best]
     confidence = chosen.confidence
     agreeing = [one for one in candidates if one.kind != chosen.kind and _agree(one, chosen)]
@@ -249,7 +255,11 @@ def _confidence(best: int, candidates: list[Candidate], work: Work) -> Confidenc
         confidence = _HIGHER[confidence]
     spent = work.between(chosen.start_ns, chosen.end_ns)[chosen.is_whole]
     is_wild = len(spent) > 1 and spent.max() > _WILD * max(1, int(spent.min()))
-    if is_wild or any(_is_elsewhere(one, chosen, work) for one in candidates):
+    if (
+        is_wild
+        or may_be_loop(chosen, candidates, work)
+        or any(_is_elsewhere(one, chosen, work) for one in candidates)
+    ):
         confidence = _LOWER[confidence]
     return confidence
 

@@ -9,7 +9,6 @@ from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sdtrace.attribution.event_selection import COMPILED_REGION
 from sdtrace.attribution.linked_trace import LinkedTrace
@@ -47,7 +46,7 @@ def noised_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     noise = np.flatnonzero(ops.named(names(RANDOM)))
     if not noise.size or is_training(linked) or ops.named(names(COMPILED_REGION)).any():
         return None
-    for first in _repeats(ops.name.astype(np.int32)):
+    for first in _repeats(ops):
         between = _between(linked, ops, first)
         if noise[0] >= first[0] or not _schedules(linked, ops, between):
             continue
@@ -59,9 +58,9 @@ def noised_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     return None
 
 
-def _repeats(names: NDArray[np.int32]) -> Iterator[Int64s]:
+def _repeats(ops: OpSequence) -> Iterator[Int64s]:
     """Where repeats begin: those of the whole, then those within each of them."""
-    found = find_repeats(names)
+    found, names = ops.repeats, ops.name.astype(np.int32)
     if found is None:
         return
     yield found.first
