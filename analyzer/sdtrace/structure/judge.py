@@ -20,7 +20,7 @@ from sdtrace.structure.loops import loops, may_be_loop
 from sdtrace.structure.marks import annotated_spans, profiler_steps
 from sdtrace.structure.periods import period, repeat_runs, repeated_calls
 from sdtrace.structure.plain_calls import calls_as_iterations
-from sdtrace.structure.training import training_steps
+from sdtrace.structure.training import is_training, training_steps
 from sdtrace.structure.work import Work
 
 _TRUST: Final[dict[Kind, float]] = {
@@ -85,7 +85,8 @@ def find_iterations(
         for place in range(len(judged))
         if place != best and not _agree(judged[place], judged[best])
     ]
-    return _iterations(judged[best], _confidence(best, judged, work), _runner_up(others))
+    is_loop = may_be_loop(judged[best], _of_turns(judged, is_training(linked)), work)
+    return _iterations(judged[best], _confidence(best, judged, work, is_loop), _runner_up(others))
 
 
 def _candidates(
@@ -243,7 +244,12 @@ def _is_inside(inner: Candidate, outer: Candidate) -> bool:
     return bool(np.mean(places_in(inner, outer) >= 0) > 0.8)  # what leads or trails lies in none
 
 
-def _confidence(best: int, candidates: list[Candidate], work: Work) -> Confidence:
+def _of_turns(candidates: list[Candidate], trains: bool) -> list[Candidate]:
+    """Candidates but for repeats in the order of ops, unless training: elsewhere they may be steps."""
+    return [one for one in candidates if trains or one.kind != "period"]
+
+
+def _confidence(best: int, candidates: list[Candidate], work: Work, is_loop: bool) -> Confidence:
     """The candidate's own, raised where others agree, lowered where it is not sure that it is the one.
 
     That is, where spans differ wildly, are not all, or may be loops over others.
@@ -255,11 +261,7 @@ def _confidence(best: int, candidates: list[Candidate], work: Work) -> Confidenc
         confidence = _HIGHER[confidence]
     spent = work.between(chosen.start_ns, chosen.end_ns)[chosen.is_whole]
     is_wild = len(spent) > 1 and spent.max() > _WILD * max(1, int(spent.min()))
-    if (
-        is_wild
-        or may_be_loop(chosen, candidates, work)
-        or any(_is_elsewhere(one, chosen, work) for one in candidates)
-    ):
+    if is_wild or is_loop or any(_is_elsewhere(one, chosen, work) for one in candidates):
         confidence = _LOWER[confidence]
     return confidence
 

@@ -55,10 +55,11 @@ def loops(candidates: Sequence[Candidate], work: Work) -> list[bool]:
 def may_be_loop(outer: Candidate, candidates: Sequence[Candidate], work: Work) -> bool:
     """Whether spans hold several of others each, of which nothing says that they are but a part of it.
 
-    That is, another annotation where no name says what it is, or training steps in a step of the profiler.
+    That is, another annotation or repeats where no name says what it is, or training steps in a step of the
+    profiler.
     """
     return any(
-        inner.kind in ("annotation", "training_step")
+        inner.kind in ("annotation", "training_step", "period")
         and (inner.kind == "training_step" or not _names_item(outer))
         and _may_loop(outer, inner, work)
         for inner in candidates

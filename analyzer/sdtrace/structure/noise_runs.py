@@ -13,16 +13,13 @@ import numpy as np
 from sdtrace.attribution.event_selection import COMPILED_REGION
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, nothing
+from sdtrace.structure.call_groups import ARITHMETIC, LAYER
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.denoiser_calls import Calls
 from sdtrace.structure.openings import RANDOM, find_openings
 from sdtrace.structure.repeats import find_repeats
 from sdtrace.structure.training import is_training
 
-_LAYER: Final = re.compile(
-    r"^aten::(?:linear|(?:add|b|badd)?mm|matmul|conv[123]d|\w*_norm|\w*(?:encoder_layer_fwd|attention))$"
-)
-_ARITHMETIC: Final = re.compile(r"^aten::(?:mul|add|sub|rsub|div|addcmul|addcdiv|lerp)_?$")
 _ADDITION: Final = re.compile(r"^aten::(?:add|addcmul|addcdiv|lerp)_?$")
 _SCHEDULER: Final = 3
 """Arithmetic ops of a scheduler from one call's last layer to the next call's first, at least."""
@@ -95,14 +92,14 @@ def _are_runs(border: Bools) -> bool:
 
 def _between(linked: LinkedTrace, ops: OpSequence, first: Int64s) -> tuple[Int64s, Int64s]:
     """Places of the last layer before each repeat but the first, and of the next layer."""
-    place = np.append(np.flatnonzero(ops.named(linked.trace.names_matching(_LAYER))), len(ops))
+    place = np.append(np.flatnonzero(ops.named(linked.trace.names_matching(LAYER))), len(ops))
     following = np.searchsorted(place, first[1:])
     return place[following - 1], place[following]
 
 
 def _schedules(linked: LinkedTrace, ops: OpSequence, between: tuple[Int64s, Int64s]) -> bool:
     """Whether a scheduler's arithmetic lies between the last layer of most repeats and the next layer."""
-    count, added = (_median(linked, ops, pattern, between) for pattern in (_ARITHMETIC, _ADDITION))
+    count, added = (_median(linked, ops, pattern, between) for pattern in (ARITHMETIC, _ADDITION))
     return count >= _SCHEDULER or (count >= _EULER and added > 0)
 
 
