@@ -42,6 +42,7 @@ class Candidate:
 
     `how` is a sentence, `what` names the spans in a few words without their number. `is_whole` is False
     for spans that the profile cut off. `marks` are the names of the annotations that it is made of.
+    `is_doubtful` says that the spans may as well be cut in another way: others that agree make it no surer.
     """
 
     kind: Kind
@@ -53,6 +54,7 @@ class Candidate:
     what: str
     confidence: Confidence
     marks: tuple[str, ...] = ()
+    is_doubtful: bool = False
 
     def __len__(self) -> int:
         return len(self.start_ns)

@@ -140,6 +140,7 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
         f"Iterations are {noun}s: {each} each, {why}." + ("" if pipeline.is_sure else _PASSES),
         "images by the pipeline's structure" if is_diffusion else f"runs of {calls.what}",
         confidence if pipeline.is_sure and calls.confidence != "guess" else "guess",
+        is_doubtful=not pipeline.is_sure,
     )
 
 
@@ -172,7 +173,10 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     what = "images by their decoder"
     confidence: Confidence = "likely" if pipeline.is_sure else "guess"
     how += "" if pipeline.is_sure else _PASSES
-    return Candidate("decoded_image", names, start, end, is_whole, how, what, confidence)
+    doubtful = not pipeline.is_sure
+    return Candidate(
+        "decoded_image", names, start, end, is_whole, how, what, confidence, is_doubtful=doubtful
+    )
 
 
 def _follow(pipeline: Pipeline, decodes: Intervals, ends: Int64s) -> Int64s:

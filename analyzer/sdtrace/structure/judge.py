@@ -257,7 +257,8 @@ def _confidence(best: int, candidates: list[Candidate], work: Work, is_loop: boo
     chosen = candidates[best]
     confidence = chosen.confidence
     agreeing = [one for one in candidates if one.kind != chosen.kind and _agree(one, chosen)]
-    if any(one.confidence != "guess" for one in agreeing) or (agreeing and confidence == "guess"):
+    is_firm = any(one.confidence != "guess" for one in agreeing)
+    if not chosen.is_doubtful and (is_firm or (agreeing and confidence == "guess")):
         confidence = _HIGHER[confidence]
     spent = work.between(chosen.start_ns, chosen.end_ns)[chosen.is_whole]
     is_wild = len(spent) > 1 and spent.max() > _WILD * max(1, int(spent.min()))
