@@ -60,6 +60,7 @@ def test_the_only_image_where_noise_is_drawn_in_every_step(tmp_path: Path, at_en
     assert _counts(found) == [12], found.notes
     assert found.iterations.confidence == "guess"
     assert found.iterations.runner_up == "Otherwise: 12 repeats in the order of ops."
+    assert found.iterations.how == "Iterations are images: one of 12 repeats that new noise begins."
 
 
 @pytest.mark.parametrize("first", [[], ["randn", "zeros", "ones"]])

@@ -131,13 +131,14 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     if len(set(sizes[is_whole].tolist())) > 1 and confidence == "certain":
         confidence = "likely"
     noun = "image" if is_diffusion else "run"
+    told = f"{each} each, {why}" if why else f"one of {each}"
     return Candidate(
         _kind(calls, is_diffusion),
         [f"{noun} {number}" for number in range(len(last))],
         start,
         end,
         is_whole,
-        f"Iterations are {noun}s: {each} each, {why}." + ("" if pipeline.is_sure else _PASSES),
+        f"Iterations are {noun}s: {told}." + ("" if pipeline.is_sure else _PASSES),
         "images by the pipeline's structure" if is_diffusion else f"runs of {calls.what}",
         confidence if pipeline.is_sure and calls.confidence != "guess" else "guess",
         is_doubtful=not pipeline.is_sure,
