@@ -27,6 +27,8 @@ _EULER: Final = 2
 """As many are enough with an addition: the output times a length is added to what the call was given."""
 _SHORTEST: Final = 2
 """Calls of an image, at least."""
+_MOST_SEARCHED: Final = 64
+"""Repeats within which others are searched for, at most."""
 _NOISED: Final = 3
 """Calls of the only image, at least, in which more noise is added."""
 
@@ -61,6 +63,8 @@ def _repeats(ops: OpSequence) -> Iterator[Int64s]:
     if found is None:
         return
     yield found.first
+    if len(found.first) > _MOST_SEARCHED:
+        return
     edges = np.append(found.first, len(names))
     inner = [(begin, find_repeats(names[begin:end])) for begin, end in pairwise(edges.tolist())]
     parts = [begin + part.first for begin, part in inner if part is not None]
