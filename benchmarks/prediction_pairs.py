@@ -45,9 +45,11 @@ LAUNCH: Final = "host.launch_bound"
 GRAPHED: Final = ("i2i", "kandi", "deepif", "hyd", "aura")
 UNETS: Final = ("lcm", "cnet", "xl768", "aldm", "cm64")
 BY_GPU: Final = ("qwen", "klein", "cogvid", "zimage", "prx")
-SMALL_UNETS: Final = ("turbo", "inpaint", "adapter", "marigold", "ddpm128")
-"""These and the next two are not measured yet."""
-SMALL_TRANSFORMERS: Final = ("latte", "amused", "dit256")
+SMALL_UNETS: Final = ("turbo", "inpaint", "adapter", "marigold", "ddpm128", "pix2pix")
+SMALL_TRANSFORMERS: Final = ("latte", "amused", "dit256", "pixs")
+SMALL_LOOPS: Final = ("prior", "classes", "waves", "clips")
+BETWEEN: Final = ("lenc", "lmix", "lup", "lrnn", "lcode")
+NETS_WITH_NORMS: Final = ("nvae", "nvae4", "nvaexl", "nvq", "nunet", "nvideo")
 NEW_LOADERS: Final = ("unoise", "words")
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
@@ -171,9 +173,9 @@ PAIRS: Final = (
     *(
         Pair(kind, f"{s}.{setting}", f"{s}.base", finding)
         for kind, setting, finding, scenes in (
-            (PYTHON, "python", "host.python", ("lconv", "lblocks", "lbig", "llin")),
-            (COLLECTION, "gc", "host.gc", ("lconv", "lblocks", "llin")),
-            (MEMORY, "memory", "host.memory", ("lconv", "lbig")),
+            (PYTHON, "python", "host.python", ("lconv", "lblocks", "lbig", "llin", *BETWEEN)),
+            (COLLECTION, "gc", "host.gc", ("lconv", "lblocks", "llin", *BETWEEN)),
+            (MEMORY, "memory", "host.memory", ("lconv", "lbig", *BETWEEN)),
         )
         for s in scenes
     ),
@@ -181,7 +183,7 @@ PAIRS: Final = (
     Pair(COLLECTION, "h100_loop_gc", "h100_loop_nothing", "host.gc"),
     *(
         Pair(NORM, f"{s}.base", f"{s}.norms", "device.norm")
-        for s in ("nvae", "nvae4", "nvaexl", "nvq", "nunet", "nvideo")
+        for s in (*NETS_WITH_NORMS, "nsd3", "nenc", "nmovq", "nres", "nwide")
     ),
     *(
         Pair(LOADER, f"{s}.{slow}", f"{s}.{result}", "host.data")
@@ -197,7 +199,7 @@ PAIRS: Final = (
     ),
     *(
         Pair(kind, f"{s}.{base}", f"{s}.graphs", LAUNCH)
-        for s in (*UNETS, "saudio", "depth", *SMALL_UNETS, *SMALL_TRANSFORMERS)
+        for s in (*UNETS, "saudio", "depth", *SMALL_UNETS, *SMALL_TRANSFORMERS, *SMALL_LOOPS)
         for kind, base in ((COMPILE, "base"), (GRAPHS, "compile"))
     ),
     *(

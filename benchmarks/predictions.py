@@ -22,7 +22,7 @@ from typing import Any, Final
 import msgspec
 from benchmarks.prediction_pairs import IMAGE, LAYOUT, OF_WORK, PAIRS, UNCHANGED, Pair
 
-from sdtrace.analysis.counsel import Counsel
+from sdtrace.analysis.counsel import Counsel, by_wall
 from sdtrace.analysis.device_facts import conversions
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study, study_trace
@@ -165,7 +165,7 @@ def records_of(traces: Traces, name: str) -> Iterator[Record]:
 def _unchanged(traces: Traces, name: str) -> Iterator[Record]:
     """The fastest steady iteration; met within 1 %."""
     study = traces.study(name)
-    row = min(study.steady, key=lambda row: row.wall_ns, default=None)
+    row = next(iter(by_wall(study)), None)
     if row is None:
         return
     plan = plan_of(study.linked, row.start_ns, row.start_ns + row.host_wall_ns)

@@ -14,6 +14,7 @@ _ASKS: Final = ("base", "compile", "item")
 _ALL: Final = ("base", "compile", "last_compile", "graphs")
 _GRAPHS: Final = ("base", "compile", "graphs")
 _LOADERS: Final = ("heavy", "workers", "light", "light_workers")
+_BETWEEN: Final = ("base", "python", "gc", "memory")
 _NORMS: Final = ("base", "norms")
 
 
@@ -74,6 +75,22 @@ def _scenes() -> tuple[Scene, ...]:
         Scene("latte", "small_transformers", _GRAPHS, "Latte with 8 blocks, 8 frames of 256x256"),
         Scene("amused", "small_transformers", _GRAPHS, "aMUSEd with 8 layers, 256x256"),
         Scene("dit256", "small_transformers", _GRAPHS, "DiT with 8 blocks and classes, 256x256"),
+        Scene("pix2pix", "small_unets", _ALL, "InstructPix2Pix, 320x320"),
+        Scene("pixs", "small_transformers", _GRAPHS, "PixArt with 8 blocks, 256x256"),
+        Scene("prior", "small_loops", _GRAPHS, "the prior of unCLIP with 10 blocks"),
+        Scene("classes", "small_loops", _GRAPHS, "a UNet that is told classes, 2 pictures of 64x64"),
+        Scene("waves", "small_loops", _GRAPHS, "Dance Diffusion, 4 s"),
+        Scene("clips", "small_loops", _GRAPHS, "a UNet of three dimensions, 8 frames of 256x256"),
+        Scene("nsd3", "norms", _NORMS, "the decoder of Stable Diffusion 3, 640x640"),
+        Scene("nenc", "norms", _NORMS, "the encoder of Stable Diffusion, 2 pictures of 640x640 in float16"),
+        Scene("nmovq", "norms", _NORMS, "the decoder of Kandinsky, 512x512"),
+        Scene("nres", "norms", _NORMS, "residual blocks, 4 pictures of 512x512 in float32"),
+        Scene("nwide", "norms", _NORMS, "a UNet of convolutions, 2 pictures of 256x256 in float16"),
+        Scene("lenc", "loops", _BETWEEN, "a loop of an encoder of texts"),
+        Scene("lmix", "loops", _BETWEEN, "a loop of a mixer of patches"),
+        Scene("lup", "loops", _BETWEEN, "a loop that enlarges pictures"),
+        Scene("lrnn", "loops", _BETWEEN, "a loop of a recurrent network"),
+        Scene("lcode", "loops", _BETWEEN, "a loop of an autoencoder"),
         Scene("unoise", "trainings", _LOADERS, "training of a UNet that denoises pictures"),
         Scene("words", "trainings", _LOADERS, "training of BERT on texts cut into pieces of words"),
     )

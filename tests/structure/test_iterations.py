@@ -125,6 +125,29 @@ def test_work_belongs_to_the_iteration_that_launched_it(tmp_path: Path) -> None:
     assert (second.gpu_ns, second.gpu_busy_ns, second.gpu_events, second.launches) == (140, 110, 2, 1)
 
 
+def test_work_that_was_queued_before_the_profile_is_of_no_iteration(tmp_path: Path) -> None:
+    events = [host("image", n * 1000, 900, "user_annotation") for n in range(2)]
+    events += [kernel("earlier", 10 + n * 400, 400, 90 + n) for n in range(5)]
+    events += [call("cudaLaunchKernel", 100, 10, 1), kernel("k", 2010, 300, 1)]
+    events += [kernel("of a lost call", 2310, 40, 80)]
+    events += [call("cudaLaunchKernel", 1100, 10, 2), kernel("k", 2350, 300, 2)]
+    linked = written(tmp_path / "t.json", events)
+    found = structure_of(linked)
+    rows = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
+    assert [(row.gpu_ns, row.gpu_events, row.launches) for row in rows] == [(300, 1, 1), (340, 2, 1)]
+    assert [row.wall_ns for row in rows] == [300, 340]
+
+
+def test_work_of_lost_launches_is_of_the_iteration_that_it_ran_in(tmp_path: Path) -> None:
+    events = [host("image", n * 1000, 900, "user_annotation") for n in range(3)]
+    events += [kernel("k", n * 1000 + 100, 50, 90 + n) for n in range(2)]
+    events += [call("cudaLaunchKernel", 2010, 10, 1), kernel("k", 2100, 50, 1)]
+    linked = written(tmp_path / "t.json", events)
+    found = structure_of(linked)
+    rows = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
+    assert [row.gpu_ns for row in rows] == [50, 50, 50]
+
+
 def test_repeats_are_found_among_layers_that_repeat_oftener() -> None:
     random = np.random.default_rng(1)
     layer, tail = random.integers(0, 30, 12), random.integers(30, 60, 40)

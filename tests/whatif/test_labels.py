@@ -21,7 +21,13 @@ def labels_of(study: Study) -> Labels:
     row = min(study.steady, key=lambda row: row.wall_ns)
     plan = plan_of(study.linked, row.start_ns, row.start_ns + row.host_wall_ns)
     assert plan is not None
-    return Labels(study.linked, plan, row.start_ns, study.structure.components, study.categorized)
+    return Labels(
+        study.linked,
+        plan,
+        (row.start_ns, row.start_ns + row.host_wall_ns),
+        study.structure.components,
+        study.categorized,
+    )
 
 
 def test_linear_layers_are_no_attention() -> None:

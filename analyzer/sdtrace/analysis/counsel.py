@@ -11,6 +11,7 @@ import numpy as np
 from sdtrace.analysis.conclusions import draw_conclusions
 from sdtrace.analysis.remedies import Remedy, remedies
 from sdtrace.analysis.speed_of_light import WorkStudy
+from sdtrace.analysis.study import Study
 from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.findings import Finding
 from sdtrace.findings.finding import SEVERITIES, lower, severity_of
@@ -43,6 +44,18 @@ _ONCE: Final = "overhead."
 """Findings about one-time cost: they save nothing of a steady iteration."""
 
 
+def by_wall(study: Study) -> list[IterationRow]:
+    """The steady iterations, the fastest first.
+
+    Where there are others, one is left out in which the device still does what was launched before the
+    profile: the host is ahead of it from the start.
+    """
+    launches, end_ns = study.structure.launches, study.trace.end_ns[study.linked.work.row]
+    until = int(end_ns[launches.called_ns < 0].max(initial=0))
+    rows = [row for row in study.steady if row.start_ns >= until] or study.steady
+    return sorted(rows, key=lambda row: row.wall_ns)
+
+
 @dataclass(frozen=True)
 class Counsel:
     """What to change in a trace's program, and what that brings."""
@@ -53,13 +66,12 @@ class Counsel:
     def image(self) -> Image | None:
         """The fastest steady iteration that can be replayed, without the profiler; None without one.
 
-        The fastest of all may be the first, in which the device still does what was launched before the
-        profile. One that took longer says nothing of it.
+        One that took much longer than the fastest says nothing of it.
         """
         study = self.work.study
         if self._why_not:
             return None
-        fastest = sorted(study.steady, key=lambda row: row.wall_ns)[:_TRIES]
+        fastest = by_wall(study)[:_TRIES]
         alike = [row for row in fastest if row.wall_ns <= _ALIKE * fastest[0].wall_ns]
         images = (self._image_of(row) for row in alike)
         return next((image for image in images if image is not None), None)
@@ -109,9 +121,7 @@ class Counsel:
 
     def _remedies(self, image: Image, found: list[Finding]) -> dict[str, Remedy]:
         study = self.work.study
-        labels = Labels(
-            study.linked, image.usual, image.start_ns, study.structure.components, study.categorized
-        )
+        labels = Labels(study.linked, image.usual, image.span, study.structure.components, study.categorized)
         return remedies(self.work, labels, found)
 
     @property
@@ -190,7 +200,7 @@ def _in_steps(image: Image, findings: list[Finding], known: dict[str, Remedy]) -
             continue
         done.append(finding)
         plan = known[finding.id].change(plan, "middle")
-        after = min(wall, replay(plan))
+        after = min(wall, replay(plan, alone=image.alone))
         result.append(finding._replace(saving=finding.saving._replace(step_ns=wall - after)))
         wall = after
     return result

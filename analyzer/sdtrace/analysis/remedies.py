@@ -12,10 +12,11 @@ from sdtrace.analysis.device_facts import weight_conversions
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.tuned_kernels import tuned_shares
 from sdtrace.findings import Finding
-from sdtrace.intervals import Bools, Int64s
+from sdtrace.intervals import Bools, Int64s, intersect, join, union
 from sdtrace.phases.silence import loader_calls, spans_of
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
+from sdtrace.waiting.claims import GC, MEMORY, PYTHON, RUNTIME_CALL, host_claims
 from sdtrace.whatif import changes
 from sdtrace.whatif.changes import Change, Factors, Outlook, scaled, together
 from sdtrace.whatif.labels import Labels
@@ -33,11 +34,13 @@ _ANY: Final[tuple[Outlook, ...]] = ("best", "worst")
 """What recording costs a function of Python is not known well: a recorded wall tells the pace of that."""
 _LINK: Final = 31.5e9
 """Bytes a second of PCIe 4.0 with 16 lanes, one direction; for unknown cards."""
+_EMPTIED: Final = Factors(0.0, 0.5, 1.0)
+"""What remains of time in frees that the program asks for, of which a pipeline did not notice any."""
 _WAITS: Final = {
-    "host.gc": "gc",
-    "host.python": "python",
-    "host.runtime_call": "runtime_call",
-    "host.memory": "memory",
+    "host.gc": GC,
+    "host.python": PYTHON,
+    "host.runtime_call": RUNTIME_CALL,
+    "host.memory": MEMORY,
 }
 """Findings whose cause of idle time goes away."""
 
@@ -75,7 +78,7 @@ class _Remedies:
     def of(self, finding: Finding) -> Remedy | None:
         """The remedy of a finding; None where it has none that can be replayed."""
         if finding.id in _WAITS:
-            return None if finding.saving_ns is None else self._less_waiting(_WAITS[finding.id])
+            return None if finding.saving_ns is None else self._less_waiting(finding)
         make = _BY_ID.get(finding.id)
         return None if make is None else make(self, finding)
 
@@ -188,10 +191,14 @@ class _Remedies:
         return Remedy(together(scaled(mask, _HALF_AT_WORST), changes.in_fewer_calls(calls)), "replay")
 
     def norms(self, finding: Finding) -> Remedy | None:
-        """Norms at the roofline at best; halfway there is what a better kernel usually reaches."""
+        """Norms at the roofline at best, else as compiled ones are."""
         mask = self.labels.of_categories({"normalization"})
         left = self._left(finding, mask)
-        return None if left is None else Remedy(scaled(mask, Factors(left, (1 + left) / 2, 1.0)), "roofline")
+        if left is None:
+            return None
+        return Remedy(
+            scaled(mask, Factors(*(max(left, share) for share in changes.COMPILED_NORMS))), "roofline"
+        )
 
     def _left(self, finding: Finding, pieces: Bools) -> float | None:
         """What remains of some pieces when the finding's saving is taken off; None where that is unknown."""
@@ -201,7 +208,7 @@ class _Remedies:
     def loaded(self, _: Finding) -> Remedy:
         """The next batch is there when it is asked for, in pinned memory."""
         spans = spans_of(self.study.linked, loader_calls(self.study.linked))
-        gone = self.labels.time_before_calls(spans)
+        gone = self.labels.time_outside_calls(spans)
         copies = self.labels.launching(self.labels.of_categories({"memcpy_h2d"}))
         loaded = changes.less_host(gone, self.labels.recorded_gap_ns, changes.LOADED)
         return Remedy(together(loaded, changes.pinned(copies, self._pinned_ns())), "bound")
@@ -215,10 +222,17 @@ class _Remedies:
         is_known = self.labels.of_categories({"memcpy_h2d"}) & (nbytes > 0)
         return np.where(is_known, copied, pieces.dur_ns)
 
-    def _less_waiting(self, cause: str) -> Remedy:
-        """The host no longer does what the device waited for."""
-        gone = self.labels.time_before_calls(self.study.steady_idle.when(cause))
-        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns), "replay", _ANY)
+    def _less_waiting(self, finding: Finding) -> Remedy:
+        """The host no longer does what the device waited for, also where it has no work after that."""
+        study, cause = self.study, _WAITS[finding.id]
+        looked_at, end_ns = study.idle.devices.end_ns, int(study.trace.end_ns.max(initial=0))
+        tail = union(looked_at.max(initial=0, keepdims=True), np.array([end_ns]))
+        doing = host_claims(study.linked, study.phases.timeline, study.structure.iterations).doing
+        after = [intersect(claim.spans, tail) for claim in doing if claim.cause == cause]
+        gone = self.labels.time_outside_calls(join(study.steady_idle.when(cause), *after))
+        # Of memory a finding is low where the program itself asks for the frees.
+        left = _EMPTIED if cause == MEMORY and finding.severity == "low" else changes.ALL_GONE
+        return Remedy(changes.less_host(gone, self.labels.recorded_gap_ns, left), "replay", _ANY)
 
     def _compiled(self, group: Int64s) -> Change:
         """Some groups of calls as a compiler makes them."""

@@ -13,9 +13,13 @@ from sdtrace.intervals import Bools, Int64s
 class LaunchTimes(NamedTuple):
     """One element per piece of device work, in the order of `Attribution.work`.
 
-    `called_ns` is the instant work belongs to: the start of its launch call, its own start where the
-    trace does not hold the call (then `is_known` is False and `thread` -1). `submitted_ns` is when the
-    device had it: the call's end, or the first start among the call's work if that was sooner.
+    `called_ns` is the instant work belongs to: the start of its launch call. Where the trace does not hold
+    the call, `is_known` is False and `thread` -1, and it is the latest that it can be: its own start, or
+    before the next known call of its stream, which runs in order. What was queued before the first known
+    call of its stream, as some work must have been that runs after it, was launched before the profile
+    began: then it is -1.
+    `submitted_ns` is when the device had it: the call's end, or the first start among the call's work if
+    that was sooner.
     """
 
     called_ns: Int64s
@@ -33,6 +37,7 @@ def launch_times(linked: LinkedTrace) -> LaunchTimes:
     thread = np.full(len(start), -1, np.int64)
     known = np.flatnonzero(is_known)
     launch = work.launch[known]
+    called[~is_known] = _latest_calls(linked, is_known)
     called[known] = np.minimum(trace.start_ns[launch], start[known])
     submitted[known] = np.minimum(trace.end_ns[launch], _first_of_launch(launch, start[known]))
     # torch files a call that is linked to no op under the profiler's thread; the file knows better.
@@ -40,6 +45,25 @@ def launch_times(linked: LinkedTrace) -> LaunchTimes:
     threads[linked.host.row] = linked.host.thread
     thread[known] = np.where(trace.external_id[launch] > 0, threads[launch], trace.thread[launch])
     return LaunchTimes(called, np.maximum(submitted, called), thread, is_known)
+
+
+def _latest_calls(linked: LinkedTrace, is_known: Bools) -> Int64s:
+    """For each piece of work of unknown launch the latest instant at which it can have been launched."""
+    trace, row = linked.trace, linked.work.row
+    order = np.lexsort((trace.start_ns[row], trace.thread[row]))
+    start, stream = trace.start_ns[row[order]], trace.thread[row[order]]
+    call = trace.start_ns[linked.work.launch[order]]
+    known = np.flatnonzero(is_known[order])
+    place = np.searchsorted(known, np.arange(len(order)))
+    before, after = np.append(-1, known)[place], np.append(known, -1)[place]
+    is_followed = (after >= 0) & (stream[after] == stream)
+    is_first = is_followed & ~((before >= 0) & (stream[before] == stream))
+    has_waited = is_followed & (call[after] <= start) & ~is_known[order]
+    latest = np.where(has_waited, call[after] - 1, start)
+    latest[is_first & np.isin(after, after[is_first & has_waited])] = -1
+    result = np.empty_like(latest)
+    result[order] = latest
+    return result[~is_known]
 
 
 def _first_of_launch(launch: Int64s, start: Int64s) -> Int64s:

@@ -192,7 +192,7 @@ def _of_iteration(
     start, end = int(iterations.start_ns[place]), int(iterations.end_ns[place])
     numbers = np.full(len(trace.threads) + 1, -1, np.int64)
     numbers[[*lanes[0], *lanes[1]]] = np.arange(len(lanes[0]) + len(lanes[1]))
-    called = study.structure.launches.called_ns
+    called = np.maximum(0, study.structure.launches.called_ns)
     pieces = np.flatnonzero((called >= start) & (called < end))
     pieces = pieces[numbers[trace.thread[work.row[pieces]]] >= 0]
     if len(pieces) > room:

@@ -72,8 +72,8 @@ def _norms(e: Evidence) -> Iterator[Finding]:
         f"{worst.input_dims.split(',')[0]}. It gives each group of channels to one block of threads, and "
         "leaves the other multiprocessors idle.",
         "Compile the model that holds it (the VAE too, which is often left out): Inductor spreads such a "
-        "reduction over the card and fuses what follows. Larger batches help as well. The saving is an "
-        "upper bound: the time beyond the roofline.",
+        "reduction over the card and fuses what follows. Larger batches help as well. At best the card's "
+        "memory is all that limits it then.",
         saving_ns=e.per_iteration(work.ns - work.roof_ns),
         confidence="likely",
         evidence_rows=_shapes(work.rows),

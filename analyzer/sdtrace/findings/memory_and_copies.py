@@ -36,7 +36,7 @@ def _memory(e: Evidence) -> Iterator[Finding]:
         f"{listed([culprit.name for culprit in e.culprits.get('memory', ())])}: {each:.3g} such calls in an "
         f"{e.noun}, {time(e.per_iteration(host_ns))}.",
         _LESS_EMPTYING if by_hand else _less_memory(frees > 0),
-        saving_ns=None if by_hand else e.saving_of(idle),
+        saving_ns=e.saving_of(idle),
         confidence="likely",
         evidence_rows=rows_of("idle", ["memory"]),
         verify=e.query(
@@ -48,8 +48,8 @@ def _memory(e: Evidence) -> Iterator[Finding]:
 
 _LESS_EMPTYING = (
     "No op asked for most of these frees: `torch.cuda.empty_cache()` runs every time, or a library "
-    "calls it. It looks slow with the profiler. Without the profiler a pipeline took as long with it as "
-    "without: expect little from removing it."
+    "calls it. Remove it from the loop. It looks slower with the profiler than it is: without the profiler "
+    "one pipeline took as long with it as without, a small network was 8 % faster without."
 )
 
 

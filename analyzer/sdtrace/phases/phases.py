@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sdtrace.attribution.host import OP_CATEGORIES
+from sdtrace.attribution.launches import launch_times
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import (
     Bools,
@@ -27,7 +28,7 @@ from sdtrace.phases.first_calls import FirstCalls, find_first_calls
 from sdtrace.phases.overhead_spans import OverheadSpans
 from sdtrace.phases.recompiles import Recompile, find_recompiles
 from sdtrace.phases.silence import stalls
-from sdtrace.phases.timeline import PHASES, ThreadPhases, Timeline, build_timeline
+from sdtrace.phases.timeline import PHASES, WARMUP, ThreadPhases, Timeline, build_timeline
 from sdtrace.reader.categories import DEVICE, HOST
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.steps import Steps
@@ -161,14 +162,20 @@ def _has_own_phases(linked: LinkedTrace) -> Bools:
 def _work_codes(linked: LinkedTrace, by_thread: ThreadPhases) -> Codes:
     """Device work has the phase its launching thread was in, or any thread when that one runs no ops.
 
-    Without a launch it has the phase of its own start.
+    Without a launch it has the phase of the latest instant at which it can have been launched; what was
+    launched before the profile is warmup.
     """
     trace, work = linked.trace, linked.work
-    launched = np.flatnonzero(work.launch >= 0)
+    is_known = work.launch >= 0
+    launched = np.flatnonzero(is_known)
     instant, thread = trace.start_ns[work.row], np.full(len(work.row), -1, np.int64)
     instant[launched] = trace.start_ns[work.launch[launched]]
     thread[launched] = trace.thread[work.launch[launched]]
-    return by_thread.at(instant, thread)
+    if not is_known.all():
+        instant = np.where(is_known, instant, launch_times(linked).called_ns)
+    codes = by_thread.at(instant, thread)
+    codes[instant < 0] = PHASES.index(WARMUP)
+    return codes
 
 
 def _end_of_first(iterations: Iterations) -> int:

@@ -38,10 +38,11 @@ _DENOISER: Final = 5
 def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     """When the host ran image decoders, tiles and chunks of one batch being one stage.
 
-    A stage begins after the last attention before its upsampling, and after the last join of a UNet's skips.
-    Only stages before which a denoiser ran, be it ops or compiled code, count. Upsamplings without a
-    convolution between are one: a residual block that enlarges its input and what it adds to it, as some
-    denoisers have.
+    A stage begins after the last attention before its upsampling. Only stages before which a denoiser
+    ran, be it ops or compiled code, count. Upsamplings without a convolution between are one: a residual
+    block that enlarges its input and what it adds to it, as some denoisers have. Where a UNet upsamples, it
+    joins tensors before it does so again; after a decoder the mask of the next image may be resized and
+    joined.
     """
     if not len(ops):
         return nothing()
@@ -51,11 +52,13 @@ def decode_stages(linked: LinkedTrace, ops: OpSequence) -> Intervals:
     upsampling = upsampling[np.append(True, np.diff(convolved) > 0)[: len(upsampling)]]
     if not upsampling.size:
         return nothing()
-    before = np.cumsum(weight)[upsampling]
-    opens = np.flatnonzero(np.append(True, (np.diff(before) > 0) | _skips(linked, ops, upsampling)))
+    attended = np.append(True, np.diff(np.cumsum(weight)[upsampling]) > 0)
+    joined = _joined(linked, ops, upsampling)
+    opens = np.flatnonzero(attended | joined)
     size = np.diff(np.append(opens, len(upsampling)))
     first, last = upsampling[opens], upsampling[opens + size - 1]
-    is_small = (size < _DECODER) & _is_small_decoder(linked, ops, last)
+    is_alone = attended[opens] & np.append(attended, True)[opens + size]
+    is_small = is_alone & _is_small_decoder(linked, ops, last)
     kept = (size >= _DECODER) | is_small
     return _merged(ops, np.cumsum(weight), first[kept], last[kept])
 
@@ -112,12 +115,12 @@ def _weight(linked: LinkedTrace, ops: OpSequence) -> Int64s:
     return weight
 
 
-def _skips(linked: LinkedTrace, ops: OpSequence, upsampling: Int64s) -> Bools:
-    """Between which upsamplings tensors are joined, as a UNet does; video decoders (conv3d) may."""
+def _joined(linked: LinkedTrace, ops: OpSequence, upsampling: Int64s) -> Bools:
+    """Before which upsamplings tensors were joined since the one before, but in videos (conv3d)."""
     names = linked.trace.names_matching
     joins, video = (np.append(0, np.cumsum(ops.named(names(pattern)))) for pattern in (_JOIN, _VIDEO))
     found: Bools = (np.diff(joins[upsampling]) > 0) & (np.diff(video[upsampling]) == 0)
-    return found
+    return np.append(False, found)
 
 
 def _is_small_decoder(linked: LinkedTrace, ops: OpSequence, upsampling: Int64s) -> Bools:

@@ -11,9 +11,9 @@ import numpy as np
 from sdtrace.attribution.event_selection import COMPILED_REGION, named_like, outermost
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s, contains_any
+from sdtrace.intervals import Int64s, Intervals, contains_any
 from sdtrace.reader.categories import GRAPH_LAUNCH
-from sdtrace.structure.candidates import Kind, names_of
+from sdtrace.structure.candidates import Kind, OpSequence, names_of
 from sdtrace.structure.component_names import DENOISERS
 from sdtrace.structure.components import Components
 from sdtrace.structure.iterations import Confidence
@@ -31,6 +31,7 @@ _ALIKE: Final = 0.1
 """Share of the work of a decoder's call that a denoiser's has at least; that of a text encoder has less."""
 _FX_GRAPH: Final = re.compile(r"^## Call CompiledFxGraph (\w{8}).*")
 _COMPILE_ID: Final = re.compile(r"(\d+)/\d+$")
+_LAYER: Final = re.compile(r"^aten::(?:\w*conv\w*|linear|\w*mm)$")
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,18 @@ def compiled_calls(linked: LinkedTrace, thread: int, work: Work) -> list[Calls]:
 def _compiled(linked: LinkedTrace, thread: int) -> Int64s:
     events = named_like(linked, COMPILED_REGION, {"user_annotation", "cpu_op"})
     return outermost(linked, events[linked.host.thread[events] == thread])
+
+
+def are_parts(linked: LinkedTrace, ops: OpSequence, calls: Calls, decodes: Intervals) -> bool:
+    """Whether layers of a network run between most of the calls: then each call is a part of it, no step.
+
+    Calls between which an image is decoded are left out: a preview is shown there.
+    """
+    begin, end = calls.end_ns[:-1], calls.start_ns[1:]
+    layers = np.append(0, np.cumsum(ops.named(linked.trace.names_matching(_LAYER))))
+    between = np.diff(layers[np.searchsorted(ops.start_ns, np.stack((begin, end)))], axis=0)[0]
+    between = between[~contains_any(decodes.start, begin, end)]
+    return bool(between.size) and bool(np.mean(between > 0) > 0.5)  # most
 
 
 def graph_launches(linked: LinkedTrace, thread: int) -> list[Calls]:

@@ -13,7 +13,14 @@ from sdtrace.intervals import Int64s, Intervals
 from sdtrace.structure.candidates import Candidate, Kind, OpSequence, places_in, wall
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
-from sdtrace.structure.denoiser_calls import Calls, compiled_calls, graph_launches, marked_calls, step_marks
+from sdtrace.structure.denoiser_calls import (
+    Calls,
+    are_parts,
+    compiled_calls,
+    graph_launches,
+    marked_calls,
+    step_marks,
+)
 from sdtrace.structure.images import Pipeline, find_pipeline, images_by_decodes, images_of_calls
 from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.loops import loops, may_be_loop
@@ -134,6 +141,10 @@ def _images(
                 return [images_by_decodes(pipeline), _loops(linked, calls)]
     thread = pipeline.ops.thread
     unnamed = (*compiled_calls(linked, thread, pipeline.work), *graph_launches(linked, thread))
+    if is_diffusion:
+        unnamed = tuple(
+            calls for calls in unnamed if not are_parts(linked, pipeline.ops, calls, pipeline.decodes)
+        )
     grouped = (images_of_calls(pipeline, calls, is_diffusion) for calls in unnamed if len(calls) > 1)
     repeated = timed or (repeated_calls(linked, pipeline.ops) if is_diffusion else None)
     return [

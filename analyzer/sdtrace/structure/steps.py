@@ -20,6 +20,7 @@ from sdtrace.structure.decodes import decode_stages, looks_like_denoiser
 from sdtrace.structure.denoiser_calls import (
     Calls,
     all_compiled_calls,
+    are_parts,
     compiled_calls,
     graph_launches,
     in_pairs,
@@ -99,10 +100,10 @@ def find_steps(
     may_denoise = timed is not None or decodes.start.size or _normalizes_by_group(linked)
     if not may_denoise or is_training(linked):
         return _none(thread)
+    once = (*compiled_calls(linked, thread, work), *graph_launches(linked, thread))
     found = (
         _runs_of_blocks(linked, ops, iterations, all_compiled_calls(linked, thread), decodes, work)
-        or _repeated_calls(linked, ops, iterations, compiled_calls(linked, thread, work))
-        or _repeated_calls(linked, ops, iterations, graph_launches(linked, thread))
+        or _repeated_calls(linked, ops, iterations, decodes, once)
         or _timed_steps(linked, timed, ops, iterations, decodes)
         or _repetition(linked, iterations, ops, decodes)
     )
@@ -161,14 +162,16 @@ def _timed_steps(
 
 
 def _repeated_calls(
-    linked: LinkedTrace, ops: OpSequence, iterations: Iterations, found: Iterable[Calls]
+    linked: LinkedTrace, ops: OpSequence, iterations: Iterations, decodes: Intervals, found: Iterable[Calls]
 ) -> Steps | None:
-    """The heaviest of the calls that most iterations repeat."""
+    """The heaviest of the calls that most iterations repeat, but for parts of a network."""
     for calls in found:
         place = iterations.at(calls.start_ns)
         counts = np.bincount(place[place >= 0], minlength=len(iterations))
         if np.median(counts) >= 2:  # what occurs once is no step
             together = calls_of_steps(linked, calls, ops, iterations)
+            if together is None and are_parts(linked, ops, calls, decodes):
+                continue
             how = f"Denoising steps are {_how_many(together, calls) or 'the '}{calls.what}."
             return _of_calls(together or calls, how)
     return None

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.phases.silence import loader_calls
-from sdtrace.whatif.plain_work import plain_gaps
+from sdtrace.whatif.plain_work import is_training, plain_gaps
 from sdtrace.whatif.plan import Plan, plan_of
 from sdtrace.whatif.profiler_cost import at_pace, slowness, without_profiler
 from sdtrace.whatif.replay import replay
@@ -18,6 +18,8 @@ _FAITHFUL: Final = 0.03
 """A replay that misses the profiled wall by more has not understood the trace."""
 _FAST, _SLOW = 0.83, 1.2
 """Hosts of one kind differ so much, and from call to call."""
+_STAYS_SLOW: Final = 0.2
+"""One that was slow with the profiler may stay slower than is usual, by this power of how slow it was."""
 SURE: Final = 0.02
 """Device time itself differs by so much between runs of one program."""
 _QUICK_COPIES, _USUAL_COPIES, _SLOW_COPIES = 0.4, 0.65, 1.2
@@ -42,8 +44,10 @@ class Unprofiled(NamedTuple):
 class Image:
     """An iteration without the profiler: its wall, and plans that come to the low, middle and high end.
 
-    `start_ns` is when the host began it in the trace. `clocked` is it on a quick and on a slow host by
-    the trace's own clocks, whatever wall was recorded.
+    An image is timed `alone`, from nothing queued to all done; steps of a training follow each other.
+
+    `span` is when the host began and ended it in the trace, in nanoseconds. `clocked` is it on a quick and on
+    a slow host by the trace's own clocks, whatever wall was recorded.
     """
 
     wall: Unprofiled
@@ -51,7 +55,8 @@ class Image:
     usual: Plan
     slow: Plan
     clocked: tuple[Plan, Plan]
-    start_ns: int
+    span: tuple[int, int]
+    alone: bool
 
 
 def image_of(
@@ -67,20 +72,24 @@ def image_of(
     plan = plan_of(linked, *span)
     if plan is None or abs(replay(plan) - profiled_ns) > _FAITHFUL * profiled_ns:
         return None
-    bare = without_profiler(plan, slowness(linked, *span), plain_gaps(linked, plan, *span))
+    alone = not is_training(linked, *span)
+    host = slowness(linked, *span)
+    bare = without_profiler(plan, host, plain_gaps(linked, plan, *span))
     if recorded_ns:
         clocked = at_pace(bare, _FAST, _USUAL_COPIES), at_pace(bare, _SLOW, _USUAL_COPIES)
-        found = _as_recorded(bare, recorded_ns, clocked, span[0])
+        found = _as_recorded(bare, recorded_ns, clocked, span, alone)
         return replace(found, fast=at_pace(bare, _FAST)) if loader_calls(linked).size else found
     fast = at_pace(bare, _FAST, _QUICK_COPIES)
     usual = at_pace(bare, 1.0, _USUAL_COPIES)
-    slow = at_pace(bare, _SLOW, _SLOW_COPIES)
-    low, middle, high = (replay(each) for each in (fast, usual, slow))
+    slow = at_pace(bare, _SLOW * host.traced**_STAYS_SLOW, _SLOW_COPIES)
+    middle, high = (replay(each, alone=alone) for each in (usual, slow))
+    low = min(middle, replay(fast))
     most = round(high * (1 + SURE))
     if not loader_calls(linked).size:  # Its waits differ from iteration to iteration.
-        most = min(most, _most(profiled_ns, int((slow.pieces.dur_ns - plan.pieces.dur_ns).sum())))
+        longest = replay(plan, alone=alone)
+        most = min(most, _most(longest, int((slow.pieces.dur_ns - plan.pieces.dur_ns).sum())))
     wall = Unprofiled("estimated", round(low * (1 - SURE)), middle, max(middle, most))
-    return Image(wall, fast, usual, slow, (fast, slow), span[0])
+    return Image(wall, fast, usual, slow, (fast, slow), span, alone)
 
 
 def _most(profiled_ns: int, slower_copies_ns: int) -> int:
@@ -92,27 +101,34 @@ def _most(profiled_ns: int, slower_copies_ns: int) -> int:
     return round(profiled_ns * (1 + SURE)) + max(0, slower_copies_ns)
 
 
-def _as_recorded(plan: Plan, recorded_ns: Sequence[int], clocked: tuple[Plan, Plan], start_ns: int) -> Image:
+def _as_recorded(
+    plan: Plan,
+    recorded_ns: Sequence[int],
+    clocked: tuple[Plan, Plan],
+    span: tuple[int, int],
+    alone: bool,
+) -> Image:
     """The plan at paces at which it takes as long as what was recorded, as far as the host decides."""
     low, middle, high = min(recorded_ns), round(median(recorded_ns)), max(recorded_ns)
     fast, usual, slow = (
-        _paced(plan, wall, pace) for wall, pace in zip((low, middle, high), (_FAST, 1.0, _SLOW), strict=True)
+        _paced(plan, wall, pace, alone=alone)
+        for wall, pace in zip((low, middle, high), (_FAST, 1.0, _SLOW), strict=True)
     )
-    return Image(Unprofiled("recorded", low, middle, high), fast, usual, slow, clocked, start_ns)
+    return Image(Unprofiled("recorded", low, middle, high), fast, usual, slow, clocked, span, alone)
 
 
-def _paced(plan: Plan, wall_ns: int, usual: float) -> Plan:
+def _paced(plan: Plan, wall_ns: int, usual: float, *, alone: bool) -> Plan:
     """The plan on a host of the pace at which its replay takes `wall_ns`.
 
     A wall that the device or copies decide says nothing of the host, which then has the pace `usual`.
     """
-    if abs(replay(plan) - wall_ns) <= SURE * wall_ns:
+    if (1 - SURE) * replay(plan) <= wall_ns <= (1 + SURE) * replay(plan, alone=alone):
         return at_pace(plan, usual)
     copies = plan.pieces.dur_ns[plan.pieces.blocks].sum() > _MUCH * plan.host_ns
     low, high = _PACES
     for _ in range(_SEARCH):
         middle = (low * high) ** 0.5
         tried = at_pace(plan, usual if copies else middle, middle)
-        low, high = (low, middle) if replay(tried) > wall_ns else (middle, high)
+        low, high = (low, middle) if replay(tried, alone=alone) > wall_ns else (middle, high)
     pace = (low * high) ** 0.5
     return at_pace(plan, usual if copies else pace, pace)

@@ -35,8 +35,8 @@ class Labels:
 
     linked: LinkedTrace
     plan: Plan
-    start_ns: int
-    """When the host began the iteration."""
+    span: tuple[int, int]
+    """When the host began and ended the iteration, in nanoseconds."""
     components: Components
     categorized: Categorized
 
@@ -122,16 +122,16 @@ class Labels:
             group[asked[inside]] = mine[place[inside]]
         return group
 
-    def time_before_calls(self, spans: Intervals) -> Int64s:
-        """How much of the gap before each call lies in some spans of host time, in nanoseconds."""
-        start = self.linked.host.start_ns[self.plan.calls.event]
+    def time_outside_calls(self, spans: Intervals) -> Int64s:
+        """How much of each of `recorded_gap_ns` lies in some spans of host time, in nanoseconds."""
+        start = np.append(self.linked.host.start_ns[self.plan.calls.event], self.span[1])
         return covered(spans, start - self.recorded_gap_ns, start)
 
     @property
     def recorded_gap_ns(self) -> Int64s:
-        """The gap before each call in the trace."""
+        """The gap before each call in the trace, and last what follows the last call."""
         host = self.linked.host
         start = host.start_ns[self.plan.calls.event]
         reached = np.maximum.accumulate(start + host.dur_ns[self.plan.calls.event])
-        gap: Int64s = np.maximum(0, start - np.append(self.start_ns, reached[:-1]))
+        gap: Int64s = np.maximum(0, np.append(start, self.span[1]) - np.append(self.span[0], reached))
         return gap

@@ -1,4 +1,8 @@
-"""Host work that the profiler does not slow down: a data loader, and long computation on the CPU."""
+"""Host work that the profiler does not slow down: a data loader, and long computation on the CPU.
+
+Garbage collection is such work too, as is a long loop of Python that calls nothing, and what the driver does
+for memory.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +14,26 @@ from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.intervals import Bools, Intervals, contains, covered, join
 from sdtrace.phases.silence import loader_calls, spans_of
+from sdtrace.waiting.activity import memory_calls
 from sdtrace.whatif.plan import Plan
 
 _LONG_NS: Final = 200_000
-"""An op without others inside that takes so long computes; recording it costs a hundredth of that."""
+"""An op or function without others inside that takes so long computes: recording it costs a hundredth."""
 _SOME: Final = 0.1
 """A thread that makes a smaller share of the launches is no second pass."""
 
 
 def plain_work(linked: LinkedTrace, start_ns: int, end_ns: int) -> Intervals:
-    """When the host was in a data loader or computed on the CPU, between two instants."""
+    """When the host was in a data loader, got or gave back memory, or computed, between two instants."""
     host = linked.host
     first, last = np.searchsorted(host.start_ns, (start_ns, end_ns))
-    loading = loader_calls(linked)
-    loading = loading[(loading >= first) & (loading < last)]
+    known = np.union1d(loader_calls(linked), memory_calls(linked))
+    known = known[(known >= first) & (known < last)]
     long = np.flatnonzero(host.self_ns[first:last] >= _LONG_NS) + first
     mine = linked.is_on_launching_thread[long]
-    computing = long[mine & linked.trace.in_categories({"cpu_op"})[host.row[long]]]
+    computing = long[mine & linked.trace.in_categories({"cpu_op", "python_function"})[host.row[long]]]
     parents = np.unique(host.tree_parent[first:last])
-    return join(spans_of(linked, loading), spans_of(linked, np.setdiff1d(computing, parents)))
+    return join(spans_of(linked, known), spans_of(linked, np.setdiff1d(computing, parents)))
 
 
 def within(spans: Intervals, instants: Int64s) -> Bools:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sdtrace.attribution.launches import launch_times
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.intervals import Bools
@@ -144,6 +145,9 @@ def _pieces(linked: LinkedTrace, events: Int64s, start_ns: int, end_ns: int) -> 
     call = index[work.launch]
     begun = trace.start_ns[work.row]
     stray = (work.launch < 0) & (begun >= start_ns) & (begun < end_ns)
+    if stray.any():
+        called = launch_times(linked).called_ns
+        stray &= (called >= start_ns) & (called < end_ns)
     mine = np.flatnonzero(call >= 0)
     known = int(trace.dur_ns[work.row[mine]].sum())
     if not known or int(trace.dur_ns[work.row[stray]].sum()) > _MOST_UNKNOWN * known:
@@ -181,14 +185,15 @@ def _assemble(
     end = start + host.dur_ns[events]
     is_graph = trace.names_matching(GRAPH_LAUNCH)[trace.name[host.row[events]]]
     is_blocking = np.isin(events, blocking)
-    before = _before(found)
+    before = _before(linked, found)
     copies = trace.in_categories({"gpu_memcpy"})[linked.work.row[found.work]]
     blocks = copies & (end[found.call] >= found.end)
     within = is_graph[found.call] | (copies & (found.start < end[found.call]))
     waits = is_blocking.copy()
     waits[found.call[blocks]] = False
     own = _own(found, start, end, waits, blocks)
-    own = np.where(_held(found, start, end), np.median(own), own).astype(np.int64)
+    is_held = _held(found, start, end, _queued(linked, span[0]))
+    own = np.where(is_held, np.median(own), own).astype(np.int64)
     ready = np.maximum(np.where(within, start[found.call], end[found.call]), before)
     after = _after(found, ready)
     late = found.start - ready
@@ -225,11 +230,16 @@ def _between(found: _Found, of_graphs: Bools) -> int:
     return max(0, int(np.median(gaps))) if len(gaps) >= _FEW_GAPS else GRAPH_GAP_NS
 
 
-def _before(found: _Found) -> Int64s:
-    """When the stream of each piece was done with the piece before; 0 for the first."""
+def _before(linked: LinkedTrace, found: _Found) -> Int64s:
+    """When the stream of each piece was done with the piece before, also of other iterations; 0 for none."""
+    trace, rows = linked.trace, linked.work.row
     before = np.zeros(len(found.end), np.int64)
     for stream in range(int(found.stream.max(initial=-1)) + 1):
         mine = np.flatnonzero(found.stream == stream)
+        first = mine[0]
+        earlier = rows[trace.thread[rows] == trace.thread[rows[found.work[first]]]]
+        earlier = earlier[trace.start_ns[earlier] < found.start[first]]
+        before[first] = trace.end_ns[earlier].max(initial=0)
         before[mine[1:]] = np.maximum.accumulate(found.end[mine])[:-1]
     return before
 
@@ -247,10 +257,22 @@ def _own(found: _Found, start: Int64s, end: Int64s, waits: Bools, blocks: Bools)
     return own
 
 
-def _held(found: _Found, start: Int64s, end: Int64s) -> Bools:
+def _queued(linked: LinkedTrace, instant_ns: int) -> Int64s:
+    """When the work ends, in order, that was launched before an instant and is not done then."""
+    work, trace = linked.work, linked.trace
+    end = trace.end_ns[work.row]
+    late = np.flatnonzero(end > instant_ns)
+    called = trace.start_ns[work.launch[late]]
+    if (work.launch[late] < 0).any():
+        called = launch_times(linked).called_ns[late]
+    queued: Int64s = np.sort(end[late[called < instant_ns]])
+    return queued
+
+
+def _held(found: _Found, start: Int64s, end: Int64s, queued: Int64s) -> Bools:
     """Calls that last long while the queue of the device is full."""
-    launched = np.searchsorted(found.call, np.arange(len(start)), "left")
-    finished = np.searchsorted(np.sort(found.end), start, "right")
+    launched = np.searchsorted(found.call, np.arange(len(start)), "left") + len(queued)
+    finished = np.searchsorted(np.sort(np.append(found.end, queued)), start, "right")
     return (launched - finished >= _FULL_QUEUE) & (end - start > _HELD_NS)
 
 

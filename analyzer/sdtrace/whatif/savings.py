@@ -50,12 +50,12 @@ def saving(
     changed = change(image.usual, "middle")
     walls = [
         replay(change(image.fast, "best")),
-        replay(changed),
-        replay(change(image.slow, "worst")),
+        replay(changed, alone=image.alone),
+        replay(change(image.slow, "worst"), alone=image.alone),
     ]
     for plan, outlook in zip(image.clocked, _ENDS, strict=True):
         if outlook in left:
-            walls.append(replay(change(plan, outlook)))
+            walls.append(replay(change(plan, outlook), alone=image.alone))
     work = max(0, int(image.usual.pieces.dur_ns.sum() - changed.pieces.dur_ns.sum()))
     low, high = round(min(walls) * (1 - SURE)), round(max(walls) * (1 + SURE))
     middle = walls[1] if longer else min(walls[1], image.wall.mid_ns)

@@ -20,9 +20,18 @@ _VOCABULARY: Final = {f"w{number}": number for number in range(977)}
 _LINE: Final = [f"w{number * 31 % 977}" for number in range(800)]
 
 
-def _made(at: Place, call: Callable[[int], Any], steps: int, between: dict[str, Callable[[], Any]]) -> Made:
-    """An image of so many steps; after each of them a setting does what it is about."""
-    heap = [[number] for number in range(at.pick(400_000, 1000))]
+def _made(
+    at: Place,
+    call: Callable[[int], Any],
+    steps: int,
+    between: dict[str, Callable[[], Any]],
+    objects: int = 400_000,
+) -> Made:
+    """An image of so many steps; after each of them a setting does what it is about.
+
+    So many objects are there for a collection to look at.
+    """
+    heap = [[number] for number in range(at.pick(objects, 1000))]
 
     def runs(work: Callable[[], Any] | None) -> Callable[[], Any]:
         @torch.no_grad()
@@ -143,3 +152,102 @@ def llin(at: Place) -> Made:
         return x
 
     return _made(at, call, 6, {"python": _tokens(30), "gc": _collects(at)})
+
+
+def _all(at: Place, python: Callable[[], Any]) -> dict[str, Callable[[], Any]]:
+    return {"python": python, "gc": _collects(at), "memory": _gives_back(at)}
+
+
+def _fields(count: int) -> Callable[[], Any]:
+    return lambda: [sum(y * 7 % 13 for y in range(400)) for _ in range(count)]
+
+
+def lenc(at: Place) -> Made:
+    """An encoder of texts."""
+
+    def make() -> nn.Module:
+        layer = nn.TransformerEncoderLayer(
+            *at.pick((512, 8, 2048), (32, 2, 64)), batch_first=True, dropout=0.0
+        )
+        return nn.TransformerEncoder(layer, at.pick(6, 2), enable_nested_tensor=False)
+
+    net = at.built(make)
+    batch, words, width = at.pick((16, 128, 512), (1, 8, 32))
+    text = at.random(batch, words, width)
+    mask = torch.zeros(words, words, device=at.device, dtype=torch.bfloat16)
+    return _made(at, lambda _: net(text, mask=mask), 5, _all(at, _tokens(50)), 60_000)
+
+
+def lmix(at: Place) -> Made:
+    """Two layers in turn, over patches and over channels."""
+    patches, width = at.pick((256, 768), (16, 32))
+
+    def make() -> nn.Module:
+        return nn.ModuleList(
+            nn.ModuleList([nn.LayerNorm(width), nn.Linear(patches, patches), nn.Linear(width, width)])
+            for _ in range(12)
+        )
+
+    net = at.built(make, at.half)
+    x0 = at.random(at.pick(16, 1), patches, width, dtype=at.half)
+
+    def call(_: int) -> torch.Tensor:
+        x = x0
+        for norm, across, along in net:
+            x = x + across(norm(x).transpose(1, 2)).transpose(1, 2)
+            x = x + nn.functional.gelu(along(x))
+        return x
+
+    return _made(at, call, 6, _all(at, _fields(60)), 100_000)
+
+
+def lup(at: Place) -> Made:
+    """Pictures that are enlarged."""
+    width = at.pick(128, 16)
+    net = at.built(
+        lambda: nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Conv2d(width, width, 3, padding=1), nn.LeakyReLU(), nn.Upsample(scale_factor=2)
+                )
+                for _ in range(4)
+            )
+        )
+    )
+    picture = at.random(at.pick(4, 1), width, at.pick(32, 4), at.pick(32, 4))
+    return _made(at, lambda _: net(picture), 5, _all(at, _rows(150)), 150_000)
+
+
+def lrnn(at: Place) -> Made:
+    """A recurrent network, step by step."""
+    width = at.pick(512, 32)
+    net = at.built(lambda: nn.GRUCell(width, width), torch.float32)
+    rows = at.random(at.pick(32, 2), width, dtype=torch.float32)
+
+    def call(_: int) -> torch.Tensor:
+        x = rows
+        for _ in range(30):
+            x = net(rows, x)
+        return x
+
+    return _made(at, call, 5, _all(at, _tokens(25)), 40_000)
+
+
+def lcode(at: Place) -> Made:
+    """An autoencoder of pictures."""
+    width = at.pick(64, 8)
+
+    def make() -> nn.Module:
+        down = [
+            nn.Sequential(nn.Conv2d(width, width, 4, 2, 1), nn.BatchNorm2d(width), nn.SiLU())
+            for _ in range(4)
+        ]
+        up = [
+            nn.Sequential(nn.ConvTranspose2d(width, width, 4, 2, 1), nn.BatchNorm2d(width), nn.SiLU())
+            for _ in range(4)
+        ]
+        return nn.Sequential(*down, *up)
+
+    net = at.built(make)
+    picture = at.random(at.pick(16, 1), width, at.pick(256, 32), at.pick(256, 32))
+    return _made(at, lambda _: net(picture), 6, _all(at, _primes(4000)), 200_000)

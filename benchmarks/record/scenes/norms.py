@@ -113,3 +113,93 @@ def nvideo(at: Place) -> Made:
     latents = at.random(frames, 4, side, side, dtype=at.half)
     still = torch.zeros(1, frames, device=at.device, dtype=at.half)
     return _made(at, net.decoder, lambda one: one(latents, image_only_indicator=still, num_frames=frames))
+
+
+def nsd3(at: Place) -> Made:
+    """The decoder of Stable Diffusion 3, which has 16 channels of latents."""
+    blocks = at.pick((128, 256, 512, 512), (32, 64))
+    side = at.pick(80, 8)
+    vae = at.built(
+        lambda: diffusers.AutoencoderKL(
+            block_out_channels=blocks,
+            down_block_types=("DownEncoderBlock2D",) * len(blocks),
+            up_block_types=("UpDecoderBlock2D",) * len(blocks),
+            layers_per_block=at.pick(2, 1),
+            latent_channels=16,
+        )
+    )
+    latents = at.random(1, 16, side, side)
+    return _made(at, vae.decoder, lambda decoder: decoder(latents))
+
+
+def nenc(at: Place) -> Made:
+    """An encoder of images."""
+    blocks = at.pick((128, 256, 512, 512), (32, 64))
+    side = at.pick(640, 32)
+    vae = at.built(
+        lambda: diffusers.AutoencoderKL(
+            block_out_channels=blocks,
+            down_block_types=("DownEncoderBlock2D",) * len(blocks),
+            up_block_types=("UpDecoderBlock2D",) * len(blocks),
+            layers_per_block=at.pick(2, 1),
+        ),
+        at.half,
+    )
+    pictures = at.picture(2, 3, side, side, dtype=at.half)
+    return _made(at, vae.encoder, lambda encoder: encoder(pictures))
+
+
+def nmovq(at: Place) -> Made:
+    """The decoder of Kandinsky, whose norms look at the latents."""
+    blocks = at.pick((128, 256, 256, 512), (32, 64))
+    side = at.pick(64, 8)
+    net = at.built(
+        lambda: diffusers.VQModel(
+            block_out_channels=blocks,
+            down_block_types=("DownEncoderBlock2D",) * len(blocks),
+            up_block_types=("UpDecoderBlock2D",) * len(blocks),
+            layers_per_block=at.pick(2, 1),
+            latent_channels=4,
+            num_vq_embeddings=64,
+            norm_type="spatial",
+        )
+    )
+    latents = at.random(1, 4, side, side)
+    return _made(at, net, lambda one: one.decoder(one.post_quant_conv(latents), latents))
+
+
+class _Stage(nn.Module):
+    def __init__(self, width: int, groups: int) -> None:
+        super().__init__()
+        self.norm, self.conv = nn.GroupNorm(groups, width), nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = x + self.conv(torch.relu(self.norm(x)))
+        return out
+
+
+def nres(at: Place) -> Made:
+    """Residual blocks with group norms, float32, large pictures."""
+    width, groups = at.pick((96, 8), (8, 2))
+    net = at.built(lambda: nn.Sequential(*(_Stage(width, groups) for _ in range(8))), torch.float32)
+    pictures = at.random(at.pick(4, 1), width, at.pick(512, 16), at.pick(512, 16), dtype=torch.float32)
+    return _made(at, net, lambda one: one(pictures))
+
+
+def nwide(at: Place) -> Made:
+    """A UNet of convolutions in float16, few pictures of many channels."""
+    blocks = at.pick((256, 512), (32, 64))
+    side = at.pick(256, 16)
+    net = at.built(
+        lambda: diffusers.UNet2DModel(
+            block_out_channels=blocks,
+            layers_per_block=at.pick(3, 1),
+            norm_num_groups=32,
+            down_block_types=("DownBlock2D",) * len(blocks),
+            up_block_types=("UpBlock2D",) * len(blocks),
+        ),
+        at.half,
+    )
+    picture = at.random(at.pick(2, 1), 3, side, side, dtype=at.half)
+    time = torch.tensor(3, device=at.device)
+    return _made(at, net, lambda one: one(picture, time).sample)

@@ -7,7 +7,7 @@ from typing import Any
 import diffusers
 import torch
 from benchmarks.record.made import Made
-from benchmarks.record.pipelines import NoText, autoencoder, quiet, settings
+from benchmarks.record.pipelines import NoText, autoencoder, quiet, settings, small_autoencoder
 from benchmarks.record.place import Place
 
 _WANTED = ("base", "compile", "graphs")
@@ -127,5 +127,42 @@ def dit256(at: Place) -> Made:
     def call(one: Any) -> Any:
         images = one([207], guidance_scale=4.0, num_inference_steps=8, output_type="np").images
         return torch.from_numpy(images)
+
+    return Made(settings(at, pipe, call, _WANTED, ("transformer",)))
+
+
+def pixs(at: Place) -> Made:
+    width, words = at.pick((4096, 60), (32, 8))
+    model = at.built(
+        lambda: diffusers.PixArtTransformer2DModel(
+            num_attention_heads=at.pick(16, 2),
+            attention_head_dim=at.pick(72, 16),
+            in_channels=4,
+            out_channels=8,
+            num_layers=at.pick(8, 1),
+            cross_attention_dim=at.pick(1152, 32),
+            sample_size=at.pick(32, 8),
+            caption_channels=width,
+            use_additional_conditions=False,
+        )
+    )
+    scheduler = diffusers.EulerDiscreteScheduler(beta_schedule="linear", timestep_spacing="leading")
+    pipe = quiet(diffusers.PixArtAlphaPipeline(None, NoText(at), small_autoencoder(at), model, scheduler))
+    text, mask = at.random(1, words, width), torch.ones(1, words, device=at.device, dtype=torch.long)
+    size = at.pick(256, 64)
+
+    def call(one: Any) -> Any:
+        return one(
+            negative_prompt=None,
+            prompt_embeds=text,
+            prompt_attention_mask=mask,
+            negative_prompt_embeds=text,
+            negative_prompt_attention_mask=mask,
+            height=size,
+            width=size,
+            num_inference_steps=6,
+            use_resolution_binning=False,
+            output_type="latent",
+        ).images
 
     return Made(settings(at, pipe, call, _WANTED, ("transformer",)))

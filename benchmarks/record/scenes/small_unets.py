@@ -129,6 +129,32 @@ def marigold(at: Place) -> Made:
     return Made(settings(at, pipe, call, _WANTED))
 
 
+def pix2pix(at: Place) -> Made:
+    """Three rows a step: with text and picture, with the picture alone, with neither."""
+    unet = short_sd_unet(at, in_channels=8, out_channels=4)
+    scheduler = diffusers.EulerDiscreteScheduler(beta_schedule="scaled_linear", timestep_spacing="leading")
+    blocks = at.pick((64, 128, 256, 256), (32, 32, 32, 32))
+    vae = autoencoder(at, blocks=blocks)
+    pipe = quiet(
+        diffusers.StableDiffusionInstructPix2PixPipeline(
+            vae, NoText(at), None, unet, scheduler, None, None, **_UNCHECKED
+        )
+    )
+    text, size = at.random(1, 77, at.pick(768, 32)), at.pick(320, 64)
+    picture = at.picture(1, 3, size, size)
+
+    def call(one: Any) -> Any:
+        return one(
+            prompt_embeds=text,
+            negative_prompt_embeds=text,
+            image=picture,
+            num_inference_steps=5,
+            output_type="pt",
+        ).images
+
+    return Made(settings(at, pipe, call, _WANTED, more=_UNCHECKED))
+
+
 def ddpm128(at: Place) -> Made:
     """A loop without a pipeline, whose times of the steps are on the GPU from the start."""
     size = at.pick(128, 16)
