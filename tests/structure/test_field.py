@@ -39,6 +39,20 @@ def test_calls_of_components_are_no_images() -> None:
     assert [len(found.components.only([name])) for name in ("transformer", "vae")] == [40, 2]
 
 
+def test_noise_in_every_step_begins_no_image() -> None:
+    """Three images of a small UNet that is given its time as a number, on a CPU."""
+    found, rows = _study(_FIELD / "cpu_noise_every_step.json.gz")
+    assert [row.steps for row in rows] == [4, 4, 4]
+    assert found.iterations.confidence == "guess"
+    assert found.iterations.runner_up == "Otherwise: 12 repeats in the order of ops."
+
+
+def test_blocks_compiled_one_by_one_are_no_steps() -> None:
+    found, rows = _study(_FIELD / "cpu_compiled_blocks.json.gz")
+    assert [row.steps for row in rows] == [3, 3]
+    assert "runs of 8 calls" in found.steps.how
+
+
 def test_training_steps_are_seen_by_their_optimizer_and_loader() -> None:
     found, rows = _study(_FIELD / "optimizer_marks_stage_period.json.gz")
     assert len(rows) == 6

@@ -9,7 +9,7 @@ import pytest
 from sdtrace.structure.run_structure import RunStructure
 from tests.structure import pipelines as p
 from tests.structures import structure_of
-from tests.written import written
+from tests.written import host, written
 
 _LOSS = ["log_softmax", "nll_loss"]
 _PREPARE = ["lift_fresh", "to", "repeat", "unbind"]
@@ -167,3 +167,102 @@ def test_a_decoder_of_one_upsampling_ends_an_image(tmp_path: Path) -> None:
         run.ops([*p.UNET, *p.SCHEDULER])
     run.ops(decoder)
     assert _counts(_found(tmp_path, run)) == [6]
+
+
+def test_what_holds_epochs_is_a_loop_whatever_its_name(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for number in range(2):
+        with run.mark(f"run_{number}"):
+            for epoch in range(2):
+                with run.mark(f"epoch_{epoch}"):
+                    for step in range(3):
+                        with run.mark(f"step {step}"):
+                            run.ops(p.RESNET)
+    found = _found(tmp_path, run)
+    assert len(found.iterations) == 12, found.notes
+    assert found.iterations.confidence == "certain"
+
+
+def test_an_epoch_is_a_loop_over_what_repeats_in_it(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(2):
+        with run.mark("validation epoch"):
+            for _ in range(6):
+                run.ops([*p.RESNET, "argmax", "eq", "mean"])
+    found = _found(tmp_path, run)
+    assert len(found.iterations) == 12, found.notes
+    assert found.iterations.confidence == "guess"
+    assert found.iterations.runner_up == "Otherwise: 2 spans of the annotation 'validation epoch'."
+
+
+@pytest.mark.parametrize(("name", "confidence"), [("work", "likely"), ("request", "certain")])
+def test_an_annotation_that_may_be_a_loop_over_others_is_not_certain(
+    tmp_path: Path, name: str, confidence: str
+) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        with run.mark(name):
+            for _ in range(4):
+                with run.mark("part"):
+                    run.ops(p.RESNET)
+    found = _found(tmp_path, run)
+    assert found.iterations.name == [name] * 3
+    assert found.iterations.confidence == confidence
+    assert found.iterations.runner_up == "Otherwise: 12 spans of the annotation 'part'."
+
+
+@pytest.mark.parametrize(("batches", "confidence"), [(1, "certain"), (5, "likely")])
+def test_profiler_steps_over_several_training_steps_are_not_certain(
+    tmp_path: Path, batches: int, confidence: str
+) -> None:
+    run = p.Recorder()
+    for number in range(3):
+        with run.mark(f"ProfilerStep#{number}"):
+            for _ in range(batches):
+                run.ops([*p.RESNET, *_LOSS])
+                with run.mark("Optimizer.step#SGD.step"):
+                    run.ops(["_foreach_add_"])
+    found = _found(tmp_path, run)
+    assert len(found.iterations) == 3
+    assert found.iterations.confidence == confidence
+
+
+@pytest.mark.parametrize(("trains", "confidence"), [(True, "likely"), (False, "certain")])
+def test_an_annotation_over_repeats_of_a_training_is_not_certain(
+    tmp_path: Path, trains: bool, confidence: str
+) -> None:
+    run = p.Recorder()
+    for _ in range(2):
+        with run.mark("train"):
+            for _ in range(5):
+                run.ops([*p.RESNET, *_LOSS])
+                if trains:
+                    run.events.append(
+                        host("autograd::engine::evaluate_function: NllBackward0", run.now, 9000)
+                    )
+                    run.idle(10_000)
+                run.ops(["mul", "sub_"])
+    found = _found(tmp_path, run)
+    assert found.iterations.name == ["train"] * 2, found.notes
+    assert found.iterations.confidence == confidence
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_blocks_that_are_called_one_by_one_make_one_step(tmp_path: Path, is_compiled: bool) -> None:
+    """Either compiled each, or each embedding where it is in time, as parts of video denoisers do."""
+    block = [*p.UNET[:70], "cat", "cat", "cat"]
+    run = p.Recorder()
+    for _ in range(2):
+        run.ops([*p.TEXT, "randn"])
+        for _ in range(4):
+            for number in range(6):
+                if is_compiled:
+                    run.compiled("0/0")
+                    run.ops(["conv2d", "upsample_nearest2d"] if number % 2 else ["avg_pool2d"])
+                else:
+                    run.ops([*block, *(["conv2d", "silu"] * number)])
+            run.ops(["sub", "mul", "add", *p.SCHEDULER, *(["linear", "silu", "linear"] * is_compiled)])
+        run.ops(p.VAE_DECODE)
+    found = _found(tmp_path, run)
+    assert _counts(found) == [4, 4], found.notes
+    assert "runs of 6" in found.steps.how

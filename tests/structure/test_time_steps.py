@@ -67,6 +67,15 @@ def test_positions_that_no_layer_takes_are_no_time_steps(tmp_path: Path) -> None
     assert not len(found.steps)
 
 
+def test_a_prompt_looked_up_right_before_the_first_step_does_not_hide_it(tmp_path: Path) -> None:
+    run = p.Recorder()
+    for _ in range(3):
+        run.ops(["embedding", "linear", "randn"])
+        for _ in range(6):
+            run.ops(["arange", "exp", "mul", "sin", "cos", "cat", "linear", *_BLOCKS, *p.SCHEDULER])
+    assert _counts(_found(tmp_path, run)) == [6, 6, 6]
+
+
 @pytest.mark.parametrize("embedding", [["embedding"], ["linear", "silu"], ["ger", "add", "cos", "mul"]])
 def test_runs_of_equal_work_that_noise_begins_are_images(tmp_path: Path, embedding: list[str]) -> None:
     run = p.Recorder()

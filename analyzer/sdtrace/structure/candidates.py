@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s
 from sdtrace.reader.categories import LAUNCHES
 from sdtrace.structure.iterations import Confidence
+from sdtrace.structure.repeats import Repeats, find_repeats
 
 Kind = Literal[
     "profiler_step",
@@ -27,6 +29,7 @@ Kind = Literal[
     "compiled_calls",
     "graph_launches",
     "period",
+    "repeat_runs",
 ]
 
 _PAUSE: Final = 20
@@ -39,6 +42,7 @@ class Candidate:
 
     `how` is a sentence, `what` names the spans in a few words without their number. `is_whole` is False
     for spans that the profile cut off. `marks` are the names of the annotations that it is made of.
+    `is_doubtful` says that the spans may as well be cut in another way: others that agree make it no surer.
     """
 
     kind: Kind
@@ -50,6 +54,7 @@ class Candidate:
     what: str
     confidence: Confidence
     marks: tuple[str, ...] = ()
+    is_doubtful: bool = False
 
     def __len__(self) -> int:
         return len(self.start_ns)
@@ -118,6 +123,11 @@ class OpSequence:
 
     def __len__(self) -> int:
         return len(self.event)
+
+    @cached_property
+    def repeats(self) -> Repeats | None:
+        """What repeats in the order of all ops; None where nothing does."""
+        return find_repeats(self.name.astype(np.int32)) if len(self) else None
 
     def named(self, marks: Bools) -> Bools:
         """Which ops have a name that `marks` (one per name of the trace) selects."""

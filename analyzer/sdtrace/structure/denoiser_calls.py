@@ -39,6 +39,7 @@ class Calls:
     """Disjoint host spans in order on one thread, int64 nanoseconds.
 
     `number` is what each name counts (-1 where it counts nothing). `what` names them in a few words.
+    `is_one_run` says that all of them make one image.
     """
 
     kind: Kind
@@ -48,6 +49,7 @@ class Calls:
     thread: int
     what: str
     confidence: Confidence
+    is_one_run: bool = False
 
     def __len__(self) -> int:
         return len(self.start_ns)

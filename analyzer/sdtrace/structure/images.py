@@ -29,6 +29,7 @@ _LONG_WAIT_NS: Final = 1_000_000
 _LONG: Final = 3.0
 _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""
+_PASSES: Final = " They may as well be one image: what was decoded is encoded again."
 _FULL: Final = 0.7
 """Share of the usual number of attentions below which the first or last image was cut off."""
 
@@ -57,6 +58,8 @@ class Pipeline:
     runs_on: bool
     """A denoiser runs after the last decode: the profile ends within an image."""
     openings_ns: Int64s
+    is_sure: bool = True
+    """False where two images may as well be one in two passes."""
 
     @property
     def encodes_ns(self) -> Int64s:
@@ -116,7 +119,8 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     pipeline = _of_images(pipeline, calls, openings)
     borders, why, confidence = _borders(pipeline, calls, openings)
     decoded = contains_any(pipeline.decodes.start, calls.end_ns[-1:], np.array([np.iinfo(np.int64).max]))
-    if not borders.any() and not decoded.any() and not (openings.is_lone and is_diffusion):
+    is_lone = calls.is_one_run or (openings.is_lone and is_diffusion)
+    if not borders.any() and not decoded.any() and not is_lone:
         return None
     last = np.append(np.flatnonzero(borders), len(calls) - 1)
     sizes = np.diff(np.append(-1, last))
@@ -127,15 +131,17 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     if len(set(sizes[is_whole].tolist())) > 1 and confidence == "certain":
         confidence = "likely"
     noun = "image" if is_diffusion else "run"
+    told = f"{each} each, {why}" if why else f"one of {each}"
     return Candidate(
         _kind(calls, is_diffusion),
         [f"{noun} {number}" for number in range(len(last))],
         start,
         end,
         is_whole,
-        f"Iterations are {noun}s: {each} each, {why}.",
+        f"Iterations are {noun}s: {told}." + ("" if pipeline.is_sure else _PASSES),
         "images by the pipeline's structure" if is_diffusion else f"runs of {calls.what}",
-        "guess" if calls.confidence == "guess" else confidence,
+        confidence if pipeline.is_sure and calls.confidence != "guess" else "guess",
+        is_doubtful=not pipeline.is_sure,
     )
 
 
@@ -166,7 +172,12 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     how = "Nothing marks iterations; they are images, each ended by an image decoder, seen by its upsampling."
     names = [f"image {number}" for number in range(len(start))]
     what = "images by their decoder"
-    return Candidate("decoded_image", names, start, end, is_whole, how, what, "likely")
+    confidence: Confidence = "likely" if pipeline.is_sure else "guess"
+    how += "" if pipeline.is_sure else _PASSES
+    doubtful = not pipeline.is_sure
+    return Candidate(
+        "decoded_image", names, start, end, is_whole, how, what, confidence, is_doubtful=doubtful
+    )
 
 
 def _follow(pipeline: Pipeline, decodes: Intervals, ends: Int64s) -> Int64s:
@@ -182,9 +193,19 @@ def _of_images(pipeline: Pipeline, calls: Calls, openings: Openings) -> Pipeline
     """With the decodes that end an image; the others show previews, or a first pass of two."""
     decodes = pipeline.decodes
     at = openings.at_ns[openings.found]
-    between = Between(pipeline.texts_ns, pipeline.image_encodes_ns, pipeline.random_ns, at, openings.is_lone)
-    kept = ends_of_images(decodes, calls.start_ns, between)
-    return replace(pipeline, decodes=Intervals(decodes.start[kept], decodes.end[kept]), openings_ns=at)
+    of_call = _work_of_calls(pipeline.work, calls, decodes.start)
+    between = Between(
+        pipeline.texts_ns, pipeline.image_encodes_ns, pipeline.random_ns, at, openings.is_lone, of_call
+    )
+    kept, is_sure = ends_of_images(decodes, calls.start_ns, between)
+    ends = Intervals(decodes.start[kept], decodes.end[kept])
+    return replace(pipeline, decodes=ends, openings_ns=at, is_sure=is_sure)
+
+
+def _work_of_calls(work: Work, calls: Calls, until_ns: Int64s) -> Int64s:
+    """The median work of the calls before each instant and after the one before; 0 where there are none."""
+    parts = np.split(work.between(calls.start_ns, calls.end_ns), np.searchsorted(calls.start_ns, until_ns))
+    return np.array([np.median(part) if part.size else 0.0 for part in parts[:-1]], np.int64)
 
 
 def _marked_vae(linked: LinkedTrace, marked: Components) -> tuple[Intervals, Int64s]:
@@ -233,7 +254,7 @@ def _borders(pipeline: Pipeline, calls: Calls, openings: Openings) -> tuple[Bool
         (_other_ops(pipeline.ops, calls), "with other ops between", "guess"),
         (_long_pauses(begin, end, calls), "with a longer pause between", "guess"),
     ]
-    restarted += [] if openings.is_lone else unlike
+    restarted += [] if openings.is_lone or calls.is_one_run else unlike
     fewer = [found for found in restarted if 0 < 2 * found[0].sum() <= len(calls)]
     if decoded.any() or (pipeline.decodes.start.size and pipeline.decodes.start[-1] >= calls.end_ns[-1]):
         # A decode after every step shows previews, where something else tells images apart.

@@ -23,11 +23,11 @@ from sdtrace.structure.denoiser_calls import (
 )
 from sdtrace.structure.images import Pipeline, find_pipeline, images_by_decodes, images_of_calls
 from sdtrace.structure.iterations import Confidence, Iterations
-from sdtrace.structure.loops import loops
+from sdtrace.structure.loops import loops, may_be_loop
 from sdtrace.structure.marks import annotated_spans, profiler_steps
-from sdtrace.structure.periods import period, repeated_calls
+from sdtrace.structure.periods import period, repeat_runs, repeated_calls
 from sdtrace.structure.plain_calls import calls_as_iterations
-from sdtrace.structure.training import training_steps
+from sdtrace.structure.training import is_training, training_steps
 from sdtrace.structure.work import Work
 
 _TRUST: Final[dict[Kind, float]] = {
@@ -43,12 +43,15 @@ _TRUST: Final[dict[Kind, float]] = {
     "graph_launches": 0.45,
     "loop_marks": 0.42,
     "period": 0.4,
+    "repeat_runs": 0.3,
 }
 """How far a kind of evidence is to be trusted, all else being equal."""
 _LONE: Final = 0.6
 """What is left of the trust in a single span."""
 _INNER: Final = 0.5
-"""What is left of it for spans that lie several in each span of another, better candidate, or are a loop."""
+"""What is left of it for spans that lie several in each span of another, better candidate."""
+_LOOPED: Final = 0.4
+"""What is left of it for a loop over another candidate."""
 _AGREED: Final = 0.1
 _UNEVEN: Final = 1.5
 """How many times the median work of a span another one may have to pass for the same."""
@@ -89,7 +92,8 @@ def find_iterations(
         for place in range(len(judged))
         if place != best and not _agree(judged[place], judged[best])
     ]
-    return _iterations(judged[best], _confidence(best, judged, work), _runner_up(others))
+    is_loop = may_be_loop(judged[best], _of_turns(judged, is_training(linked)), work)
+    return _iterations(judged[best], _confidence(best, judged, work, is_loop), _runner_up(others))
 
 
 def _candidates(
@@ -109,6 +113,8 @@ def _candidates(
     found += _images(linked, marked, timed, pipeline, is_diffusion)
     for calls in (*compiled_calls(linked, thread, work), *graph_launches(linked, thread)):
         found.append(calls_as_iterations(calls))
+    if not any(found):
+        found.append(repeat_runs(linked, ops))
     found.append(period(linked, ops))
     return [candidate for candidate in found if candidate is not None and len(candidate)]
 
@@ -201,11 +207,9 @@ def _scores(candidates: list[Candidate], work: Work) -> list[float]:
     ]
     is_loop = loops(candidates, work)
     wholes = [one for one, is_one in zip(candidates, is_loop, strict=True) if not is_one]
-    is_lesser = [
-        is_one or any(_is_part(one, other, work) for other in wholes)
-        for one, is_one in zip(candidates, is_loop, strict=True)
-    ]
-    return [score * (_INNER if lesser else 1.0) for score, lesser in zip(agreed, is_lesser, strict=True)]
+    is_part = [any(_is_part(one, other, work) for other in wholes) for one in candidates]
+    left = np.where(is_loop, _LOOPED, np.where(is_part, _INNER, 1.0))
+    return [score * float(share) for score, share in zip(agreed, left, strict=True)]
 
 
 def _is_part(inner: Candidate, outer: Candidate, work: Work) -> bool:
@@ -251,16 +255,25 @@ def _is_inside(inner: Candidate, outer: Candidate) -> bool:
     return bool(np.mean(places_in(inner, outer) >= 0) > 0.8)  # what leads or trails lies in none
 
 
-def _confidence(best: int, candidates: list[Candidate], work: Work) -> Confidence:
-    """The candidate's own, raised where others agree, lowered where spans differ wildly or are not all."""
+def _of_turns(candidates: list[Candidate], trains: bool) -> list[Candidate]:
+    """Candidates but for repeats in the order of ops, unless training: elsewhere they may be steps."""
+    return [one for one in candidates if trains or one.kind != "period"]
+
+
+def _confidence(best: int, candidates: list[Candidate], work: Work, is_loop: bool) -> Confidence:
+    """The candidate's own, raised where others agree, lowered where it is not sure that it is the one.
+
+    That is, where spans differ wildly, are not all, or may be loops over others.
+    """
     chosen = candidates[best]
     confidence = chosen.confidence
     agreeing = [one for one in candidates if one.kind != chosen.kind and _agree(one, chosen)]
-    if any(one.confidence != "guess" for one in agreeing) or (agreeing and confidence == "guess"):
+    is_firm = any(one.confidence != "guess" for one in agreeing)
+    if not chosen.is_doubtful and (is_firm or (agreeing and confidence == "guess")):
         confidence = _HIGHER[confidence]
     spent = work.between(chosen.start_ns, chosen.end_ns)[chosen.is_whole]
     is_wild = len(spent) > 1 and spent.max() > _WILD * max(1, int(spent.min()))
-    if is_wild or any(_is_elsewhere(one, chosen, work) for one in candidates):
+    if is_wild or is_loop or any(_is_elsewhere(one, chosen, work) for one in candidates):
         confidence = _LOWER[confidence]
     return confidence
 

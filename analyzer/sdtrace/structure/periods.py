@@ -7,10 +7,12 @@ from typing import Final
 import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import nothing
 from sdtrace.structure.candidates import Candidate, OpSequence, wall
 from sdtrace.structure.decodes import looks_like_denoiser
 from sdtrace.structure.denoiser_calls import Calls
-from sdtrace.structure.repeats import find_repeats
+from sdtrace.structure.openings import find_openings
+from sdtrace.structure.training import is_training
 
 _REST: Final = 1.2
 """What follows the last repeat belongs to it up to this many times its length."""
@@ -18,7 +20,7 @@ _REST: Final = 1.2
 
 def period(linked: LinkedTrace, ops: OpSequence) -> Candidate | None:
     """What repeats in the order of outermost ops."""
-    found = find_repeats(ops.name.astype(np.int32)) if len(ops) else None
+    found = ops.repeats
     if found is None:
         return None
     last = int(found.first[-1]) + found.length
@@ -38,14 +40,43 @@ def period(linked: LinkedTrace, ops: OpSequence) -> Candidate | None:
 
 def repeated_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     """Repeats in the order of ops, where they look like calls of a denoiser; None when they do not."""
-    found = find_repeats(ops.name.astype(np.int32)) if len(ops) else None
+    calls = repeats_as_calls(linked, ops)
+    if calls is None:
+        return None
+    inside = ops.between(int(calls.start_ns[0]), int(calls.start_ns[1]))
+    names = {linked.trace.names[name] for name in set(ops.name[inside].tolist())}
+    return calls if looks_like_denoiser(names) else None
+
+
+def repeat_runs(linked: LinkedTrace, ops: OpSequence) -> Candidate | None:
+    """Runs of repeats that begin as the first did, such as the tokens of each of several requests.
+
+    What only the first repeat of a run does begins no other run.
+    """
+    calls = repeats_as_calls(linked, ops)
+    if calls is None or is_training(linked):
+        return None
+    opens = find_openings(linked, ops, calls, nothing()).found
+    opens &= ~np.append(True, opens[:-1])
+    if not opens.any():
+        return None
+    start = calls.start_ns[np.append(0, np.flatnonzero(opens) + 1)]
+    names = [f"run {number}" for number in range(len(start))]
+    how = (
+        "Nothing marks iterations; they are runs of repeats in the order of ops, each begun as the first one."
+    )
+    whole, end = np.ones(len(start), np.bool_), np.append(start[1:], wall(linked)[1])
+    return Candidate(
+        "repeat_runs", names, start, end, whole, how, "runs of repeats in the order of ops", "guess"
+    )
+
+
+def repeats_as_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
+    """Repeats in the order of ops as calls of equal length."""
+    found = ops.repeats
     if found is None:
         return None
     first = found.first
-    if not looks_like_denoiser(
-        {linked.trace.names[name] for name in set(ops.name[first[0] : first[1]].tolist())}
-    ):
-        return None
     last = np.minimum(first + int(np.diff(first).min()), len(ops)) - 1
     number = np.full(len(first), -1, np.int64)
     thread = int(linked.host.thread[ops.event[0]])

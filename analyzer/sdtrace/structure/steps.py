@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, contains_any
+from sdtrace.structure.call_groups import calls_of_steps
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.component_names import GROUP_NORM
 from sdtrace.structure.components import Components
@@ -35,13 +36,10 @@ _MAX_SEARCHED: Final = 64
 """Iterations in which a repetition is searched for."""
 _BETWEEN: Final = 3
 """How many times the usual work between two calls tells one step from the next."""
-_GUIDANCE: Final = (2, 3)
-"""Calls of a step with guidance: with and without the prompt, and a perturbed one."""
+_GROUPS: Final = {2: "pairs of ", 3: "threes of "}
 _SCHEDULER: Final = 3
 """Ops of a scheduler, at least."""
 _LAYER: Final = re.compile(r"^aten::(?:\w*conv\w*|linear|\w*mm|\w*norm)$")
-_MOST_BETWEEN: Final = 48
-"""Ops of guidance and a scheduler, at most; a preview has more."""
 _EQUAL: Final = 0.8
 _BLOCKS: Final = 0.03
 """Share of a call's work that lies between the calls of two steps, at least."""
@@ -95,7 +93,7 @@ def find_steps(
         return _of_calls(sure, "Denoising steps are annotations.")
     calls = marked_calls(marked)
     if calls is not None:
-        together = in_pairs(calls, marked) or _together(calls, ops, iterations)
+        together = in_pairs(calls, marked) or calls_of_steps(linked, calls, ops, iterations)
         how = f"Denoising steps are {_how_many(together, calls) or 'the '}{calls.what}."
         return _of_calls(together or calls, how)
     decodes = decode_stages(linked, ops)
@@ -103,11 +101,10 @@ def find_steps(
     if not may_denoise or is_training(linked):
         return _none(thread)
     once = (*compiled_calls(linked, thread, work), *graph_launches(linked, thread))
-    once = tuple(calls for calls in once if not are_parts(linked, ops, calls, decodes))
     found = (
         _runs_of_blocks(linked, ops, iterations, all_compiled_calls(linked, thread), decodes, work)
-        or _repeated_calls(iterations, once)
-        or _timed_steps(timed, ops, iterations, decodes)
+        or _repeated_calls(linked, ops, iterations, decodes, once)
+        or _timed_steps(linked, timed, ops, iterations, decodes)
         or _repetition(linked, iterations, ops, decodes)
     )
     marks = step_marks(linked, is_diffusion=True)
@@ -133,34 +130,21 @@ def _normalizes_by_group(linked: LinkedTrace) -> bool:
     return bool(normal) and bool(np.isin(linked.trace.name[rows], normal).any())
 
 
-def _together(calls: Calls, ops: OpSequence, iterations: Iterations) -> Calls | None:
-    """Two or three calls as one, where more ops follow after the last of them: guidance and a scheduler."""
-    place = iterations.at(calls.start_ns)
-    counts = np.bincount(place[place >= 0], minlength=1)
-    length = np.diff(np.searchsorted(ops.start_ns, calls.start_ns))
-    for size in _GUIDANCE:
-        if (place < 0).any() or (counts % size).any() or len(calls) < 2 * size:  # two steps
-            continue
-        is_next = np.arange(1, len(calls)) % size == 0
-        within, between = length[~is_next], length[is_next & (np.diff(place) == 0)]
-        if between.size and _SCHEDULER <= int(between.min()) - int(within.max()) <= _MOST_BETWEEN:
-            start, end, number = calls.start_ns[::size], calls.end_ns[size - 1 :: size], calls.number[::size]
-            return replace(calls, start_ns=start, end_ns=end, number=number)
-    return None
-
-
 def _how_many(together: Calls | None, calls: Calls) -> str:
-    """`pairs of ` or `threes of ` calls, '' where each is a step."""
-    return "" if together is None else ("pairs of " if len(calls) == 2 * len(together) else "threes of ")
+    """`pairs of `, `threes of ` or `runs of 4 ` calls, '' where each is a step."""
+    if together is None:
+        return ""
+    size = len(calls) // len(together)
+    return _GROUPS.get(size, f"runs of {size} ")
 
 
 def _timed_steps(
-    timed: Calls | None, ops: OpSequence, iterations: Iterations, decodes: Intervals
+    linked: LinkedTrace, timed: Calls | None, ops: OpSequence, iterations: Iterations, decodes: Intervals
 ) -> Steps | None:
     """From one embedding of a time step to the next, a decode or the end; the last as long as the longest."""
     if timed is None:
         return None
-    together = _together(timed, ops, iterations)
+    together = calls_of_steps(linked, timed, ops, iterations)
     calls = together or timed
     place = iterations.at(calls.start_ns)
     if np.median(np.bincount(place[place >= 0], minlength=len(iterations))) < 1:
@@ -177,13 +161,19 @@ def _timed_steps(
     return Steps(calls.start_ns, np.maximum(end, calls.start_ns), calls.thread, how, "likely")
 
 
-def _repeated_calls(iterations: Iterations, found: Iterable[Calls]) -> Steps | None:
-    """The heaviest of the calls that most iterations repeat."""
+def _repeated_calls(
+    linked: LinkedTrace, ops: OpSequence, iterations: Iterations, decodes: Intervals, found: Iterable[Calls]
+) -> Steps | None:
+    """The heaviest of the calls that most iterations repeat, but for parts of a network."""
     for calls in found:
         place = iterations.at(calls.start_ns)
         counts = np.bincount(place[place >= 0], minlength=len(iterations))
         if np.median(counts) >= 2:  # what occurs once is no step
-            return _of_calls(calls, f"Denoising steps are the {calls.what}.")
+            together = calls_of_steps(linked, calls, ops, iterations)
+            if together is None and are_parts(linked, ops, calls, decodes):
+                continue
+            how = f"Denoising steps are {_how_many(together, calls) or 'the '}{calls.what}."
+            return _of_calls(together or calls, how)
     return None
 
 

@@ -77,7 +77,12 @@ def _embeddings(linked: LinkedTrace, ops: OpSequence) -> tuple[Int64s, Int64s]:
     look_up = _latest(ops.named(linked.trace.names_matching(_LOOK_UP)))[wave]
     makes = (wave - exponential <= _NEAR) | (wave - frequency <= _NEXT)
     begin = np.where(wave - exponential <= _NEAR, exponential, frequency)
-    made = np.unique(begin[makes & (wave - look_up > _NEAR)])
+    is_looked_up = wave - look_up <= _NEAR
+    if 2 * int((makes & is_looked_up).sum()) <= int(
+        makes.sum()
+    ):  # a prompt is looked up before the first step
+        is_looked_up[:] = False
+    made = np.unique(begin[makes & ~is_looked_up])
     return made, wave[~makes & _feeds_layer(linked, ops, sine, cosine)[wave]]
 
 

@@ -1,0 +1,86 @@
+"""Calls of a denoiser that make one step together: guidance in several calls, blocks called one by one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from sdtrace.attribution.event_selection import COMPILED_REGION
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Int64s
+from sdtrace.structure.candidates import OpSequence
+from sdtrace.structure.decodes import ATTENTION, decode_stages
+from sdtrace.structure.denoiser_calls import Calls
+from sdtrace.structure.iterations import Iterations
+
+ARITHMETIC: Final = re.compile(r"^aten::(?:mul|add|sub|rsub|div|addcmul|addcdiv|lerp)_?$")
+LAYER: Final = re.compile(
+    r"^aten::(?:linear|(?:add|b|badd)?mm|matmul|conv[123]d|\w*_norm|\w*(?:encoder_layer_fwd|attention))$"
+)
+_GUIDANCE: Final = (2, 3)
+"""Calls of a step with guidance: with and without the prompt, and a perturbed one."""
+_COMPILED: Final = ("compiled_calls", "graph_launches")
+_MOST: Final = 128
+"""Calls of blocks in a step, at most."""
+_SCHEDULER: Final = 3
+"""Ops of a scheduler, at least."""
+_MOST_BETWEEN: Final = 48
+"""Ops of guidance and a scheduler, at most; a preview has more."""
+
+
+def calls_of_steps(
+    linked: LinkedTrace, calls: Calls, ops: OpSequence, iterations: Iterations
+) -> Calls | None:
+    """Every so many calls as one, where a scheduler runs after the last of them only; None elsewhere.
+
+    Two or three are guidance where more ops follow after the last of them. Of blocks that are called one by
+    one nothing but arithmetic without a layer between tells where the step ends. Compiled code hides its own:
+    where as much lies between all of its calls, each is a step.
+    """
+    place = iterations.at(calls.start_ns)
+    if (place < 0).any():
+        return None
+    counts = np.bincount(place, minlength=1)
+    length = np.diff(np.searchsorted(ops.start_ns, calls.start_ns))
+    is_open = calls.kind not in _COMPILED
+    for size in _GUIDANCE if is_open else ():
+        if _ends_steps(length, place, counts, size, _MOST_BETWEEN):
+            return _joined(calls, size)
+    arithmetic = _arithmetic(linked, ops, calls.start_ns)
+    if not is_open and (arithmetic >= _SCHEDULER).sum() > len(arithmetic) / 2:
+        return None
+    for size in range(2, min(_MOST, int(counts.max(initial=0)) // 2) + 1):
+        if _ends_steps(arithmetic, place, counts, size, len(ops)):
+            return _joined(calls, size)
+    return None
+
+
+def _ends_steps(amount: Int64s, place: Int64s, counts: Int64s, size: int, most: int) -> bool:
+    """Whether a scheduler's ops more follow after every so many calls than elsewhere, `most` at most."""
+    if (counts % size).any() or len(place) < 2 * size:  # two steps
+        return False
+    is_next = np.arange(1, len(place)) % size == 0
+    within, between = amount[~is_next], amount[is_next & (np.diff(place) == 0)]
+    return bool(between.size) and _SCHEDULER <= int(between.min()) - int(within.max()) <= most
+
+
+def _joined(calls: Calls, size: int) -> Calls:
+    start, end, number = calls.start_ns[::size], calls.end_ns[size - 1 :: size], calls.number[::size]
+    return replace(calls, start_ns=start, end_ns=end, number=number)
+
+
+def _arithmetic(linked: LinkedTrace, ops: OpSequence, start_ns: Int64s) -> Int64s:
+    """From one instant to the next the most arithmetic ops between two layers; none around a decode."""
+    names = linked.trace.names_matching
+    is_layer = ops.named(names(LAYER) | names(ATTENTION) | names(COMPILED_REGION))
+    place = np.searchsorted(ops.start_ns, start_ns)
+    edges = np.unique(np.concatenate((np.flatnonzero(is_layer), place)))
+    counted = np.append(0, np.cumsum(ops.named(names(ARITHMETIC))))
+    amount = np.diff(counted[np.append(edges, len(ops))])
+    most = np.maximum.reduceat(amount, np.searchsorted(edges, place))[:-1]
+    decoded = np.diff(np.searchsorted(decode_stages(linked, ops).start, start_ns)) > 0
+    found: Int64s = np.where(decoded, 0, most)
+    return found
