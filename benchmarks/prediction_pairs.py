@@ -48,6 +48,8 @@ BY_GPU: Final = ("qwen", "klein", "cogvid", "zimage", "prx")
 SMALL_UNETS: Final = ("turbo", "inpaint", "adapter", "marigold", "ddpm128", "pix2pix")
 SMALL_TRANSFORMERS: Final = ("latte", "amused", "dit256", "pixs")
 SMALL_LOOPS: Final = ("prior", "classes", "waves", "clips")
+OTHER_LOOPS: Final = ("sanas", "mmdit", "lumina2", "score", "frames", "twice")
+COLLECTED: Final = ("gwide", "gnorms", "gpool", "gattn", "glong")
 BETWEEN: Final = ("lenc", "lmix", "lup", "lrnn", "lcode")
 NETS_WITH_NORMS: Final = ("nvae", "nvae4", "nvaexl", "nvq", "nunet", "nvideo")
 NEW_LOADERS: Final = ("unoise", "words")
@@ -174,7 +176,7 @@ PAIRS: Final = (
         Pair(kind, f"{s}.{setting}", f"{s}.base", finding)
         for kind, setting, finding, scenes in (
             (PYTHON, "python", "host.python", ("lconv", "lblocks", "lbig", "llin", *BETWEEN)),
-            (COLLECTION, "gc", "host.gc", ("lconv", "lblocks", "llin", *BETWEEN)),
+            (COLLECTION, "gc", "host.gc", ("lconv", "lblocks", "llin", *BETWEEN, *COLLECTED)),
             (MEMORY, "memory", "host.memory", ("lconv", "lbig", *BETWEEN)),
         )
         for s in scenes
@@ -199,7 +201,7 @@ PAIRS: Final = (
     ),
     *(
         Pair(kind, f"{s}.{base}", f"{s}.graphs", LAUNCH)
-        for s in (*UNETS, "saudio", "depth", *SMALL_UNETS, *SMALL_TRANSFORMERS, *SMALL_LOOPS)
+        for s in (*UNETS, "saudio", "depth", *SMALL_UNETS, *SMALL_TRANSFORMERS, *SMALL_LOOPS, *OTHER_LOOPS)
         for kind, base in ((COMPILE, "base"), (GRAPHS, "compile"))
     ),
     *(

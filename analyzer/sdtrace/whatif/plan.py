@@ -227,7 +227,7 @@ def _between(found: _Found, of_graphs: Bools) -> int:
     """The median time between two kernels of one graph; the usual one where there are few."""
     follows = of_graphs[1:] & of_graphs[:-1] & (np.diff(found.call) == 0)
     gaps = (found.start[1:] - found.end[:-1])[follows]
-    return max(0, int(np.median(gaps))) if len(gaps) >= _FEW_GAPS else GRAPH_GAP_NS
+    return max(1, int(np.median(gaps))) if len(gaps) >= _FEW_GAPS else GRAPH_GAP_NS
 
 
 def _before(linked: LinkedTrace, found: _Found) -> Int64s:

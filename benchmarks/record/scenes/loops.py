@@ -251,3 +251,77 @@ def lcode(at: Place) -> Made:
     net = at.built(make)
     picture = at.random(at.pick(16, 1), width, at.pick(256, 32), at.pick(256, 32))
     return _made(at, lambda _: net(picture), 6, _all(at, _primes(4000)), 200_000)
+
+
+def _collected(at: Place, call: Callable[[int], Any], steps: int, objects: int) -> Made:
+    return _made(at, call, steps, {"gc": _collects(at)}, objects)
+
+
+def gwide(at: Place) -> Made:
+    """Few layers of many channels."""
+    width = at.pick(2048, 32)
+    net = at.built(lambda: nn.ModuleList(nn.Linear(width, width) for _ in range(8)))
+    rows = at.random(at.pick(1024, 4), width)
+
+    def call(_: int) -> torch.Tensor:
+        x = rows
+        for layer in net:
+            x = nn.functional.silu(layer(x))
+        return x
+
+    return _collected(at, call, 4, 120_000)
+
+
+def gnorms(at: Place) -> Made:
+    """Many small ops."""
+    width = at.pick(256, 32)
+    rows, weight = at.random(at.pick(64, 2), width), at.random(width)
+
+    def call(_: int) -> torch.Tensor:
+        x = rows
+        for _ in range(40):
+            x = nn.functional.layer_norm(x, (width,), weight) * 0.5 + rows
+        return x
+
+    return _collected(at, call, 5, 250_000)
+
+
+def gpool(at: Place) -> Made:
+    """Convolutions and poolings."""
+    width = at.pick(96, 8)
+
+    def stage() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+
+    net = at.built(lambda: nn.Sequential(*(stage() for _ in range(5))), at.half)
+    picture = at.random(at.pick(8, 1), width, at.pick(224, 64), at.pick(224, 64), dtype=at.half)
+    return _collected(at, lambda _: net(picture), 6, 80_000)
+
+
+def gattn(at: Place) -> Made:
+    """Attention alone."""
+    heads, words, width = at.pick((16, 1024, 64), (2, 16, 8))
+    rows = at.random(at.pick(4, 1), heads, words, width)
+
+    def call(_: int) -> torch.Tensor:
+        x = rows
+        for _ in range(12):
+            x = nn.functional.scaled_dot_product_attention(x, rows, rows) + x
+        return x
+
+    return _collected(at, call, 4, 180_000)
+
+
+def glong(at: Place) -> Made:
+    """A language model's block, ten times."""
+
+    def make() -> nn.Module:
+        layer = nn.TransformerDecoderLayer(
+            *at.pick((768, 12, 3072), (32, 2, 64)), batch_first=True, dropout=0.0
+        )
+        return nn.TransformerDecoder(layer, at.pick(5, 1))
+
+    net = at.built(make, at.half)
+    batch, words, width = at.pick((4, 256, 768), (1, 8, 32))
+    text = at.random(batch, words, width, dtype=at.half)
+    return _collected(at, lambda _: net(text, text), 4, 60_000)

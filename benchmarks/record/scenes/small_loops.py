@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ Step = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
 """What a network makes of its input at a time."""
 
 
-def _made(
+def looped(
     at: Place, net: Any, scheduler: Any, steps: int, shape: tuple[int, ...], step: Step, **more: Any
 ) -> Made:
     """So many steps from noise of a shape; `more` goes to each step of the scheduler."""
@@ -25,9 +26,9 @@ def _made(
     def runs(one: Any) -> Callable[[], Any]:
         @torch.no_grad()
         def run() -> torch.Tensor:
-            x = at.random(*shape)
+            x, begun = at.random(*shape), copy.copy(scheduler)
             for time, on_device in zip(scheduler.timesteps, times, strict=True):
-                x = scheduler.step(step(one, x, on_device), time, x, **more).prev_sample
+                x = begun.step(step(one, x, on_device), time, x, **more).prev_sample
             return copied(x)
 
         return run
@@ -41,10 +42,11 @@ def _made(
     )
 
 
-def _guided(both: torch.Tensor, scale: float) -> torch.Tensor:
+def guided(both: torch.Tensor, scale: float) -> torch.Tensor:
+    """The halves without and with the text as one."""
     without, with_text = both.chunk(2)
-    guided: torch.Tensor = without + scale * (with_text - without)
-    return guided
+    out: torch.Tensor = without + scale * (with_text - without)
+    return out
 
 
 def prior(at: Place) -> Made:
@@ -66,10 +68,10 @@ def prior(at: Place) -> Made:
     def step(one: Any, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         rows = torch.cat([x, x])
         both = one(rows, time, embedding, text, mask).predicted_image_embedding
-        return _guided(both, 4.0)
+        return guided(both, 4.0)
 
     scheduler = diffusers.DDIMScheduler(prediction_type="sample", clip_sample=False)
-    return _made(at, net, scheduler, 8, (1, width), step)
+    return looped(at, net, scheduler, 8, (1, width), step)
 
 
 def classes(at: Place) -> Made:
@@ -93,7 +95,7 @@ def classes(at: Place) -> Made:
         return out
 
     scheduler = diffusers.DDPMScheduler()
-    return _made(at, net, scheduler, 6, (2, 3, size, size), step)
+    return looped(at, net, scheduler, 6, (2, 3, size, size), step)
 
 
 def waves(at: Place) -> Made:
@@ -122,7 +124,7 @@ def waves(at: Place) -> Made:
         return out
 
     scheduler = diffusers.DDIMScheduler(clip_sample=False)
-    return _made(at, net, scheduler, 6, (1, 2, at.pick(65536, 512)), step)
+    return looped(at, net, scheduler, 6, (1, 2, at.pick(65536, 512)), step)
 
 
 def clips(at: Place) -> Made:
@@ -142,8 +144,8 @@ def clips(at: Place) -> Made:
 
     def step(one: Any, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         both = one(torch.cat([x, x]), time, text).sample
-        return _guided(both, 9.0)
+        return guided(both, 9.0)
 
-    return _made(
+    return looped(
         at, net, diffusers.DDIMScheduler(clip_sample=False), 4, (1, 4, at.pick(8, 2), side, side), step
     )
