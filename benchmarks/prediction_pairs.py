@@ -49,8 +49,7 @@ SMALL_UNETS: Final = ("turbo", "inpaint", "adapter", "marigold", "ddpm128", "pix
 SMALL_TRANSFORMERS: Final = ("latte", "amused", "dit256", "pixs")
 SMALL_LOOPS: Final = ("prior", "classes", "waves", "clips")
 OTHER_LOOPS: Final = ("sanas", "mmdit", "lumina2", "score", "frames", "twice")
-COLLECTED: Final = ("gwide", "gnorms", "gpool", "gattn", "glong")
-BETWEEN: Final = ("lenc", "lmix", "lup", "lrnn", "lcode")
+BETWEEN: Final = ("lenc", "lmix", "lup", "lrnn", "lcode", "gwide", "gnorms", "gpool", "gattn", "glong")
 NETS_WITH_NORMS: Final = ("nvae", "nvae4", "nvaexl", "nvq", "nunet", "nvideo")
 NEW_LOADERS: Final = ("unoise", "words")
 PAIRS: Final = (
@@ -176,7 +175,7 @@ PAIRS: Final = (
         Pair(kind, f"{s}.{setting}", f"{s}.base", finding)
         for kind, setting, finding, scenes in (
             (PYTHON, "python", "host.python", ("lconv", "lblocks", "lbig", "llin", *BETWEEN)),
-            (COLLECTION, "gc", "host.gc", ("lconv", "lblocks", "llin", *BETWEEN, *COLLECTED)),
+            (COLLECTION, "gc", "host.gc", ("lconv", "lblocks", "llin", *BETWEEN)),
             (MEMORY, "memory", "host.memory", ("lconv", "lbig", *BETWEEN)),
         )
         for s in scenes

@@ -253,10 +253,6 @@ def lcode(at: Place) -> Made:
     return _made(at, lambda _: net(picture), 6, _all(at, _primes(4000)), 200_000)
 
 
-def _collected(at: Place, call: Callable[[int], Any], steps: int, objects: int) -> Made:
-    return _made(at, call, steps, {"gc": _collects(at)}, objects)
-
-
 def gwide(at: Place) -> Made:
     """Few layers of many channels."""
     width = at.pick(2048, 32)
@@ -269,7 +265,7 @@ def gwide(at: Place) -> Made:
             x = nn.functional.silu(layer(x))
         return x
 
-    return _collected(at, call, 4, 120_000)
+    return _made(at, call, 4, _all(at, _rows(100)), 120_000)
 
 
 def gnorms(at: Place) -> Made:
@@ -283,7 +279,7 @@ def gnorms(at: Place) -> Made:
             x = nn.functional.layer_norm(x, (width,), weight) * 0.5 + rows
         return x
 
-    return _collected(at, call, 5, 250_000)
+    return _made(at, call, 5, _all(at, _tokens(40)), 250_000)
 
 
 def gpool(at: Place) -> Made:
@@ -295,7 +291,7 @@ def gpool(at: Place) -> Made:
 
     net = at.built(lambda: nn.Sequential(*(stage() for _ in range(5))), at.half)
     picture = at.random(at.pick(8, 1), width, at.pick(224, 64), at.pick(224, 64), dtype=at.half)
-    return _collected(at, lambda _: net(picture), 6, 80_000)
+    return _made(at, lambda _: net(picture), 6, _all(at, _fields(50)), 80_000)
 
 
 def gattn(at: Place) -> Made:
@@ -309,7 +305,7 @@ def gattn(at: Place) -> Made:
             x = nn.functional.scaled_dot_product_attention(x, rows, rows) + x
         return x
 
-    return _collected(at, call, 4, 180_000)
+    return _made(at, call, 4, _all(at, _primes(5000)), 180_000)
 
 
 def glong(at: Place) -> Made:
@@ -324,4 +320,4 @@ def glong(at: Place) -> Made:
     net = at.built(make, at.half)
     batch, words, width = at.pick((4, 256, 768), (1, 8, 32))
     text = at.random(batch, words, width, dtype=at.half)
-    return _collected(at, lambda _: net(text, text), 4, 60_000)
+    return _made(at, lambda _: net(text, text), 4, _all(at, _tokens(60)), 60_000)
