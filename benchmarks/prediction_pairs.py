@@ -47,8 +47,11 @@ UNETS: Final = ("lcm", "cnet", "xl768", "aldm", "cm64")
 BY_GPU: Final = ("qwen", "klein", "cogvid", "zimage", "prx")
 SMALL_UNETS: Final = ("turbo", "inpaint", "adapter", "marigold", "ddpm128", "pix2pix")
 SMALL_TRANSFORMERS: Final = ("latte", "amused", "dit256", "pixs")
-SMALL_LOOPS: Final = ("prior", "classes", "waves", "clips")
-OTHER_LOOPS: Final = ("sanas", "mmdit", "lumina2", "score", "frames", "twice")
+LOOPS: Final = (
+    *("prior", "classes", "waves", "clips"),
+    *("sanas", "mmdit", "lumina2", "score", "frames", "twice"),
+    *("fluxs", "ltxs", "ldm", "ctrlx", "patches", "policy"),
+)
 BETWEEN: Final = ("lenc", "lmix", "lup", "lrnn", "lcode", "gwide", "gnorms", "gpool", "gattn", "glong")
 NETS_WITH_NORMS: Final = ("nvae", "nvae4", "nvaexl", "nvq", "nunet", "nvideo")
 NEW_LOADERS: Final = ("unoise", "words")
@@ -200,7 +203,16 @@ PAIRS: Final = (
     ),
     *(
         Pair(kind, f"{s}.{base}", f"{s}.graphs", LAUNCH)
-        for s in (*UNETS, "saudio", "depth", *SMALL_UNETS, *SMALL_TRANSFORMERS, *SMALL_LOOPS, *OTHER_LOOPS)
+        for s in (
+            *UNETS,
+            "saudio",
+            "depth",
+            *SMALL_UNETS,
+            *SMALL_TRANSFORMERS,
+            *SMALL_LOOPS,
+            *OTHER_LOOPS,
+            *LAST_LOOPS,
+        )
         for kind, base in ((COMPILE, "base"), (GRAPHS, "compile"))
     ),
     *(

@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.phases.silence import loader_calls
 from sdtrace.whatif.plain_work import is_training, plain_gaps
-from sdtrace.whatif.plan import Plan, plan_of
+from sdtrace.whatif.plan import GraphGaps, Plan, plan_of
 from sdtrace.whatif.profiler_cost import at_pace, slowness, without_profiler
 from sdtrace.whatif.replay import replay
 
@@ -94,7 +94,7 @@ def image_of(
 
 def _tight(plan: Plan) -> Plan:
     """The plan with kernels of CUDA graphs one right after the other, as some graphs run unrecorded."""
-    return replace(plan, graph_gap_ns=0)
+    return replace(plan, graph_gaps=GraphGaps(0, 0, 0))
 
 
 def _most(profiled_ns: int, slower_copies_ns: int) -> int:

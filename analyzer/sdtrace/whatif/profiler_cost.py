@@ -7,6 +7,7 @@ whose walls without the profiler were measured beside them; see docs/predictions
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.whatif.plain_work import is_training, plain_work, within
-from sdtrace.whatif.plan import Plan
+from sdtrace.whatif.plan import GraphGaps, Plan
 
 _CLOCKS: Final = {
     "cudaLaunchKernel": 5_000,
@@ -98,6 +99,7 @@ def _by_clocks(linked: LinkedTrace, start_ns: int, end_ns: int, clocks: frozense
 def without_profiler(plan: Plan, host: Slowness, plain_ns: Int64s) -> Plan:
     """The plan as the host runs it unrecorded.
 
+    Copies and fills inside CUDA graphs are then like kernels there, and graphs begin sooner after their call.
     `plain_ns` is the part of each gap that stays as it is, whatever is recorded.
     """
     calls = plan.calls
@@ -112,11 +114,16 @@ def without_profiler(plan: Plan, host: Slowness, plain_ns: Int64s) -> Plan:
     share = left / np.maximum(1, whole)
     tail = plan.tail_ns / host.traced
     tail_cost = OP_NS * plan.tail_ops + FRAME_NS * plan.tail_frames
-    return plan.with_host(
+    bare = plan.with_host(
         _scaled(calls.gap_ns, share),
         _scaled(calls.own_ns, share),
         round(max(_LEAST * tail, tail - tail_cost) * host.plain),
     )
+    pieces = plan.pieces
+    in_graph = pieces.within & calls.is_graph[pieces.call]
+    lag = np.where(in_graph, pieces.lag_ns * share[pieces.call], pieces.lag_ns).astype(np.int64)
+    gap = plan.graph_gaps.kernel
+    return replace(bare, pieces=pieces._replace(lag_ns=lag), graph_gaps=GraphGaps(gap, gap, gap))
 
 
 def at_pace(plan: Plan, pace: float, copies: float = 1.0) -> Plan:

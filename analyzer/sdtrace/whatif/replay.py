@@ -20,8 +20,6 @@ LAUNCH_NS: Final = 1_500
 """From the return of a launch call (of a graph: its start) to the start of its work on an idle stream."""
 GAP_NS: Final = 1_600
 """Between two pieces of work of one stream: the mean, of which half is rarer, longer gaps."""
-TO_COPY_NS, FROM_COPY_NS = 1_350, 3_500
-"""The same before and after a copy or a fill inside a CUDA graph, which another engine makes."""
 RETURN_NS: Final = 3_600
 """From the end of the work to the return of the call that waits for it."""
 
@@ -88,11 +86,10 @@ def timetable(plan: Plan) -> Timetable:
 
 def _in_graphs(plan: Plan, number: Int64s) -> Int64s:
     """How long after its stream's last each of some pieces begins, where a graph launches it."""
-    if not plan.graph_gap_ns:
-        return np.zeros(len(number), np.int64)
     is_kernel = plan.pieces.is_kernel[number]
     follows = np.append(False, (np.diff(plan.pieces.call[number]) == 0) & ~is_kernel[:-1])
-    found: Int64s = np.where(is_kernel, np.where(follows, FROM_COPY_NS, plan.graph_gap_ns), TO_COPY_NS)
+    gaps = plan.graph_gaps
+    found: Int64s = np.where(is_kernel, np.where(follows, gaps.from_copy, gaps.kernel), gaps.to_copy)
     return found
 
 
