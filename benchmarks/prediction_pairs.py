@@ -203,16 +203,7 @@ PAIRS: Final = (
     ),
     *(
         Pair(kind, f"{s}.{base}", f"{s}.graphs", LAUNCH)
-        for s in (
-            *UNETS,
-            "saudio",
-            "depth",
-            *SMALL_UNETS,
-            *SMALL_TRANSFORMERS,
-            *SMALL_LOOPS,
-            *OTHER_LOOPS,
-            *LAST_LOOPS,
-        )
+        for s in (*UNETS, "saudio", "depth", *SMALL_UNETS, *SMALL_TRANSFORMERS, *LOOPS)
         for kind, base in ((COMPILE, "base"), (GRAPHS, "compile"))
     ),
     *(
