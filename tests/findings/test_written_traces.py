@@ -159,9 +159,8 @@ def test_a_part_of_the_pipeline_that_alone_keeps_the_device_waiting_is_named(tmp
     found = report_of(tmp_path / "t.json", staged(50 * US))["host.component"]
     assert found.title == "The GPU waits while the CPU launches text_encoder"
     assert "The work itself takes 40.0 µs" in found.evidence
-    # Launching a graph of four kernels takes the host 0.12 ms, these four launches 0.24 ms.
-    assert found.severity == "low"
-    assert found.saving_us == pytest.approx(51, abs=1)
+    # Launching a graph of four kernels takes the host 0.09 ms, these four launches 0.24 ms.
+    assert found.saving_us == pytest.approx(82, abs=1)
     gone = run(unprofiled_wall_s=[0.00205])
     assert "host.component" not in report_of(tmp_path / "u.json", staged(50 * US), **gone)
     assert "host.component" not in report_of(tmp_path / "v.json", staged(5 * US))
@@ -309,7 +308,9 @@ def test_frees_outside_any_op_are_of_empty_cache(tmp_path: Path) -> None:
     starts = [n * period(2, 900 * US) + 120 * US for n in range(3)]
     by_hand = [call("cudaFree", start, 800 * US, 9000 + n) for n, start in enumerate(starts)]
     emptied = report_of(tmp_path / "t.json", [*events, *by_hand])["host.memory"]
-    assert (emptied.severity, emptied.saving_us) == ("low", None)
+    assert emptied.saving is not None
+    assert emptied.saving.low_us < emptied.saving.to_us < emptied.saving.high_us
+    assert emptied.saving.high_us >= emptied.saving.from_us
     op = [host("aten::empty", start - US, 802 * US) for start in starts]
     at_limit = report_of(tmp_path / "u.json", [*events, *by_hand, *op])["host.memory"]
     assert at_limit.severity == "high"

@@ -109,7 +109,8 @@ class _Remedies:
         group = self._capturable(self.labels.groups(names))
         if not (group >= 0).any():
             return None
-        return Remedy(changes.from_graphs(group, changes.GRAPH_CALL_NS), "replay", _QUICK)
+        graphs = changes.from_graphs(group, changes.GRAPH_CALL_NS, changes.AS_IT_IS)
+        return Remedy(graphs, "replay", _QUICK)
 
     def sync(self, _: Finding) -> Remedy:
         """No call waits but the last ones, which hand the result over."""

@@ -224,11 +224,14 @@ def compiled(group: Int64s, fusable: Bools, fused: Factors = FUSED) -> Change:
     return change
 
 
-def from_graphs(group: Int64s, call_ns: Factors) -> Change:
+AS_IT_IS: Final = Factors(1.0, 1.0, 1.0)
+
+
+def from_graphs(group: Int64s, call_ns: Factors, beside: Factors = BESIDE_GRAPHS) -> Change:
     """Each component call becomes one launch of a CUDA graph. `group` numbers them, -1 outside.
 
     No call in a group may wait for the device: CUDA cannot record one. A graph of fewer kernels than
-    `GRAPH_KERNELS` is launched in less than `call_ns`. What else the host does takes `BESIDE_GRAPHS`.
+    `GRAPH_KERNELS` is launched in less than `call_ns`. What else the host does takes `beside`.
     """
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
@@ -242,7 +245,7 @@ def from_graphs(group: Int64s, call_ns: Factors) -> Change:
         held = np.bincount(head[plan.pieces.call], minlength=len(group))
         share = _GRAPH_FIXED + (1 - _GRAPH_FIXED) * np.minimum(1.0, held / GRAPH_KERNELS)
         launch = np.rint(call_ns.at(outlook) * share).astype(np.int64)
-        left = quicker_host(BESIDE_GRAPHS)(plan, outlook)
+        left = quicker_host(beside)(plan, outlook)
         calls = left.calls._replace(
             gap_ns=np.where(gone, 0, left.calls.gap_ns),
             own_ns=np.where(is_head, launch, np.where(gone, 0, left.calls.own_ns)),

@@ -18,6 +18,8 @@ _FAITHFUL: Final = 0.03
 """A replay that misses the profiled wall by more has not understood the trace."""
 _FAST, _SLOW = 0.83, 1.2
 """Hosts of one kind differ so much, and from call to call."""
+_FAST_STACKED, _SLOW_STACKED = 0.75, 1.1
+"""The same once more where stacks were recorded: what that costs differs from function to function."""
 _STAYS_SLOW: Final = 0.2
 """One that was slow with the profiler may stay slower than is usual, by this power of how slow it was."""
 SURE: Final = 0.02
@@ -79,9 +81,10 @@ def image_of(
         clocked = _tight(at_pace(bare, _FAST, _USUAL_COPIES)), at_pace(bare, _SLOW, _USUAL_COPIES)
         found = _as_recorded(bare, recorded_ns, clocked, span, alone)
         return replace(found, fast=_tight(at_pace(bare, _FAST))) if loader_calls(linked).size else found
-    fast = _tight(at_pace(bare, _FAST, _QUICK_COPIES))
+    quick, lame = (_FAST_STACKED, _SLOW_STACKED) if plan.calls.frames.any() else (1.0, 1.0)
+    fast = _tight(at_pace(bare, _FAST * quick, _QUICK_COPIES))
     usual = at_pace(bare, 1.0, _USUAL_COPIES)
-    slow = at_pace(bare, _SLOW * host.traced**_STAYS_SLOW, _SLOW_COPIES)
+    slow = at_pace(bare, _SLOW * lame * host.traced**_STAYS_SLOW, _SLOW_COPIES)
     middle, high = (replay(each, alone=alone) for each in (usual, slow))
     low = min(middle, replay(fast))
     most = round(high * (1 + SURE))
