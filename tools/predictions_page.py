@@ -62,7 +62,7 @@ and the constants frozen, before it was measured. Where nothing was promised, th
   graphs (shorter gaps, cheaper launches) and collections (what is left runs quicker: caches are not emptied).
 - **Third** `sanas`, `mmdit`, `lumina2`, `score`, `frames`, `twice` and five loops (`gwide` to `glong`). Met:
   20 of 25 changes, 34 of 38 images. Changed since: CUDA graphs (what the CPU does beside them is quicker;
-  copies inside them cost little unrecorded).
+  copies inside them cost little unrecorded), and the range from traces with stacks, which is wider.
 - **Fourth** `fluxs`, `ltxs`, `ldm`, `ctrlx`, `patches` and `policy`. Met: 11 of 12 changes, 15 of 18 images.
   Nothing changed since.
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from sdtrace.whatif.plan import GRAPH_GAP_NS, GraphGaps
 from sdtrace.whatif.profiler_cost import LAUNCH_NS, OP_NS, Slowness, slowness, without_profiler
 from tests.analysis.reference import studied
 from tests.whatif.plans import US, plan
@@ -33,6 +34,17 @@ def test_what_no_recording_slows_down_stays_as_it_is() -> None:
     plain = np.array([60 * US, 0])
     found = without_profiler(first, Slowness(2.0, 1.0), plain)
     assert found.host_ns == pytest.approx(60 * US + 20 * US + 50 * US - 2 * LAUNCH_NS)
+
+
+def test_unrecorded_a_graph_begins_sooner_and_its_copies_are_like_its_kernels() -> None:
+    first = plan((90, 1000, 5), (90, 10, 5), graphs=(0,))
+    first = replace(first, pieces=first.pieces._replace(lag_ns=np.array([100 * US, 70 * US])))
+    found = without_profiler(first, Slowness(1.0, 1.0), NOTHING)
+    assert found.pieces.lag_ns.tolist() == pytest.approx(
+        [100 * US * found.calls.own_ns[0] / (1000 * US), 70 * US], abs=1
+    )
+    assert found.pieces.lag_ns[0] < 60 * US
+    assert found.graph_gaps == GraphGaps(GRAPH_GAP_NS, GRAPH_GAP_NS, GRAPH_GAP_NS)
 
 
 @pytest.mark.parametrize(

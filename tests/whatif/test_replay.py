@@ -16,6 +16,7 @@ from sdtrace.whatif.plan import plan_of
 from sdtrace.whatif.replay import GAP_NS, LAUNCH_NS, RETURN_NS, replay
 from tests.analysis.reference import studied
 from tests.whatif.plans import US, plan
+from tests.written import call, kernel, written
 
 DATA = Path(__file__).parent / "data"
 OWN = ("vae.base", "flux.compile", "flux.graphs")
@@ -36,6 +37,13 @@ def test_a_host_that_paces_the_device() -> None:
 def test_a_device_that_paces_the_host() -> None:
     wall = replay(plan((5, 5, 100), (5, 5, 100)))
     assert wall == 2 * (100 * US + GAP_NS)
+
+
+def test_an_iteration_alone_waits_for_its_first_launch_and_for_its_last_work() -> None:
+    paced = plan((5, 5, 100), (5, 5, 100), tail=20)
+    assert replay(paced, alone=True) == 10 * US + LAUNCH_NS + 100 * US + GAP_NS + 100 * US
+    waited = plan((10, 5, 100), (0, 0, 0), waits=(1,), tail=50)
+    assert replay(waited, alone=True) == replay(waited)
 
 
 def test_a_call_that_waits_returns_after_the_work() -> None:
@@ -81,6 +89,23 @@ def test_one_graph_takes_the_place_of_many_calls() -> None:
     assert replay(graph) < 50 * 3 * US + 50 * US
 
 
+def test_what_stays_beside_graphs_is_quicker_where_the_change_says_so() -> None:
+    eager = plan((40, 5, 2), (20, 5, 2), (20, 5, 2), (0, 0, 0), waits=(3,), tail=80)
+    group, call = np.array([-1, 0, 0, -1]), Factors(0, 0, 0)
+    as_it_is = changes.from_graphs(group, call, changes.AS_IT_IS)(eager, "best")
+    assert as_it_is.host_ns == (40 + 5 + 20 + 80) * US
+    quicker = changes.from_graphs(group, call)(eager, "best")
+    assert quicker.host_ns == changes.BESIDE_GRAPHS.best * as_it_is.host_ns
+
+
+def test_what_the_host_does_last_can_go_too() -> None:
+    first = plan((40, 5, 2), (20, 5, 2), tail=100)
+    recorded = np.array([80, 40, 200]) * US  # as slow again as without the profiler
+    less = changes.less_host(np.array([80, 0, 150]) * US, recorded)(first, "middle")
+    assert less.calls.gap_ns.tolist() == [0, 20 * US]
+    assert less.tail_ns == 25 * US
+
+
 def test_work_in_fewer_calls_stays_and_at_worst_so_do_the_calls() -> None:
     eager = plan((20, 5, 9), (20, 5, 9), (20, 5, 9))
     gone = np.array([True, False, True])
@@ -114,6 +139,21 @@ def test_what_is_compiled_launches_less_and_moves_less() -> None:
     assert fused.pieces.dur_ns.sum() == pytest.approx(30 * 9 * US * changes.FUSED.middle, rel=0.01)
     assert np.count_nonzero(fused.pieces.dur_ns) == 30 // changes.FUSED_COUNT
     assert fused.host_ns == pytest.approx(eager.host_ns * changes.COMPILED_HOST.middle)
+
+
+def test_an_iteration_behind_others_is_planned_as_if_it_were_alone(tmp_path: Path) -> None:
+    # 1,000 kernels of 50 us are queued when the second iteration begins: its first call is held up by them.
+    events = [call("cudaLaunchKernel", n * 5 * US, 4 * US, n) for n in range(1000)]
+    events += [kernel("k", 10 * US + n * 50 * US, 50 * US, n) for n in range(1000)]
+    begin = 5_000 * US
+    events += [call("cudaLaunchKernel", begin + US, 40_000 * US, 2000)]
+    events += [call("cudaLaunchKernel", begin + (40_002 + n * 5) * US, 4 * US, 2001 + n) for n in range(9)]
+    events += [kernel("k", 50_010 * US + n * 50 * US, 50 * US, 2000 + n) for n in range(10)]
+    found = plan_of(written(tmp_path / "t.json", events), begin, begin + 40_050 * US)
+    assert found is not None
+    assert found.calls.own_ns.tolist() == [4 * US] * 10
+    assert found.pieces.lag_ns.max() == 0
+    assert replay(found, alone=True) == pytest.approx(10 * 50 * US, rel=0.1)
 
 
 @pytest.mark.parametrize("name", [*OWN, *SHARED])
