@@ -37,7 +37,8 @@ def launch_times(linked: LinkedTrace) -> LaunchTimes:
     thread = np.full(len(start), -1, np.int64)
     known = np.flatnonzero(is_known)
     launch = work.launch[known]
-    called[~is_known] = _latest_calls(linked, is_known)
+    if len(known) < len(is_known):
+        called[~is_known] = _latest_calls(linked, is_known)
     called[known] = np.minimum(trace.start_ns[launch], start[known])
     submitted[known] = np.minimum(trace.end_ns[launch], _first_of_launch(launch, start[known]))
     # torch files a call that is linked to no op under the profiler's thread; the file knows better.
