@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -389,31 +388,3 @@ def test_requests_with_hexadecimal_names_are_one_kind(tmp_path: Path) -> None:
         with run.mark(f"request-{name}"):
             run.ops(p.RESNET * 3)
     assert len(_found(tmp_path, run).iterations) == 4
-
-
-@pytest.mark.parametrize("steps", [2, 5])
-def test_a_mask_that_is_resized_for_the_next_image_hides_no_decoder(tmp_path: Path, steps: int) -> None:
-    run = p.Recorder()
-    for _ in range(3):
-        run.ops(["randn", "cat", "mul", "upsample_nearest2d", "to", *p.VAE_ENCODE, "cat"])
-        for _ in range(steps):
-            run.ops(["cat", *p.UNET, *p.SCHEDULER])
-        run.ops(p.VAE_DECODE)
-    found = _found(tmp_path, run)
-    assert _counts(found) == [steps] * 3, found.notes
-
-
-@pytest.mark.parametrize("marks", [False, True])
-@pytest.mark.parametrize("has_time_step", [False, True])
-def test_compiled_parts_of_a_network_are_no_steps(tmp_path: Path, has_time_step: bool, marks: bool) -> None:
-    run = p.Recorder()
-    for number in range(4):
-        with run.mark(f"ProfilerStep#{number}") if marks else nullcontext():
-            run.ops(["arange", "sin", "cos", "cat", "linear", "silu", "linear"] if has_time_step else [])
-            for _ in range(8):
-                run.ops(["conv2d"], 90_000)
-                run.compiled("0/0", 40_000)
-            run.ops(["scaled_dot_product_attention", "group_norm", "to"])
-    found = _found(tmp_path, run)
-    assert len(found.iterations) == 4, found.notes
-    assert max(_counts(found), default=0) <= 1, found.notes
