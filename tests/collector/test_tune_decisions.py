@@ -61,13 +61,13 @@ def test_the_best_finding_of_a_real_report_comes_first() -> None:
     assert {"dtype": "bf16"} in settings(findings, EAGER)
     first = next(advised(findings, EAGER, H200))
     assert first.findings[0].id == "host.launch_bound"
-    # The range of what it becomes: 10.5 ms, from the 17.3 ms that were timed.
+    # The range of what it becomes holds the 10.5 ms that its twin takes, from the 17.3 ms that were timed.
     promised = predict(first.findings[0], 17_272.865)
     assert promised is not None
     middle, low, high = promised
     assert low is not None
     assert high is not None
-    assert 9_800 < low <= middle <= high < 12_200
+    assert 5_000 < low <= middle <= 10_500 <= high < 12_200
 
 
 def test_channels_last_is_advised_only_where_it_comes_true() -> None:
@@ -361,7 +361,7 @@ def test_the_page_holds_every_trial_with_what_was_promised_and_measured() -> Non
     page = markdown(loop.tuning)
     rows = [row for row in page.splitlines() if row.startswith("| ") and "`" in row]
     assert len(rows) == len(loop.tuning.trials)
-    assert "| `compile=reduce-overhead` | host.launch_bound | 1,000.0 ± 0.5 | 9.9 to 11.5 |" in rows[1]
+    assert "| `compile=reduce-overhead` | host.launch_bound | 1,000.0 ± 0.5 | 5.4 to 11.5 |" in rows[1]
     assert "| 810.0 ± 0.4 |" in rows[1]
     back = msgspec.json.decode(msgspec.json.encode(loop.tuning), type=type(loop.tuning))
     assert markdown(back) == page

@@ -52,7 +52,7 @@ def test_a_verdict_says_what_ran_and_what_to_do(tools: Tools) -> None:
 def test_findings_can_be_limited_to_the_severe(tools: Tools) -> None:
     listed = [line for line in tools.findings(str(COLD), "medium").splitlines() if line[:2] == "- "]
     assert [line.split()[1] for line in listed] == ["host.launch_bound", "overhead.once", "overhead.autotune"]
-    assert "33.6 ms → 12.7 ms (11.0 to 14.9 ms)" in listed[0]
+    assert "33.6 ms → 10.0 ms (6.64 to 14.9 ms)" in listed[0]
 
 
 @pytest.mark.parametrize("path", TRACES, ids=lambda path: path.name)
