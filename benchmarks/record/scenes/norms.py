@@ -33,22 +33,27 @@ def _made(at: Place, net: Any, call: Callable[[Any], Any]) -> Made:
     return Made({"base": runs(net), "norms": runs(compiled)}, unrecorded=2)
 
 
-def _decoder(at: Place, size: int, batch: int, dtype: torch.dtype) -> Made:
-    """The decoder of Stable Diffusion; `size` and `batch` of the latents."""
+def _vae(at: Place, dtype: torch.dtype, channels: int = 4) -> Any:
+    """Stable Diffusion's autoencoder with so many channels of latents."""
     blocks = at.pick((128, 256, 512, 512), (32, 64))
-    count, side = len(blocks), at.pick(size, 8)
-    vae = at.built(
+    count = len(blocks)
+    return at.built(
         lambda: diffusers.AutoencoderKL(
             block_out_channels=blocks,
             down_block_types=("DownEncoderBlock2D",) * count,
             up_block_types=("UpDecoderBlock2D",) * count,
             layers_per_block=at.pick(2, 1),
-            latent_channels=4,
+            latent_channels=channels,
         ),
         dtype,
     )
-    latents = at.random(batch, 4, side, side, dtype=dtype)
-    return _made(at, vae.decoder, lambda decoder: decoder(latents))
+
+
+def _decoder(at: Place, size: int, batch: int, dtype: torch.dtype, channels: int = 4) -> Made:
+    """The decoder of Stable Diffusion; `size` and `batch` of the latents."""
+    side = at.pick(size, 8)
+    latents = at.random(batch, channels, side, side, dtype=dtype)
+    return _made(at, _vae(at, dtype, channels).decoder, lambda decoder: decoder(latents))
 
 
 def nvae(at: Place) -> Made:
@@ -117,36 +122,14 @@ def nvideo(at: Place) -> Made:
 
 def nsd3(at: Place) -> Made:
     """The decoder of Stable Diffusion 3, which has 16 channels of latents."""
-    blocks = at.pick((128, 256, 512, 512), (32, 64))
-    side = at.pick(80, 8)
-    vae = at.built(
-        lambda: diffusers.AutoencoderKL(
-            block_out_channels=blocks,
-            down_block_types=("DownEncoderBlock2D",) * len(blocks),
-            up_block_types=("UpDecoderBlock2D",) * len(blocks),
-            layers_per_block=at.pick(2, 1),
-            latent_channels=16,
-        )
-    )
-    latents = at.random(1, 16, side, side)
-    return _made(at, vae.decoder, lambda decoder: decoder(latents))
+    return _decoder(at, 80, 1, torch.bfloat16, 16)
 
 
 def nenc(at: Place) -> Made:
     """An encoder of images."""
-    blocks = at.pick((128, 256, 512, 512), (32, 64))
     side = at.pick(640, 32)
-    vae = at.built(
-        lambda: diffusers.AutoencoderKL(
-            block_out_channels=blocks,
-            down_block_types=("DownEncoderBlock2D",) * len(blocks),
-            up_block_types=("UpDecoderBlock2D",) * len(blocks),
-            layers_per_block=at.pick(2, 1),
-        ),
-        at.half,
-    )
     pictures = at.picture(2, 3, side, side, dtype=at.half)
-    return _made(at, vae.encoder, lambda encoder: encoder(pictures))
+    return _made(at, _vae(at, at.half).encoder, lambda encoder: encoder(pictures))
 
 
 def nmovq(at: Place) -> Made:
