@@ -47,8 +47,8 @@ _ONCE: Final = "overhead."
 def by_wall(study: Study) -> list[IterationRow]:
     """The steady iterations, the fastest first.
 
-    Where there are others, one is left out in which the device still does what was launched before the
-    profile: the host is ahead of it from the start.
+    Where there are others, those are left out that the host began while the device still did what was
+    launched before the profile.
     """
     launches, end_ns = study.structure.launches, study.trace.end_ns[study.linked.work.row]
     until = int(end_ns[launches.called_ns < 0].max(initial=0))

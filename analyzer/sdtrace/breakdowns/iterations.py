@@ -109,14 +109,13 @@ def lasting(linked: LinkedTrace, start: Int64s, end: Int64s, launches: LaunchTim
 
     A span is done when the host and all work it launched are; the next one lasts from then on, or from its
     own start on the host where that is later, and the first one from when work launched before it is done. A
-    span that is done before the one before it (its work ran
-    beside) lasts as long as the host was in it.
+    span that is done before the one before it (its work ran beside) lasts as long as the host was in it.
     """
     device_end = np.zeros(len(start) + 1, np.int64)
     place = place_of(start, end, launches.called_ns)
     np.maximum.at(device_end, place, linked.trace.end_ns[linked.work.row])
     done = np.maximum(end, device_end[:-1])
-    queued = linked.work.row[launches.called_ns < start[:1].sum()]
+    queued = linked.work.row[launches.called_ns < start.min(initial=np.iinfo(np.int64).max)]
     before = linked.trace.end_ns[queued].max(initial=0)
     begun = np.maximum(start, np.append(before, np.maximum.accumulate(done))[:-1])
     is_beside = begun >= done
