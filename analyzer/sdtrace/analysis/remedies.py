@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.analysis.blocks import filled_shares
+from sdtrace.analysis.copies_and_memory import memory_evidence
 from sdtrace.analysis.device_facts import weight_conversions
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.tuned_kernels import tuned_shares
@@ -231,8 +232,8 @@ class _Remedies:
         doing = host_claims(study.linked, study.phases.timeline, study.structure.iterations).doing
         after = [intersect(claim.spans, tail) for claim in doing if claim.cause == cause]
         gone = self.labels.time_outside_calls(join(study.steady_idle.when(cause), *after))
-        # Of memory a finding is low where the program itself asks for the frees.
-        left = _EMPTIED if cause == MEMORY and finding.severity == "low" else changes.ALL_GONE
+        memory = memory_evidence(study) if cause == MEMORY else None
+        left = _EMPTIED if memory is not None and memory.are_asked_for else changes.ALL_GONE
         less = changes.less_host(gone, self.labels.recorded_gap_ns, left)
         change = together(less, changes.quicker_host(changes.WARM)) if cause == GC else less
         return Remedy(change, "replay", _ANY)

@@ -58,6 +58,11 @@ class MemoryCalls(NamedTuple):
     frees: int
     direct_frees: int = 0
 
+    @property
+    def are_asked_for(self) -> bool:
+        """Whether the program itself, or a library, has most of the memory freed."""
+        return 2 * self.direct_frees > self.frees > 0
+
 
 class CopyTraffic(NamedTuple):
     """Steady copies between CPU and GPU in one direction.

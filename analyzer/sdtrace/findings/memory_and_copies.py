@@ -25,17 +25,16 @@ def _memory(e: Evidence) -> Iterator[Finding]:
     idle = e.steady_idle.get("memory", 0)
     if not idle or idle < _SOME * e.steady_span_ns or e.memory_calls is None:
         return
-    calls, host_ns, frees, direct = e.memory_calls
-    each = calls / max(1, e.n_steady)
-    by_hand = 2 * direct > frees > 0
+    calls, by_hand = e.memory_calls, e.memory_calls.are_asked_for
+    each = calls.calls / max(1, e.n_steady)
     yield Finding(
         "host.memory",
         "low" if by_hand else "high" if idle > _MUCH * e.steady_span_ns else "medium",
         "The GPU waits while memory is allocated and freed",
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU is in "
         f"{listed([culprit.name for culprit in e.culprits.get('memory', ())])}: {each:.3g} such calls in an "
-        f"{e.noun}, {time(e.per_iteration(host_ns))}.",
-        _LESS_EMPTYING if by_hand else _less_memory(frees > 0),
+        f"{e.noun}, {time(e.per_iteration(calls.host_ns))}.",
+        _LESS_EMPTYING if by_hand else _less_memory(calls.frees > 0),
         saving_ns=e.saving_of(idle),
         confidence="likely",
         evidence_rows=rows_of("idle", ["memory"]),
