@@ -55,6 +55,7 @@ LOOPS: Final = (
 BETWEEN: Final = ("lenc", "lmix", "lup", "lrnn", "lcode", "gwide", "gnorms", "gpool", "gattn", "glong")
 NETS_WITH_NORMS: Final = ("nvae", "nvae4", "nvaexl", "nvq", "nunet", "nvideo")
 NEW_LOADERS: Final = ("unoise", "words")
+WHOLE: Final = ("sdwhole", "xlwhole", "fluxwhole", "pixwhole", "sd3whole", "wanwhole")
 PAIRS: Final = (
     *(Pair(GRAPHS, f"{s}.compile", f"{s}.graphs", LAUNCH) for s in ("sd15", "small", "flux", "sd3", "b2")),
     Pair(GRAPHS, "fp32.bf16_compile", "fp32.bf16_graphs", LAUNCH),
@@ -215,4 +216,29 @@ PAIRS: Final = (
         Pair(SYNCS, f"{s}.item", f"{s}.base", "host.sync")
         for s in ("qwen", "klein", "zimage", "prx", "cnet", "xl768", "cm64", "animd", "seg", "saudio")
     ),
+    *(
+        Pair(kind, f"{s}.fp32", f"{s}.{result}", finding)
+        for s in (*WHOLE, "vitwhole")
+        for kind, result, finding in (
+            (SHORT, "base", "device.float32"),
+            (TF32, "fp32_tf32", "device.tf32"),
+        )
+    ),
+    *(
+        Pair(ATTENTION, f"{s}.{slow}", f"{s}.base", "device.unfused_attention")
+        for slow, scenes in (
+            ("unfused", ("sdwhole", "xlwhole")),
+            ("math", ("fluxwhole", "pixwhole", "sd3whole", "wanwhole", "vitwhole")),
+        )
+        for s in scenes
+    ),
+    *(Pair(OFFLOAD, f"{s}.offload", f"{s}.base", "host.copies") for s in WHOLE if s != "xlwhole"),
+    *(Pair(ENCODER, f"{s}.base", f"{s}.text_cached", "host.text_encoder") for s in WHOLE),
+    *(Pair(BATCH, f"{s}.base", f"{s}.batch2", "host.batch", 2) for s in WHOLE),
+    *(
+        Pair(DECODER, f"{s}.base", f"{s}.vae_compile", "device.fusion", part="vae")
+        for s in WHOLE
+        if s != "wanwhole"
+    ),
+    *(Pair(SYNCS, f"{s}.checked", f"{s}.base", "host.sync") for s in WHOLE if s != "pixwhole"),
 )

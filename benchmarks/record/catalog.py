@@ -16,6 +16,8 @@ _GRAPHS: Final = ("base", "compile", "graphs")
 _LOADERS: Final = ("heavy", "workers", "light", "light_workers")
 _BETWEEN: Final = ("base", "python", "gc", "memory")
 _NORMS: Final = ("base", "norms")
+_TYPES: Final = ("base", "fp32", "fp32_tf32")
+_WAYS: Final = ("text_cached", "vae_compile", "batch2")
 
 
 class Scene(NamedTuple):
@@ -108,6 +110,43 @@ def _scenes() -> tuple[Scene, ...]:
         Scene("lup", "loops", _BETWEEN, "a loop that enlarges pictures"),
         Scene("lrnn", "loops", _BETWEEN, "a loop of a recurrent network"),
         Scene("lcode", "loops", _BETWEEN, "a loop of an autoencoder"),
+        Scene("vitwhole", "whole_pipelines", (*_TYPES, "math"), "a vision transformer on 16 pictures"),
+        Scene(
+            "sdwhole",
+            "whole_pipelines",
+            (*_TYPES, *_WAYS, "unfused", "offload", "checked"),
+            "Stable Diffusion 1.5 from the text on, 448x320",
+        ),
+        Scene(
+            "xlwhole",
+            "whole_pipelines",
+            (*_TYPES, *_WAYS, "unfused", "checked"),
+            "SDXL from the text on, 640x512",
+        ),
+        Scene(
+            "fluxwhole",
+            "whole_pipelines",
+            (*_TYPES, *_WAYS, "math", "offload", "checked"),
+            "FLUX with 8 blocks from the text on, 512x384",
+        ),
+        Scene(
+            "pixwhole",
+            "whole_pipelines",
+            (*_TYPES, *_WAYS, "math", "offload"),
+            "PixArt with 10 blocks from the text on, 512x512",
+        ),
+        Scene(
+            "sd3whole",
+            "whole_pipelines",
+            (*_TYPES, *_WAYS, "math", "offload", "checked"),
+            "Stable Diffusion 3 with 8 blocks from the text on, 448x448",
+        ),
+        Scene(
+            "wanwhole",
+            "whole_pipelines",
+            (*_TYPES, "text_cached", "batch2", "math", "offload", "checked"),
+            "Wan with 8 blocks from the text on, 9 frames of 320x320",
+        ),
         Scene("unoise", "trainings", _LOADERS, "training of a UNet that denoises pictures"),
         Scene("words", "trainings", _LOADERS, "training of BERT on texts cut into pieces of words"),
     )

@@ -77,6 +77,7 @@ def autoencoder(
             in_channels=out,
             out_channels=out,
             latent_channels=channels,
+            shift_factor=0.0,
             block_out_channels=at.pick(blocks, (32,) * count),
             layers_per_block=at.pick(2, 1),
             down_block_types=("DownEncoderBlock2D",) * count,
