@@ -31,29 +31,28 @@ Run = Callable[[], Any]
 Make = Callable[[torch.dtype], Whole]
 
 
-def in_types(make: Make) -> dict[str, Run]:
-    """`base` in bfloat16, `fp32` as torch computes it by default, `fp32_tf32` with its products in TF32."""
+def in_types_and_ways(at: Place, make: Make, wanted: Sequence[str]) -> dict[str, Run]:
+    """`base` in bfloat16, `fp32` as torch computes it by default, `fp32_tf32` with its products in TF32.
+
+    Then the wanted ways to make the image of `base`, from the same networks where that is possible.
+    """
     half, full = make(_HALF), make(torch.float32)
 
     def in_tf32() -> torch.Tensor:
         with _tf32():
             return full.image()
 
-    return {"base": half.image, "fp32": full.image, "fp32_tf32": in_tf32}
-
-
-def in_ways(at: Place, make: Make, wanted: Sequence[str]) -> dict[str, Run]:
-    """Each of the wanted ways to make the image that `base` makes in bfloat16."""
-    ways: dict[str, Callable[[Place, Whole], Run]] = {
-        "math": _with_plain_attention,
-        "unfused": _with_unfused_attention,
-        "offload": _offloaded,
-        "text_cached": _with_known_text,
-        "vae_compile": _with_compiled_decoder,
-        "batch2": lambda _, whole: lambda: whole.image(num_images_per_prompt=2),
-        "checked": _checked,
+    ways: dict[str, Callable[[], Run]] = {
+        "math": lambda: _with_plain_attention(half),
+        "unfused": lambda: _with_unfused_attention(make(_HALF)),
+        "offload": lambda: _offloaded(at, make(_HALF)),
+        "text_cached": lambda: _with_known_text(half),
+        "vae_compile": lambda: _with_compiled_decoder(at, make(_HALF)),
+        "batch2": lambda: lambda: half.image(num_images_per_prompt=2),
+        "checked": lambda: _checked(half),
     }
-    return {name: ways[name](at, make(_HALF)) for name in wanted}
+    types = {"base": half.image, "fp32": full.image, "fp32_tf32": in_tf32}
+    return types | {name: ways[name]() for name in wanted}
 
 
 @contextmanager
@@ -66,7 +65,7 @@ def _tf32() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-def _with_plain_attention(_: Place, whole: Whole) -> Run:
+def _with_plain_attention(whole: Whole) -> Run:
     def run() -> torch.Tensor:
         with sdpa_kernel(SDPBackend.MATH):
             return whole.image()
@@ -74,7 +73,7 @@ def _with_plain_attention(_: Place, whole: Whole) -> Run:
     return run
 
 
-def _with_unfused_attention(_: Place, whole: Whole) -> Run:
+def _with_unfused_attention(whole: Whole) -> Run:
     whole.pipe.unet.set_attn_processor(AttnProcessor())
     return whole.image
 
@@ -86,7 +85,7 @@ def _offloaded(at: Place, whole: Whole) -> Run:
     return whole.image
 
 
-def _with_known_text(_: Place, whole: Whole) -> Run:
+def _with_known_text(whole: Whole) -> Run:
     with torch.no_grad():
         text = whole.encode(whole.pipe)
 
@@ -102,7 +101,7 @@ def _with_compiled_decoder(at: Place, whole: Whole) -> Run:
     return whole.image
 
 
-def _checked(_: Place, whole: Whole) -> Run:
+def _checked(whole: Whole) -> Run:
     """After every step the program looks whether a number is one."""
 
     def look(_: Any, step: int, __: Any, found: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import transformers
 from benchmarks.record.made import Made
 from benchmarks.record.pipelines import FLOW, NoText, autoencoder, quiet
 from benchmarks.record.place import Place
-from benchmarks.record.types_and_ways import Whole, in_types, in_ways
+from benchmarks.record.types_and_ways import Whole, in_types_and_ways
 
 _UNET_WAYS = ("unfused", "offload", "text_cached", "vae_compile", "batch2", "checked")
 _DIT_WAYS = ("math", "offload", "text_cached", "vae_compile", "batch2", "checked")
@@ -62,9 +62,9 @@ def _unet(at: Place, dtype: torch.dtype, channels: tuple[int, ...], width: int, 
 
 
 def sdwhole(at: Place) -> Made:
-    """Stable Diffusion 1.5 without its lowest level, 448x320."""
+    """Stable Diffusion 1.5 without its lowest level, 896x768."""
     ids = _ids(at, 77)
-    height, width = at.pick((320, 448), (64, 64))
+    height, width = at.pick((768, 896), (64, 64))
     unchecked = {"requires_safety_checker": False}
 
     def whole(dtype: torch.dtype) -> Whole:
@@ -96,14 +96,14 @@ def sdwhole(at: Place) -> Made:
 
         return Whole(quiet(pipe), encode, draw)
 
-    return Made(in_types(whole) | in_ways(at, whole, _UNET_WAYS), images=3)
+    return Made(in_types_and_ways(at, whole, _UNET_WAYS), images=3)
 
 
 def xlwhole(at: Place) -> Made:
-    """SDXL with one transformer layer on two levels, 640x512."""
+    """SDXL with one transformer layer on two levels, 1152x896."""
     ids = _ids(at, 77)
     width = at.pick(1280, 32)
-    height, across = at.pick((512, 640), (64, 64))
+    height, across = at.pick((896, 1152), (64, 64))
 
     def whole(dtype: torch.dtype) -> Whole:
         unet = _unet(
@@ -149,13 +149,13 @@ def xlwhole(at: Place) -> Made:
         return Whole(quiet(pipe), encode, draw)
 
     ways = ("unfused", "text_cached", "vae_compile", "batch2", "checked")
-    return Made(in_types(whole) | in_ways(at, whole, ways), images=3)
+    return Made(in_types_and_ways(at, whole, ways), images=3)
 
 
 def fluxwhole(at: Place) -> Made:
-    """FLUX with two and six blocks, 512x384."""
+    """FLUX with two and six blocks, 1024x896."""
     ids, pooled_width = _ids(at, at.pick(256, 8)), at.pick(768, 32)
-    height, across = at.pick((384, 512), (32, 32))
+    height, across = at.pick((896, 1024), (32, 32))
 
     def whole(dtype: torch.dtype) -> Whole:
         net = at.built(
@@ -191,12 +191,12 @@ def fluxwhole(at: Place) -> Made:
 
         return Whole(quiet(pipe), encode, draw)
 
-    return Made(in_types(whole) | in_ways(at, whole, _DIT_WAYS), images=3)
+    return Made(in_types_and_ways(at, whole, _DIT_WAYS), images=3)
 
 
 def pixwhole(at: Place) -> Made:
-    """PixArt-Sigma with 10 blocks, 512x512."""
-    words, size = at.pick(300, 8), at.pick(512, 64)
+    """PixArt-Sigma with 10 blocks, 1024x1024."""
+    words, size = at.pick(300, 8), at.pick(1024, 64)
     ids, mask = _ids(at, words), torch.ones(1, words, device=at.device, dtype=torch.long)
 
     def whole(dtype: torch.dtype) -> Whole:
@@ -238,12 +238,12 @@ def pixwhole(at: Place) -> Made:
         return Whole(quiet(pipe), encode, draw)
 
     ways = ("math", "offload", "text_cached", "vae_compile", "batch2")
-    return Made(in_types(whole) | in_ways(at, whole, ways), images=3)
+    return Made(in_types_and_ways(at, whole, ways), images=3)
 
 
 def sd3whole(at: Place) -> Made:
-    """Stable Diffusion 3 with 8 blocks, 448x448."""
-    words, size, width = at.pick(160, 8), at.pick(448, 64), at.pick(1536, 32)
+    """Stable Diffusion 3 with 8 blocks, 960x960."""
+    words, size, width = at.pick(160, 8), at.pick(960, 64), at.pick(1536, 32)
     ids = _ids(at, words)
 
     def whole(dtype: torch.dtype) -> Whole:
@@ -287,12 +287,12 @@ def sd3whole(at: Place) -> Made:
 
         return Whole(quiet(pipe), encode, draw)
 
-    return Made(in_types(whole) | in_ways(at, whole, _DIT_WAYS), images=3)
+    return Made(in_types_and_ways(at, whole, _DIT_WAYS), images=3)
 
 
 def wanwhole(at: Place) -> Made:
-    """Wan with 8 blocks, 9 frames of 320x320, without a decoder."""
-    words, size = at.pick(128, 8), at.pick(320, 32)
+    """Wan with 8 blocks, 17 frames of 480x480, without a decoder."""
+    words, size = at.pick(128, 8), at.pick(480, 32)
     ids = _ids(at, words)
 
     def whole(dtype: torch.dtype) -> Whole:
@@ -322,7 +322,7 @@ def wanwhole(at: Place) -> Made:
                 negative_prompt_embeds=text,
                 height=size,
                 width=size,
-                num_frames=at.pick(9, 5),
+                num_frames=at.pick(17, 5),
                 num_inference_steps=4,
                 output_type="latent",
                 **more,
@@ -331,12 +331,12 @@ def wanwhole(at: Place) -> Made:
         return Whole(quiet(pipe), encode, draw)
 
     ways = ("math", "offload", "text_cached", "batch2", "checked")
-    return Made(in_types(whole) | in_ways(at, whole, ways), images=3)
+    return Made(in_types_and_ways(at, whole, ways), images=3)
 
 
 def vitwhole(at: Place) -> Made:
-    """A vision transformer on 16 pictures."""
-    pictures = at.picture(16, 3, 224, 224, dtype=torch.float32)
+    """A vision transformer on 160 pictures."""
+    pictures = at.picture(at.pick(160, 2), 3, 224, 224, dtype=torch.float32)
     config = transformers.ViTConfig(
         hidden_size=at.pick(768, 32),
         intermediate_size=at.pick(3072, 64),
@@ -352,4 +352,4 @@ def vitwhole(at: Place) -> Made:
 
         return Whole(net, lambda _: pictures.to(dtype), draw)
 
-    return Made(in_types(whole) | in_ways(at, whole, ("math",)), images=6)
+    return Made(in_types_and_ways(at, whole, ("math",)), images=6)
