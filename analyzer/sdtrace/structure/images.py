@@ -11,21 +11,18 @@ import numpy as np
 from sdtrace.attribution.event_selection import named_like
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, contains, contains_any, nothing
-from sdtrace.reader.categories import LAUNCHES
 from sdtrace.structure.candidates import Candidate, Kind, OpSequence, cut, spans_from_cuts
 from sdtrace.structure.components import Components
 from sdtrace.structure.decodes import decode_stages, denoising, denoising_starts, image_encodes
 from sdtrace.structure.denoiser_calls import Calls
 from sdtrace.structure.endings import Between, ends_of_images
+from sdtrace.structure.handed_over import handed_over
 from sdtrace.structure.iterations import Confidence
 from sdtrace.structure.openings import RANDOM, Openings, find_openings
 from sdtrace.structure.work import Work
 
 _ENCODING: Final = re.compile(r"encod", re.IGNORECASE)
 _SCHEDULE: Final = re.compile(r"scheduling_\w+\.py\(\d+\): set_timesteps$|^set_timesteps$")
-_WAIT: Final = re.compile(r"(?:Stream|Device|Event|Ctx|Host)Synchronize$")
-_LONG_WAIT_NS: Final = 1_000_000
-"""So long nobody waits for the copy of a prompt or a time step."""
 _LONG: Final = 3.0
 _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""
@@ -311,8 +308,7 @@ def _cuts(pipeline: Pipeline, done: Int64s, follow: Int64s) -> Int64s:
     """
     begun = np.sort(np.concatenate((pipeline.encodes_ns, pipeline.openings_ns, [np.iinfo(np.int64).max])))
     latest = np.maximum(np.minimum(begun[np.searchsorted(begun, done)], follow), done)
-    host, waits = pipeline.linked.host, named_like(pipeline.linked, _WAIT, set(LAUNCHES))
-    over = np.sort((host.start_ns[waits] + host.dur_ns[waits])[host.dur_ns[waits] >= _LONG_WAIT_NS])
+    over = handed_over(pipeline.linked)
     place = np.searchsorted(over, latest, "right") - 1
     waited = np.append(over, 0)[place]
     return cut(pipeline.ops, np.maximum(done, waited).tolist(), latest.tolist())
