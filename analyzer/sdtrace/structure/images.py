@@ -19,6 +19,7 @@ from sdtrace.structure.denoiser_calls import Calls
 from sdtrace.structure.endings import Between, ends_of_images
 from sdtrace.structure.iterations import Confidence
 from sdtrace.structure.openings import RANDOM, Openings, find_openings
+from sdtrace.structure.stages import Stages, join_stages
 from sdtrace.structure.work import Work
 
 _ENCODING: Final = re.compile(r"encod", re.IGNORECASE)
@@ -30,6 +31,8 @@ _LONG: Final = 3.0
 _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""
 _PASSES: Final = " They may as well be one image: what was decoded is encoded again."
+_STAGES: Final = " Each stage may as well be an image: nothing but their networks tells them apart."
+_DECODED: Final = "ended by the image decoder"
 _FULL: Final = 0.7
 """Share of the usual number of attentions below which the first or last image was cut off."""
 
@@ -118,8 +121,13 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     openings = find_openings(pipeline.linked, pipeline.ops, calls, pipeline.decodes)
     pipeline = _of_images(pipeline, calls, openings)
     borders, why, confidence = _borders(pipeline, calls, openings)
+    stages = Stages(borders, 1, True)
+    if why != _DECODED:
+        stages = join_stages(pipeline.linked, pipeline.ops, calls, borders)
+        borders = stages.borders
+        pipeline = replace(pipeline, is_sure=pipeline.is_sure and stages.is_sure)
     decoded = contains_any(pipeline.decodes.start, calls.end_ns[-1:], np.array([np.iinfo(np.int64).max]))
-    is_lone = calls.is_one_run or (openings.is_lone and is_diffusion)
+    is_lone = calls.is_one_run or (openings.is_lone and is_diffusion) or stages.number > 1
     if not borders.any() and not decoded.any() and not is_lone:
         return None
     last = np.append(np.flatnonzero(borders), len(calls) - 1)
@@ -131,14 +139,16 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     if len(set(sizes[is_whole].tolist())) > 1 and confidence == "certain":
         confidence = "likely"
     noun = "image" if is_diffusion else "run"
-    told = f"{each} each, {why}" if why else f"one of {each}"
+    told = f"{each} each, {why}" if why and len(last) > 1 else f"one of {each}"
+    doubt = _PASSES if stages.is_sure else _STAGES
+    told += f" in {stages.number} stages" if stages.number > 1 else ""
     return Candidate(
         _kind(calls, is_diffusion),
         [f"{noun} {number}" for number in range(len(last))],
         start,
         end,
         is_whole,
-        f"Iterations are {noun}s: {told}." + ("" if pipeline.is_sure else _PASSES),
+        f"Iterations are {noun}s: {told}." + ("" if pipeline.is_sure else doubt),
         "images by the pipeline's structure" if is_diffusion else f"runs of {calls.what}",
         confidence if pipeline.is_sure and calls.confidence != "guess" else "guess",
         is_doubtful=not pipeline.is_sure,
@@ -259,7 +269,7 @@ def _borders(pipeline: Pipeline, calls: Calls, openings: Openings) -> tuple[Bool
     if decoded.any() or (pipeline.decodes.start.size and pipeline.decodes.start[-1] >= calls.end_ns[-1]):
         # A decode after every step shows previews, where something else tells images apart.
         previews = [found for found in fewer[:3] if decoded.all() and found[0].any()]
-        return previews[0] if previews and len(calls) > 2 else (decoded, "ended by the image decoder", sure)
+        return previews[0] if previews and len(calls) > 2 else (decoded, _DECODED, sure)
     return fewer[0] if fewer else (np.zeros(len(begin), np.bool_), "", "guess")
 
 

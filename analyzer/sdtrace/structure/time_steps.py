@@ -9,6 +9,7 @@ import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s
+from sdtrace.structure.call_groups import LAYER
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.decodes import ATTENTION
 from sdtrace.structure.denoiser_calls import Calls
@@ -37,6 +38,10 @@ _OWN_JOINS: Final = 2
 _MOST_CONTROLS: Final = 3
 _LEAD: Final = 24
 """Ops before the embedding that may belong to the call, where they are the same for every call."""
+_BLOCK: Final = 2
+"""Attentions of one block of a transformer, at most: to itself, and to the prompt."""
+_ENDS: Final = 2
+"""Layers that a network has beside its blocks, at least: the first and the last one."""
 _CONVOLUTIONS: Final = 5
 """Convolutions that set one call apart from the next, as one attention does."""
 
@@ -44,7 +49,8 @@ _CONVOLUTIONS: Final = 5
 def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     """Calls of a denoiser, each from about its embedding of a time step on; None with fewer than two.
 
-    Embeddings without attention between are of one call (a time step and sizes). A call that joins nothing,
+    Embeddings without attention between are of one call (a time step and sizes), and so are those of the
+    blocks of one network, where each block embeds the time step by itself. A call that joins nothing,
     where others do, is a ControlNet's and belongs to the call that follows it. Rotary positions are no
     time steps: they take no exponential, and no layer takes them. Training embeds time steps, too, and has no
     such calls.
@@ -52,7 +58,8 @@ def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     if is_training(linked):
         return None
     weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
-    first = max((_apart(found, weight) for found in _embeddings(linked, ops)), key=len)
+    first = _of_stages(*(_apart(found, weight) for found in _embeddings(linked, ops)), weight)
+    first = _of_networks(linked, ops, first)
     first = _with_control(first, _counted(linked, ops, _JOIN), len(ops))
     if len(first) < 2:  # one call repeats nothing
         return None
@@ -110,6 +117,38 @@ def _apart(first: Int64s, weight: Int64s) -> Int64s:
     """Embeddings but for those without much of a network since the one before."""
     kept: Int64s = first[np.append(True, np.diff(weight[first]) >= _CONVOLUTIONS)[: len(first)]]
     return kept
+
+
+def _of_stages(made: Int64s, kept: Int64s, weight: Int64s) -> Int64s:
+    """The embeddings of the kind that occurs most, with those of the other kind that are of another stage.
+
+    Where calls that embed in one way hold embeddings of the other kind as well, these are part of them: most
+    gaps between two calls hold one.
+    """
+    most, fewer = (made, kept) if len(made) >= len(kept) else (kept, made)
+    if not fewer.size or len(most) < 2:  # one call has no gaps
+        return most
+    between = np.diff(np.searchsorted(fewer, most))
+    return most if np.median(between) > 0 else _apart(np.sort(np.append(most, fewer)), weight)
+
+
+def _of_networks(linked: LinkedTrace, ops: OpSequence, first: Int64s) -> Int64s:
+    """The first embedding of each network, where all of its blocks embed the time step by themselves.
+
+    From one block to the next there is little attention, and always the same layers; where the network ends
+    there are its last and its first layer, too.
+    """
+    if len(first) < 2 * _BLOCK:  # two networks of two blocks
+        return first
+    attended = np.diff(_counted(linked, ops, ATTENTION)[first])
+    layers = np.diff(_counted(linked, ops, LAYER)[first])
+    usual = int(np.median(layers))
+    ends = np.flatnonzero(layers != usual)
+    is_next = (layers[ends] >= usual + _ENDS) & (attended[ends] == np.median(attended))
+    sizes = np.diff(np.concatenate(([-1], ends)))
+    if np.median(attended) > _BLOCK or not ends.size or is_next.mean() <= 0.5 or sizes.min() < 2:  # most; blocks
+        return first
+    return first[np.append(0, ends + 1)]
 
 
 def _followed(first: Bools, second: Bools) -> Bools:

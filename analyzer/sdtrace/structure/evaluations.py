@@ -1,0 +1,97 @@
+"""Samplers that call the denoiser twice a step, such as Heun's: seen by arithmetic that alternates."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import Bools, Int64s
+from sdtrace.structure.call_groups import ARITHMETIC, LAYER
+from sdtrace.structure.candidates import OpSequence
+from sdtrace.structure.denoiser_calls import Calls
+from sdtrace.structure.iterations import Iterations
+
+_LOGARITHM: Final = re.compile(r"^aten::log_?$")
+_SCHEDULER: Final = 3
+"""Arithmetic ops of a scheduler, at least."""
+_LEAST: Final = 2
+"""Gaps of each kind, at least, of which one can say that they alternate."""
+_ALL: Final = 0.9
+
+
+class Evaluations(NamedTuple):
+    """How many calls a step has: `pairs` are two each, `maybe` two or one, `single` one as far as is seen.
+
+    `calls` are one per step of pairs, else those that were given.
+    """
+
+    kind: Literal["pairs", "maybe", "single"]
+    calls: Calls
+
+
+def evaluations(linked: LinkedTrace, calls: Calls, ops: OpSequence, iterations: Iterations) -> Evaluations:
+    """Pairs of calls within each image, where the scheduler's arithmetic after every second one differs.
+
+    The last call of an image may be alone. Schedulers that compute with logarithms may alternate although
+    each call is a step (DPM-Solver, in single steps).
+    """
+    place = iterations.at(calls.start_ns)
+    is_inner = (place[1:] == place[:-1]) & (place[1:] >= 0)
+    turn = np.arange(len(place)) - np.searchsorted(place, place)
+    first, last = _zones(linked, calls, ops)
+    if len(calls) <= 2 * _LEAST or (np.diff(place) < 0).any() or not _is_plain(linked, calls, ops, is_inner):
+        return Evaluations("single", calls)
+    sums = _sums(linked, ops, first, last)
+    even, odd = (is_inner & (turn[:-1] % 2 == parity) for parity in (0, 1))
+    if min(even.sum(), odd.sum()) < _LEAST or not _alternate(sums, even, odd):
+        return Evaluations("single", calls)
+    logarithms = np.append(0, np.cumsum(ops.named(linked.trace.names_matching(_LOGARITHM))))
+    if ((logarithms[last] > logarithms[first]) & is_inner).any():
+        return Evaluations("maybe", calls)
+    return Evaluations("pairs", _paired(calls, turn % 2 == 0))
+
+
+def _zones(linked: LinkedTrace, calls: Calls, ops: OpSequence) -> tuple[Int64s, Int64s]:
+    """Places of the ops between each two calls: of calls that are repeats of ops from their last layer on."""
+    begin, end = np.searchsorted(ops.start_ns, calls.end_ns[:-1]), np.searchsorted(ops.start_ns, calls.start_ns[1:])
+    if calls.kind == "period":
+        is_layer = ops.named(linked.trace.names_matching(LAYER))
+        layers = np.maximum.accumulate(np.where(is_layer, np.arange(len(ops)) + 1, 0))
+        begin = np.append(0, layers)[end]
+    return np.minimum(begin, end), end
+
+
+def _is_plain(linked: LinkedTrace, calls: Calls, ops: OpSequence, is_inner: Bools) -> bool:
+    """Whether all calls of an image have as many layers: no cache skips any, no preview is decoded."""
+    layers = np.append(0, np.cumsum(ops.named(linked.trace.names_matching(LAYER))))
+    count = np.diff(layers[np.searchsorted(ops.start_ns, calls.start_ns)])[is_inner]
+    return bool(count.size) and bool(np.mean(count == np.median(count)) >= _ALL)
+
+
+def _sums(linked: LinkedTrace, ops: OpSequence, first: Int64s, last: Int64s) -> Int64s:
+    """A number for the arithmetic of each zone, equal where its ops are, in any order; 0 where it is little."""
+    is_counted = ops.named(linked.trace.names_matching(ARITHMETIC))
+    values = np.random.default_rng(0).integers(1, 1 << 40, len(linked.trace.names))[ops.name]
+    total = np.append(0, np.cumsum(np.where(is_counted, values, 0)))
+    count = np.append(0, np.cumsum(is_counted))
+    found: Int64s = np.where(count[last] - count[first] >= _SCHEDULER, total[last] - total[first], 0)
+    return found
+
+
+def _alternate(sums: Int64s, even: Bools, odd: Bools) -> bool:
+    """Whether gaps of each parity are alike, and differ from those of the other."""
+    usual = [int(np.median(sums[mine])) for mine in (even, odd)]
+    alike = [float(np.mean(sums[mine] == of)) for mine, of in zip((even, odd), usual, strict=True)]
+    return usual[0] != usual[1] and min(usual) > 0 and min(alike) >= _ALL
+
+
+def _paired(calls: Calls, opens: Bools) -> Calls:
+    start = np.flatnonzero(opens)
+    stop = np.append(start[1:], len(calls)) - 1
+    return replace(
+        calls, start_ns=calls.start_ns[start], end_ns=calls.end_ns[stop], number=calls.number[start]
+    )
