@@ -1,4 +1,4 @@
-"""Samplers that call the denoiser twice a step, such as Heun's: seen by arithmetic that alternates."""
+"""Samplers that call the denoiser twice a step, as Heun's does: seen by arithmetic or by the schedule."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ from sdtrace.structure.denoiser_calls import Calls
 from sdtrace.structure.iterations import Iterations
 
 _LOGARITHM: Final = re.compile(r"^aten::log_?$")
+_REPEAT: Final = re.compile(r"^aten::repeat_interleave$")
+_SLICE: Final = re.compile(r"^aten::slice$")
+_JOIN: Final = re.compile(r"^aten::cat$")
+_JOINED: Final = 2
+"""Ops from the repetition of a table to the join, at most."""
 _SCHEDULER: Final = 3
 """Arithmetic ops of a scheduler, at least."""
 _LEAST: Final = 2
@@ -37,13 +42,18 @@ def evaluations(linked: LinkedTrace, calls: Calls, ops: OpSequence, iterations: 
     """Pairs of calls within each image, where the scheduler's arithmetic after every second one differs.
 
     The last call of an image may be alone. Schedulers that compute with logarithms may alternate although
-    each call is a step (DPM-Solver, in single steps).
+    each call is a step (DPM-Solver, in single steps). Where the arithmetic tells nothing, calls are pairs if
+    all of the schedule but its first entry was doubled before each image.
     """
     place = iterations.at(calls.start_ns)
-    is_inner = (place[1:] == place[:-1]) & (place[1:] >= 0)
+    if len(calls) < 2 or (np.diff(place) < 0).any():  # a pair; calls of several iterations at once
+        return Evaluations("single", calls)
     turn = np.arange(len(place)) - np.searchsorted(place, place)
+    if _has_doubled_schedules(linked, calls, ops, place):
+        return Evaluations("pairs", _paired(calls, turn % 2 == 0))
+    is_inner = (place[1:] == place[:-1]) & (place[1:] >= 0)
     first, last = _zones(linked, calls, ops)
-    if len(calls) <= 2 * _LEAST or (np.diff(place) < 0).any() or not _is_plain(linked, calls, ops, is_inner):
+    if len(calls) <= 2 * _LEAST or not _is_plain(linked, calls, ops, is_inner):
         return Evaluations("single", calls)
     sums = _sums(linked, ops, first, last)
     even, odd = (is_inner & (turn[:-1] % 2 == parity) for parity in (0, 1))
@@ -55,9 +65,29 @@ def evaluations(linked: LinkedTrace, calls: Calls, ops: OpSequence, iterations: 
     return Evaluations("pairs", _paired(calls, turn % 2 == 0))
 
 
+def _has_doubled_schedules(linked: LinkedTrace, calls: Calls, ops: OpSequence, place: Int64s) -> bool:
+    """Whether each image has an odd number of calls, and before its first one a table was doubled.
+
+    A slice of the table is repeated, and then joined to the entry before.
+    """
+    counts = np.bincount(place[place >= 0])
+    if place[0] < 0 or (counts[counts > 0] % 2 == 0).any() or counts.max() == 1:  # one call is no pair
+        return False
+    repeats, sliced, joins = (ops.named(linked.trace.names_matching(one)) for one in (_REPEAT, _SLICE, _JOIN))
+    near = [np.append(joins[ahead:], np.zeros(ahead, np.bool_)) for ahead in range(1, _JOINED + 1)]
+    doubled = repeats & np.append(False, sliced)[: len(ops)] & np.any(near, axis=0)
+    at = ops.start_ns[doubled]
+    opens = np.flatnonzero(np.append(True, np.diff(place) > 0))
+    since = np.append(np.iinfo(np.int64).min, calls.start_ns[opens[1:] - 1])
+    return bool((np.searchsorted(at, calls.start_ns[opens]) > np.searchsorted(at, since)).all())
+
+
 def _zones(linked: LinkedTrace, calls: Calls, ops: OpSequence) -> tuple[Int64s, Int64s]:
     """Places of the ops between each two calls: of calls that are repeats of ops from their last layer on."""
-    begin, end = np.searchsorted(ops.start_ns, calls.end_ns[:-1]), np.searchsorted(ops.start_ns, calls.start_ns[1:])
+    begin, end = (
+        np.searchsorted(ops.start_ns, calls.end_ns[:-1]),
+        np.searchsorted(ops.start_ns, calls.start_ns[1:]),
+    )
     if calls.kind == "period":
         is_layer = ops.named(linked.trace.names_matching(LAYER))
         layers = np.maximum.accumulate(np.where(is_layer, np.arange(len(ops)) + 1, 0))
@@ -73,7 +103,7 @@ def _is_plain(linked: LinkedTrace, calls: Calls, ops: OpSequence, is_inner: Bool
 
 
 def _sums(linked: LinkedTrace, ops: OpSequence, first: Int64s, last: Int64s) -> Int64s:
-    """A number for the arithmetic of each zone, equal where its ops are, in any order; 0 where it is little."""
+    """A number for the arithmetic of each zone, equal where its ops are; 0 where it is little."""
     is_counted = ops.named(linked.trace.names_matching(ARITHMETIC))
     values = np.random.default_rng(0).integers(1, 1 << 40, len(linked.trace.names))[ops.name]
     total = np.append(0, np.cumsum(np.where(is_counted, values, 0)))

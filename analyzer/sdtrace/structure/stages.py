@@ -1,4 +1,4 @@
-"""Stages of an image: runs of calls of unlike networks, one after the other, such as a prior and a decoder."""
+"""Stages of an image: runs of calls of unlike networks in turn, such as a prior and a decoder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def join_stages(linked: LinkedTrace, ops: OpSequence, calls: Calls, borders: Boo
     """
     alone = Stages(borders, 1, True)
     layers = _layers_of_runs(linked, ops, calls, borders)
-    if calls.kind != "period" or len(layers) < 2 or (layers <= 0).any():
+    if len(layers) < 2 or (layers <= 0).any():
         return alone
     for number in range(2, _MOST + 1):
         turns = layers[: len(layers) // number * number].reshape(-1, number)

@@ -31,6 +31,7 @@ from sdtrace.structure.denoiser_calls import (
 from sdtrace.structure.evaluations import evaluations
 from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.repeats import find_repeats
+from sdtrace.structure.time_steps import lone_call
 from sdtrace.structure.training import is_training
 from sdtrace.structure.work import Work
 
@@ -40,7 +41,7 @@ _BETWEEN: Final = 3
 """How many times the usual work between two calls tells one step from the next."""
 _GROUPS: Final = {2: "pairs of ", 3: "threes of "}
 _MAYBE_PAIRS: Final = (
-    " These are denoiser calls, of which two may be one step: the scheduler's ops after every second one differ."
+    " These are denoiser calls, two of which may be a step: other scheduler ops follow every second one."
 )
 _SCHEDULER: Final = 3
 """Ops of a scheduler, at least."""
@@ -110,6 +111,7 @@ def find_steps(
         or _repeated_calls(linked, ops, iterations, decodes, once)
         or _timed_steps(linked, timed, ops, iterations, decodes)
         or _repetition(linked, iterations, ops, decodes)
+        or _lone_step(linked, ops, decodes)
     )
     marks = step_marks(linked, is_diffusion=True)
     # A mark that holds several steps is one of the loop over them.
@@ -179,6 +181,11 @@ def _timed_steps(
     length = np.where(is_followed, length, np.minimum(length, length[is_followed].max(initial=length.min())))
     end = np.where(is_followed, follow, ops.end_ns[np.maximum(first + length, 1) - 1])
     return replace(calls, end_ns=np.maximum(end, calls.start_ns))
+
+
+def _lone_step(linked: LinkedTrace, ops: OpSequence, decodes: Intervals) -> Steps | None:
+    call = lone_call(linked, ops, decodes)
+    return _of_calls(call, f"Nothing marks denoising steps; there is one: {call.what}.") if call else None
 
 
 def _repeated_calls(

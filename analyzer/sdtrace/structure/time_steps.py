@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Bools, Int64s
+from sdtrace.intervals import Bools, Int64s, Intervals
 from sdtrace.structure.call_groups import LAYER
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.decodes import ATTENTION
@@ -58,7 +58,7 @@ def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     if is_training(linked):
         return None
     weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
-    first = _of_stages(*(_apart(found, weight) for found in _embeddings(linked, ops)), weight)
+    first = _of_stages(_embeddings(linked, ops), weight)
     first = _of_networks(linked, ops, first)
     first = _with_control(first, _counted(linked, ops, _JOIN), len(ops))
     if len(first) < 2:  # one call repeats nothing
@@ -68,6 +68,19 @@ def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     number = np.full(len(first), -1, np.int64)
     what = "calls that embed a time step"
     return Calls("period", ops.start_ns[first], ops.end_ns[last], number, ops.thread, what, "likely")
+
+
+def lone_call(linked: LinkedTrace, ops: OpSequence, decodes: Intervals) -> Calls | None:
+    """The only call of a denoiser in the trace, from its embedding of a time step to the only decode."""
+    if len(decodes.start) != 1 or is_training(linked):
+        return None
+    weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
+    first = _of_stages(_embeddings(linked, ops), weight)
+    last = int(np.searchsorted(ops.start_ns, decodes.start[0]))
+    if len(first) != 1 or first[0] >= last or weight[last] - weight[first[0]] < _CONVOLUTIONS:
+        return None
+    start, end, number = ops.start_ns[first], ops.end_ns[[last - 1]], np.full(1, -1, np.int64)
+    return Calls("period", start, end, number, ops.thread, "the only call that embeds a time step", "likely")
 
 
 def _embeddings(linked: LinkedTrace, ops: OpSequence) -> tuple[Int64s, Int64s]:
@@ -119,13 +132,13 @@ def _apart(first: Int64s, weight: Int64s) -> Int64s:
     return kept
 
 
-def _of_stages(made: Int64s, kept: Int64s, weight: Int64s) -> Int64s:
+def _of_stages(embeddings: tuple[Int64s, Int64s], weight: Int64s) -> Int64s:
     """The embeddings of the kind that occurs most, with those of the other kind that are of another stage.
 
     Where calls that embed in one way hold embeddings of the other kind as well, these are part of them: most
     gaps between two calls hold one.
     """
-    most, fewer = (made, kept) if len(made) >= len(kept) else (kept, made)
+    fewer, most = sorted((_apart(found, weight) for found in reversed(embeddings)), key=len)
     if not fewer.size or len(most) < 2:  # one call has no gaps
         return most
     between = np.diff(np.searchsorted(fewer, most))
@@ -146,9 +159,11 @@ def _of_networks(linked: LinkedTrace, ops: OpSequence, first: Int64s) -> Int64s:
     ends = np.flatnonzero(layers != usual)
     is_next = (layers[ends] >= usual + _ENDS) & (attended[ends] == np.median(attended))
     sizes = np.diff(np.concatenate(([-1], ends)))
-    if np.median(attended) > _BLOCK or not ends.size or is_next.mean() <= 0.5 or sizes.min() < 2:  # most; blocks
+    is_block = bool(np.median(attended) <= _BLOCK) and int(sizes.min()) >= 2  # several blocks a network
+    if not is_block or not ends.size or is_next.mean() <= 0.5:  # most
         return first
-    return first[np.append(0, ends + 1)]
+    found: Int64s = first[np.append(0, ends + 1)]
+    return found
 
 
 def _followed(first: Bools, second: Bools) -> Bools:
