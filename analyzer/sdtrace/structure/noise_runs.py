@@ -66,7 +66,9 @@ def noised_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
         calls = _calls(ops, first)
         if _in_runs(linked, ops, calls, first, noise):
             return calls
-        if _is_one_run(linked, ops, noise, between) or _is_finished(linked, ops, noise, first, ends):
+        is_made = bool((ends > first[-1]).any()) or _is_finished(linked, ops, first)
+        is_from_noise = noise[-1] < first[0] and len(first) >= _NOISED
+        if _is_one_run(linked, ops, noise, between) or (is_from_noise and is_made):
             return replace(calls, is_one_run=True)
     return None
 
@@ -109,14 +111,18 @@ def _draw_tokens(drawn: Int64s, between: tuple[Int64s, Int64s], ends: Int64s) ->
     return is_decoded and is_of_image and float(np.mean(holds)) >= _SAME
 
 
-def _is_finished(linked: LinkedTrace, ops: OpSequence, noise: Int64s, first: Int64s, ends: Int64s) -> bool:
-    """Whether no repeat draws noise, and after the last one an image is decoded or made of numbers."""
-    if noise[-1] >= first[0] or len(first) < _NOISED:
-        return False
-    length = int(np.diff(first).min())
+def as_one_run(linked: LinkedTrace, ops: OpSequence, calls: Calls) -> Calls:
+    """Calls, known to make one image where noise precedes the first and only the last is finished."""
+    first = np.searchsorted(ops.start_ns, calls.start_ns)
+    has_noise = bool(ops.named(linked.trace.names_matching(RANDOM))[: first[0]].any())
+    return replace(calls, is_one_run=has_noise and _is_finished(linked, ops, first))
+
+
+def _is_finished(linked: LinkedTrace, ops: OpSequence, first: Int64s) -> bool:
+    """Whether after the last repeat numbers become pixels, by ops that no repeat has."""
     usual = np.isin(np.arange(len(linked.trace.names)), ops.name[first[0] : first[-1]])
     finishing = ops.named(linked.trace.names_matching(_FINISHING) & ~usual)
-    return bool((ends > first[-1]).any()) or bool(finishing[first[-1] + length // 2 :].any())
+    return bool(finishing[first[-1] + int(np.diff(first).min()) // 2 :].any())
 
 
 def _calls(ops: OpSequence, first: Int64s) -> Calls:

@@ -157,10 +157,12 @@ def _of_networks(linked: LinkedTrace, ops: OpSequence, first: Int64s) -> Int64s:
     layers = np.diff(_counted(linked, ops, LAYER)[first])
     usual = int(np.median(layers))
     ends = np.flatnonzero(layers != usual)
+    if not ends.size:
+        return first
     is_next = (layers[ends] >= usual + _ENDS) & (attended[ends] == np.median(attended))
     sizes = np.diff(np.concatenate(([-1], ends)))
     is_block = bool(np.median(attended) <= _BLOCK) and int(sizes.min()) >= 2  # several blocks a network
-    if not is_block or not ends.size or is_next.mean() <= 0.5:  # most
+    if not is_block or is_next.mean() <= 0.5:  # most
         return first
     found: Int64s = first[np.append(0, ends + 1)]
     return found
