@@ -42,8 +42,9 @@ def evaluations(linked: LinkedTrace, calls: Calls, ops: OpSequence, iterations: 
     """Pairs of calls within each image, where the scheduler's arithmetic after every second one differs.
 
     The last call of an image may be alone. Schedulers that compute with logarithms may alternate although
-    each call is a step (DPM-Solver, in single steps). Where the arithmetic tells nothing, calls are pairs if
-    all of the schedule but its first entry was doubled before each image.
+    each call is a step (DPM-Solver, in single steps), and a callback may compute more after every second
+    step. Whatever the arithmetic, calls are pairs if all of the schedule but its first entry was doubled
+    before each image.
     """
     place = iterations.at(calls.start_ns)
     if len(calls) < 2 or (np.diff(place) < 0).any():  # a pair; calls of several iterations at once
@@ -60,7 +61,9 @@ def evaluations(linked: LinkedTrace, calls: Calls, ops: OpSequence, iterations: 
     if min(even.sum(), odd.sum()) < _LEAST or not _alternate(sums, even, odd):
         return Evaluations("single", calls)
     logarithms = np.append(0, np.cumsum(ops.named(linked.trace.names_matching(_LOGARITHM))))
-    if ((logarithms[last] > logarithms[first]) & is_inner).any():
+    is_logarithmic = bool(((logarithms[last] > logarithms[first]) & is_inner).any())
+    zones = [slice(int(first[gap]), int(last[gap])) for gap in _usual(sums, even, odd)]
+    if is_logarithmic or _holds_other(linked, ops, *zones):
         return Evaluations("maybe", calls)
     return Evaluations("pairs", _paired(calls, turn % 2 == 0))
 
@@ -117,6 +120,22 @@ def _alternate(sums: Int64s, even: Bools, odd: Bools) -> bool:
     usual = [int(np.median(sums[mine])) for mine in (even, odd)]
     alike = [float(np.mean(sums[mine] == of)) for mine, of in zip((even, odd), usual, strict=True)]
     return usual[0] != usual[1] and min(usual) > 0 and min(alike) >= _ALL
+
+
+def _usual(sums: Int64s, even: Bools, odd: Bools) -> list[int]:
+    """A gap of each parity that is like most of them."""
+    return [int(np.flatnonzero(mine & (sums == np.median(sums[mine])))[0]) for mine in (even, odd)]
+
+
+def _holds_other(linked: LinkedTrace, ops: OpSequence, one: slice, other: slice) -> bool:
+    """Whether one of two zones has all arithmetic of the other, and more."""
+    is_counted = ops.named(linked.trace.names_matching(ARITHMETIC))
+    counts = [
+        np.bincount(ops.name[zone][is_counted[zone]], minlength=len(linked.trace.names))
+        for zone in (one, other)
+    ]
+    difference = counts[0] - counts[1]
+    return bool((difference >= 0).all() or (difference <= 0).all())
 
 
 def _paired(calls: Calls, opens: Bools) -> Calls:

@@ -32,6 +32,7 @@ _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""
 _PASSES: Final = " They may as well be one image: what was decoded is encoded again."
 _STAGES: Final = " Each stage may as well be an image: nothing but their networks tells them apart."
+_TURNS: Final = " Every {} of them may as well be stages of one image: their networks take turns."
 _DECODED: Final = "ended by the image decoder"
 _FULL: Final = 0.7
 """Share of the usual number of attentions below which the first or last image was cut off."""
@@ -61,8 +62,8 @@ class Pipeline:
     runs_on: bool
     """A denoiser runs after the last decode: the profile ends within an image."""
     openings_ns: Int64s
-    is_sure: bool = True
-    """False where two images may as well be one in two passes."""
+    doubt: str = ""
+    """A sentence where several images may as well be one in several passes or stages."""
 
     @property
     def encodes_ns(self) -> Int64s:
@@ -121,11 +122,10 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     openings = find_openings(pipeline.linked, pipeline.ops, calls, pipeline.decodes)
     pipeline = _of_images(pipeline, calls, openings)
     borders, why, confidence = _borders(pipeline, calls, openings)
-    stages = Stages(borders, 1, True)
-    if why != _DECODED:
-        stages = join_stages(pipeline.linked, pipeline.ops, calls, borders)
-        borders = stages.borders
-        pipeline = replace(pipeline, is_sure=pipeline.is_sure and stages.is_sure)
+    stages = join_stages(pipeline.linked, pipeline.ops, calls, borders)
+    pipeline = replace(pipeline, doubt=pipeline.doubt or _doubt(stages, why))
+    borders = borders if why == _DECODED else stages.borders
+    stages = stages._replace(number=1) if why == _DECODED else stages
     decoded = contains_any(pipeline.decodes.start, calls.end_ns[-1:], np.array([np.iinfo(np.int64).max]))
     is_lone = calls.is_one_run or (openings.is_lone and is_diffusion) or stages.number > 1
     if not borders.any() and not decoded.any() and not is_lone:
@@ -140,7 +140,6 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
         confidence = "likely"
     noun = "image" if is_diffusion else "run"
     told = f"{each} each, {why}" if why and len(last) > 1 else f"one of {each}"
-    doubt = _PASSES if stages.is_sure else _STAGES
     told += f" in {stages.number} stages" if stages.number > 1 else ""
     return Candidate(
         _kind(calls, is_diffusion),
@@ -148,11 +147,18 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
         start,
         end,
         is_whole,
-        f"Iterations are {noun}s: {told}." + ("" if pipeline.is_sure else doubt),
+        f"Iterations are {noun}s: {told}." + pipeline.doubt,
         "images by the pipeline's structure" if is_diffusion else f"runs of {calls.what}",
-        confidence if pipeline.is_sure and calls.confidence != "guess" else "guess",
-        is_doubtful=not pipeline.is_sure,
+        "guess" if pipeline.doubt or calls.confidence == "guess" else confidence,
+        is_doubtful=bool(pipeline.doubt),
     )
+
+
+def _doubt(stages: Stages, why: str) -> str:
+    """What may as well be where networks take turns; '' where nothing is in doubt."""
+    if why == _DECODED:
+        return _TURNS.format(stages.number) if stages.number > 1 else ""
+    return "" if stages.is_sure else _STAGES
 
 
 def _kind(calls: Calls, is_diffusion: bool) -> Kind:
@@ -167,8 +173,10 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     if not every.start.size:
         return None
     if pipeline.timed is not None:
-        openings = find_openings(pipeline.linked, ops, pipeline.timed, every)
-        pipeline = _of_images(pipeline, pipeline.timed, openings)
+        calls = pipeline.timed
+        openings = find_openings(pipeline.linked, ops, calls, every)
+        pipeline = _of_images(pipeline, calls, openings)
+        pipeline = replace(pipeline, doubt=pipeline.doubt or _doubt_of_turns(pipeline, calls))
     decodes = pipeline.decodes
     cuts = _cuts(pipeline, decodes.end[:-1], _follow(pipeline, every, decodes.end[:-1]))
     is_whole = np.ones(len(decodes.start), np.bool_)
@@ -182,12 +190,18 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     how = "Nothing marks iterations; they are images, each ended by an image decoder, seen by its upsampling."
     names = [f"image {number}" for number in range(len(start))]
     what = "images by their decoder"
-    confidence: Confidence = "likely" if pipeline.is_sure else "guess"
-    how += "" if pipeline.is_sure else _PASSES
-    doubtful = not pipeline.is_sure
+    confidence: Confidence = "guess" if pipeline.doubt else "likely"
+    how += pipeline.doubt
+    doubtful = bool(pipeline.doubt)
     return Candidate(
         "decoded_image", names, start, end, is_whole, how, what, confidence, is_doubtful=doubtful
     )
+
+
+def _doubt_of_turns(pipeline: Pipeline, calls: Calls) -> str:
+    """What may as well be where images that end with a decode are made by networks in turn."""
+    decoded = contains_any(pipeline.decodes.start, calls.end_ns[:-1], calls.start_ns[1:])
+    return _doubt(join_stages(pipeline.linked, pipeline.ops, calls, decoded), _DECODED)
 
 
 def _follow(pipeline: Pipeline, decodes: Intervals, ends: Int64s) -> Int64s:
@@ -209,7 +223,7 @@ def _of_images(pipeline: Pipeline, calls: Calls, openings: Openings) -> Pipeline
     )
     kept, is_sure = ends_of_images(decodes, calls.start_ns, between)
     ends = Intervals(decodes.start[kept], decodes.end[kept])
-    return replace(pipeline, decodes=ends, openings_ns=at, is_sure=is_sure)
+    return replace(pipeline, decodes=ends, openings_ns=at, doubt="" if is_sure else _PASSES)
 
 
 def _work_of_calls(work: Work, calls: Calls, until_ns: Int64s) -> Int64s:

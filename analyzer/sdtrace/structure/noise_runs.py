@@ -23,7 +23,10 @@ from sdtrace.structure.training import is_training
 
 _ADDITION: Final = re.compile(r"^aten::(?:add|addcmul|addcdiv|lerp)_?$")
 _DRAW: Final = re.compile(r"^aten::(?:multinomial|rand|rand_like|uniform_|exponential_|bernoulli_?)$")
-_FINISHING: Final = re.compile(r"^aten::(?:clamp\w*|clip_?|round_?|permute)$")
+_CHOICE: Final = re.compile(r"^aten::(?:where|masked_fill_?|scatter_?|index_put_?)$")
+"""Ops that keep some of the tokens and mask the others."""
+_SCALING: Final = re.compile(r"^aten::(?:mul|addcmul|addcdiv|lerp)_?$")
+_FINISHING: Final = re.compile(r"^aten::(?:clamp\w*|clip_?|permute)$")
 """Ops with which numbers become pixels."""
 _SAME: Final = 0.9
 _MOST_DRAWN: Final = 128
@@ -59,7 +62,7 @@ def noised_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     ends = np.searchsorted(ops.start_ns, decode_stages(linked, ops).start)
     for first in _repeats(linked, ops):
         between = _between(linked, ops, first)
-        if _draw_tokens(drawn, between, ends):
+        if _draw_tokens(linked, ops, drawn, between, ends):
             return replace(_calls(ops, first), what="repeats that draw tokens")
         if not noise.size or noise[0] >= first[0] or not _schedules(linked, ops, between):
             continue
@@ -67,7 +70,7 @@ def noised_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
         if _in_runs(linked, ops, calls, first, noise):
             return calls
         is_made = bool((ends > first[-1]).any()) or _is_finished(linked, ops, first)
-        is_from_noise = noise[-1] < first[0] and len(first) >= _NOISED
+        is_from_noise = noise[-1] < first[0] and len(first) >= _NOISED and _adds(linked, ops, between)
         if _is_one_run(linked, ops, noise, between) or (is_from_noise and is_made):
             return replace(calls, is_one_run=True)
     return None
@@ -101,10 +104,17 @@ def _with_last(linked: LinkedTrace, ops: OpSequence, found: Repeats) -> Int64s:
     return np.append(first, begin) if same >= _SAME else first
 
 
-def _draw_tokens(drawn: Int64s, between: tuple[Int64s, Int64s], ends: Int64s) -> bool:
-    """Whether tokens are drawn between most repeats, and an image decoded after no more than an image's."""
+def _draw_tokens(
+    linked: LinkedTrace, ops: OpSequence, drawn: Int64s, between: tuple[Int64s, Int64s], ends: Int64s
+) -> bool:
+    """Whether tokens are drawn between most repeats, and an image decoded after no more than an image's.
+
+    Some of the tokens are then kept. A model that draws one token after the other keeps each.
+    """
     last, following = between
-    holds = np.searchsorted(drawn, following) > np.searchsorted(drawn, last)
+    upcoming = np.append(drawn, len(ops))[np.searchsorted(drawn, last)]
+    chosen = np.append(0, np.cumsum(ops.named(linked.trace.names_matching(_CHOICE))))
+    holds = (upcoming < following) & (chosen[following] > chosen[np.minimum(upcoming, following)])
     sizes = np.diff(np.searchsorted(last, np.append(0, ends)))
     is_decoded = bool(ends.size) and bool((last < ends[-1]).all())
     is_of_image = bool(sizes.size) and _SHORTEST <= int(sizes.min()) <= int(sizes.max()) <= _MOST_DRAWN
@@ -158,6 +168,11 @@ def _schedules(linked: LinkedTrace, ops: OpSequence, between: tuple[Int64s, Int6
     """Whether a scheduler's arithmetic lies between the last layer of most repeats and the next layer."""
     count, added = (_median(linked, ops, pattern, between) for pattern in (ARITHMETIC, _ADDITION))
     return count >= _SCHEDULER or (count >= _EULER and added > 0)
+
+
+def _adds(linked: LinkedTrace, ops: OpSequence, between: tuple[Int64s, Int64s]) -> bool:
+    """Whether something is scaled and added between most repeats, as a step of a sampler does."""
+    return all(_median(linked, ops, pattern, between) > 0 for pattern in (_SCALING, _ADDITION))
 
 
 def _median(

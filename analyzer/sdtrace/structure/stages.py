@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from sdtrace.structure.call_groups import LAYER
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.denoiser_calls import Calls
 
+_LOOK_UP: Final = re.compile(r"^aten::embedding$")
 _MOST: Final = 3
 """Stages of an image, at most."""
 
@@ -47,7 +49,8 @@ def join_stages(linked: LinkedTrace, ops: OpSequence, calls: Calls, borders: Boo
 
 def _layers_of_runs(linked: LinkedTrace, ops: OpSequence, calls: Calls, borders: Bools) -> Int64s:
     """The usual number of layers from one call of each run to the next, 0 for a run of one call."""
-    counted = np.append(0, np.cumsum(ops.named(linked.trace.names_matching(LAYER))))
+    names = linked.trace.names_matching
+    counted = np.append(0, np.cumsum(ops.named(names(LAYER) | names(_LOOK_UP))))
     layers = np.diff(counted[np.searchsorted(ops.start_ns, calls.start_ns)])
     runs = np.split(layers, np.flatnonzero(borders) + 1)
     inner = [run[:-1] for run in runs[:-1]] + runs[-1:]
