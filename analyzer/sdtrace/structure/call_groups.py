@@ -20,9 +20,16 @@ ARITHMETIC: Final = re.compile(r"^aten::(?:mul|add|sub|rsub|div|addcmul|addcdiv|
 LAYER: Final = re.compile(
     r"^aten::(?:linear|(?:add|b|badd)?mm|matmul|conv[123]d|\w*_norm|\w*(?:encoder_layer_fwd|attention))$"
 )
+_ADDED: Final = re.compile(r"^aten::(?:r?sub|add|addcmul|addcdiv|lerp)_?$")
+LOOP: Final = re.compile(
+    r"^aten::(?:select|index|item|is_nonzero|full|ones|zeros|randn\w*|lift_fresh|scalar_tensor)$"
+)
+"""Ops with which a step looks its time up, or makes a tensor of it."""
 _GUIDANCE: Final = (2, 3)
 """Calls of a step with guidance: with and without the prompt, and a perturbed one."""
 _COMPILED: Final = ("compiled_calls", "graph_launches")
+_SEVERAL: Final = 2
+"""Steps of an image with guidance, at least, where others have none."""
 _MOST: Final = 128
 """Calls of blocks in a step, at most."""
 _SCHEDULER: Final = 3
@@ -55,7 +62,7 @@ def calls_of_steps(
     for size in range(2, min(_MOST, int(counts.max(initial=0)) // 2) + 1):
         if _ends_steps(arithmetic, place, counts, size, len(ops)):
             return _joined(calls, size)
-    return None
+    return _guided_in_part(linked, calls, ops, place) if calls.kind == "period" else None
 
 
 def _ends_steps(amount: Int64s, place: Int64s, counts: Int64s, size: int, most: int) -> bool:
@@ -65,6 +72,27 @@ def _ends_steps(amount: Int64s, place: Int64s, counts: Int64s, size: int, most: 
     is_next = np.arange(1, len(place)) % size == 0
     within, between = amount[~is_next], amount[is_next & (np.diff(place) == 0)]
     return bool(between.size) and _SCHEDULER <= int(between.min()) - int(within.max()) <= most
+
+
+def _guided_in_part(linked: LinkedTrace, calls: Calls, ops: OpSequence, place: Int64s) -> Calls | None:
+    """Calls between which nothing is added as one: guidance in some of the steps, several in each image.
+
+    None where all steps are alike, or where an image has but one such run: a stage may begin there.
+    """
+    names = linked.trace.names_matching
+    layers = np.concatenate(([-1], np.flatnonzero(ops.named(names(LAYER) | names(ATTENTION))), [len(ops)]))
+    added = np.append(0, np.cumsum(ops.named(names(_ADDED))))
+    following = np.searchsorted(layers, np.searchsorted(ops.start_ns, calls.start_ns[1:]))
+    is_next = added[layers[following]] > added[layers[following - 1] + 1]
+    length = np.diff(np.searchsorted(layers, np.searchsorted(ops.start_ns, calls.start_ns)))
+    is_next |= length > np.median(length)  # a preview was decoded
+    opens = np.flatnonzero(np.concatenate(([True], is_next | (np.diff(place) != 0))))
+    sizes = np.diff(np.append(opens, len(calls)))
+    joined = np.bincount(place[opens[sizes > 1]], minlength=int(place.max()) + 1)[np.unique(place)]
+    if sizes.max() > max(_GUIDANCE) or sizes.min() > 1 or joined.min() < _SEVERAL:
+        return None
+    start, number = calls.start_ns[opens], calls.number[opens]
+    return replace(calls, start_ns=start, end_ns=calls.end_ns[opens + sizes - 1], number=number)
 
 
 def _joined(calls: Calls, size: int) -> Calls:

@@ -94,13 +94,14 @@ def find_pipeline(
     if not is_named:
         decodes = decode_stages(linked, ops)
         encodes = image_encodes(linked, ops, decodes, calls)
+    text = text if text.size else _not_of_calls(lookups, calls)
     last = int(decodes.end.max(initial=0))
     return Pipeline(
         linked,
         ops,
         decodes,
         is_named,
-        np.sort(text if text.size else lookups),
+        np.sort(text),
         encodes,
         timed,
         np.sort(schedules),
@@ -110,6 +111,17 @@ def find_pipeline(
         bool((calls > last).any()) if calls.size else denoising(linked, ops, last),
         nothing().start,
     )
+
+
+def _not_of_calls(lookups: Int64s, calls_ns: Int64s) -> Int64s:
+    """Look-ups but for those of the calls themselves, such as of a class: as many as most calls have."""
+    lookups = np.sort(lookups)
+    place = np.searchsorted(calls_ns, lookups, "right")
+    count = np.bincount(place, minlength=len(calls_ns) + 1)
+    own = int(np.median(count[1:])) if len(calls_ns) else 0
+    turn = np.arange(len(place)) - np.searchsorted(place, place)
+    kept: Int64s = lookups[(place == 0) | (turn >= own)]
+    return kept
 
 
 def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True) -> Candidate | None:

@@ -13,7 +13,7 @@ import numpy as np
 from sdtrace.attribution.event_selection import COMPILED_REGION
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, nothing
-from sdtrace.structure.call_groups import ARITHMETIC, LAYER
+from sdtrace.structure.call_groups import ARITHMETIC, LAYER, LOOP
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.decodes import decode_stages
 from sdtrace.structure.denoiser_calls import Calls
@@ -171,8 +171,11 @@ def _schedules(linked: LinkedTrace, ops: OpSequence, between: tuple[Int64s, Int6
 
 
 def _adds(linked: LinkedTrace, ops: OpSequence, between: tuple[Int64s, Int64s]) -> bool:
-    """Whether something is scaled and added between most repeats, as a step of a sampler does."""
-    return all(_median(linked, ops, pattern, between) > 0 for pattern in (_SCALING, _ADDITION))
+    """Whether something is looked up, scaled and added between most repeats, as a step of a sampler does.
+
+    The blocks of a network only scale and add.
+    """
+    return all(_median(linked, ops, pattern, between) > 0 for pattern in (LOOP, _SCALING, _ADDITION))
 
 
 def _median(

@@ -110,8 +110,8 @@ def find_steps(
         _runs_of_blocks(linked, ops, iterations, all_compiled_calls(linked, thread), decodes, work)
         or _repeated_calls(linked, ops, iterations, decodes, once)
         or _timed_steps(linked, timed, ops, iterations, decodes)
-        or _repetition(linked, iterations, ops, decodes)
         or _lone_step(linked, ops, decodes)
+        or _repetition(linked, iterations, ops, decodes)
     )
     marks = step_marks(linked, is_diffusion=True)
     # A mark that holds several steps is one of the loop over them.

@@ -9,7 +9,7 @@ import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals
-from sdtrace.structure.call_groups import LAYER
+from sdtrace.structure.call_groups import LAYER, LOOP
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.decodes import ATTENTION
 from sdtrace.structure.denoiser_calls import Calls
@@ -58,8 +58,7 @@ def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     if is_training(linked):
         return None
     weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
-    first = _of_stages(_embeddings(linked, ops), weight)
-    first = _of_networks(linked, ops, first)
+    first = _of_networks(linked, ops, *_of_stages(_embeddings(linked, ops), weight))
     first = _with_control(first, _counted(linked, ops, _JOIN), len(ops))
     if len(first) < 2:  # one call repeats nothing
         return None
@@ -75,7 +74,7 @@ def lone_call(linked: LinkedTrace, ops: OpSequence, decodes: Intervals) -> Calls
     if len(decodes.start) != 1 or is_training(linked):
         return None
     weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
-    first = _of_stages(_embeddings(linked, ops), weight)
+    first = _of_networks(linked, ops, *_of_stages(_embeddings(linked, ops), weight))
     last = int(np.searchsorted(ops.start_ns, decodes.start[0]))
     if len(first) != 1 or first[0] >= last or weight[last] - weight[first[0]] < _CONVOLUTIONS:
         return None
@@ -132,40 +131,53 @@ def _apart(first: Int64s, weight: Int64s) -> Int64s:
     return kept
 
 
-def _of_stages(embeddings: tuple[Int64s, Int64s], weight: Int64s) -> Int64s:
+def _of_stages(embeddings: tuple[Int64s, Int64s], weight: Int64s) -> tuple[Int64s, Int64s]:
     """The embeddings of the kind that occurs most, with those of the other kind that are of another stage.
+
+    First those that are apart, then all of them.
 
     Where calls that embed in one way hold embeddings of the other kind as well, these are part of them: most
     gaps between two calls hold one.
     """
     fewer, most = sorted((_apart(found, weight) for found in reversed(embeddings)), key=len)
-    if not fewer.size or len(most) < 2:  # one call has no gaps
-        return most
-    between = np.diff(np.searchsorted(fewer, most))
-    return most if np.median(between) > 0 else _apart(np.sort(np.append(most, fewer)), weight)
+    every = np.unique(np.concatenate(embeddings))
+    # One call has no gaps.
+    if len(most) < 2 or not fewer.size or np.median(np.diff(np.searchsorted(fewer, most))) > 0:
+        return most, every
+    return _apart(np.sort(np.append(most, fewer)), weight), every
 
 
-def _of_networks(linked: LinkedTrace, ops: OpSequence, first: Int64s) -> Int64s:
+def _of_networks(linked: LinkedTrace, ops: OpSequence, first: Int64s, every: Int64s) -> Int64s:
     """The first embedding of each network, where all of its blocks embed the time step by themselves.
 
     From one block to the next there is little attention, and always the same layers; where the network ends
-    there are its last and its first layer, too.
+    there are its last and its first layer, too. If it never ends, there is one network, unless something is
+    looked up or made between as a loop over steps does.
     """
     if len(first) < 2 * _BLOCK:  # two networks of two blocks
         return first
     attended = np.diff(_counted(linked, ops, ATTENTION)[first])
-    layers = np.diff(_counted(linked, ops, LAYER)[first])
+    layered = _counted(linked, ops, LAYER)
+    layers = np.diff(layered[first])
     usual = int(np.median(layers))
     ends = np.flatnonzero(layers != usual)
     if not ends.size:
-        return first
+        return first[:1] if np.median(attended) <= _BLOCK and not _looped(linked, ops, first) else first
     is_next = (layers[ends] >= usual + _ENDS) & (attended[ends] == np.median(attended))
     sizes = np.diff(np.concatenate(([-1], ends)))
     is_block = bool(np.median(attended) <= _BLOCK) and int(sizes.min()) >= 2  # several blocks a network
     if not is_block or is_next.mean() <= 0.5:  # most
         return first
-    found: Int64s = first[np.append(0, ends + 1)]
-    return found
+    # The last layer may embed, too, right before the first block of the next network.
+    latest = every[np.searchsorted(every, first[ends + 1]) - 1]
+    is_first = layered[latest] - layered[first[ends]] >= _ENDS
+    return np.append(first[:1], np.where(is_first, latest, first[ends + 1]))
+
+
+def _looped(linked: LinkedTrace, ops: OpSequence, first: Int64s) -> bool:
+    """Whether between any two places there are ops of a loop over steps, which no block needs."""
+    counted = _counted(linked, ops, LOOP)[first]
+    return bool((np.diff(counted) > 0).any())
 
 
 def _followed(first: Bools, second: Bools) -> Bools:
