@@ -38,6 +38,8 @@ _RUNS = {
     # Two calls a step in the first 4 of 8 steps.
     "half_guided": [8, 8],
     "callback": [8, 8],
+    # Every second step is shown by a linear map of what it made.
+    "linear_preview": [8],
 }
 
 
@@ -70,3 +72,17 @@ def test_stages_that_are_decoded_each_may_be_of_one_image() -> None:
     found = _found("upscaled_decodes")
     assert found.iterations.confidence == "guess"
     assert "Every 2 of them may as well be stages of one image" in found.iterations.how
+
+
+def test_a_base_and_a_refiner_without_decoder_may_be_one_image() -> None:
+    """SDXL in 4 steps, its refiner in 2, each with its own prompt."""
+    found = _found("refined_latents")
+    assert found.iterations.confidence == "guess"
+    assert "two stages of one image" in found.iterations.how
+
+
+def test_steps_of_a_bare_loop_are_repeats_or_one_image() -> None:
+    """A transformer that looks up its class in each block, in 5 steps, without decoder."""
+    found = _found("class_latents")
+    assert (len(found.iterations), found.iterations.confidence) == (5, "guess")
+    assert found.iterations.runner_up == "Otherwise: 1 image of 5 calls that embed a time step."

@@ -32,6 +32,7 @@ _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""
 _PASSES: Final = " They may as well be one image: what was decoded is encoded again."
 _STAGES: Final = " Each stage may as well be an image: nothing but their networks tells them apart."
+_UNLIKE: Final = " They may as well be two stages of one image: one has fewer steps."
 _TURNS: Final = " Every {} of them may as well be stages of one image: their networks take turns."
 _DECODED: Final = "ended by the image decoder"
 _FULL: Final = 0.7
@@ -144,6 +145,7 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
         return None
     last = np.append(np.flatnonzero(borders), len(calls) - 1)
     sizes = np.diff(np.append(-1, last))
+    pipeline = replace(pipeline, doubt=pipeline.doubt or _doubt_of_sizes(pipeline, calls, sizes))
     start, end = _extents(pipeline, calls, last)
     is_whole = _whole(pipeline, calls, last, sizes)
     common = int(np.median(sizes[is_whole])) if is_whole.any() else int(np.median(sizes))
@@ -171,6 +173,12 @@ def _doubt(stages: Stages, why: str) -> str:
     if why == _DECODED:
         return _TURNS.format(stages.number) if stages.number > 1 else ""
     return "" if stages.is_sure else _STAGES
+
+
+def _doubt_of_sizes(pipeline: Pipeline, calls: Calls, sizes: Int64s) -> str:
+    """What two runs of unlike length may as well be, which nothing names and no decoder ends."""
+    is_bare = calls.kind == "period" and not pipeline.decodes.start.size
+    return _UNLIKE if is_bare and len(sizes) == 2 and sizes[0] != sizes[1] else ""  # a base and a refiner
 
 
 def _kind(calls: Calls, is_diffusion: bool) -> Kind:
