@@ -10,7 +10,7 @@ import numpy as np
 
 from sdtrace.attribution.event_selection import COMPILED_REGION
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Int64s
+from sdtrace.intervals import Bools, Int64s
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.decodes import ATTENTION, decode_stages
 from sdtrace.structure.denoiser_calls import Calls
@@ -20,9 +20,18 @@ ARITHMETIC: Final = re.compile(r"^aten::(?:mul|add|sub|rsub|div|addcmul|addcdiv|
 LAYER: Final = re.compile(
     r"^aten::(?:linear|(?:add|b|badd)?mm|matmul|conv[123]d|\w*_norm|\w*(?:encoder_layer_fwd|attention))$"
 )
+_ADDED: Final = re.compile(r"^aten::(?:r?sub|add|addcmul|addcdiv|lerp)_?$")
+LOOP: Final = re.compile(
+    r"^aten::(?:select|index|item|is_nonzero|full|ones|zeros|randn\w*|lift_fresh|scalar_tensor)$"
+)
+"""Ops with which a step looks its time up, or makes a tensor of it."""
 _GUIDANCE: Final = (2, 3)
 """Calls of a step with guidance: with and without the prompt, and a perturbed one."""
 _COMPILED: Final = ("compiled_calls", "graph_launches")
+_EULER: Final = 2
+"""Additions of the smallest scheduler; the input of a call may be scaled with one."""
+_SEVERAL: Final = 2
+"""Steps of an image with guidance, at least, where others have none."""
 _MOST: Final = 128
 """Calls of blocks in a step, at most."""
 _SCHEDULER: Final = 3
@@ -46,8 +55,10 @@ def calls_of_steps(
     counts = np.bincount(place, minlength=1)
     length = np.diff(np.searchsorted(ops.start_ns, calls.start_ns))
     is_open = calls.kind not in _COMPILED
+    added = _added(linked, ops, calls.start_ns) if is_open else length
     for size in _GUIDANCE if is_open else ():
-        if _ends_steps(length, place, counts, size, _MOST_BETWEEN):
+        is_alone = _median(added[np.arange(1, len(calls)) % size > 0]) < _EULER
+        if is_alone and _ends_steps(length, place, counts, size, _MOST_BETWEEN):
             return _joined(calls, size)
     arithmetic = _arithmetic(linked, ops, calls.start_ns)
     if not is_open and (arithmetic >= _SCHEDULER).sum() > len(arithmetic) / 2:
@@ -55,7 +66,7 @@ def calls_of_steps(
     for size in range(2, min(_MOST, int(counts.max(initial=0)) // 2) + 1):
         if _ends_steps(arithmetic, place, counts, size, len(ops)):
             return _joined(calls, size)
-    return None
+    return _guided_in_part(linked, calls, ops, place, added) if calls.kind == "period" else None
 
 
 def _ends_steps(amount: Int64s, place: Int64s, counts: Int64s, size: int, most: int) -> bool:
@@ -65,6 +76,42 @@ def _ends_steps(amount: Int64s, place: Int64s, counts: Int64s, size: int, most: 
     is_next = np.arange(1, len(place)) % size == 0
     within, between = amount[~is_next], amount[is_next & (np.diff(place) == 0)]
     return bool(between.size) and _SCHEDULER <= int(between.min()) - int(within.max()) <= most
+
+
+def _guided_in_part(
+    linked: LinkedTrace, calls: Calls, ops: OpSequence, place: Int64s, added: Int64s
+) -> Calls | None:
+    """Calls between which nothing is added as one: guidance in some of the steps, several in each image.
+
+    None where all steps are alike, or where an image has but one such run: a stage may begin there.
+    """
+    count = np.append(0, np.cumsum(_layers(linked, ops)))
+    layers = np.diff(count[np.searchsorted(ops.start_ns, calls.start_ns)])
+    is_next = (added > 0) | (layers > np.median(layers))  # a preview was decoded
+    opens = np.flatnonzero(np.concatenate(([True], is_next | (np.diff(place) != 0))))
+    sizes = np.diff(np.append(opens, len(calls)))
+    joined = np.bincount(place[opens[sizes > 1]], minlength=int(place.max()) + 1)[np.unique(place)]
+    if sizes.max() > max(_GUIDANCE) or sizes.min() > 1 or joined.min() < _SEVERAL:
+        return None
+    start, number = calls.start_ns[opens], calls.number[opens]
+    return replace(calls, start_ns=start, end_ns=calls.end_ns[opens + sizes - 1], number=number)
+
+
+def _added(linked: LinkedTrace, ops: OpSequence, start_ns: Int64s) -> Int64s:
+    """Additions between the last layer before each instant but the first, and the next layer."""
+    layers = np.concatenate(([-1], np.flatnonzero(_layers(linked, ops)), [len(ops)]))
+    count = np.append(0, np.cumsum(ops.named(linked.trace.names_matching(_ADDED))))
+    following = np.searchsorted(layers, np.searchsorted(ops.start_ns, start_ns[1:]))
+    found: Int64s = count[layers[following]] - count[layers[following - 1] + 1]
+    return found
+
+
+def _median(amount: Int64s) -> float:
+    return float(np.median(amount)) if amount.size else 0.0
+
+
+def _layers(linked: LinkedTrace, ops: OpSequence) -> Bools:
+    return ops.named(linked.trace.names_matching(LAYER) | linked.trace.names_matching(ATTENTION))
 
 
 def _joined(calls: Calls, size: int) -> Calls:

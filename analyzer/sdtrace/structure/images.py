@@ -19,6 +19,7 @@ from sdtrace.structure.endings import Between, ends_of_images
 from sdtrace.structure.handed_over import handed_over
 from sdtrace.structure.iterations import Confidence
 from sdtrace.structure.openings import RANDOM, Openings, find_openings
+from sdtrace.structure.stages import Stages, join_stages
 from sdtrace.structure.work import Work
 
 _ENCODING: Final = re.compile(r"encod", re.IGNORECASE)
@@ -27,6 +28,10 @@ _LONG: Final = 3.0
 _LITTLE: Final = 0.05
 """Share of a call's work that work between calls must exceed to count."""
 _PASSES: Final = " They may as well be one image: what was decoded is encoded again."
+_STAGES: Final = " Each stage may as well be an image: nothing but their networks tells them apart."
+_UNLIKE: Final = " They may as well be two stages of one image: one has fewer steps."
+_TURNS: Final = " Every {} of them may as well be stages of one image: their networks take turns."
+_DECODED: Final = "ended by the image decoder"
 _FULL: Final = 0.7
 """Share of the usual number of attentions below which the first or last image was cut off."""
 
@@ -55,8 +60,8 @@ class Pipeline:
     runs_on: bool
     """A denoiser runs after the last decode: the profile ends within an image."""
     openings_ns: Int64s
-    is_sure: bool = True
-    """False where two images may as well be one in two passes."""
+    doubt: str = ""
+    """A sentence where several images may as well be one in several passes or stages."""
 
     @property
     def encodes_ns(self) -> Int64s:
@@ -87,13 +92,14 @@ def find_pipeline(
     if not is_named:
         decodes = decode_stages(linked, ops)
         encodes = image_encodes(linked, ops, decodes, calls)
+    text = text if text.size else _not_of_calls(lookups, calls)
     last = int(decodes.end.max(initial=0))
     return Pipeline(
         linked,
         ops,
         decodes,
         is_named,
-        np.sort(text if text.size else lookups),
+        np.sort(text),
         encodes,
         timed,
         np.sort(schedules),
@@ -103,6 +109,17 @@ def find_pipeline(
         bool((calls > last).any()) if calls.size else denoising(linked, ops, last),
         nothing().start,
     )
+
+
+def _not_of_calls(lookups: Int64s, calls_ns: Int64s) -> Int64s:
+    """Look-ups but for those of the calls themselves, such as of a class: as many as most calls have."""
+    lookups = np.sort(lookups)
+    place = np.searchsorted(calls_ns, lookups, "right")
+    count = np.bincount(place, minlength=len(calls_ns) + 1)
+    own = int(np.median(count[1:])) if len(calls_ns) else 0
+    turn = np.arange(len(place)) - np.searchsorted(place, place)
+    kept: Int64s = lookups[(place == 0) | (turn >= own)]
+    return kept
 
 
 def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True) -> Candidate | None:
@@ -115,12 +132,17 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     openings = find_openings(pipeline.linked, pipeline.ops, calls, pipeline.decodes)
     pipeline = _of_images(pipeline, calls, openings)
     borders, why, confidence = _borders(pipeline, calls, openings)
+    stages = join_stages(pipeline.linked, pipeline.ops, calls, borders)
+    pipeline = replace(pipeline, doubt=pipeline.doubt or _doubt(stages, why))
+    borders = borders if why == _DECODED else stages.borders
+    stages = stages._replace(number=1) if why == _DECODED else stages
     decoded = contains_any(pipeline.decodes.start, calls.end_ns[-1:], np.array([np.iinfo(np.int64).max]))
-    is_lone = calls.is_one_run or (openings.is_lone and is_diffusion)
+    is_lone = calls.is_one_run or (openings.is_lone and is_diffusion) or stages.number > 1
     if not borders.any() and not decoded.any() and not is_lone:
         return None
     last = np.append(np.flatnonzero(borders), len(calls) - 1)
     sizes = np.diff(np.append(-1, last))
+    pipeline = replace(pipeline, doubt=pipeline.doubt or _doubt_of_sizes(pipeline, calls, sizes))
     start, end = _extents(pipeline, calls, last)
     is_whole = _whole(pipeline, calls, last, sizes)
     common = int(np.median(sizes[is_whole])) if is_whole.any() else int(np.median(sizes))
@@ -128,18 +150,32 @@ def images_of_calls(pipeline: Pipeline, calls: Calls, is_diffusion: bool = True)
     if len(set(sizes[is_whole].tolist())) > 1 and confidence == "certain":
         confidence = "likely"
     noun = "image" if is_diffusion else "run"
-    told = f"{each} each, {why}" if why else f"one of {each}"
+    told = f"{each} each, {why}" if why and len(last) > 1 else f"one of {each}"
+    told += f" in {stages.number} stages" if stages.number > 1 else ""
     return Candidate(
         _kind(calls, is_diffusion),
         [f"{noun} {number}" for number in range(len(last))],
         start,
         end,
         is_whole,
-        f"Iterations are {noun}s: {told}." + ("" if pipeline.is_sure else _PASSES),
+        f"Iterations are {noun}s: {told}." + pipeline.doubt,
         "images by the pipeline's structure" if is_diffusion else f"runs of {calls.what}",
-        confidence if pipeline.is_sure and calls.confidence != "guess" else "guess",
-        is_doubtful=not pipeline.is_sure,
+        "guess" if pipeline.doubt or calls.confidence == "guess" else confidence,
+        is_doubtful=bool(pipeline.doubt),
     )
+
+
+def _doubt(stages: Stages, why: str) -> str:
+    """What may as well be where networks take turns; '' where nothing is in doubt."""
+    if why == _DECODED:
+        return _TURNS.format(stages.number) if stages.number > 1 else ""
+    return "" if stages.is_sure else _STAGES
+
+
+def _doubt_of_sizes(pipeline: Pipeline, calls: Calls, sizes: Int64s) -> str:
+    """What two runs of unlike length may as well be, which nothing names and no decoder ends."""
+    is_bare = calls.kind == "period" and not pipeline.decodes.start.size
+    return _UNLIKE if is_bare and len(sizes) == 2 and sizes[0] != sizes[1] else ""  # a base and a refiner
 
 
 def _kind(calls: Calls, is_diffusion: bool) -> Kind:
@@ -154,8 +190,10 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     if not every.start.size:
         return None
     if pipeline.timed is not None:
-        openings = find_openings(pipeline.linked, ops, pipeline.timed, every)
-        pipeline = _of_images(pipeline, pipeline.timed, openings)
+        calls = pipeline.timed
+        openings = find_openings(pipeline.linked, ops, calls, every)
+        pipeline = _of_images(pipeline, calls, openings)
+        pipeline = replace(pipeline, doubt=pipeline.doubt or _doubt_of_turns(pipeline, calls))
     decodes = pipeline.decodes
     cuts = _cuts(pipeline, decodes.end[:-1], _follow(pipeline, every, decodes.end[:-1]))
     is_whole = np.ones(len(decodes.start), np.bool_)
@@ -169,12 +207,18 @@ def images_by_decodes(pipeline: Pipeline) -> Candidate | None:
     how = "Nothing marks iterations; they are images, each ended by an image decoder, seen by its upsampling."
     names = [f"image {number}" for number in range(len(start))]
     what = "images by their decoder"
-    confidence: Confidence = "likely" if pipeline.is_sure else "guess"
-    how += "" if pipeline.is_sure else _PASSES
-    doubtful = not pipeline.is_sure
+    confidence: Confidence = "guess" if pipeline.doubt else "likely"
+    how += pipeline.doubt
+    doubtful = bool(pipeline.doubt)
     return Candidate(
         "decoded_image", names, start, end, is_whole, how, what, confidence, is_doubtful=doubtful
     )
+
+
+def _doubt_of_turns(pipeline: Pipeline, calls: Calls) -> str:
+    """What may as well be where images that end with a decode are made by networks in turn."""
+    decoded = contains_any(pipeline.decodes.start, calls.end_ns[:-1], calls.start_ns[1:])
+    return _doubt(join_stages(pipeline.linked, pipeline.ops, calls, decoded), _DECODED)
 
 
 def _follow(pipeline: Pipeline, decodes: Intervals, ends: Int64s) -> Int64s:
@@ -196,7 +240,7 @@ def _of_images(pipeline: Pipeline, calls: Calls, openings: Openings) -> Pipeline
     )
     kept, is_sure = ends_of_images(decodes, calls.start_ns, between)
     ends = Intervals(decodes.start[kept], decodes.end[kept])
-    return replace(pipeline, decodes=ends, openings_ns=at, is_sure=is_sure)
+    return replace(pipeline, decodes=ends, openings_ns=at, doubt="" if is_sure else _PASSES)
 
 
 def _work_of_calls(work: Work, calls: Calls, until_ns: Int64s) -> Int64s:
@@ -256,7 +300,7 @@ def _borders(pipeline: Pipeline, calls: Calls, openings: Openings) -> tuple[Bool
     if decoded.any() or (pipeline.decodes.start.size and pipeline.decodes.start[-1] >= calls.end_ns[-1]):
         # A decode after every step shows previews, where something else tells images apart.
         previews = [found for found in fewer[:3] if decoded.all() and found[0].any()]
-        return previews[0] if previews and len(calls) > 2 else (decoded, "ended by the image decoder", sure)
+        return previews[0] if previews and len(calls) > 2 else (decoded, _DECODED, sure)
     return fewer[0] if fewer else (np.zeros(len(begin), np.bool_), "", "guess")
 
 

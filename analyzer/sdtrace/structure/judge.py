@@ -93,7 +93,8 @@ def find_iterations(
         if place != best and not _agree(judged[place], judged[best])
     ]
     is_loop = may_be_loop(judged[best], _of_turns(judged, is_training(linked)), work)
-    return _iterations(judged[best], _confidence(best, judged, work, is_loop), _runner_up(others))
+    runner_up = _runner_up(others) or _only_image(judged[best], timed)
+    return _iterations(judged[best], _confidence(best, judged, work, is_loop), runner_up)
 
 
 def _candidates(
@@ -286,6 +287,12 @@ def _is_elsewhere(one: Candidate, chosen: Candidate, work: Work) -> bool:
         return False
     spent, of_chosen = (int(work.between(some.start_ns, some.end_ns).sum()) for some in (one, chosen))
     return spent > _ELSEWHERE * of_chosen
+
+
+def _only_image(best: Candidate, timed: Calls | None) -> str:
+    """What repeats that nothing marks may be as well, where a denoiser is called in them."""
+    is_mere = best.kind == "period" and timed is not None and len(timed) > 1
+    return f"Otherwise: 1 image of {len(timed):,} {timed.what}." if is_mere and timed else ""
 
 
 def _runner_up(others: list[tuple[float, Candidate]]) -> str:

@@ -18,7 +18,7 @@ from sdtrace.structure.components import (
 from sdtrace.structure.iterations import Iterations
 from sdtrace.structure.judge import find_iterations
 from sdtrace.structure.marks import recorded_iterations
-from sdtrace.structure.noise_runs import noised_calls
+from sdtrace.structure.noise_runs import as_one_run, noised_calls
 from sdtrace.structure.of_whole import iterations_of_whole
 from sdtrace.structure.steps import Steps, find_steps
 from sdtrace.structure.time_steps import timed_calls
@@ -52,7 +52,8 @@ def find_structure(linked: LinkedTrace, overhead: Intervals) -> RunStructure:
     launches = launch_times(linked)
     ops = op_sequence(linked, busiest_thread(linked))
     marked = find_marked_components(linked)
-    timed = timed_calls(linked, ops) or noised_calls(linked, ops)
+    timed = timed_calls(linked, ops)
+    timed = as_one_run(linked, ops, timed) if timed else noised_calls(linked, ops)
     work = work_asked_for(linked, launches, overhead)
     told = iterations_of_whole(linked.trace) or recorded_iterations(linked)
     iterations = told or find_iterations(linked, ops, marked, timed, work, overhead)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -27,8 +28,10 @@ from sdtrace.structure.denoiser_calls import (
     marked_calls,
     step_marks,
 )
+from sdtrace.structure.evaluations import evaluations
 from sdtrace.structure.iterations import Confidence, Iterations
 from sdtrace.structure.repeats import find_repeats
+from sdtrace.structure.time_steps import lone_call
 from sdtrace.structure.training import is_training
 from sdtrace.structure.work import Work
 
@@ -37,6 +40,9 @@ _MAX_SEARCHED: Final = 64
 _BETWEEN: Final = 3
 """How many times the usual work between two calls tells one step from the next."""
 _GROUPS: Final = {2: "pairs of ", 3: "threes of "}
+_MAYBE_PAIRS: Final = (
+    " These are denoiser calls, two of which may be a step: other scheduler ops follow every second one."
+)
 _SCHEDULER: Final = 3
 """Ops of a scheduler, at least."""
 _LAYER: Final = re.compile(r"^aten::(?:\w*conv\w*|linear|\w*mm|\w*norm)$")
@@ -94,8 +100,7 @@ def find_steps(
     calls = marked_calls(marked)
     if calls is not None:
         together = in_pairs(calls, marked) or calls_of_steps(linked, calls, ops, iterations)
-        how = f"Denoising steps are {_how_many(together, calls) or 'the '}{calls.what}."
-        return _of_calls(together or calls, how)
+        return _of_evaluations(linked, calls, together, ops, iterations, "Denoising steps are ", "the ")
     decodes = decode_stages(linked, ops)
     may_denoise = timed is not None or decodes.start.size or _normalizes_by_group(linked)
     if not may_denoise or is_training(linked):
@@ -105,6 +110,7 @@ def find_steps(
         _runs_of_blocks(linked, ops, iterations, all_compiled_calls(linked, thread), decodes, work)
         or _repeated_calls(linked, ops, iterations, decodes, once)
         or _timed_steps(linked, timed, ops, iterations, decodes)
+        or _lone_step(linked, ops, decodes)
         or _repetition(linked, iterations, ops, decodes)
     )
     marks = step_marks(linked, is_diffusion=True)
@@ -130,11 +136,27 @@ def _normalizes_by_group(linked: LinkedTrace) -> bool:
     return bool(normal) and bool(np.isin(linked.trace.name[rows], normal).any())
 
 
-def _how_many(together: Calls | None, calls: Calls) -> str:
-    """`pairs of `, `threes of ` or `runs of 4 ` calls, '' where each is a step."""
-    if together is None:
+def _of_evaluations(  # all that a sentence about them needs
+    linked: LinkedTrace,
+    calls: Calls,
+    together: Calls | None,
+    ops: OpSequence,
+    iterations: Iterations,
+    told: str,
+    article: str = "",
+) -> Steps:
+    """Steps of one call each, or of several that guidance or the sampler makes together."""
+    kind, found = evaluations(linked, together or calls, ops, iterations)
+    how = f"{told}{_how_many(found, calls) or article}{calls.what}."
+    steps = _of_calls(found, how + _MAYBE_PAIRS if kind == "maybe" else how)
+    return replace(steps, confidence="guess") if kind == "maybe" else steps
+
+
+def _how_many(together: Calls, calls: Calls) -> str:
+    """`pairs of `, `threes of ` or `runs of 4 ` calls, '' where each is a step; the last may be of fewer."""
+    size = math.ceil(len(calls) / len(together))
+    if size == 1:
         return ""
-    size = len(calls) // len(together)
     return _GROUPS.get(size, f"runs of {size} ")
 
 
@@ -145,7 +167,8 @@ def _timed_steps(
     if timed is None:
         return None
     together = calls_of_steps(linked, timed, ops, iterations)
-    calls = together or timed
+    told = "Nothing marks denoising steps; they are "
+    calls = _of_evaluations(linked, timed, together, ops, iterations, told)
     place = iterations.at(calls.start_ns)
     if np.median(np.bincount(place[place >= 0], minlength=len(iterations))) < 1:
         return None
@@ -156,9 +179,13 @@ def _timed_steps(
     length = stop - first
     is_followed = follow <= limit
     length = np.where(is_followed, length, np.minimum(length, length[is_followed].max(initial=length.min())))
-    how = f"Nothing marks denoising steps; they are {_how_many(together, timed)}{timed.what}."
     end = np.where(is_followed, follow, ops.end_ns[np.maximum(first + length, 1) - 1])
-    return Steps(calls.start_ns, np.maximum(end, calls.start_ns), calls.thread, how, "likely")
+    return replace(calls, end_ns=np.maximum(end, calls.start_ns))
+
+
+def _lone_step(linked: LinkedTrace, ops: OpSequence, decodes: Intervals) -> Steps | None:
+    call = lone_call(linked, ops, decodes)
+    return _of_calls(call, f"Nothing marks denoising steps; there is one: {call.what}.") if call else None
 
 
 def _repeated_calls(
@@ -172,8 +199,7 @@ def _repeated_calls(
             together = calls_of_steps(linked, calls, ops, iterations)
             if together is None and are_parts(linked, ops, calls, decodes):
                 continue
-            how = f"Denoising steps are {_how_many(together, calls) or 'the '}{calls.what}."
-            return _of_calls(together or calls, how)
+            return _of_evaluations(linked, calls, together, ops, iterations, "Denoising steps are ", "the ")
     return None
 
 

@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Bools, Int64s
+from sdtrace.intervals import Bools, Int64s, Intervals
+from sdtrace.structure.call_groups import LAYER, LOOP
 from sdtrace.structure.candidates import OpSequence
 from sdtrace.structure.decodes import ATTENTION
 from sdtrace.structure.denoiser_calls import Calls
@@ -37,6 +38,10 @@ _OWN_JOINS: Final = 2
 _MOST_CONTROLS: Final = 3
 _LEAD: Final = 24
 """Ops before the embedding that may belong to the call, where they are the same for every call."""
+_BLOCK: Final = 2
+"""Attentions of one block of a transformer, at most: to itself, and to the prompt."""
+_ENDS: Final = 2
+"""Layers that a network has beside its blocks, at least: the first and the last one."""
 _CONVOLUTIONS: Final = 5
 """Convolutions that set one call apart from the next, as one attention does."""
 
@@ -44,7 +49,8 @@ _CONVOLUTIONS: Final = 5
 def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     """Calls of a denoiser, each from about its embedding of a time step on; None with fewer than two.
 
-    Embeddings without attention between are of one call (a time step and sizes). A call that joins nothing,
+    Embeddings without attention between are of one call (a time step and sizes), and so are those of the
+    blocks of one network, where each block embeds the time step by itself. A call that joins nothing,
     where others do, is a ControlNet's and belongs to the call that follows it. Rotary positions are no
     time steps: they take no exponential, and no layer takes them. Training embeds time steps, too, and has no
     such calls.
@@ -52,7 +58,7 @@ def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     if is_training(linked):
         return None
     weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
-    first = max((_apart(found, weight) for found in _embeddings(linked, ops)), key=len)
+    first = _of_networks(linked, ops, *_of_stages(_embeddings(linked, ops), weight))
     first = _with_control(first, _counted(linked, ops, _JOIN), len(ops))
     if len(first) < 2:  # one call repeats nothing
         return None
@@ -61,6 +67,19 @@ def timed_calls(linked: LinkedTrace, ops: OpSequence) -> Calls | None:
     number = np.full(len(first), -1, np.int64)
     what = "calls that embed a time step"
     return Calls("period", ops.start_ns[first], ops.end_ns[last], number, ops.thread, what, "likely")
+
+
+def lone_call(linked: LinkedTrace, ops: OpSequence, decodes: Intervals) -> Calls | None:
+    """The only call of a denoiser in the trace, from its embedding of a time step to the only decode."""
+    if len(decodes.start) != 1 or is_training(linked):
+        return None
+    weight = _counted(linked, ops, ATTENTION) * _CONVOLUTIONS + _counted(linked, ops, _CONVOLUTION)
+    first = _of_networks(linked, ops, *_of_stages(_embeddings(linked, ops), weight))
+    last = int(np.searchsorted(ops.start_ns, decodes.start[0]))
+    if len(first) != 1 or first[0] >= last or weight[last] - weight[first[0]] < _CONVOLUTIONS:
+        return None
+    start, end, number = ops.start_ns[first], ops.end_ns[[last - 1]], np.full(1, -1, np.int64)
+    return Calls("period", start, end, number, ops.thread, "the only call that embeds a time step", "likely")
 
 
 def _embeddings(linked: LinkedTrace, ops: OpSequence) -> tuple[Int64s, Int64s]:
@@ -110,6 +129,55 @@ def _apart(first: Int64s, weight: Int64s) -> Int64s:
     """Embeddings but for those without much of a network since the one before."""
     kept: Int64s = first[np.append(True, np.diff(weight[first]) >= _CONVOLUTIONS)[: len(first)]]
     return kept
+
+
+def _of_stages(embeddings: tuple[Int64s, Int64s], weight: Int64s) -> tuple[Int64s, Int64s]:
+    """The embeddings of the kind that occurs most, with those of the other kind that are of another stage.
+
+    First those that are apart, then all of them.
+
+    Where calls that embed in one way hold embeddings of the other kind as well, these are part of them: most
+    gaps between two calls hold one.
+    """
+    fewer, most = sorted((_apart(found, weight) for found in reversed(embeddings)), key=len)
+    every = np.unique(np.concatenate(embeddings))
+    # One call has no gaps.
+    if len(most) < 2 or not fewer.size or np.median(np.diff(np.searchsorted(fewer, most))) > 0:
+        return most, every
+    return _apart(np.sort(np.append(most, fewer)), weight), every
+
+
+def _of_networks(linked: LinkedTrace, ops: OpSequence, first: Int64s, every: Int64s) -> Int64s:
+    """The first embedding of each network, where all of its blocks embed the time step by themselves.
+
+    From one block to the next there is little attention, and always the same layers; where the network ends
+    there are its last and its first layer, too. If it never ends, there is one network, unless something is
+    looked up or made between as a loop over steps does.
+    """
+    if len(first) < 2 * _BLOCK:  # two networks of two blocks
+        return first
+    attended = np.diff(_counted(linked, ops, ATTENTION)[first])
+    layered = _counted(linked, ops, LAYER)
+    layers = np.diff(layered[first])
+    usual = int(np.median(layers))
+    ends = np.flatnonzero(layers != usual)
+    if not ends.size:
+        return first[:1] if np.median(attended) <= _BLOCK and not _looped(linked, ops, first) else first
+    is_next = (layers[ends] >= usual + _ENDS) & (attended[ends] == np.median(attended))
+    sizes = np.diff(np.concatenate(([-1], ends)))
+    is_block = bool(np.median(attended) <= _BLOCK) and int(sizes.min()) >= 2  # several blocks a network
+    if not is_block or is_next.mean() <= 0.5:  # most
+        return first
+    # The last layer may embed, too, right before the first block of the next network.
+    latest = every[np.searchsorted(every, first[ends + 1]) - 1]
+    is_first = layered[latest] - layered[first[ends]] >= _ENDS
+    return np.append(first[:1], np.where(is_first, latest, first[ends + 1]))
+
+
+def _looped(linked: LinkedTrace, ops: OpSequence, first: Int64s) -> bool:
+    """Whether between any two places there are ops of a loop over steps, which no block needs."""
+    counted = _counted(linked, ops, LOOP)[first]
+    return bool((np.diff(counted) > 0).any())
 
 
 def _followed(first: Bools, second: Bools) -> Bools:
