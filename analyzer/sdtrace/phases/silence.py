@@ -159,10 +159,11 @@ def _idle_in(linked: LinkedTrace, events: Int64s, categories: Collection[str]) -
     doing = linked.trace.in_categories(categories)[host.row]
     doing[linked.work.op[linked.work.op >= 0]] = True
     start = host.start_ns[doing & launching]
-    asked: Int64s = events[launching[events]]
+    asked = events[launching[events]]
     first = np.searchsorted(start, host.start_ns[asked], "left")
     last = np.searchsorted(start, host.start_ns[asked] + host.dur_ns[asked], "left")
-    return asked[first == last]
+    found: Int64s = asked[first == last]
+    return found
 
 
 def _long(intervals: Intervals) -> Intervals:
