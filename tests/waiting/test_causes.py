@@ -203,6 +203,14 @@ def test_a_frame_that_waits_for_another_thread_is_not_to_blame(tmp_path: Path) -
     assert "python" not in of(tmp_path, launched(0, 1), [backward], other, launched(9 * MS, 2))
 
 
+@pytest.mark.parametrize("name", ["Python GC", "garbage collection"])
+def test_what_a_collection_is_called(tmp_path: Path, name: str) -> None:
+    idle = idle_of(
+        written(tmp_path / "t.json", [*launched(0, 1), python(name, MS, 2 * MS), *launched(9 * MS, 2)])
+    )
+    assert idle.blamed_for("gc") == [(name, 2 * MS)]
+
+
 def test_garbage_collection(tmp_path: Path) -> None:
     frames = [
         python("loop.py(4): step", 200 * US, 5 * MS),
