@@ -14,7 +14,7 @@ from sdtrace.errors import UsageError
 
 _OP_AND_TYPE = re.compile(r"(?:aten::)?(\w+)(?:\.\w+)?-dtype_\w+")
 _PARAMETERS = re.compile(r"(?<!\))>\(")  # a comparison in a template argument is written `(8)>(0)`
-_MANGLED = re.compile(r"L[a-z]n?\d+E|S[0-9A-Z]*_|T\d*_|DF\d+[_b]?|(?P<length>[1-9]\d*)|.")
+_MANGLED = re.compile(r"L[a-z]n?\d+E|S[0-9A-Z]*_|T\d*_|DF\d+[_b]?|(?P<length>[1-9]\d*)|[^\dLSTD]+|.")
 _DEFAULT_RULES = Path(__file__).with_name("rules.toml")
 
 
