@@ -149,3 +149,19 @@ def test_options_are_checked() -> None:
     with pytest.raises(UsageError, match="phases are capture, autotune, compile"):
         Options.of(phase="xyz")
     assert Options.of(phase="autotune").part.phase == "autotune"
+
+
+def test_devices_are_busy_in_steady_iterations_also_where_the_host_is_far_ahead(tmp_path: Path) -> None:
+    """Eight steps are launched in 4 ms; each keeps one device busy for 5 ms, then the other."""
+    ms, events = 1_000_000, []
+    for step in range(8):
+        events.append(host(f"ProfilerStep#{step}", step * ms // 2, ms // 2 - 1000, "user_annotation"))
+        for device in (0, 1):
+            number = 2 * step + device + 1
+            events.append(call("cudaLaunchKernel", step * ms // 2 + 1000 + 9000 * device, 5000, number))
+            work = kernel("k", 100_000 + (10 * step + 5 * device) * ms, 5 * ms - 1000, number)
+            events.append({**work, "pid": device})
+    written(tmp_path / "t.json", events)
+    devices = analyze(tmp_path / "t.json", Options.of()).devices
+    shares = [device.steady_busy_us / device.steady_wall_us for device in devices]
+    assert shares == [pytest.approx(0.5, abs=0.01)] * 2

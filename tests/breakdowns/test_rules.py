@@ -123,3 +123,20 @@ def test_a_rules_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not UTF-8"):
         load_rules(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "searched"),
+    [
+        ("_ZN5aiter24fmha_fwd_hd128_bf16_rtneE", "aiter::fmha_fwd_hd128_bf16_rtne"),
+        ("_ZN7ck_tile6kentryILi256ENS_14FlatmmKer", "ck_tile::kentry::FlatmmKer"),
+        (
+            "_ZN2at6native12_GLOBAL__N_113conv2d_kernelIDF16bLb1EEEvPS2_",
+            "at::native::_GLOBAL__N_1::conv2d_kernel",
+        ),
+        ("_Z", "_Z"),
+        ("_ZN99999999999999999999a", "a"),
+    ],
+)
+def test_a_mangled_name_is_searched_by_the_names_in_it(name: str, searched: str) -> None:
+    assert KernelKey("kernel", name, "", "").searched().kernel_name == searched

@@ -155,6 +155,8 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("host.copies", copies(14.9), copies(15.1)),
     ("host.runtime_call", idle("runtime_call", 1.9), idle("runtime_call", 2.1)),
     ("host.gc", idle("gc", 1.9), idle("gc", 2.1)),
+    ("host.cpu_work", idle("cpu_work", 1.9), idle("cpu_work", 2.1)),
+    ("host.lock", idle("lock", 1.9), idle("lock", 2.1)),
     ("host.python", idle("python", 1.9), idle("python", 2.1)),
     ("device.turns", {}, {"turns": Turns((0, 1), 90 * MS, 0, 20 * MS)}),
     ("trace.clock", lost(), lost(work_before_launch=1)),

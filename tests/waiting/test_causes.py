@@ -101,6 +101,85 @@ def test_a_module_that_is_moved_tensor_by_tensor(tmp_path: Path) -> None:
     assert "copy" not in causes(12, "aten::_local_scalar_dense", TO_HOST)
 
 
+@pytest.mark.parametrize("call_name", ["cudaMemcpyAsync", "cudaMemcpy"])
+def test_a_pageable_copy_that_the_cpu_makes_itself_is_a_copy(tmp_path: Path, call_name: str) -> None:
+    """The CPU fills a pinned buffer first: the device copies for less than half of the call."""
+    moved = [
+        host("aten::to", 200 * US, 3_000 * US),
+        call(call_name, 210 * US, 2_900 * US, 9),
+        kernel(TO_DEVICE, 1_900 * US, 1_200 * US, 9),
+    ]
+    causes = of(tmp_path, launched(0, 1), moved, launched(8 * MS, 2))
+    assert causes["copy"] > 4 * MS
+    assert "sync" not in causes
+
+
+def test_ops_that_read_back_a_result_move_no_module(tmp_path: Path) -> None:
+    def read(number: int) -> list[Event]:
+        at = 200 * US + 200 * US * number
+        copied = kernel(TO_HOST, at + 20 * US, 2 * US, 100 + number)
+        waited = call("cudaStreamSynchronize", at + 20 * US, 100 * US, 200 + number)
+        op = host("aten::nonzero", at, 130 * US)
+        return [op, call("cudaMemcpyAsync", at + 10 * US, 9 * US, 100 + number), copied, waited]
+
+    causes = of(
+        tmp_path, launched(0, 1), [event for n in range(12) for event in read(n)], launched(4 * MS, 2)
+    )
+    assert "copy" not in causes
+    assert causes["sync"] > 12 * 90 * US
+
+
+@pytest.mark.parametrize("name", ["DataLoader", "DataPipe"])
+def test_what_torch_calls_a_loader(tmp_path: Path, name: str) -> None:
+    fetch = host(f"enumerate({name})#ShufflerIterDataPipe", 200 * US, 3 * MS, "user_annotation")
+    assert of(tmp_path, launched(0, 1), [fetch], launched(4 * MS, 2))["data_wait"] == 3 * MS
+
+
+def test_an_op_that_works_on_the_cpu(tmp_path: Path) -> None:
+    made = [host("aten::randn", 200 * US, 5 * MS), host("aten::normal_", 300 * US, 4 * MS)]
+    short = host("aten::view", 6 * MS, 900 * US)
+    idle = idle_of(written(tmp_path / "t.json", [*launched(0, 1), *made, short, *launched(8 * MS, 2)]))
+    assert idle.blamed_for("cpu_work") == [("aten::randn", 5 * MS)]
+
+
+def test_an_op_that_launches_or_waits_for_another_thread_does_not_work_on_the_cpu(tmp_path: Path) -> None:
+    long = [host("aten::mm", 200 * US, 5 * MS), call("cudaLaunchKernel", 5 * MS, 4 * US, 9)]
+    assert "cpu_work" not in of(tmp_path, launched(0, 1), long, launched(8 * MS, 2))
+    other = [{**event, "tid": 2} if event["pid"] else event for event in launched(3 * MS, 3)]
+    waits = [host("my::backward", 200 * US, 5 * MS)]
+    assert "cpu_work" not in of(tmp_path, launched(0, 1), waits, other, launched(8 * MS, 2))
+    unseen = [host("aten::mm", 200 * US, 5 * MS), kernel("k", 4 * MS, 10 * US, 9)]
+    for event in unseen:
+        event["args"] = {**event.get("args", {}), "External id": 77}
+    assert "cpu_work" not in of(tmp_path, launched(0, 1), unseen, launched(8 * MS, 2))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        python("threading.py(1087): join", MS, 5 * MS),
+        python("queue.py(154): get", MS, 5 * MS),
+        python("<built-in method acquire of _thread.lock object at 0x7fc79f95f8c0>", MS, 5 * MS),
+        host("wait for lock", MS, 5 * MS, "user_annotation"),
+    ],
+)
+def test_waiting_for_another_thread(tmp_path: Path, frame: Event) -> None:
+    inside = python("threading.py(295): wait", 2 * MS, 3 * MS)
+    loop = python("loop.py(4): step", 200 * US, 7 * MS)
+    idle = idle_of(written(tmp_path / "t.json", [*launched(0, 1), loop, frame, inside, *launched(9 * MS, 2)]))
+    assert idle.blamed_for("lock") == [(frame["name"], 5 * MS)]
+    assert idle.blamed_for("python") == [("loop.py(4): step", 2 * MS)]
+
+
+def test_an_annotation_names_python_that_runs_no_op(tmp_path: Path) -> None:
+    said = [
+        host("tokenize", MS, 5 * MS, "user_annotation"),
+        host("ProfilerStep#3", MS, 6 * MS, "user_annotation"),
+    ]
+    idle = idle_of(written(tmp_path / "t.json", [*launched(0, 1), *said, *launched(9 * MS, 2)]))
+    assert idle.blamed_for("python") == [("tokenize", 5 * MS)]
+
+
 def test_python_that_runs_no_op(tmp_path: Path) -> None:
     frames = [
         python("train.py(1): main", 0, 20 * MS),
@@ -122,6 +201,14 @@ def test_a_frame_that_waits_for_another_thread_is_not_to_blame(tmp_path: Path) -
         kernel("k", 3 * MS + 10 * US, 10 * US, 3),
     ]
     assert "python" not in of(tmp_path, launched(0, 1), [backward], other, launched(9 * MS, 2))
+
+
+@pytest.mark.parametrize("name", ["Python GC", "garbage collection"])
+def test_what_a_collection_is_called(tmp_path: Path, name: str) -> None:
+    idle = idle_of(
+        written(tmp_path / "t.json", [*launched(0, 1), python(name, MS, 2 * MS), *launched(9 * MS, 2)])
+    )
+    assert idle.blamed_for("gc") == [(name, 2 * MS)]
 
 
 def test_garbage_collection(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_weights_that_move_in_every_step() -> None:
 
 def test_two_devices_that_take_turns_are_half_idle_each() -> None:
     study = study_of(SPLIT)
-    rows = device_rows(study.linked, study.idle.devices, study.structure.iterations, study.phases.is_steady)
+    rows = device_rows(study.linked, study.idle.devices, study.steady_spans)
     assert [(row.index, row.name, row.kernels) for row in rows] == [
         (0, "NVIDIA GeForce RTX 4080", 200),
         (1, "NVIDIA GeForce RTX 4080", 200),

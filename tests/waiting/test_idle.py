@@ -225,7 +225,18 @@ def test_silence_of_a_tenth_of_a_second_is_a_stall(tmp_path: Path) -> None:
     # The first launch returns before its kernel ends, the second starts at one second.
     assert causes == {"host_stall": second - 200, "launch_bound": 100}
     busy = [*events, *(host("aten::mm", n * second // 10, second // 20) for n in range(10))]
-    assert set(causes_of(written(tmp_path / "u.json", busy))) == {"launch_bound"}
+    assert set(causes_of(written(tmp_path / "u.json", busy))) == {"cpu_work", "launch_bound"}
+
+
+def test_the_order_of_work_of_one_instant_does_not_matter(tmp_path: Path) -> None:
+    """Two empty kernels of a stream, of which one has no launch."""
+    events = [host("aten::mm", 0, 0), kernel("k", 0, 0, 2, 8), call("cudaLaunchKernel", 0, 0, 3)]
+    pair = [kernel("k", 1, 0, 1), kernel("k", 1, 0, 3)]
+    queues = []
+    for order in (pair, pair[::-1]):
+        linked = written(tmp_path / "t.json", [*events, *order])
+        queues.append(queue_stats(linked, find_queue(linked, launch_times(linked), find_devices(linked))))
+    assert queues[0] == queues[1]
 
 
 def test_work_of_unknown_launch_has_no_cause_to_tell(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sdtrace.intervals import Bools, Int64s, intersect, join, union
 from sdtrace.phases.silence import loader_calls, spans_of
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
-from sdtrace.waiting.claims import GC, MEMORY, PYTHON, RUNTIME_CALL, host_claims
+from sdtrace.waiting.claims import CPU_WORK, GC, LOCK, MEMORY, PYTHON, RUNTIME_CALL, host_claims
 from sdtrace.whatif import changes
 from sdtrace.whatif.changes import Change, Factors, Outlook, scaled, together
 from sdtrace.whatif.labels import Labels
@@ -39,6 +39,8 @@ _EMPTIED: Final = Factors(0.0, 0.5, 1.0)
 """What remains of time in frees that the program asks for, of which a pipeline did not notice any."""
 _WAITS: Final = {
     "host.gc": GC,
+    "host.cpu_work": CPU_WORK,
+    "host.lock": LOCK,
     "host.python": PYTHON,
     "host.runtime_call": RUNTIME_CALL,
     "host.memory": MEMORY,

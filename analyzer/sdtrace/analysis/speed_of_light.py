@@ -106,8 +106,7 @@ class WorkStudy:
     @cached_property
     def _device_rows(self) -> list[DeviceRow]:
         study = self.study
-        iterations = study.structure.iterations
-        return device_rows(study.linked, study.idle.devices, iterations, study.phases.is_steady)
+        return device_rows(study.linked, study.idle.devices, study.steady_spans)
 
     def _window(self, row: IterationRow, device: int | None = None) -> Window:
         """The work of an iteration; of one device, by its place, or of all."""

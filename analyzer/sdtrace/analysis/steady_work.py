@@ -10,7 +10,6 @@ import numpy as np
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import sum_by
 from sdtrace.breakdowns.components import OUTSIDE
-from sdtrace.breakdowns.iterations import lasting
 from sdtrace.intervals import Int64s, Intervals, covered, join, total, union
 from sdtrace.model.compare import WaterfallStep
 
@@ -35,10 +34,7 @@ def steady_work(study: Study) -> SteadyWork | None:
     steady = study.steady
     if not steady:
         return None
-    iterations, launches = study.structure.iterations, study.structure.launches
-    begun, done = lasting(study.linked, iterations.start_ns, iterations.end_ns, launches)
-    rows = np.array([row.index for row in steady])
-    spans = union(begun[rows], done[rows])
+    spans = study.steady_spans
     wall_ns = sum(row.wall_ns for row in steady)
     parts = _device_parts(study, spans) if len(study.idle.devices) else _cpu_parts(study, spans)
     parts[("rest", "", "")] = wall_ns - sum(parts.values())

@@ -13,11 +13,11 @@ from sdtrace.analysis.recorded_run import RecordedRun, recorded_run
 from sdtrace.attribution.linked_trace import LinkedTrace, attribute
 from sdtrace.attribution.losses import Losses, find_losses, with_device_later
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
-from sdtrace.breakdowns.iterations import IterationRow, StepRow, iteration_rows, step_rows
+from sdtrace.breakdowns.iterations import IterationRow, StepRow, iteration_rows, lasting, step_rows
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
-from sdtrace.intervals import Bools, Int64s
+from sdtrace.intervals import Bools, Int64s, Intervals, union
 from sdtrace.model import noun_of
 from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.overhead_spans import find_overhead
@@ -68,6 +68,14 @@ class Study:
         """The steady iterations, without those that the profile cut off."""
         rows = zip(self.iterations, self.labels, strict=True)
         return [facts for facts, label in rows if label == STEADY and facts.is_whole]
+
+    @cached_property
+    def steady_spans(self) -> Intervals:
+        """When the steady iterations ran, the work that they left queued included."""
+        iterations, rows = self.structure.iterations, np.array([row.index for row in self.steady], np.int64)
+        launches = self.structure.launches
+        begun, done = lasting(self.linked, iterations.start_ns, iterations.end_ns, launches)
+        return union(begun[rows], done[rows])
 
     @cached_property
     def steady_wall_ns(self) -> int | None:

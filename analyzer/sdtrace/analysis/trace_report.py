@@ -163,7 +163,7 @@ def _gpu(part: Selection) -> model.Gpu:
 
 
 def _devices(study: Study) -> list[model.Device]:
-    rows = device_rows(study.linked, study.idle.devices, study.structure.iterations, study.phases.is_steady)
+    rows = device_rows(study.linked, study.idle.devices, study.steady_spans)
     return [in_microseconds(row, model.Device) for row in rows]
 
 

@@ -51,6 +51,8 @@ _WAITS: Final = {
     "memory": "for memory to be allocated or freed",
     "python": "for Python",
     "gc": "for Python's garbage collection",
+    "cpu_work": "for ops that work on the CPU",
+    "lock": "for a thread that waits for another",
     "runtime_call": "for one long runtime call",
     "other_device": "for another GPU",
 }

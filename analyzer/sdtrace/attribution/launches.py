@@ -51,9 +51,11 @@ def launch_times(linked: LinkedTrace) -> LaunchTimes:
 def _latest_calls(linked: LinkedTrace, is_known: Bools) -> Int64s:
     """For each piece of work of unknown launch the latest instant at which it can have been launched."""
     trace, row = linked.trace, linked.work.row
-    order = np.lexsort((trace.start_ns[row], trace.thread[row]))
+    called = trace.start_ns[linked.work.launch]
+    # Of equal starts the shortest first, for the order in the file must not matter.
+    order = np.lexsort((called, is_known, trace.end_ns[row], trace.start_ns[row], trace.thread[row]))
     start, stream = trace.start_ns[row[order]], trace.thread[row[order]]
-    call = trace.start_ns[linked.work.launch[order]]
+    call = called[order]
     known = np.flatnonzero(is_known[order])
     place = np.searchsorted(known, np.arange(len(order)))
     before, after = np.append(-1, known)[place], np.append(known, -1)[place]

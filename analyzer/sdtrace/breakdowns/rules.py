@@ -14,6 +14,7 @@ from sdtrace.errors import UsageError
 
 _OP_AND_TYPE = re.compile(r"(?:aten::)?(\w+)(?:\.\w+)?-dtype_\w+")
 _PARAMETERS = re.compile(r"(?<!\))>\(")  # a comparison in a template argument is written `(8)>(0)`
+_MANGLED = re.compile(r"L[a-z]n?\d+E|S[0-9A-Z]*_|T\d*_|DF\d+[_b]?|(?P<length>[1-9]\d*)|[^\dLSTD]+|.")
 _DEFAULT_RULES = Path(__file__).with_name("rules.toml")
 
 
@@ -33,11 +34,24 @@ class KernelKey(NamedTuple):
 
         A templated kernel comes without its parameter list, which is full of unrelated types. A kernel named
         for an op and a data type, as MTIA's are (`add-dtype_Float`), counts as launched by that op, unless
-        the trace knows the op.
+        the trace knows the op. A mangled name is searched by the names in it.
         """
         if (named := _OP_AND_TYPE.match(self.kernel_name)) and not self.op_name.startswith("aten::"):
             return self._replace(op_name=f"aten::{named[1]}")
+        if self.kernel_name.startswith("_Z"):
+            return self._replace(kernel_name=_names_in_mangled(self.kernel_name))
         return self._replace(kernel_name=_PARAMETERS.split(self.kernel_name, maxsplit=1)[0])
+
+
+def _names_in_mangled(name: str) -> str:
+    """The names in a mangled one, also in a cut one: `_ZN5aiter3mhaILi2EE` is `aiter::mha`."""
+    names, place = [], 2
+    while found := _MANGLED.match(name, place):
+        place = found.end()
+        if length := found["length"]:
+            names.append(name[place : place + int(length[:4])])
+            place += int(length[:4])
+    return "::".join(names) or name
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -41,7 +41,7 @@ _IN_QUOTES = re.compile(r'[\\"$`]')
 _ESCAPED = r"\\\g<0>"
 _MUCH_MOVED = 0.15
 """Inputs and results take a few percent at most; what takes more is weights, or data of many gigabytes."""
-_OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "python")
+_OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "cpu_work", "lock", "python")
 """Causes of idle time that a faster CPU would shorten."""
 
 

@@ -1,4 +1,4 @@
-"""Findings about other things the CPU does while the GPU waits: long calls, garbage collection, Python."""
+"""Findings about other things the CPU does while the GPU waits: long calls, collections, its own work."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ _TEXTS: Final = {
     "gc": _Text(
         "The GPU waits while Python collects garbage",
         "Call `gc.collect()` less often; `gc.freeze()` after setup, or `gc.disable()` in the loop.",
+    ),
+    "cpu_work": _Text(
+        "The GPU waits for ops that work on the CPU",
+        'Make these tensors on the GPU (`device="cuda"`), do this work once before the loop, or do it in '
+        "another thread or process.",
+    ),
+    "lock": _Text(
+        "The GPU waits while the CPU waits for another thread",
+        "Look at what the other thread does meanwhile. Let it work ahead: ask for its result later, or keep "
+        "more than one item in its queue.",
     ),
     "python": _Text(
         "The GPU waits for Python code that launches nothing",

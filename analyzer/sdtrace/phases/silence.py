@@ -1,17 +1,18 @@
 """Silence of the host: time without any op or runtime call, and what explains it.
 
-A data loader's annotation explains it, and so does a Python frame (`with_stack`) in which no op runs. What
-neither explains is a stall when it lasts more than 100 ms.
+A data loader's annotation explains it, and so does a Python frame (`with_stack`) or an annotation in which no
+op runs. What none of these explains is a stall when it lasts more than 100 ms.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
 
-from sdtrace.attribution.event_selection import named_like, of_categories, outermost
+from sdtrace.attribution.event_selection import OLD_ANNOTATION, named_like, of_categories, outermost
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, contains_any, join, subtract, union
 from sdtrace.reader.categories import DEVICE, HOST, LAUNCHES
@@ -20,7 +21,7 @@ STALL_NS: Final = 100_000_000
 """Silence below this is taken for ordinary Python between ops."""
 _FRAME_NS: Final = 1_000_000
 """Python frames below this are ordinary Python between ops, too."""
-_DATA: Final = re.compile(r"^enumerate\(DataLoader\)|dataloader\.py\(\d+\): __next__$")
+_DATA: Final = re.compile(r"^enumerate\((?:DataLoader|DataPipe)\)|dataloader\.py\(\d+\): __next__$")
 _SAID_TO_LOAD: Final = re.compile(
     r"dataloader_next|^(?:(?:train|val|valid|test)[ _]?)?data[ _-]?loader(?:[ ._]\w+)?$"
     r"|^(?:(?:next|get|load|fetch|read|prefetch|wait(?:ing)?)[ _-]?(?:for[ _-])?)+(?:the[ _-])?(?:next[ _-])?"
@@ -30,6 +31,16 @@ _SAID_TO_LOAD: Final = re.compile(
     re.IGNORECASE,
 )
 """What people and Lightning call it."""
+_LOCK: Final = re.compile(
+    r"\b(?:acquire|__enter__)'? of '?(?:_thread|_multiprocessing|threading)\.\w*(?:[Ll]ock|Semaphore)"
+    r"|threading\.py\(\d+\): (?:wait|wait_for|join|acquire|__enter__|_wait_for_tstate_lock)$"
+    r"|queues?\.py\(\d+\): (?:get|put|join)$|futures[/\\]+_base\.py\(\d+\): (?:result|wait|exception)$"
+    r"|^(?:wait(?:ing)?[ _-]?(?:for[ _-])?|acquir(?:e|ing)[ _-]?)(?:the[ _-])?(?:\w+[ _-])?"
+    r"(?:lock|mutex|semaphore)\b"
+    r"|^(?:lock|mutex|semaphore)[ _.-]?(?:wait|acquire)",
+    re.IGNORECASE,
+)
+_STEP: Final = re.compile(r"^ProfilerStep")
 _KERNEL: Final = re.compile(r"LaunchKernel|GraphLaunch")
 _SAYS_LITTLE: Final = frozenset({"user_annotation", "python_function"})
 
@@ -68,7 +79,7 @@ def long_silence(linked: LinkedTrace, within: Intervals) -> Intervals:
 
 
 def explained(linked: LinkedTrace) -> Intervals:
-    """When the host was in a data loader or in a Python frame without ops."""
+    """When the host was in a data loader, or in a Python frame or an annotation without ops."""
     return join(*(spans_of(linked, events) for events in (loader_calls(linked), quiet_frames(linked))))
 
 
@@ -104,21 +115,55 @@ def _hold(linked: LinkedTrace, spans: Int64s, events: Int64s) -> Bools:
 
 
 def quiet_frames(linked: LinkedTrace) -> Int64s:
-    """Python functions of 1 ms and more in which no op and no runtime call starts; the outermost of them.
+    """Python functions and annotations of 1 ms and more in which no op or runtime call starts; the outermost.
 
     Of threads that launch work, and neither may any of these threads do anything meanwhile: a frame that
     waits for the backward pass on another thread is not quiet.
     """
-    host, trace = linked.host, linked.trace
-    frames = of_categories(linked, np.flatnonzero(host.dur_ns >= _FRAME_NS), {"python_function"})
-    if not frames.size:
-        return frames
-    frames = frames[linked.is_on_launching_thread[frames]]
-    doing = trace.in_categories(LAUNCHES | {"cpu_op"})[host.row] & linked.is_on_launching_thread
-    start = host.start_ns[doing]
-    first = np.searchsorted(start, host.start_ns[frames], "left")
-    last = np.searchsorted(start, host.start_ns[frames] + host.dur_ns[frames], "left")
-    return outermost(linked, frames[first == last])
+    return outermost(linked, _quiet(linked))
+
+
+def lock_waits(linked: LinkedTrace) -> Int64s:
+    """Quiet functions and annotations (host events) that wait for another thread; the outermost of them."""
+    events = named_like(linked, _LOCK, set(_SAYS_LITTLE))
+    return outermost(linked, np.intersect1d(events, _quiet(linked))) if events.size else events
+
+
+def work_on_cpu(linked: LinkedTrace) -> Int64s:
+    """Ops (host events) of 1 ms and more in which nothing is launched; the outermost of them.
+
+    What is computed on the CPU, on a thread that launches other work. None of these threads launches
+    anything meanwhile.
+    """
+    host = linked.host
+    ops = of_categories(linked, np.flatnonzero(host.dur_ns >= _FRAME_NS), {"cpu_op"})
+    ops = ops[~linked.trace.names_matching(OLD_ANNOTATION)[host.name[ops]]]
+    return outermost(linked, _idle_in(linked, ops, LAUNCHES))
+
+
+def _quiet(linked: LinkedTrace) -> Int64s:
+    host = linked.host
+    frames = of_categories(linked, np.flatnonzero(host.dur_ns >= _FRAME_NS), set(_SAYS_LITTLE))
+    frames = frames[~linked.trace.names_matching(_STEP)[host.name[frames]]]
+    return _idle_in(linked, frames, LAUNCHES | {"cpu_op"})
+
+
+def _idle_in(linked: LinkedTrace, events: Int64s, categories: Collection[str]) -> Int64s:
+    """Those of the host events on launching threads in which no such thread starts an event of `categories`.
+
+    Nor an op that has work: old traces show no launch.
+    """
+    if not events.size:
+        return events
+    host, launching = linked.host, linked.is_on_launching_thread
+    doing = linked.trace.in_categories(categories)[host.row]
+    doing[linked.work.op[linked.work.op >= 0]] = True
+    start = host.start_ns[doing & launching]
+    asked = events[launching[events]]
+    first = np.searchsorted(start, host.start_ns[asked], "left")
+    last = np.searchsorted(start, host.start_ns[asked] + host.dur_ns[asked], "left")
+    found: Int64s = asked[first == last]
+    return found
 
 
 def _long(intervals: Intervals) -> Intervals:

@@ -9,6 +9,8 @@ CAUSES: Final = {
     "copy": "copying to or from the CPU",
     "runtime_call": "one long runtime call",
     "gc": "Python's garbage collection",
+    "cpu_work": "an op that works on the CPU",
+    "lock": "waiting for another thread",
     "python": "Python without ops",
     "other_device": "waiting for another GPU",
     "device_gap": "gap between queued kernels",

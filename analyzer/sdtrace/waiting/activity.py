@@ -24,7 +24,9 @@ MEMORY_CALL: Final = re.compile(
 _FREE: Final = re.compile(r"Free|Release|Unmap")
 _COLLECTION: Final = re.compile(
     r"built-in (?:function|method) (?:gc\.)?collect\b|^gc(?:[.:(]|$)|\bgc_(?:collect|callback)|[\\/]gc\.py\("
+    r"|^Python GC$|[Gg]arbage[ _-]?[Cc]ollect"
 )
+"""`Python GC` is what torch records itself (`record_python_gc_info`)."""
 _OP: Final = re.compile(r"^aten::")
 
 

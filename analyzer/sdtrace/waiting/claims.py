@@ -9,7 +9,7 @@ import numpy as np
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Intervals, join, subtract, union
-from sdtrace.phases.silence import explained, long_silence, quiet_frames
+from sdtrace.phases.silence import explained, lock_waits, long_silence, quiet_frames, work_on_cpu
 from sdtrace.phases.timeline import AUTOTUNE, CAPTURE, COMPILE, Timeline
 from sdtrace.structure.iterations import Iterations
 from sdtrace.waiting.activity import (
@@ -34,6 +34,8 @@ COPY: Final = "copy"
 SYNC: Final = "sync"
 RUNTIME_CALL: Final = "runtime_call"
 GC: Final = "gc"
+CPU_WORK: Final = "cpu_work"
+LOCK: Final = "lock"
 PYTHON: Final = "python"
 BETWEEN_ITERATIONS: Final = "between_iterations"
 HOST_STALL: Final = "host_stall"
@@ -78,6 +80,8 @@ def host_claims(linked: LinkedTrace, timeline: Timeline, iterations: Iterations)
             _doing(SYNC, sync),
             _doing(RUNTIME_CALL, of_events(linked, others)),
             _doing(GC, of_events(linked, collections(linked))),
+            _doing(CPU_WORK, of_events(linked, work_on_cpu(linked))),
+            _doing(LOCK, of_events(linked, lock_waits(linked))),
             _doing(PYTHON, of_events(linked, quiet_frames(linked))),
             Claim(BETWEEN_ITERATIONS, subtract(_EVER, inside)),
         ],

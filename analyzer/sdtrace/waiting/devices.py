@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.links import DeviceWork
-from sdtrace.intervals import Bools, Int64s, Intervals, covered, intersect, join, nothing, total, union
-from sdtrace.structure.iterations import Iterations
+from sdtrace.intervals import Bools, Int64s, Intervals, intersect, join, nothing, total, union
 from sdtrace.trace import Trace
 
 _LAST_NUMBER: Final = re.compile(r"(\d+)\D*$")
@@ -31,8 +30,9 @@ class DeviceRow:
     """One device; times in integer nanoseconds.
 
     `busy_ns + idle_ns` is the span the device is looked at: from the first to the last work of all devices
-    that one process feeds. `steady_busy_ns` and `steady_wall_ns` are within steady iterations, both 0
-    where there are none. `index` is None where the trace gives the device no number.
+    that one process feeds. `steady_busy_ns` and `steady_wall_ns` are within steady iterations, the work that
+    they left queued included; both are 0 where there are none. `index` is None where the trace gives the
+    device no number.
     """
 
     index: int | None
@@ -129,20 +129,17 @@ def busy_ns(linked: LinkedTrace, devices: Devices, work_mask: Bools | None = Non
     return sum(total(union(trace.start_ns[rows], trace.end_ns[rows])) for rows in parts)
 
 
-def device_rows(
-    linked: LinkedTrace, devices: Devices, iterations: Iterations, is_steady: Bools
-) -> list[DeviceRow]:
-    """Facts of every device, in the order of their labels."""
+def device_rows(linked: LinkedTrace, devices: Devices, steady: Intervals) -> list[DeviceRow]:
+    """Facts of every device, in the order of their labels; `steady` is when steady iterations ran."""
     trace, row = linked.trace, linked.work.row
     kernels = devices.of_work[trace.in_categories({"kernel"})[row]]
     counts = np.bincount(kernels, minlength=len(devices)).tolist()
-    start, end = iterations.start_ns[is_steady], iterations.end_ns[is_steady]
     spans = (devices.end_ns - devices.start_ns).tolist()
     names = _device_names(trace)
     rows = []
     for device, label in enumerate(devices.labels):
         busy, index = total(devices.busy[device]), _index(label)
-        steady = int(covered(devices.busy[device], start, end).sum())
+        within = intersect(devices.busy[device], steady)
         rows.append(
             DeviceRow(
                 index=index if index >= 0 else None,
@@ -150,8 +147,8 @@ def device_rows(
                 busy_ns=busy,
                 idle_ns=spans[device] - busy,
                 kernels=counts[device],
-                steady_busy_ns=steady,
-                steady_wall_ns=int((end - start).sum()),
+                steady_busy_ns=total(within),
+                steady_wall_ns=total(steady),
             )
         )
     return rows

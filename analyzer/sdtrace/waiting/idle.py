@@ -16,7 +16,9 @@ For those that follow the queue was empty, and the host
 - `sync`: was in a blocking call;
 - `runtime_call`: was in some other runtime call for 1 ms and more;
 - `gc`: was collecting garbage;
-- `python`: was in a Python function (with_stack) for 1 ms and more without any op;
+- `cpu_work`: was in an op that launches nothing for 1 ms and more: it works on the CPU;
+- `lock`: was waiting for another thread, as a Python function (with_stack) or an annotation says;
+- `python`: was in a Python function (with_stack) or an annotation for 1 ms and more without any op;
 - `between_iterations`: was in no iteration;
 - `copy`, `sync` again: had returned from a copy or a blocking call, for as long as it had lasted and within
   the iteration. By so much the host is late;
@@ -44,10 +46,12 @@ from sdtrace.structure.iterations import Iterations
 from sdtrace.waiting.claims import (
     BETWEEN_ITERATIONS,
     COPY,
+    CPU_WORK,
     DATA_WAIT,
     DEVICE_GAP,
     GC,
     HOST_STALL,
+    LOCK,
     MEMORY,
     OTHER,
     OTHER_DEVICE,
@@ -75,6 +79,8 @@ CAUSES: Final = (
     SYNC,
     RUNTIME_CALL,
     GC,
+    CPU_WORK,
+    LOCK,
     PYTHON,
     BETWEEN_ITERATIONS,
     HOST_STALL,
