@@ -53,6 +53,15 @@ def test_blocks_compiled_one_by_one_are_no_steps() -> None:
     assert "runs of 8 calls" in found.steps.how
 
 
+def test_a_compiled_decoder_is_of_the_image_that_it_ends() -> None:
+    """SDXL in 5 steps, three times, on an H100: the host waits for each picture in its copy alone."""
+    report = _report("h100_compiled_decoder.json.gz")
+    works = [row.gpu_us for row in report.iterations]
+    assert len(works) == 3
+    assert max(works) < 1.02 * min(works)
+    assert {row.component: row.calls for row in report.components}["vae"] == 3
+
+
 def test_training_steps_are_seen_by_their_optimizer_and_loader() -> None:
     found, rows = _study(_FIELD / "optimizer_marks_stage_period.json.gz")
     assert len(rows) == 6
