@@ -62,6 +62,15 @@ def test_a_compiled_decoder_is_of_the_image_that_it_ends() -> None:
     assert {row.component: row.calls for row in report.components}["vae"] == 3
 
 
+def test_the_last_step_holds_no_compiled_decoder() -> None:
+    """Stable Diffusion 3 in 6 steps, three times, on an H100: nothing but the decoder is compiled."""
+    report = _report("h100_compiled_decoder_sd3.json.gz")
+    fused = sum(row.total_us for row in report.kernels if row.name.startswith("triton_"))
+    parts = {row.component: row for row in report.components}
+    assert (parts["transformer"].calls, parts["vae"].calls) == (18, 3)
+    assert parts["vae"].gpu_us >= fused > 0
+
+
 def test_training_steps_are_seen_by_their_optimizer_and_loader() -> None:
     found, rows = _study(_FIELD / "optimizer_marks_stage_period.json.gz")
     assert len(rows) == 6

@@ -163,7 +163,10 @@ def _how_many(together: Calls, calls: Calls) -> str:
 def _timed_steps(
     linked: LinkedTrace, timed: Calls | None, ops: OpSequence, iterations: Iterations, decodes: Intervals
 ) -> Steps | None:
-    """From one embedding of a time step to the next, a decode or the end; the last as long as the longest."""
+    """From one embedding of a time step to the next, a decode or the end.
+
+    The last one of an iteration is as long as the longest, but holds no op that the others have not.
+    """
     if timed is None:
         return None
     together = calls_of_steps(linked, timed, ops, iterations)
@@ -178,9 +181,21 @@ def _timed_steps(
     first, stop = np.searchsorted(ops.start_ns, (calls.start_ns, np.minimum(follow, limit)))
     length = stop - first
     is_followed = follow <= limit
-    length = np.where(is_followed, length, np.minimum(length, length[is_followed].max(initial=length.min())))
+    longest = np.minimum(length, length[is_followed].max(initial=length.min()))
+    length = np.where(is_followed, length, np.minimum(longest, _until_others(ops, first, stop, is_followed)))
     end = np.where(is_followed, follow, ops.end_ns[np.maximum(first + length, 1) - 1])
     return replace(calls, end_ns=np.maximum(end, calls.start_ns))
+
+
+def _until_others(ops: OpSequence, first: Int64s, stop: Int64s, is_told: Bools) -> Int64s:
+    """How many ops from `first` on are of kinds that steps with a told `stop` have; all where none is told."""
+    edges = np.zeros(len(ops) + 1, np.int64)
+    np.add.at(edges, first[is_told], 1)
+    np.add.at(edges, stop[is_told], -1)
+    is_known = np.isin(ops.name, ops.name[np.cumsum(edges[:-1]) > 0])
+    others = np.append(np.flatnonzero(~is_known & is_told.any()), len(ops))
+    until: Int64s = others[np.searchsorted(others, first)] - first
+    return until
 
 
 def _lone_step(linked: LinkedTrace, ops: OpSequence, decodes: Intervals) -> Steps | None:
