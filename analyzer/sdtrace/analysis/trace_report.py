@@ -107,6 +107,7 @@ def report_on(
         devices=_devices(study),
         lost=_lost(study),
         structure=_structure(study),
+        on_cpu=not trace.speaks_of_device,
         unprofiled=None if counsel.image is None else in_microseconds(counsel.image.wall, model.Unprofiled),
         ops_by_shape=known.ops_by_shape,
         speed_of_light=work.speed_of_light(),
