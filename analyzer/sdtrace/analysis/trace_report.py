@@ -30,7 +30,7 @@ from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.roofline.by_shape import KernelWork
 from sdtrace.trace import load_trace
-from sdtrace.waiting.devices import busy_ns, device_rows
+from sdtrace.waiting.devices import ALL_DEVICES, busy_ns, device_rows
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import find_queue, queue_stats
 
@@ -332,6 +332,8 @@ def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:
             "Autotune was found by the alternation of fills and one kernel: the trace has no spans of it "
             "(likely)."
         )
+    if study.idle.devices.labels == [ALL_DEVICES]:
+        notes.append("The file names so many devices that they count as one here (certain).")
     if not study.steady:
         notes.append(f"Every {study.noun} has overhead, so no steady time is known (certain).")
     return notes
