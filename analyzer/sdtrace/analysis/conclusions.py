@@ -41,6 +41,7 @@ from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, STEADY
 from sdtrace.reader.categories import HOST
 from sdtrace.structure.component_names import DENOISERS
+from sdtrace.trace.encodable import encodable
 from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
@@ -101,7 +102,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         model=model if isinstance(model, str) else None,
         on_cpu=not trace.speaks_of_device,
         has_host=bool(trace.in_categories(HOST).any()),
-        path=str(trace.path),
+        path=encodable(str(trace.path)),
         steady_iterations=[row.index for row in study.steady],
         device_name=str(trace.device.get("name", "")),
         device_major=major(trace.device),

@@ -30,6 +30,7 @@ from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.roofline.by_shape import KernelWork
 from sdtrace.trace import load_trace
+from sdtrace.trace.encodable import encodable
 from sdtrace.waiting.devices import ALL_DEVICES, busy_ns, device_rows
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import find_queue, queue_stats
@@ -76,7 +77,7 @@ def report_on(
     known = known or known_of(part, work, options)
     counsel = Counsel(work)
     report = model.TraceReport(
-        path=str(trace.path),
+        path=encodable(str(trace.path)),
         name=trace.label,
         variant=study.run.variant,
         run=trace.run,

@@ -18,6 +18,7 @@ from sdtrace.job.spent import Spent, time_spent
 from sdtrace.phases.phases import wall
 from sdtrace.reader.categories import COPIES
 from sdtrace.trace import Trace
+from sdtrace.trace.encodable import encodable
 from sdtrace.trace.model import Int32s
 from sdtrace.waiting.idle import Cause
 
@@ -132,7 +133,7 @@ def _rank(study: Study, in_process: str | None) -> Rank:
     spent = time_spent(study, calls, start)
     return Rank(
         name=trace.label,
-        path=str(trace.path),
+        path=encodable(str(trace.path)),
         number=number,
         told=told,
         world_size=_world_size(facts, calls),
