@@ -72,7 +72,7 @@ _LISTS: Final = (
     (re.compile(rb'\[\s*\{[^]]*"frame"\s*:\s*\{'), "is a profile of Triton's Proton, and no trace"),
 )
 """How lists begin that are none of events."""
-_LOG: Final = "is plain text, such as a log, not JSON, so no trace"
+_LOG: Final = "is not JSON but plain text, such as a log, so no trace"
 _SUFFIXES: Final = {
     ".nsys-rep": "a report of Nsight Systems",
     ".qdrep": "a report of Nsight Systems",
