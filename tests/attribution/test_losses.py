@@ -35,7 +35,8 @@ def test_a_device_clock_that_is_behind_by_a_constant_is_found_and_set_right() ->
     """By device_clock_early.expect.md: 160 of 160 kernels begin 50 ms early; true busy share 48.5 %."""
     trace = load_trace(FIELD / "device_clock_early.json")
     losses = find_losses(attribute(trace))
-    assert losses._replace(clock_shift_ns=0) == NOTHING._replace(work_before_launch=160)
+    assert losses._replace(clock_shift_ns=0, clock_error_ns=0) == NOTHING._replace(work_before_launch=160)
+    assert losses.clock_error_ns == losses.clock_shift_ns
     assert 49_900_000 < losses.clock_shift_ns <= 50_000_000
     later = with_device_later(trace, losses.clock_shift_ns)
     assert find_losses(attribute(later)) == NOTHING
@@ -65,17 +66,17 @@ def losses_of(folder: Path, events: list[Event]) -> Losses:
 
 def test_a_few_early_kernels_are_counted_and_no_reason_to_move_the_clock(tmp_path: Path) -> None:
     lags = [7_000] * 9 + [-50_000]
-    assert losses_of(tmp_path, launched(100, lags)) == Losses(0, 10, 0, 0, 0)
+    assert losses_of(tmp_path, launched(100, lags)) == Losses(0, 10, 0, 0, 0, clock_error_ns=50_000)
 
 
 def test_a_clock_that_drifts_is_not_moved(tmp_path: Path) -> None:
     lags = [-2_000 * number for number in range(1, 101)]
-    assert losses_of(tmp_path, launched(100, lags)) == Losses(0, 100, 0, 0, 0)
+    assert losses_of(tmp_path, launched(100, lags)) == Losses(0, 100, 0, 0, 0, clock_error_ns=200_000)
 
 
 def test_the_clock_of_one_device_of_two_is_not_moved_with_the_other(tmp_path: Path) -> None:
     events = launched(40, [-500_000]) + launched(40, [9_000], device=1)
-    assert losses_of(tmp_path, events) == Losses(0, 40, 0, 0, 0)
+    assert losses_of(tmp_path, events) == Losses(0, 40, 0, 0, 0, clock_error_ns=500_000)
 
 
 def test_starts_that_are_rounded_to_a_microsecond_are_no_loss(tmp_path: Path) -> None:
@@ -118,6 +119,78 @@ def test_events_of_an_unknown_kind_are_counted(tmp_path: Path) -> None:
     assert losses_of(tmp_path, events) == NOTHING._replace(foreign_events=2)
 
 
-def test_a_trace_of_nothing_but_device_work_lost_nothing_that_can_be_known(tmp_path: Path) -> None:
+def test_a_trace_of_nothing_but_device_work_lost_all_launches(tmp_path: Path) -> None:
     linked: LinkedTrace = written(tmp_path / "t.json", [kernel("k", 0, 10, 5)])
-    assert find_losses(linked) == NOTHING
+    assert find_losses(linked) == NOTHING._replace(work_without_launch=1)
+
+
+def waited_for(late: Sequence[int], wait: str = "cudaDeviceSynchronize") -> list[Event]:
+    """Launches 1 ms apart, each followed by a wait for its work, which is stamped so much too late."""
+    events = [host("op", 0, 1_000_000 * (len(late) + 1))]
+    for number, by in enumerate(late):
+        start = 1_000_000 * (number + 1)
+        events.append(call("cudaLaunchKernel", start, 5_000, 2 * number + 1))
+        events.append(call(wait, start + 6_000, 100_000, 2 * number + 2))
+        events.append(kernel("k", start + 10_000 + by, 90_000, 2 * number + 1))
+    return events
+
+
+@pytest.mark.parametrize("wait", ["cudaDeviceSynchronize", "hipStreamSynchronize", "cuCtxSynchronize"])
+def test_a_device_clock_that_is_ahead_by_a_constant_is_found_and_set_right(wait: str, tmp_path: Path) -> None:
+    """Work ends 6 us before the wait for it is over; 700 us later, it ends 694 us after it."""
+    linked = written(tmp_path / "t.json", waited_for([700_000] * 20, wait))
+    losses = find_losses(linked)
+    off = NOTHING._replace(work_after_wait=20, clock_shift_ns=-694_000, clock_error_ns=694_000)
+    assert losses == off
+    earlier = with_device_later(linked.trace, losses.clock_shift_ns)
+    assert find_losses(attribute(earlier)) == NOTHING
+    assert (earlier.start_ns.min(), earlier.origin_ns) == (0, linked.trace.origin_ns)
+
+
+def test_a_clock_that_runs_ahead_more_and_more_is_not_moved(tmp_path: Path) -> None:
+    losses = losses_of(tmp_path, waited_for([10_000 * number for number in range(20)]))
+    assert losses == NOTHING._replace(work_after_wait=19, clock_error_ns=184_000)
+
+
+def test_one_wait_does_not_tell_whether_the_clock_is_off_by_a_constant(tmp_path: Path) -> None:
+    losses = losses_of(tmp_path, waited_for([700_000]))
+    assert losses == NOTHING._replace(work_after_wait=1, clock_error_ns=694_000)
+
+
+def test_a_wait_is_not_for_work_launched_after_it_began_or_on_another_stream(tmp_path: Path) -> None:
+    events = [host("op", 0, 1_000_000), call("cudaStreamSynchronize", 0, 500_000, 9)]
+    events += [call("cudaLaunchKernel", 10_000, 5_000, 1, thread=2), kernel("k", 20_000, 900_000, 1)]
+    assert losses_of(tmp_path, events) == NOTHING
+    events += [call("cudaLaunchKernel", 600_000, 5_000, 2), call("cudaStreamSynchronize", 610_000, 50_000, 3)]
+    assert losses_of(tmp_path, [*events, kernel("k", 640_000, 10_000, 2, stream=20)]) == NOTHING
+
+
+@pytest.mark.parametrize("lost", [slice(0, 3), slice(3, 6), slice(7, 10)])
+def test_launches_whose_work_is_lost_are_counted_where_ids_are_used_again(
+    lost: slice, tmp_path: Path
+) -> None:
+    """Ten rounds with the same ids 1 to 4; the kernels of three rounds are not there."""
+    events: list[Event] = []
+    for number in range(10):
+        is_there = number not in range(10)[lost]
+        for id_ in range(1, 5):
+            start = 1_000_000 * number + 10_000 * id_
+            events.append(call("cudaLaunchKernel", start, 5_000, id_))
+            events += [kernel("k", start + 7_000, 1_000, id_)] if is_there else []
+    assert losses_of(tmp_path, events) == NOTHING._replace(launches_without_work=12)
+
+
+def test_the_drivers_call_within_that_of_the_runtime_shares_its_work(tmp_path: Path) -> None:
+    driver = host("cuLaunchKernel", 1_000, 3_000, "cuda_driver")
+    events = [call("cudaLaunchKernel", 0, 5_000, 7), {**driver, "args": {"correlation": 7}}]
+    assert losses_of(tmp_path, [*events, kernel("k", 10_000, 5_000, 7)]) == NOTHING
+    assert losses_of(tmp_path, events) == NOTHING._replace(launches_without_work=2)
+
+
+def test_work_without_a_launch_is_counted_from_the_first_launched_work_on(tmp_path: Path) -> None:
+    events = launched(20, [7_000])
+    calls = [event for event in events if event["name"] == "cudaLaunchKernel"]
+    before = [event for event in events if event not in calls[:5]]
+    assert losses_of(tmp_path, before) == NOTHING
+    between = [event for event in events if event not in calls[5:9]]
+    assert losses_of(tmp_path, between) == NOTHING._replace(work_without_launch=4)

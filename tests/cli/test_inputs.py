@@ -56,6 +56,18 @@ def test_a_name_that_is_no_text(command: str, tmp_path: Path) -> None:
     assert "\x1b" not in done.stdout + done.stderr
 
 
+def test_commands_in_findings_name_files_whose_names_are_no_text(tmp_path: Path) -> None:
+    field = Path(__file__).parents[1] / "field"
+    for rank in (0, 1):
+        name = os.fsdecode(b"\xff.rank%d.json" % rank)
+        shutil.copy(field / f"two_ranks.rank{rank}.json", tmp_path / name)
+    done = run("analyze", ".", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "report" / "report.json").read_text())
+    assert len(told["job"]["ranks"]) == 2
+    assert r"\udcff.rank0.json" in told["traces"][0]["findings"][0]["verify"]
+
+
 def test_a_comparison_of_files_whose_names_are_no_text(tmp_path: Path) -> None:
     names = [os.fsdecode(b"caf\xe9.json"), os.fsdecode(b"\xff.json")]
     for name in names:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sdtrace.breakdowns.kernels import CategoryRow
+from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.findings import (
     CopyTraffic,
     Culprit,
@@ -107,8 +108,44 @@ def test_advice_fits_the_device_and_what_was_done() -> None:
 def test_nothing_about_the_device_is_certain_where_work_was_lost() -> None:
     given = small(80) | {"steady_categories": []}
     assert found(**given)["device.small_kernels"].confidence == "certain"
-    for broken in (lost(launches_without_work=1), lost(work_before_launch=1), {"empty_iterations": 2}):
+    for broken in (
+        *(lost(launches_without_work=1), lost(work_before_launch=1), lost(work_after_wait=1)),
+        *(lost(work_without_launch=1), lost(overlapping_work=1)),
+        *({"empty_iterations": 2}, {"skipped": 1}, {"salvaged": True}, {"quarantined": 1}),
+    ):
         assert found(**(broken | given))["device.small_kernels"].confidence == "likely"
+
+
+def test_a_clock_says_by_how_much_it_is_off_and_what_was_done() -> None:
+    """In words: behind, ahead, by no constant; one piece and several."""
+    behind = found(**lost(work_before_launch=3, clock_shift_ns=2 * MS, clock_error_ns=2 * MS))["trace.clock"]
+    assert behind.title == "3 pieces of GPU work begin before their own launch"
+    assert "behind by at least 2.00 ms" in behind.evidence
+    ahead = found(**lost(work_after_wait=1, clock_shift_ns=-2 * MS, clock_error_ns=2 * MS))["trace.clock"]
+    assert ahead.title == "1 piece of GPU work ends after the call that waited for it"
+    assert "ahead by at least 2.00 ms" in ahead.evidence
+    assert (behind.confidence, ahead.confidence) == ("likely", "likely")
+    drifts = found(**lost(work_before_launch=3, work_after_wait=2, clock_error_ns=5 * MS))["trace.clock"]
+    assert "by up to 5.00 ms, and not by a constant" in drifts.evidence
+    assert drifts.confidence == "certain"
+
+
+def test_ids_that_do_not_agree_are_not_told_as_lost_work() -> None:
+    gone = found(**lost(launches_without_work=4))["trace.lost_work"]
+    assert gone.title == "The GPU work of 4 calls is not in the file"
+    apart = found(**lost(launches_without_work=4, work_without_launch=3))
+    assert apart["trace.lost_work"].title == "4 calls cannot be matched with GPU work"
+    assert apart["trace.lost_launches"].title == "The launch of 3 pieces of GPU work is not in the file"
+    no_host = found(**lost(work_without_launch=3), has_host=False)["trace.lost_launches"]
+    assert no_host.title == "The trace holds no CPU activity"
+
+
+def test_a_run_is_on_the_cpu_only_where_nothing_speaks_of_a_gpu() -> None:
+    given = {"phases": {"steady": PhaseRow("steady", WALL, 0, 0)}}
+    assert "normal for CPU runs" in found(**given)["trace.no_device_work"].advice
+    named = found(**given, on_cpu=False)["trace.no_device_work"].advice
+    assert "normal for CPU runs" not in named
+    assert "the GPU was not used, or its events were not recorded" in named
 
 
 def test_findings_come_by_severity_and_then_by_what_they_save() -> None:

@@ -148,3 +148,18 @@ def test_exponents_are_read_as_decimals_are(tmp_path: Path) -> None:
     ]
     text = '{"traceEvents":[' + ",\n".join(events) + "]}"
     assert rows_of(read_text(text, tmp_path)) == decode(text).rows
+
+
+def test_the_key_of_the_events_may_have_escapes(original: bytes, expected: list[Row], tmp_path: Path) -> None:
+    raw = read_text(original.replace(b'"traceEvents"', b'"tr\\u0061ce\\u0045vents"'), tmp_path)
+    assert rows_of(raw) == expected
+    assert (raw.skipped, raw.salvaged) == (0, False)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_trace_may_stand_in_an_object_that_a_program_handed_on(
+    depth: int, original: bytes, expected: list[Row], tmp_path: Path
+) -> None:
+    raw = read_text(b'{"a": 1, "data": ' * depth + original.strip() + b', "b": 2}' * depth, tmp_path)
+    assert rows_of(raw) == expected
+    assert (raw.skipped, raw.salvaged) == (0, False)

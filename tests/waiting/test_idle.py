@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from sdtrace.attribution.launches import launch_times
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.intervals import Intervals, covered
-from sdtrace.waiting.devices import find_devices
+from sdtrace.intervals import Intervals, covered, total
+from sdtrace.waiting.devices import ALL_DEVICES, find_devices
 from sdtrace.waiting.gaps import find_gaps
 from sdtrace.waiting.idle import Idle, find_idle
 from sdtrace.waiting.queue import find_queue, queue_stats
@@ -272,3 +272,16 @@ def test_percentiles_are_values_that_occurred(tmp_path: Path) -> None:
 def _launched(call_ns: int, start: int, duration: int) -> list[Any]:
     """A launch of 20 ns and its kernel; the correlation is the call's own time."""
     return [call("cudaLaunchKernel", call_ns, 20, call_ns + 1), kernel("k", start, duration, call_ns + 1)]
+
+
+def test_devices_without_number_count_as_one(tmp_path: Path) -> None:
+    """300 devices of one process, which would all be held against each other; each is busy 20 of 100 us."""
+    events: list[Event] = []
+    for number in range(300):
+        start = 100_000 * number
+        events.append(call("cudaLaunchKernel", start, 5_000, number + 1))
+        events.append({**kernel("k", start + 7_000, 20_000, number + 1), "pid": number})
+    devices = find_devices(written(tmp_path / "t.json", events))
+    assert devices.labels == [ALL_DEVICES]
+    assert total(devices.busy[0]) == 300 * 20_000
+    assert len(find_devices(written(tmp_path / "u.json", events[:100]))) == 50

@@ -143,7 +143,7 @@ def workload_of(trace: model.TraceReport) -> str:
         return ""
     steps = units.counted(what.steps, "step") if what.steps else ""
     told = ", ".join(part for part in (what.model, what.size, steps) if part)
-    device = what.device or ("" if trace.has_device else "the CPU")
+    device = what.device or ("the CPU" if trace.on_cpu else "")
     told = told[:1].upper() + told[1:]
     return f"{told or 'The same work'} on {device}" if device else told
 

@@ -39,7 +39,9 @@ from sdtrace.intervals import intersect, total, union
 from sdtrace.phases.compile_stages import without_twins
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import AUTOTUNE, COMPILE, STEADY
+from sdtrace.reader.categories import HOST
 from sdtrace.structure.component_names import DENOISERS
+from sdtrace.trace.encodable import encodable
 from sdtrace.waiting.devices import find_turns
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
@@ -98,7 +100,9 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         is_estimated=unprofiled is not None and unprofiled.source == "estimated",
         variant=study.run.variant,
         model=model if isinstance(model, str) else None,
-        path=str(trace.path),
+        on_cpu=not trace.speaks_of_device,
+        has_host=bool(trace.in_categories(HOST).any()),
+        path=encodable(str(trace.path)),
         steady_iterations=[row.index for row in study.steady],
         device_name=str(trace.device.get("name", "")),
         device_major=major(trace.device),

@@ -85,8 +85,10 @@ class Counsel:
     def _why_not(self) -> str:
         """Why an iteration cannot be replayed; '' where nothing forbids it."""
         study = self.work.study
-        if not study.losses_are_few:
-            return "too much of the GPU work is missing from the file"
+        if not study.holds_all_work:
+            return "some GPU work, or the calls that launched it, is missing from the file"
+        if not study.has_possible_times:
+            return "GPU work lies at times that cannot be"
         launch = study.linked.work.launch
         working = np.unique(study.trace.process_of(launch[launch >= 0]))
         if np.count_nonzero(working >= 0) > 1:

@@ -58,10 +58,17 @@ class Study:
         return noun_of(self.structure.components.names, (row.name for row in self.iterations))
 
     @property
-    def losses_are_few(self) -> bool:
-        """Whether the file holds the work of all launches, at times that can be."""
+    def holds_all_work(self) -> bool:
+        """Whether the file holds the work of all launches, and the launches of all work."""
         lost = self.losses
-        return not (self.trace.salvaged or lost.launches_without_work or lost.overlapping_work)
+        return not (self.trace.salvaged or lost.launches_without_work or lost.work_without_launch)
+
+    @property
+    def has_possible_times(self) -> bool:
+        """Whether work lies at times that can be, after clocks were set right."""
+        lost = self.losses
+        is_apart = (lost.work_before_launch or lost.work_after_wait) and not lost.clock_shift_ns
+        return not (is_apart or lost.overlapping_work)
 
     @cached_property
     def steady(self) -> list[IterationRow]:
@@ -190,6 +197,9 @@ def study_trace(trace: Trace, rules: Rules) -> Study:
         for held, is_steady in zip(held_ns.tolist(), phases.is_steady.tolist(), strict=True)
     ]
     run = recorded_run(trace.run)
+    if structure.iterations.confidence == "guess":
+        # Recorded times are of images, and what was found may be something else.
+        run = run._replace(unprofiled_walls_ns=[])
     return Study(
         linked, structure, phases, idle, categorize_work(linked, rules), facts, held_ns, labels, run, losses
     )

@@ -30,7 +30,8 @@ from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.roofline.by_shape import KernelWork
 from sdtrace.trace import load_trace
-from sdtrace.waiting.devices import busy_ns, device_rows
+from sdtrace.trace.encodable import encodable
+from sdtrace.waiting.devices import ALL_DEVICES, busy_ns, device_rows
 from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import find_queue, queue_stats
 
@@ -76,7 +77,7 @@ def report_on(
     known = known or known_of(part, work, options)
     counsel = Counsel(work)
     report = model.TraceReport(
-        path=str(trace.path),
+        path=encodable(str(trace.path)),
         name=trace.label,
         variant=study.run.variant,
         run=trace.run,
@@ -107,6 +108,7 @@ def report_on(
         devices=_devices(study),
         lost=_lost(study),
         structure=_structure(study),
+        on_cpu=not trace.speaks_of_device,
         unprofiled=None if counsel.image is None else in_microseconds(counsel.image.wall, model.Unprofiled),
         ops_by_shape=known.ops_by_shape,
         speed_of_light=work.speed_of_light(),
@@ -331,6 +333,8 @@ def _notes(study: Study, kernels: list[model.Kernel]) -> list[str]:
             "Autotune was found by the alternation of fills and one kernel: the trace has no spans of it "
             "(likely)."
         )
+    if study.idle.devices.labels == [ALL_DEVICES]:
+        notes.append("The file names so many devices that they count as one here (certain).")
     if not study.steady:
         notes.append(f"Every {study.noun} has overhead, so no steady time is known (certain).")
     return notes

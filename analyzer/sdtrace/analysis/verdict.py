@@ -39,6 +39,7 @@ _COPIES: Final = 0.1
 """Of GPU time: copies between CPU and GPU from which they are told as overhead."""
 _VARIANT: Final = re.compile(r" \(variant \w+\)")
 _DOMINANT: Final = "steady.dominant"
+_LOST_WORK: Final = "trace.lost_work"
 _LAUNCH_BOUND: Final = "host.launch_bound"
 _TOLD_ABOVE: Final = frozenset({"trace.cut", "trace.skipped", "trace.impossible"})
 """What every report says above the verdict."""
@@ -126,7 +127,7 @@ def _ran(trace: TraceReport, what: VerdictWhat) -> VerdictLine | None:
     parts = [what.model or _pipeline(trace), what.size]
     parts += [units.counted(what.steps, "step") if what.steps else "", what.dtype]
     told = ", ".join(part for part in parts if part)
-    on = f" on {what.device}" if what.device else "" if trace.has_device else " on the CPU"
+    on = f" on {what.device}" if what.device else " on the CPU" if trace.on_cpu else ""
     with_torch = f", torch {what.torch}" if what.torch else ""
     return _line("Ran", "", f"{told[:1].upper()}{told[1:]}{on}{with_torch}.") if told else None
 
@@ -165,6 +166,8 @@ def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -
     """The largest part of an iteration, idle time included; shares are of the iteration, as in its bar."""
     if image is None:
         return _on_cpu(trace)
+    if _lacks_work(trace):
+        return _line("Dominates", "Not known:", "much of the GPU work is missing from the file.")
     leading, whole = image.leading, image.whole_us
     if whole is None:
         return _line("Dominates", f"{leading.capital}: {leading.percent} of GPU time.")
@@ -176,6 +179,15 @@ def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -
         return _line("Dominates", lead, f"{works[:-1]}, {_mainly(leading)} ({_of(image, leading)}).")
     lead = f"{leading.capital}: {_of(image, leading)} of the {trace.noun}."
     return _line("Dominates", lead, f"{_kind(image)}{works}")
+
+
+def _lacks_work(trace: TraceReport) -> bool:
+    """Whether so much GPU work is missing that nothing can be said of waiting.
+
+    GPU events come last in a file: one that ends in the middle lacks some.
+    """
+    severe = any(row.id == _LOST_WORK and row.severity == "high" for row in trace.findings)
+    return trace.events.salvaged or severe
 
 
 def _has_several(trace: TraceReport) -> bool:
@@ -234,7 +246,7 @@ def _overhead(trace: TraceReport, image: Image | None) -> VerdictLine:
 
 def _each(trace: TraceReport, image: Image | None) -> str:
     """`In every image the GPU is idle for 120 ms and copies to and from the CPU for 900 ms.`"""
-    if image is None or image.whole_us is None:
+    if image is None or image.whole_us is None or _lacks_work(trace):
         return ""
     idle, told = image.whole_us - image.works_us, []
     if idle >= _IDLE * image.whole_us:
@@ -262,7 +274,8 @@ def _once(trace: TraceReport) -> str:
 def _to_do(trace: TraceReport, first: Finding | None, confidence: Confidence) -> list[VerdictLine]:
     if first is None or first.saving is None:
         severe = (row for row in trace.findings if row.severity in ("high", "medium"))
-        worst = next((row for row in severe if row.id not in _TOLD_ABOVE), None)
+        left = [row for row in severe if row.id not in _TOLD_ABOVE]
+        worst = next((row for row in left if _is_loss(row)), left[0] if left else None)
         return [_line("Look at", f"{worst.title.replace('`', '')}.")] if worst else []
     saving = first.saving
     start, end = units.duration(saving.from_us), units.duration(saving.to_us)
@@ -271,6 +284,11 @@ def _to_do(trace: TraceReport, first: Finding | None, confidence: Confidence) ->
         _line("Fix first", f"{_in_short(first.advice)}.", f"Why: {_why(first, saving)}"),
         _line("Brings", f"{start} → about {end}{speed}", f"({_SURELY[confidence]}{likely_range(saving)})."),
     ]
+
+
+def _is_loss(finding: Finding) -> bool:
+    """Whether it tells of data that all else rests on."""
+    return finding.severity == "high" and finding.id.startswith("trace.")
 
 
 def _why(first: Finding, saving: Saving) -> str:
@@ -289,7 +307,7 @@ def _in_short(advice: str) -> str:
 
 def _confidence(trace: TraceReport, first: Finding | None) -> Confidence:
     """As sure as the least sure of what it rests on."""
-    found: list[Confidence] = ["certain"]
+    found: list[Confidence] = ["certain" if trace.is_sound else "likely"]
     if trace.structure is not None:
         found.append(trace.structure.confidence)
     if trace.unprofiled is not None and trace.unprofiled.source == "estimated":

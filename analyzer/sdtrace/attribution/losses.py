@@ -1,8 +1,8 @@
 """What a file lost or got wrong about the device: launches without work, clocks apart, impossible overlaps.
 
 The limits are set so that none of 33 sound traces is flagged (A100, H100, H200, V100, MI250, MI300X; torch
-1.10 to 2.13): there no work begins before its launch (3.9 us after it at the earliest), work of one stream
-overlaps by 2 us at most, and all calls but some fills of nothing have work.
+1.10 to 2.13): there work of one stream overlaps by 2 us at most, and all calls but some fills of nothing
+have work.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.attribution.captures import is_captured
+from sdtrace.attribution.device_clock import compare_clocks
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.links import DeviceWork
 from sdtrace.attribution.nesting import latest_end
 from sdtrace.reader.categories import DEVICE, GRAPH_LAUNCH, HOST, LAUNCHES
 from sdtrace.trace import Trace
-from sdtrace.trace.ids import Ids, find_ids
 from sdtrace.trace.model import Bools, Int64s
 
 _LAUNCH: Final = re.compile(
@@ -27,11 +27,8 @@ _LAUNCH: Final = re.compile(
 )
 """Calls that give the device something to do. Fills are left out: one of no bytes does nothing."""
 _OTHER_KNOWN: Final = frozenset({"Trace", "cuda_profiler_range"})
-_JITTER_NS: Final = 1_000
 _OVERLAP_NS: Final = 10_000
 """Work that is allowed to start before the one ahead of it ends does so by a few microseconds."""
-_WINDOWS: Final = 8
-_SPREAD: Final = 0.1
 
 
 class Losses(NamedTuple):
@@ -39,11 +36,12 @@ class Losses(NamedTuple):
 
     `launches_without_work`: calls that launch a kernel, a graph or a copy whose work is not in the file;
     calls of a CUDA-graph capture are not among them, as they only record.
-    `work_before_launch`: pieces of device work that begin more than 1 us before their own launch call.
-    `clock_shift_ns`: by how much the device's clock is behind at least, where that is one constant; else 0.
+    `work_before_launch`, `work_after_wait`, `clock_error_ns` and `clock_shift_ns`: as in `Clocks`.
     `overlapping_work`: pieces that begin more than 10 us before earlier work of their stream ends; work of
     CUDA graphs, whose branches may share a stream, is not among them.
     `foreign_events`: events with a duration of a kind this analysis does not know.
+    `work_without_launch`: pieces of device work whose launch is not in the file, but for those that were
+    launched before the profile began.
     """
 
     launches_without_work: int
@@ -51,38 +49,38 @@ class Losses(NamedTuple):
     clock_shift_ns: int
     overlapping_work: int
     foreign_events: int
+    work_without_launch: int = 0
+    work_after_wait: int = 0
+    clock_error_ns: int = 0
 
 
 def find_losses(linked: LinkedTrace) -> Losses:
     """Count what the file of `linked` lost."""
     trace, work = linked.trace, linked.work
-    lead = _lead_ns(trace, work)
+    clocks = compare_clocks(trace, work)
     known = HOST | DEVICE | _OTHER_KNOWN
     return Losses(
         launches_without_work=int(_without_work(trace, work).sum()),
-        work_before_launch=int((lead > _JITTER_NS).sum()),
-        clock_shift_ns=_constant_shift(trace, work, lead),
+        work_before_launch=clocks.before_launch,
+        clock_shift_ns=clocks.shift_ns,
         overlapping_work=_overlapping(trace, work),
         foreign_events=int((~trace.in_categories(known)).sum()),
+        work_without_launch=_without_launch(trace, work),
+        work_after_wait=clocks.after_wait,
+        clock_error_ns=clocks.error_ns,
     )
 
 
 def with_device_later(trace: Trace, shift_ns: int) -> Trace:
-    """`trace` with all device events `shift_ns` later, as `Losses.clock_shift_ns` asks for.
+    """`trace` with all device events `shift_ns` later, earlier where negative: see `Losses.clock_shift_ns`.
 
     Times are since the first event again.
     """
     start_ns = trace.start_ns + np.where(trace.in_categories(DEVICE), shift_ns, 0)
-    first = int(start_ns.min(where=trace.in_categories(HOST | DEVICE), initial=shift_ns))
+    first = int(start_ns[trace.in_categories(HOST | DEVICE)].min())
     first, _ = trace.lasting(first, first)
     memory = trace.memory._replace(time_ns=trace.memory.time_ns - first)
     return replace(trace, start_ns=start_ns - first, memory=memory, origin_ns=trace.origin_ns + first)
-
-
-def _lead_ns(trace: Trace, work: DeviceWork) -> Int64s:
-    """How long before its launch call each piece of work begins, negative where after; of known launches."""
-    known = work.launch >= 0
-    return trace.start_ns[work.launch[known]] - trace.start_ns[work.row[known]]
 
 
 def _without_work(trace: Trace, work: DeviceWork) -> Bools:
@@ -90,26 +88,38 @@ def _without_work(trace: Trace, work: DeviceWork) -> Bools:
     rows = trace.rows(LAUNCHES)
     rows = rows[trace.names_matching(_LAUNCH)[trace.name[rows]] & (trace.correlation[rows] > 0)]
     rows = rows[~is_captured(trace, rows)]
-    done = np.flatnonzero(work.process >= 0)
-    held = Ids(trace.correlation[work.row[done]], work.process[done], trace.start_ns[work.row[done]])
-    wanted = Ids(trace.correlation[rows], trace.process_of(rows), trace.start_ns[rows])
-    return find_ids(held, wanted) < 0
+    return ~_has_work(trace, work, rows)
 
 
-def _constant_shift(trace: Trace, work: DeviceWork, lead: Int64s) -> int:
-    """The least shift after which no work begins before its launch, if one and the same is needed throughout.
+def _has_work(trace: Trace, work: DeviceWork, rows: Int64s) -> Bools:
+    """Whether calls have work. One within the other, a driver's in the runtime's, share an id and work.
 
-    That is so when most work begins before its launch, and each eighth of the launches of each device needs
-    as much, but for a tenth of it.
+    Ids may be used again by later calls, which have work of their own.
     """
-    if 2 * np.count_nonzero(lead > _JITTER_NS) <= len(lead):
-        return 0
-    known = work.launch >= 0
-    order = np.lexsort((trace.start_ns[work.launch[known]], work.device[known]))
-    of_devices = np.split(lead[order], np.flatnonzero(np.diff(work.device[known][order])) + 1)
-    parts = [part for own in of_devices for part in np.array_split(own, min(_WINDOWS, len(own)))]
-    needed = [int(part.max()) for part in parts]
-    return max(needed) if max(needed) - min(needed) <= _SPREAD * max(needed) else 0
+    linked = np.zeros(len(trace), np.bool_)
+    linked[work.launch[work.launch >= 0]] = True
+    call = np.unique(np.concatenate((rows, np.flatnonzero(linked))))
+    order = np.lexsort((trace.start_ns[call], trace.correlation[call], trace.process_of(call)))
+    call = call[order]
+    is_other = (np.diff(trace.process_of(call)) != 0) | (np.diff(trace.correlation[call]) != 0)
+    same = np.cumsum(np.append(False, is_other)[: call.size])
+    is_other |= trace.start_ns[call][1:] >= latest_end(same, trace.end_ns[call])[:-1]
+    group = np.cumsum(np.append(False, is_other)[: call.size])
+    has_work = np.bincount(group, weights=linked[call]) > 0
+    place = np.zeros(len(trace), np.int64)
+    place[call] = group
+    found: Bools = has_work[place[rows]]
+    return found
+
+
+def _without_launch(trace: Trace, work: DeviceWork) -> int:
+    """Pieces of work without a launch, behind the first of their stream that has one if any work has."""
+    unknown = work.launch < 0
+    if unknown.all():
+        return len(work.row)
+    first = np.full(len(trace.threads), np.iinfo(np.int64).max)
+    np.minimum.at(first, trace.thread[work.row[~unknown]], trace.start_ns[work.row[~unknown]])
+    return int((trace.start_ns[work.row[unknown]] > first[trace.thread[work.row[unknown]]]).sum())
 
 
 def _overlapping(trace: Trace, work: DeviceWork) -> int:

@@ -19,6 +19,8 @@ NONE: Final = -1
 """In no iteration, step or component."""
 OTHERS: Final = -2
 """In an iteration or a step that is not kept by itself."""
+_SHORT: Final = 4096
+"""Events of a thread that are looked up one by one."""
 _EARLIEST: Final = np.iinfo(np.int64).min
 Index = NDArray[np.integer[Any]]
 
@@ -63,12 +65,15 @@ class Places:
     def of_host(self, start_ns: Int64s, thread: Index) -> tuple[Place, Index]:
         """Places, and which of them each host event begins in; events are given by time.
 
-        A place changes at few instants only, so it is looked up there, not for every event.
+        A place changes at few instants only, so it is looked up there, not for every event; but for threads
+        with few events, of which there may be many.
         """
         places, found = [], np.zeros(len(start_ns), np.int32)
-        special = self._special_threads
+        special = np.array(self._special_threads, np.int64)
+        held = np.bincount(thread, minlength=len(self.study.trace.threads))
+        is_short = held[special] <= _SHORT
         size = 0
-        for number in (NONE, *special):
+        for number in (NONE, *special[~is_short].tolist()):
             edges = self._edges(number)
             place = self.at(edges, np.full(len(edges), number, np.int64))
             first = np.searchsorted(start_ns, edges, side="left")
@@ -77,6 +82,10 @@ class Places:
             found = filled if number == NONE else np.where(thread == number, filled, found)
             places.append(place)
             size += len(edges)
+        if is_short.any():
+            rows = np.flatnonzero(np.isin(thread, special[is_short]))
+            found[rows] = np.arange(size, size + len(rows), dtype=np.int32)
+            places.append(self.at(start_ns[rows], thread[rows]))
         return Place(*map(np.concatenate, zip(*places, strict=True))), found
 
     def at(self, instant: Int64s, thread: Index) -> Place:

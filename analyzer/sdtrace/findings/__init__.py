@@ -76,6 +76,8 @@ __all__ = [
 
 _ABOUT = (quality, losses, overhead)
 _OF_HOST = (host, blocking, host_causes, memory_and_copies, compiled, cpu, dominant, reuse)
+_OF_WORK = "trace.ranges"
+"""The finding about the trace that rests on all GPU work."""
 _OF_DEVICE = (device, layout, far_from_peak, unfilled, tuned)
 
 
@@ -86,6 +88,7 @@ def find_all(evidence: Evidence) -> list[Finding]:
     modules = _OF_DEVICE if evidence.salvaged else (*_OF_HOST, *_OF_DEVICE, devices)
     causes = [_hidden(evidence, finding) for module in modules for finding in module.find(evidence)]
     if not evidence.is_sound:
+        about = [_doubted(finding) if finding.id == _OF_WORK else finding for finding in about]
         causes = [_doubted(finding) for finding in causes]
     causes.sort(key=lambda finding: -(finding.saving_ns or 0))
     return sorted(about + causes, key=lambda finding: SEVERITIES.index(finding.severity))

@@ -94,6 +94,10 @@ class Evidence:
     variant: str | None = None
     model: str | None = None
     """The collector's name of the model, where it made the trace."""
+    on_cpu: bool = True
+    """Whether nothing in the file speaks of a GPU."""
+    has_host: bool = True
+    """Whether it holds events of the CPU."""
     path: str = "TRACE"
     """Of the file, for commands."""
     device_name: str = ""
@@ -146,11 +150,14 @@ class Evidence:
     @property
     def is_sound(self) -> bool:
         """Whether all GPU work is in the file, at times that can be."""
+        if self.empty_iterations or self.quarantined or self.skipped or self.salvaged:
+            return False
         lost = self.losses
-        broken = lost is not None and (
-            lost.launches_without_work or lost.work_before_launch or lost.overlapping_work
-        )
-        return not (broken or self.empty_iterations or self.quarantined)
+        if lost is None:
+            return True
+        is_apart = lost.work_before_launch or lost.work_after_wait
+        is_missing = lost.launches_without_work or lost.work_without_launch
+        return not (is_apart or is_missing or lost.overlapping_work)
 
     @property
     def is_amd(self) -> bool:

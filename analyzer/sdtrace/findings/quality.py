@@ -57,14 +57,16 @@ def find(e: Evidence) -> Iterator[Finding]:
 def _no_work(e: Evidence) -> Iterator[Finding]:
     if any(phase.gpu_events for phase in e.phases.values()) or (e.losses and e.losses.launches_without_work):
         return
+    named = f" ({e.device_name})" if e.device_name else ""
     yield Finding(
         "trace.no_device_work",
         "info",
         "The trace holds no GPU work",
         "It has no kernel, copy or fill: only CPU activity is available.",
-        f"The trace names a GPU ({e.device_name}), so the GPU's events were not recorded. {_RECORD_GPU}"
-        if e.device_name
-        else f"This is normal for CPU runs. For a run on a GPU: {_RECORD_GPU[0].lower()}{_RECORD_GPU[1:]}",
+        f"This is normal for CPU runs. For a run on a GPU: {_RECORD_GPU[0].lower()}{_RECORD_GPU[1:]}"
+        if e.on_cpu
+        else f"The trace names a GPU{named}, so the GPU was not used, or its events were not recorded. "
+        f"If it was used: {_RECORD_GPU[0].lower()}{_RECORD_GPU[1:]}",
         evidence_rows=rows_of("events", ["by_category"]),
         verify=e.query("SELECT category, count(*) AS events FROM events GROUP BY category"),
     )

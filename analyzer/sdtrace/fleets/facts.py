@@ -43,7 +43,7 @@ def facts_of(
         "work": told["work"] or _work(study),
         "variant": study.run.variant or UNKNOWN,
         "model": told["model"] or (what.model if what else UNKNOWN),
-        "card": (what.device if what else UNKNOWN) or (UNKNOWN if report.has_device else "CPU"),
+        "card": (what.device if what else UNKNOWN) or ("CPU" if report.on_cpu else UNKNOWN),
         "torch": (what.torch if what else UNKNOWN) or told["torch"],
         "host": told["host"] or (handler["host"] if handler else UNKNOWN),
     }

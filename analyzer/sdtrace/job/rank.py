@@ -18,9 +18,12 @@ from sdtrace.job.spent import Spent, time_spent
 from sdtrace.phases.phases import wall
 from sdtrace.reader.categories import COPIES
 from sdtrace.trace import Trace
+from sdtrace.trace.encodable import encodable
 from sdtrace.trace.model import Int32s
 from sdtrace.waiting.idle import Cause
 
+_MOST_RANKS: Final = 1024
+"""Processes of one file that are studied one by one; more are looked at together."""
 _RANK_IN_NAME: Final = re.compile(r"(?:^|[^a-zA-Z])(?:rank|tp|dp|pp|ep|cp|sp)[-_ ]?(\d+)", re.IGNORECASE)
 
 
@@ -89,7 +92,7 @@ def _each(study: Study, rules: Rules) -> Iterator[tuple[Rank, Study]]:
     trace, work = study.trace, study.linked.work
     working = np.unique(work.process)
     working = working[working >= 0]
-    if not _together(study, working):
+    if len(working) > _MOST_RANKS or not _together(study, working):
         yield _rank(study, in_process=None), study
         return
     of_event = trace.process_of(np.arange(len(trace))).copy()
@@ -102,9 +105,12 @@ def _each(study: Study, rules: Rules) -> Iterator[tuple[Rank, Study]]:
 def _together(study: Study, processes: Int32s) -> bool:
     """Whether two of the processes had device work during the same time."""
     work, trace = study.linked.work, study.trace
-    rows = [work.row[work.process == process] for process in processes.tolist()]
-    begins = np.array([trace.start_ns[row].min() for row in rows], np.int64)
-    ends = np.array([trace.end_ns[row].max() for row in rows], np.int64)
+    mine = np.flatnonzero(np.isin(work.process, processes))
+    place = np.searchsorted(processes, work.process[mine])
+    begins = np.full(len(processes), np.iinfo(np.int64).max)
+    np.minimum.at(begins, place, trace.start_ns[work.row[mine]])
+    ends = np.zeros(len(processes), np.int64)
+    np.maximum.at(ends, place, trace.end_ns[work.row[mine]])
     order = np.argsort(begins)
     return bool((begins[order][1:] < np.maximum.accumulate(ends[order])[:-1]).any())
 
@@ -127,7 +133,7 @@ def _rank(study: Study, in_process: str | None) -> Rank:
     spent = time_spent(study, calls, start)
     return Rank(
         name=trace.label,
-        path=str(trace.path),
+        path=encodable(str(trace.path)),
         number=number,
         told=told,
         world_size=_world_size(facts, calls),

@@ -70,7 +70,7 @@ def time_spent(study: Study, calls: Sequence[Call], start_ns: int) -> Spent:
         ns,
         [(part, op) for part, op, _ in ops],
         ops_ns.reshape(len(ops), len(calls)).T,
-        [_after(study, doing, begin) for begin, _ in longest],
+        _after(study, doing, np.array([begin for begin, _ in longest], np.int64)),
         np.array([(begin + end) // 2 for begin, end in longest], np.int64),
     )
 
@@ -161,13 +161,18 @@ def _longest_silence(silent: Intervals, left_ns: int, arrived_ns: int) -> tuple[
     return int(starts[place]), int(ends[place])
 
 
-def _after(study: Study, events: Int64s, at: int) -> str:
-    """The op among the host events that ended last before `at`; '' for none."""
+def _after(study: Study, events: Int64s, instants: Int64s) -> list[str]:
+    """For each instant the op among the host events that ended last before it; '' for none."""
+    place = np.searchsorted(study.linked.host.start_ns[events], instants) - 1
+    last = np.append(events, -1)[place].tolist()
+    return [_outermost(study, event, at) for event, at in zip(last, instants.tolist(), strict=True)]
+
+
+def _outermost(study: Study, event: int, at: int) -> str:
+    """The name of the outermost op around a host event that is over at an instant; '' for no event."""
     host = study.linked.host
-    place = int(np.searchsorted(host.start_ns[events], at)) - 1
-    if place < 0:
+    if event < 0:
         return ""
-    event = int(events[place])
     above = int(host.tree_parent[event])
     while above >= 0 and host.start_ns[above] + host.dur_ns[above] <= at:
         event, above = above, int(host.tree_parent[above])

@@ -31,6 +31,8 @@ from sdtrace.model.job import Job as Job
 from sdtrace.model.job import JobIdle as JobIdle
 from sdtrace.model.job import JobRank as JobRank
 from sdtrace.model.job import Late as Late
+from sdtrace.model.lost import Events as Events
+from sdtrace.model.lost import Lost as Lost
 from sdtrace.model.noun import noun_of as noun_of
 from sdtrace.model.struct import Struct as Struct
 from sdtrace.model.work import ComponentLight as ComponentLight
@@ -40,19 +42,6 @@ from sdtrace.model.work import SpeedOfLight as SpeedOfLight
 from sdtrace.model.work import WaterfallPart as WaterfallPart
 
 SCHEMA = "sdtrace.report/2"
-
-
-class Events(Struct, kw_only=True, frozen=True):
-    """How many events the file holds and what could not be used."""
-
-    total: int
-    by_category: dict[str, int]
-    skipped: int
-    """Events that could not be decoded; counted, never silently dropped."""
-    quarantined: int
-    """Events whose duration is impossible; left out of every sum and named in a finding."""
-    salvaged: bool
-    """True when the file ends in the middle and was read up to its last whole event."""
 
 
 class Gpu(Struct, kw_only=True, frozen=True):
@@ -277,29 +266,6 @@ class Device(Struct, kw_only=True, frozen=True):
     steady_wall_us: float
 
 
-class Lost(Struct, kw_only=True, frozen=True):
-    """What the file lost or has wrong; all 0 in a sound trace."""
-
-    launches_without_work: int
-    """Calls that launch a kernel, a graph or a copy whose work is not in the file."""
-    work_before_launch: int
-    """Pieces of device work that begin more than 1 us before their own launch."""
-    clock_shift_us: float
-    """By how much device events were moved, where the device's clock was behind by a constant."""
-    overlapping_work: int
-    """Pieces that begin while earlier work of their stream still runs."""
-    foreign_events: int
-    """Events with a duration of a kind that is not analysed."""
-    empty_iterations: int
-    """Iterations without device work between ones that have some."""
-
-    @property
-    def is_sound(self) -> bool:
-        """Whether conclusions about the device rest on whole data."""
-        broken = self.launches_without_work + self.work_before_launch + self.overlapping_work
-        return not (broken or self.empty_iterations)
-
-
 class Structure(Struct, kw_only=True, frozen=True):
     """How the iterations were found, how far to trust it, and what else they might be."""
 
@@ -344,6 +310,8 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     """None for a trace without launches of device work."""
     devices: list[Device] = []
     lost: Lost | None = None
+    on_cpu: bool = True
+    """Whether nothing in the file speaks of a GPU: no event, no call of its runtime, no name or process."""
     structure: Structure | None = None
     steps: list[Step] = []
     ops_by_shape: list[OpByShape] = []
@@ -364,6 +332,13 @@ class TraceReport(Struct, kw_only=True, frozen=True):
     def noun(self) -> str:
         """What one iteration makes: an image when the trace shows a diffusion pipeline."""
         return noun_of((row.component for row in self.components), (row.name for row in self.iterations))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether conclusions rest on whole data: all events could be read, at times that can be."""
+        events = self.events
+        lost = events.skipped or events.quarantined or events.salvaged
+        return not lost and (self.lost is None or self.lost.is_sound)
 
     @property
     def waterfall(self) -> list[WaterfallPart]:

@@ -171,7 +171,7 @@ class EventTable(Events):
 
     def _add_metadata(self, event: Event) -> None:
         args, pid, tid = arguments(event) or {}, thread_part(event.pid), thread_part(event.tid)
-        name, value = event.name, args.get("name")
+        name, value = event.name, args.get("labels" if event.name == "process_labels" else "name")
         if isinstance(name, str) and isinstance(value, str) and pid is not None and tid is not None:
             self.metadata.append(Metadata(name, pid, tid, value))
 

@@ -55,6 +55,8 @@ def read_raw(path: Path, file: BinaryIO | None = None, threads: int = THREADS) -
     if events.tail is not None and not beginning.is_array:
         values = parse_object(b"{" + events.tail.lstrip(b","))
         is_whole &= values is not None
+        if values and "traceEvents" in values:
+            raise UnreadableTrace(f"{path}: has `traceEvents` twice; give each its own file")
         top_level |= values or {}
     columns = read.take_columns()
     keys = recognise(path, list(read.keys), read.metadata, read.counts, top_level)

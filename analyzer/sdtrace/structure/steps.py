@@ -188,7 +188,7 @@ def _timed_steps(
 
 
 def _until_others(ops: OpSequence, first: Int64s, stop: Int64s, is_told: Bools) -> Int64s:
-    """How many ops from `first` on are of kinds that steps with a told `stop` have; all where none is told."""
+    """How many ops from `first` on are of kinds that steps with a told `stop` have, else all."""
     edges = np.zeros(len(ops) + 1, np.int64)
     np.add.at(edges, first[is_told], 1)
     np.add.at(edges, stop[is_told], -1)

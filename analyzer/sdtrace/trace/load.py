@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from sdtrace.trace.processes import Events, Process, find_processes
 from sdtrace.trace.quarantine import MAX_NS, find_impossible
 
 Key = TypeVar("Key", bound=Hashable)
+_NAMES_OF_PROCESSES = frozenset({"process_name", "process_labels"})
+_ACCELERATOR = re.compile(r"\b(?:GPU|CUDA|XPU|HPU|MTIA|NPU|TPU|MLU)\b(?! disabled)")
 _COMPRESSIONS = (".gz", ".zst", ".xz")
 _SAMPLE = 1 << 16
 """Events that tell the middle of a trace well enough to know a damaged stamp."""
@@ -77,8 +80,13 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
         counts=dict(raw.counts),
         skipped=raw.skipped,
         salvaged=raw.salvaged,
+        names_device=any(_names_device(entry) for entry in raw.metadata),
     )
     return find_impossible(trace)
+
+
+def _names_device(entry: Metadata) -> bool:
+    return entry.kind in _NAMES_OF_PROCESSES and _ACCELERATOR.search(entry.value) is not None
 
 
 def _in_order_of_appearance(raw: RawTrace) -> RawTrace:

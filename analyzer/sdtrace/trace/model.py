@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtrace.reader.categories import DEVICE, LAUNCHES
 from sdtrace.trace.part_of import PartOf, part_of
 from sdtrace.trace.processes import Process
 
@@ -100,6 +101,8 @@ class Trace:
     quarantined_examples: list[str] = field(default_factory=list)
     """One line for each of the first few of them."""
     salvaged: bool = False
+    names_device: bool = False
+    """Whether a process of the file is called a GPU or another accelerator, with events or without."""
 
     @cached_property
     def _in_categories(self) -> dict[frozenset[str], Bools]:
@@ -173,6 +176,12 @@ class Trace:
         """What the collector wrote about the run (schema `sdtrace.run/1`); {} in other people's traces."""
         facts = self.top_level.get("sdtrace")
         return facts if isinstance(facts, dict) else {}
+
+    @property
+    def speaks_of_device(self) -> bool:
+        """Whether anything in the file says that a GPU was there: an event, a call of its runtime, a name."""
+        events = not (LAUNCHES | DEVICE).isdisjoint(self.counts)
+        return events or self.names_device or bool(self.device or self.run.get("device_name"))
 
     @property
     def device(self) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _kinds_by_pid(keys: Iterable[EventKey]) -> dict[Pid, set[str]]:
 def _names_by_pid(metadata: Iterable[Metadata]) -> dict[Pid, list[str]]:
     names: defaultdict[Pid, list[str]] = defaultdict(list)
     for entry in metadata:
-        if entry.kind.startswith("process_"):
+        if entry.kind == "process_name":
             names[entry.pid].append(entry.value.strip())
     return names
 

@@ -18,6 +18,10 @@ from sdtrace.trace import Trace
 
 _LAST_NUMBER: Final = re.compile(r"(\d+)\D*$")
 _MOST_DIGITS: Final = 6
+_MOST_DEVICES: Final = 256
+"""Each is held against each other, and against all that the host did: more of them count as one."""
+ALL_DEVICES: Final = "all devices"
+"""The label of the one they count as."""
 _IN_USE: Final = 0.01
 """A device that does less than this share of the busiest one's work waits for nobody."""
 _BUSY_ENOUGH: Final = 0.05
@@ -104,6 +108,8 @@ def find_devices(linked: LinkedTrace) -> Devices:
     """The devices of a trace, those of two processes apart."""
     trace, work = linked.trace, linked.work
     labels, of_work = _labels(work)
+    if len(labels) > _MOST_DEVICES:
+        labels, of_work = [ALL_DEVICES], np.zeros(len(work.row), np.int64)
     start, end = trace.start_ns[work.row], trace.end_ns[work.row]
     order = np.argsort(of_work, kind="stable")
     bounds = np.searchsorted(of_work[order], np.arange(len(labels) + 1)).tolist()

@@ -10,7 +10,7 @@ import numpy as np
 
 from sdtrace.attribution.launches import launch_times
 from sdtrace.attribution.linked_trace import LinkedTrace
-from sdtrace.attribution.nesting import Int64s
+from sdtrace.attribution.nesting import Int64s, latest_end
 from sdtrace.intervals import Bools
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.waiting.waits import blocking_calls
@@ -244,16 +244,25 @@ def _between(found: _Found, of_graphs: Bools) -> GraphGaps:
 
 def _before(linked: LinkedTrace, found: _Found) -> Int64s:
     """When the stream of each piece was done with the piece before, also of other iterations; 0 for none."""
-    trace, rows = linked.trace, linked.work.row
+    order = np.argsort(found.stream, kind="stable")
+    is_first = np.append(True, np.diff(found.stream[order]) != 0)[: len(order)]
     before = np.zeros(len(found.end), np.int64)
-    for stream in range(int(found.stream.max(initial=-1)) + 1):
-        mine = np.flatnonzero(found.stream == stream)
-        first = mine[0]
-        earlier = rows[trace.thread[rows] == trace.thread[rows[found.work[first]]]]
-        earlier = earlier[trace.start_ns[earlier] < found.start[first]]
-        before[first] = trace.end_ns[earlier].max(initial=0)
-        before[mine[1:]] = np.maximum.accumulate(found.end[mine])[:-1]
+    before[order[1:]] = latest_end(found.stream[order], found.end[order])[:-1]
+    before[order[is_first]] = _before_first(linked, found, order[is_first])
     return before
+
+
+def _before_first(linked: LinkedTrace, found: _Found, first: Int64s) -> Int64s:
+    """When the stream of each of these pieces was done with all that began before it; 0 for none."""
+    trace, rows = linked.trace, linked.work.row
+    every = np.concatenate((rows, rows[found.work[first]]))
+    is_asked = np.arange(len(every)) >= len(rows)
+    start = np.append(trace.start_ns[rows], found.start[first])
+    order = np.lexsort((~is_asked, start, trace.thread[every]))
+    end = np.where(is_asked, 0, trace.end_ns[every])
+    done = np.empty(len(every), np.int64)
+    done[order] = latest_end(trace.thread[every][order], end[order])
+    return done[len(rows) :]
 
 
 def _own(found: _Found, start: Int64s, end: Int64s, waits: Bools, blocks: Bools) -> Int64s:
