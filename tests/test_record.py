@@ -16,7 +16,7 @@ from benchmarks.record.catalog import SCENES
 from tests.gpu_added import add_gpu
 
 _ROOT: Final = Path(__file__).parents[1]
-_IN_TURN: Final = ("nvq", "dit256", "words")
+_IN_TURN: Final = ("nvq", "dit256", "words", "vitwhole")
 _CODE: Final = """
 import sys
 from pathlib import Path

@@ -191,7 +191,7 @@ def test_an_annotation_tells_the_component(name: str, expected: str | None) -> N
     assert next((known for known, pattern in ANNOTATIONS if pattern.search(name)), None) == expected
 
 
-def test_a_language_model_is_a_text_encoder_only_beside_a_denoiser(tmp_path: Path) -> None:
+def test_a_language_model_is_a_text_encoder_only_before_a_denoiser(tmp_path: Path) -> None:
     language = [host("nn.Module: Qwen2ForCausalLM_0", 0, 40, "python_function"), host("aten::mm", 5, 10)]
     denoiser = [host("nn.Module: FluxTransformer2DModel_0", 100, 40, "python_function")]
     alone = find_marked_components(written(tmp_path / "alone.json", language))
@@ -199,6 +199,9 @@ def test_a_language_model_is_a_text_encoder_only_beside_a_denoiser(tmp_path: Pat
     both = find_marked_components(written(tmp_path / "both.json", language + denoiser))
     assert [both.names[code] for code in both.code.tolist()] == ["text_encoder", "transformer"]
     assert LANGUAGE_MODEL not in both.names
+    captions = [host("nn.Module: Qwen2ForCausalLM_0", 200, 40, "python_function"), host("aten::mm", 205, 10)]
+    after = find_marked_components(written(tmp_path / "after.json", denoiser + captions))
+    assert [after.names[code] for code in after.code.tolist()] == ["transformer"]
 
 
 @pytest.mark.parametrize("separator", ["/", "\\", "\\\\"])

@@ -21,6 +21,10 @@ def event(cat: str = "cpu_op", name: str = "a", ts: float = 0, dur: float = 5, *
     return {"ph": "X", "cat": cat, "name": name, "pid": 1, "tid": 2, "ts": START_US + ts, "dur": dur} | more
 
 
+def _process(kind: str, **args: str) -> Event:
+    return {"ph": "M", "name": kind, "pid": 0, "tid": 0, "args": args}
+
+
 def load(folder: Path, *events: Event, name: str = "trace.json", **top_level: Any) -> Trace:
     path = folder / name
     path.write_text(json.dumps({**top_level, "traceEvents": list(events)}))
@@ -88,6 +92,20 @@ def test_the_device_is_the_first_one(tmp_path: Path) -> None:
     assert load(tmp_path, event(), deviceProperties=[]).device == {}
     assert load(tmp_path, event(), deviceProperties=[3]).device == {}
     assert load(tmp_path, event()).device == {}
+
+
+@pytest.mark.parametrize(
+    ("more", "speaks"),
+    [
+        ([], False),
+        ([event("cuda_runtime", "cudaLaunchKernel")], True),
+        ([event("hpu_op", "gemm")], True),
+        ([_process("process_labels", labels="GPU 0")], True),
+        ([_process("process_name", name="python")], False),
+    ],
+)
+def test_what_says_that_there_is_a_gpu(more: list[Event], speaks: bool, tmp_path: Path) -> None:
+    assert load(tmp_path, event(), *more).speaks_of_device is speaks
 
 
 def test_allocations_are_put_in_the_order_of_time(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ ANNOTATIONS: Final = (
         "transformer",
         _annotation(
             rf"(?:denois\w*[ _])?(?:(?:flux2?|sd3|wan|qwen_?image|mm|video|hunyuan|ltx2?)?_?"
-            rf"(?:transformer|dit)(?:_2)?|mmdit|denoiser){_DOES}"
+            rf"(?:transformer|dit)(?:_2)?|mmdit|denoiser|diffusion_?model){_DOES}"
         ),
     ),
     (

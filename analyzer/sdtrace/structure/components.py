@@ -103,12 +103,12 @@ def _present(components: Components) -> set[str]:
 
 
 def _with_text_of_language_models(found: Components) -> Components:
-    """A language model counts as text encoder beside a denoiser, and elsewhere as no component."""
+    """A language model counts as text encoder where a denoiser follows, and elsewhere as no component."""
     names, language = [name for name in found.names if name != LANGUAGE_MODEL], len(found.names) - 1
-    if not len(found.only(DENOISERS)):
-        return replace(found.only(names), names=names)
-    code = np.where(found.code == language, names.index("text_encoder"), found.code)
-    return replace(found, names=names, code=code)
+    last_ns = found.only(DENOISERS).start_ns.max(initial=-1)
+    is_text = (found.code == language) & (found.end_ns <= last_ns)
+    code = np.where(is_text, names.index("text_encoder"), found.code)
+    return replace(replace(found, code=code).only(names), names=names)
 
 
 def find_blocks(linked: LinkedTrace, components: Components) -> Components:

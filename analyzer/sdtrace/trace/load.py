@@ -23,6 +23,8 @@ from sdtrace.trace.quarantine import MAX_NS, find_impossible
 Key = TypeVar("Key", bound=Hashable)
 _NAMES_OF_PROCESSES = frozenset({"process_name", "process_labels"})
 _ACCELERATOR = re.compile(r"\b(?:GPU|CUDA|XPU|HPU|MTIA|NPU|TPU|MLU)\b(?! disabled)")
+_KIND_OF_ACCELERATOR = re.compile(r"(?:xpu|hpu|mtia|npu|tpu|mlu|gcu|ipu|musa|privateuse1)_")
+"""How categories begin that other backends write, such as `hpu_op`."""
 _COMPRESSIONS = (".gz", ".zst", ".xz")
 _SAMPLE = 1 << 16
 """Events that tell the middle of a trace well enough to know a damaged stamp."""
@@ -80,7 +82,8 @@ def from_raw(path: Path, raw: RawTrace) -> Trace:
         counts=dict(raw.counts),
         skipped=raw.skipped,
         salvaged=raw.salvaged,
-        names_device=any(_names_device(entry) for entry in raw.metadata),
+        names_device=any(map(_names_device, raw.metadata))
+        or any(map(_KIND_OF_ACCELERATOR.match, categories)),
     )
     return find_impossible(trace)
 
