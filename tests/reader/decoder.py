@@ -71,8 +71,9 @@ def decode(text: str) -> Plain:
             plain.counts[category or "(no category)"] += 1
             continue
         plain.counts[category or f"(ph {kind})"] += 1
-        if kind == "M" and isinstance(args.get("name"), str):
-            plain.metadata.append(Metadata(event["name"], event["pid"], event["tid"], args["name"]))
+        told = args.get("labels" if event["name"] == "process_labels" else "name")
+        if kind == "M" and isinstance(told, str):
+            plain.metadata.append(Metadata(event["name"], event["pid"], event["tid"], told))
         if kind == "i" and event["name"] == "[memory]":
             sizes = (
                 args[key]

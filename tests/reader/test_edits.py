@@ -205,7 +205,7 @@ def test_an_edited_event_means_what_json_says(
     repeated.insert(rng.randrange(len(repeated)), rng.choice([Number("5"), "x", None, [], [some[0]]]))
     expected = expect(repeated)
     body = LAYOUTS[layout].after_event.join(write(event, LAYOUTS[layout]) for event in repeated)
-    raw = read_text('{"traceEvents": [' + body + "]}", tmp_path)
+    raw = read_text('{"schemaVersion": 1, "traceEvents": [' + body + "]}", tmp_path)
     assert [row._replace(args="") for row in rows_of(raw)] == expected.rows
     assert raw.counts == expected.counts
     assert (raw.skipped, raw.salvaged) == (expected.skipped, False)

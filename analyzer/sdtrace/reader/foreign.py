@@ -151,13 +151,13 @@ def recognise(
     if keys and not found:
         keys = [key._replace(category=_LEGACY.get(str(key.pid), "")) for key in keys]
         found = {key.category for key in keys} - {""}
-    kinds = found if keys else set(counts)
-    what = _other_writer(kinds, processes, is_timed=bool(keys)) if _KINETO.isdisjoint(top_level) else ""
+    kinds, is_ours = found if keys else set(counts), not _KINETO.isdisjoint(top_level)
+    what = "" if is_ours else _other_writer(kinds, processes, is_timed=bool(keys))
     if what:
         raise UnreadableTrace(f"{path}: is no trace of torch.profiler; {what}, which cannot be read")
     if not keys and (HOST | DEVICE) & counts.keys():
         raise UnreadableTrace(f"{path}: begins and ends its events apart (ph B and E), which cannot be read")
-    if not keys and counts and _METADATA not in counts:
+    if not keys and counts and not is_ours and _METADATA not in counts:
         raise UnreadableTrace(
             f"{path}: holds no event with a duration; was the profiler active, and the file whole?"
         )
