@@ -98,7 +98,10 @@ def _has_work(trace: Trace, work: DeviceWork, rows: Int64s) -> Bools:
     """
     linked = np.zeros(len(trace), np.bool_)
     linked[work.launch[work.launch >= 0]] = True
-    call = np.unique(np.concatenate((rows, np.flatnonzero(linked))))
+    asked = linked.copy()
+    asked[rows] = True
+    call = np.flatnonzero(asked)
+    call = call[np.isin(trace.correlation[call], trace.correlation[rows[~linked[rows]]])]
     order = np.lexsort((trace.start_ns[call], trace.correlation[call], trace.process_of(call)))
     call = call[order]
     is_other = (np.diff(trace.process_of(call)) != 0) | (np.diff(trace.correlation[call]) != 0)
@@ -106,10 +109,8 @@ def _has_work(trace: Trace, work: DeviceWork, rows: Int64s) -> Bools:
     is_other |= trace.start_ns[call][1:] >= latest_end(same, trace.end_ns[call])[:-1]
     group = np.cumsum(np.append(False, is_other)[: call.size])
     has_work = np.bincount(group, weights=linked[call]) > 0
-    place = np.zeros(len(trace), np.int64)
-    place[call] = group
-    found: Bools = has_work[place[rows]]
-    return found
+    linked[call] = has_work[group]
+    return linked[rows]
 
 
 def _without_launch(trace: Trace, work: DeviceWork) -> int:
