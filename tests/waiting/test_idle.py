@@ -218,13 +218,26 @@ def test_data_loading_and_time_between_iterations_are_told_apart(tmp_path: Path)
     assert causes_of(written(tmp_path / "t.json", events)) == expected
 
 
-def test_silence_of_a_tenth_of_a_second_is_a_stall(tmp_path: Path) -> None:
+def test_short_silence_is_neither_a_stall_nor_launching(tmp_path: Path) -> None:
+    """20 ms, after 4 ms that may be ordinary Python between ops."""
+    ms = 1_000_000
+    events = [
+        *_launched(0, 100, 100),
+        *_launched(4 * ms, 4 * ms + 100, 100),
+        *_launched(24 * ms, 24 * ms + 100, 100),
+    ]
+    causes = causes_of(written(tmp_path / "t.json", events))
+    assert causes["host_silence"] == 20 * ms - 200
+    assert set(causes) == {"host_silence", "launch_bound"}
+
+
+def test_silence_of_the_cpu_is_no_launching(tmp_path: Path) -> None:
     second = 1_000_000_000
     events = [*_launched(0, 100, 100), *_launched(second, second + 100, 100)]
     causes = causes_of(written(tmp_path / "t.json", events))
     # The first launch returns before its kernel ends, the second starts at one second.
     assert causes == {"host_stall": second - 200, "launch_bound": 100}
-    busy = [*events, *(host("aten::mm", n * second // 10, second // 20) for n in range(10))]
+    busy = [*events, *(host("aten::mm", n * second // 200, second // 400) for n in range(200))]
     assert set(causes_of(written(tmp_path / "u.json", busy))) == {"cpu_work", "launch_bound"}
 
 

@@ -31,6 +31,7 @@ def find(e: Evidence) -> Iterator[Finding]:
     yield from _data_wait(e)
     yield from _gaps(e)
     yield from _stall(e)
+    yield from _silence(e)
     yield from _profiler(e)
 
 
@@ -205,6 +206,25 @@ def _stall(e: Evidence) -> Iterator[Finding]:
         confidence="guess",
         evidence_rows=rows_of("phases", ["stall"]),
         verify=e.query("SELECT phase, wall_us / 1000 AS ms FROM phases"),
+    )
+
+
+def _silence(e: Evidence) -> Iterator[Finding]:
+    causes = [cause for cause in ("host_silence", "host_stall") if e.steady_idle.get(cause)]
+    idle = sum(e.steady_idle[cause] for cause in causes)
+    if not idle or idle < _WORTH_TELLING * e.steady_span_ns:
+        return
+    yield Finding(
+        "host.silence",
+        lower("medium", severity_of(idle / e.steady_span_ns)),
+        "The GPU waits for something that the trace does not show",
+        f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU runs no op and no "
+        "runtime call for more than 5 ms at a time.",
+        "Nothing that launches work faster helps against it. It may be Python code outside PyTorch, such as "
+        "saving an image, I/O, or a wait. Record with `with_stack=True` to see it.",
+        confidence="guess",
+        evidence_rows=rows_of("idle", causes),
+        verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
     )
 
 

@@ -23,7 +23,9 @@ CPU: Final = "cpu"
 """Of a rank without device work, all but silence."""
 _SILENT_NS: Final = 1_000_000
 """Python between two ops takes less."""
-_ORDINARY: Final = frozenset({"launch_bound", "host_stall", "between_iterations", "sync", "other"})
+_ORDINARY: Final = frozenset(
+    {"launch_bound", "host_stall", "host_silence", "between_iterations", "sync", "other"}
+)
 """Causes of idle time that explain no silence. What follows a blocking call in a gap is not recorded."""
 _MOST_OPS: Final = 40
 

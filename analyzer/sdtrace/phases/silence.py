@@ -18,6 +18,8 @@ from sdtrace.intervals import Bools, Int64s, Intervals, contains_any, join, subt
 from sdtrace.reader.categories import DEVICE, HOST, LAUNCHES
 
 STALL_NS: Final = 100_000_000
+"""Silence below this is no phase of its own."""
+SILENCE_NS: Final = 5_000_000
 """Silence below this is taken for ordinary Python between ops."""
 _FRAME_NS: Final = 1_000_000
 """Python frames below this are ordinary Python between ops, too."""
@@ -53,8 +55,8 @@ def stalls(linked: LinkedTrace) -> Intervals:
     if not rows.size:
         return Intervals(rows, rows)
     busy = union(trace.start_ns[rows], trace.end_ns[rows])
-    gaps = _long(subtract(union(busy.start[:1], busy.end[-1:]), busy))
-    return _long(subtract(gaps, explained(linked))) if gaps.start.size else gaps
+    gaps = longer(subtract(union(busy.start[:1], busy.end[-1:]), busy), STALL_NS)
+    return longer(subtract(gaps, explained(linked)), STALL_NS) if gaps.start.size else gaps
 
 
 def _within_others(linked: LinkedTrace, counts: Bools) -> Bools:
@@ -67,15 +69,15 @@ def _within_others(linked: LinkedTrace, counts: Bools) -> Bools:
 
 
 def long_silence(linked: LinkedTrace, within: Intervals) -> Intervals:
-    """Parts of `within` of more than `STALL_NS` in which no thread ran an op or a runtime call."""
-    within = _long(within)
+    """Parts of `within` of more than `SILENCE_NS` in which no thread ran an op or a runtime call."""
+    within = longer(within, SILENCE_NS)
     if not within.start.size:
         return within
     host = linked.host
     end = host.start_ns + host.dur_ns
     near = np.searchsorted(within.end, host.start_ns, "right") < np.searchsorted(within.start, end, "left")
     events = of_categories(linked, np.flatnonzero(near), set(HOST - _SAYS_LITTLE))
-    return _long(subtract(within, union(host.start_ns[events], end[events])))
+    return longer(subtract(within, union(host.start_ns[events], end[events])), SILENCE_NS)
 
 
 def explained(linked: LinkedTrace) -> Intervals:
@@ -166,6 +168,7 @@ def _idle_in(linked: LinkedTrace, events: Int64s, categories: Collection[str]) -
     return found
 
 
-def _long(intervals: Intervals) -> Intervals:
-    long = intervals.end - intervals.start > STALL_NS
+def longer(intervals: Intervals, than_ns: int) -> Intervals:
+    """Those of the intervals that are longer."""
+    long = intervals.end - intervals.start > than_ns
     return Intervals(intervals.start[long], intervals.end[long])

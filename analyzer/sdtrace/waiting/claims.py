@@ -9,7 +9,15 @@ import numpy as np
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Intervals, join, subtract, union
-from sdtrace.phases.silence import explained, lock_waits, long_silence, quiet_frames, work_on_cpu
+from sdtrace.phases.silence import (
+    STALL_NS,
+    explained,
+    lock_waits,
+    long_silence,
+    longer,
+    quiet_frames,
+    work_on_cpu,
+)
 from sdtrace.phases.timeline import AUTOTUNE, CAPTURE, COMPILE, Timeline
 from sdtrace.structure.iterations import Iterations
 from sdtrace.waiting.activity import (
@@ -24,6 +32,7 @@ from sdtrace.waiting.activity import (
 )
 from sdtrace.waiting.copies import find_copies
 from sdtrace.waiting.gaps import Gaps
+from sdtrace.waiting.own_python import own_python
 from sdtrace.waiting.waits import blocking_calls, lost_by_waiting
 
 OTHER_DEVICE: Final = "other_device"
@@ -39,6 +48,7 @@ LOCK: Final = "lock"
 PYTHON: Final = "python"
 BETWEEN_ITERATIONS: Final = "between_iterations"
 HOST_STALL: Final = "host_stall"
+HOST_SILENCE: Final = "host_silence"
 OTHER: Final = "other"
 _EVER: Final = Intervals(np.array([-(1 << 62)]), np.array([1 << 62]))
 
@@ -83,6 +93,7 @@ def host_claims(linked: LinkedTrace, timeline: Timeline, iterations: Iterations)
             _doing(CPU_WORK, of_events(linked, work_on_cpu(linked))),
             _doing(LOCK, of_events(linked, lock_waits(linked))),
             _doing(PYTHON, of_events(linked, quiet_frames(linked))),
+            _doing(PYTHON, own_python(linked)),
             Claim(BETWEEN_ITERATIONS, subtract(_EVER, inside)),
         ],
         [
@@ -101,13 +112,15 @@ def device_claims(
     unknown = ~(follows & np.append(launches.is_known, False)[gaps.next_work])
     empty = union(gaps.start_ns, gaps.launched_ns)
     spoken_for = join(claims.explained, *(claim.spans for claim in claims.phases))
+    silence = long_silence(linked, subtract(empty, spoken_for))
     return [
         *claims.phases,
         Claim(OTHER_DEVICE, others_busy, of_host=False),
         Claim(DEVICE_GAP, Intervals(gaps.start_ns[queued], gaps.end_ns[queued]), of_host=False),
         *claims.doing,
         *claims.late,
-        Claim(HOST_STALL, long_silence(linked, subtract(empty, spoken_for))),
+        Claim(HOST_STALL, longer(silence, STALL_NS)),
+        Claim(HOST_SILENCE, silence),
         Claim(OTHER, Intervals(gaps.start_ns[unknown], gaps.end_ns[unknown]), of_host=False),
     ]
 

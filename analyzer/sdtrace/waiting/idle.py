@@ -18,11 +18,13 @@ For those that follow the queue was empty, and the host
 - `gc`: was collecting garbage;
 - `cpu_work`: was in an op that launches nothing for 1 ms and more: it works on the CPU;
 - `lock`: was waiting for another thread, as a Python function (with_stack) or an annotation says;
-- `python`: was in a Python function (with_stack) or an annotation for 1 ms and more without any op;
+- `python`: was in a Python function (with_stack) or an annotation for 1 ms and more without any op, or in
+  what a function does between the ops that it calls;
 - `between_iterations`: was in no iteration;
 - `copy`, `sync` again: had returned from a copy or a blocking call, for as long as it had lasted and within
   the iteration. By so much the host is late;
-- `host_stall`: ran no op or runtime call for more than 100 ms; nothing in the trace explains it.
+- `host_stall`: ran no op or runtime call for more than 100 ms; nothing in the trace explains it;
+- `host_silence`: the same for more than 5 ms.
 
 What is left is
 
@@ -50,6 +52,7 @@ from sdtrace.waiting.claims import (
     DATA_WAIT,
     DEVICE_GAP,
     GC,
+    HOST_SILENCE,
     HOST_STALL,
     LOCK,
     MEMORY,
@@ -84,6 +87,7 @@ CAUSES: Final = (
     PYTHON,
     BETWEEN_ITERATIONS,
     HOST_STALL,
+    HOST_SILENCE,
     OTHER,
     LAUNCH_BOUND,
 )
@@ -209,8 +213,12 @@ def find_idle(linked: LinkedTrace, launches: LaunchTimes, timeline: Timeline, it
 
 
 def _split(linked: LinkedTrace, gaps: Gaps, claims: list[Claim], edges: Int64s) -> _Parts:
-    """Cut the gaps wherever a claim begins or ends, and give each part to the first claim that holds."""
+    """Cut the gaps wherever a claim begins or ends, or whom to blame changes.
+
+    Each part is of the first claim that holds.
+    """
     sides = [edges, gaps.launched_ns, *(side for claim in claims for side in claim.spans)]
+    sides += [claim.by.start_ns for claim in claims if claim.by is not None]
     start = _cut(Intervals(gaps.start_ns, gaps.end_ns), sides)
     gap = np.searchsorted(gaps.start_ns, start, side="right") - 1
     end = np.minimum(np.append(start[1:], gaps.end_ns[-1:]), gaps.end_ns[gap])
