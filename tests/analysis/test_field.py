@@ -48,6 +48,8 @@ def test_merged_ranks_are_two_devices_with_their_own_work() -> None:
 def test_a_period_found_in_the_ops_is_a_guess_in_the_headline() -> None:
     report = report_of("user_do_bench.json.gz")
     assert "100 iterations (guess) in" in headline(report)
+    assert report.verdict is not None
+    assert "Where iterations begin and end is a guess." in report.verdict.text
     assert "overhead.once" not in findings_of("user_do_bench.json.gz")
 
 

@@ -149,9 +149,10 @@ def _takes(trace: TraceReport) -> VerdictLine:
         told = "with the profiler, which slows the CPU"
     else:
         told = f"without profiler ({', '.join(filter(None, (whole.how, whole.ends)))})"
-    return _line(
-        "Takes", f"{units.duration(whole.us)} per steady {noun}", f"{told}.{_copies_vary(trace, whole)}"
-    )
+    is_guess = trace.structure is not None and trace.structure.confidence == "guess"
+    doubt = f" Where {noun}s begin and end is a guess." if is_guess else ""
+    rest = f"{told}.{doubt}{_copies_vary(trace, whole)}"
+    return _line("Takes", f"{units.duration(whole.us)} per steady {noun}", rest)
 
 
 def _copies_vary(trace: TraceReport, whole: ImageTime) -> str:
