@@ -70,7 +70,7 @@ and the constants frozen, before it was measured. Where nothing was promised, th
   back from earlier code only. Met: 37 of 38 changes, 52 of 55 images, 49 of 55 unchanged replays.
   No constant changed since, but where an image ends, and its last step: a compiled decoder counted for the
   next image, and so did the end of an image whose copy waits for the GPU. With that all of them are met. Of
-  the six that ask the GPU in every step two were promised something, and none is by now: their waits were
+  the five that ask the GPU in every step two were promised something, and none is by now: their waits were
   those of the copy before. Batches were promised nothing, for the GPU is busy. A first recording of smaller
   pictures ran out of memory; nothing of it is used.
 

@@ -19,7 +19,7 @@ from sdtrace.reader.categories import DEVICE, HOST, LAUNCHES
 
 STALL_NS: Final = 100_000_000
 """Silence below this is no phase of its own."""
-SILENCE_NS: Final = 5_000_000
+_SILENCE_NS: Final = 5_000_000
 """Silence below this is taken for ordinary Python between ops."""
 _FRAME_NS: Final = 1_000_000
 """Python frames below this are ordinary Python between ops, too."""
@@ -69,15 +69,15 @@ def _within_others(linked: LinkedTrace, counts: Bools) -> Bools:
 
 
 def long_silence(linked: LinkedTrace, within: Intervals) -> Intervals:
-    """Parts of `within` of more than `SILENCE_NS` in which no thread ran an op or a runtime call."""
-    within = longer(within, SILENCE_NS)
+    """Parts of `within` of more than `_SILENCE_NS` in which no thread ran an op or a runtime call."""
+    within = longer(within, _SILENCE_NS)
     if not within.start.size:
         return within
     host = linked.host
     end = host.start_ns + host.dur_ns
     near = np.searchsorted(within.end, host.start_ns, "right") < np.searchsorted(within.start, end, "left")
     events = of_categories(linked, np.flatnonzero(near), set(HOST - _SAYS_LITTLE))
-    return longer(subtract(within, union(host.start_ns[events], end[events])), SILENCE_NS)
+    return longer(subtract(within, union(host.start_ns[events], end[events])), _SILENCE_NS)
 
 
 def explained(linked: LinkedTrace) -> Intervals:

@@ -27,6 +27,8 @@ CANONICAL: Final[dict[str, str]] = {
 
 GRAPH_LAUNCH: Final = re.compile(r"^(?:cuda|cu|hip)GraphLaunch")
 """Names of the calls that replay a CUDA graph."""
+TO_HOST: Final = re.compile(r"DtoH|DeviceToHost|D2M")
+"""Names of copies from the device to the host."""
 LAUNCHES: Final = frozenset({"cuda_runtime", "cuda_driver"})
 HOST: Final = frozenset({"cpu_op", "user_annotation", "python_function", "overhead"}) | LAUNCHES
 COPIES: Final = frozenset({"gpu_memcpy", "gpu_memset"})

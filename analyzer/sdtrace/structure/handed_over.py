@@ -10,10 +10,9 @@ import numpy as np
 from sdtrace.attribution.event_selection import named_like
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s
-from sdtrace.reader.categories import LAUNCHES
+from sdtrace.reader.categories import LAUNCHES, TO_HOST
 
 _WAIT: Final = re.compile(r"(?:Stream|Device|Event|Ctx|Host)Synchronize$")
-_TO_HOST: Final = re.compile(r"DtoH|DeviceToHost|D2M")
 _LONG_NS: Final = 1_000_000
 """So long nobody waits for the copy of a prompt or a time step."""
 
@@ -24,7 +23,7 @@ def handed_over(linked: LinkedTrace) -> Int64s:
     A copy to memory that is not pinned keeps its call until all work before it is done.
     """
     trace, work = linked.trace, linked.work
-    to_host = trace.names_matching(_TO_HOST)[trace.name[work.row]]
+    to_host = trace.names_matching(TO_HOST)[trace.name[work.row]]
     copies = work.launch[to_host & (work.launch >= 0)]
     calls = np.append(linked.host.row[named_like(linked, _WAIT, set(LAUNCHES))], copies)
     calls = calls[trace.dur_ns[calls] >= _LONG_NS]

@@ -15,9 +15,9 @@ import numpy as np
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int32s
 from sdtrace.intervals import Bools, Int64s, covered, union
+from sdtrace.reader.categories import TO_HOST
 from sdtrace.waiting.activity import Activity, activity, asking_ops
 
-TO_HOST: Final = re.compile(r"DtoH|DeviceToHost|D2M")
 TO_DEVICE: Final = re.compile(r"HtoD|HostToDevice|M2D")
 PAGEABLE: Final = re.compile(r"[Pp]ageable")
 _NO_MOVE: Final = re.compile(r"^aten::(?!\w*copy|to$|clone$|cuda$|cpu$|_?pin_memory$)")

@@ -11,10 +11,9 @@ from sdtrace.attribution.event_selection import named_like
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s, Intervals, union
-from sdtrace.reader.categories import LAUNCHES
+from sdtrace.reader.categories import LAUNCHES, TO_HOST
 from sdtrace.structure.iterations import Iterations
 from sdtrace.waiting.activity import Activity, on_launching_threads
-from sdtrace.waiting.copies import TO_HOST
 
 _BLOCKING: Final = re.compile(
     r"^(?:cuda|cu|hip)(?:(?:Stream|Device|Event|Ctx)Synchronize|Memcpy(?!\w*Async))|HostSynchronize$"
