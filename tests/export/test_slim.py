@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -284,6 +285,15 @@ def test_a_file_that_was_cut_or_is_damaged_becomes_valid(tmp_path: Path) -> None
         study_of(source).iterations[0].gpu_ns,
         study_of(source).iterations[0].gpu_events,
     )
+
+
+def test_numbers_with_zeros_in_front_become_valid(tmp_path: Path) -> None:
+    text = EAGER.read_text()
+    source, target = tmp_path / "zeros.json", tmp_path / "whole.json"
+    source.write_text(re.sub(r'("External id": )(\d*7,)', r"\g<1>00\2", text))
+    write_slim(source, target)
+    assert source.read_text().count(": 00") > 100
+    assert events_of(target) == events_of(EAGER)
 
 
 @pytest.mark.parametrize(

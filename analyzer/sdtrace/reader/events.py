@@ -39,6 +39,7 @@ class Event(msgspec.Struct):
 
 _decode_event = msgspec.json.Decoder(Event).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
 ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _OWN_IDS: Final = ("External id", "Record function id", "Ev Idx", "correlation")
 """Arguments that every event has its own of, where they are integers."""
@@ -72,25 +73,22 @@ def arguments(event: Event) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {} if found == [] else None
 
 
-def keeps_args(event: Event, args: dict[str, Any]) -> bool:
-    """Whether the arguments are kept: of ops, of annotations of collectives, a kernel's sizes."""
-    category = category_of(event)
+def keeps_args(category: str, name: str, args: dict[str, Any]) -> bool:
+    """Whether the arguments of an event are kept: of ops, of annotations of collectives, a kernel's sizes."""
     if category == "kernel":
         return "grid" in args and "external id" not in args  # Files of before 2022 have the latter.
-    is_annotation = category == "user_annotation" and isinstance(event.name, str)
-    return category == "cpu_op" or (is_annotation and bool(_COLLECTIVE.match(event.name)))
+    return category == "cpu_op" or (category == "user_annotation" and bool(_COLLECTIVE.match(name)))
 
 
-def kept_args(event: Event, args: dict[str, Any]) -> str | None:
-    """The arguments of an op as compact JSON, without the ids of the event itself; None if none remain.
+def kept_args(category: str, args: dict[str, Any]) -> str | None:
+    """The arguments to keep as compact JSON, without the ids of the event itself; None if none remain.
 
     Of a kernel only how it was launched.
     """
-    if not keeps_args(event, args):
-        return None
-    is_kernel, own = category_of(event) == "kernel", own_ids(args)
-    names = [name for name in (_SIZES if is_kernel else args) if name in args and name not in own]
-    return msgspec.json.encode({name: args[name] for name in names}).decode() if names else None
+    own = own_ids(args)
+    names = _SIZES if category == "kernel" else args
+    kept = {name: args[name] for name in names if name in args and name not in own}
+    return _encode(kept).decode() if kept else None
 
 
 def own_ids(args: dict[str, Any]) -> dict[str, int]:
@@ -163,7 +161,7 @@ class EventTable(Events):
         if pid is None or tid is None or args is None:
             return None
         key = self.keys.setdefault(EventKey(category, name, pid, tid), len(self.keys))
-        text = kept_args(event, args)
+        text = kept_args(category, args) if keeps_args(category, name, args) else None
         kept = -1 if text is None else self.args.setdefault(text, len(self.args))
         external, correlation, nbytes = ids_of(category, args)
         ids = _integer(external, 0), _integer(correlation, 0), _integer(nbytes, -1)

@@ -21,8 +21,10 @@ EXACT: Final = -1
 """The event is decoded by itself."""
 _MAX_FORMS: Final = 1 << 18
 """More are not remembered."""
-_MOST_DIGITS, _MOST_DECIMALS = 15, 3
-_ROW: Final = 4 * len(FIELDS) + 2 * SPANS
+_MOST_DIGITS: Final = np.array([16, 16, 15, 16, *[15] * (FIELDS - 4)])
+"""Numbers with more are too long for arrays."""
+_LATEST: Final = ord("3")
+"""A time of so many digits that begins with a higher one may be too late: they count from 1970."""
 
 
 class Forms:
@@ -33,10 +35,12 @@ class Forms:
         """For each form its template, which others may have too."""
         self.args: dict[int, str | None] = {}
         """The kept arguments by a hash of what they depend on; None where no argument remains."""
-        self._places: list[bytes] = []
-        """For each form a row of `places`: 32-bit integers."""
+        self._places: list[Int64s] = []
+        """For each form where its FIELDS and spans begin and end."""
         self._numbers: dict[int, int] = {}
         """Of forms, by their hash."""
+        self._late: dict[int, int] = {}
+        """Where the time begins, by the number of the form, if it has as many digits as can be read."""
         self._made: dict[int, Template | None] = {}
         """Templates by a hash of the form with one `DIGIT` for every run of them."""
         self._needed: Counter[int] = Counter()
@@ -44,10 +48,10 @@ class Forms:
         self._lock = Lock()
 
     def places(self, forms: Int64s) -> tuple[Int64s, Int64s]:
-        """For each form the places of its FIELDS (see `integers`), and where its spans begin and end."""
-        rows = b"".join(self._places[form] for form in forms.tolist())
-        table = np.frombuffer(rows, np.int32).reshape(-1, _ROW).astype(np.int64)
-        return table[:, : -2 * SPANS].reshape(-1, len(FIELDS), 4), table[:, -2 * SPANS :]
+        """For each form where its FIELDS begin and end, and where its spans do."""
+        table = np.array([self._places[form] for form in forms.tolist()], np.int64)
+        table = table.reshape(-1, FIELDS + SPANS, 2)
+        return table[:, :FIELDS], table[:, FIELDS:]
 
     def find(self, split: Split) -> Int32s:
         """The number of each event's form; EXACT where it has none."""
@@ -62,7 +66,11 @@ class Forms:
                 forms = [b",%b," % split.form_of(event) for event in firsts[new].tolist()]
                 self._learn([values[place] for place in new], forms, times[new].tolist())
             numbers = [self._numbers.get(value, EXACT) for value in values]
-        return np.array(numbers, np.int32)[index]
+            late = np.array([self._late.get(number, 0) for number in numbers], np.int32)[index]
+        form = np.array(numbers, np.int32)[index]
+        rows = np.flatnonzero(late)
+        form[rows[split.text[split.bounds[rows] + late[rows]] > _LATEST]] = EXACT
+        return form
 
     def _learn(self, values: list[int], forms: list[bytes], times: list[int]) -> None:
         """Number new forms, which have the hashes `values`, between commas; so many events have each.
@@ -87,17 +95,16 @@ class Forms:
         self, values: tuple[int, ...], forms: tuple[bytes, ...], templates: tuple[Template, ...]
     ) -> None:
         """Number the forms of these templates, but for those where a number is too long for arrays."""
-        starts = np.cumsum([0, *map(len, forms[:-1])])[:, np.newaxis]
+        starts = np.cumsum([0, *map(len, forms[:-1])])[:, np.newaxis, np.newaxis]
         is_digit = np.frombuffer(b"".join(forms), np.uint8) == ord(DIGIT)
-        edges = np.append(np.flatnonzero(np.diff(is_digit, prepend=False)), 0)
-        used = np.stack([template.edges for template in templates])
-        at = np.where(used, edges[np.searchsorted(edges[:-1], starts) + used - 1] - starts - 1, 0)
-        begin, end, point, last = at[:, : -2 * SPANS].reshape(-1, len(FIELDS), 4).transpose(2, 0, 1)
-        units = np.array([template.units for template in templates])
-        fields = np.stack((begin, end - begin, last - point, units), axis=2)
-        is_short = ((fields[..., 1] <= _MOST_DIGITS) & (fields[..., 2] <= _MOST_DECIMALS)).all(axis=1)
-        rows = np.concatenate((fields.reshape(len(forms), -1), at[:, -2 * SPANS :]), axis=1).astype(np.int32)
-        for place in np.flatnonzero(is_short).tolist():
+        edges = np.append(np.flatnonzero(np.diff(is_digit, prepend=False)), (0, 0))
+        runs = np.stack([template.runs for template in templates])
+        edge = np.searchsorted(edges[:-2], starts) + 2 * runs - (2, 1)
+        at = np.where(runs > 0, edges[edge] - starts - 1, 0)
+        digits = np.diff(at[:, :FIELDS])[..., 0]
+        for place in np.flatnonzero((digits <= _MOST_DIGITS).all(axis=1)).tolist():
             self._numbers[values[place]] = len(self.templates)
+            if digits[place, 0] == _MOST_DIGITS[0]:
+                self._late[len(self.templates)] = int(at[place, 0, 0])
             self.templates.append(templates[place])
-            self._places.append(rows[place].tobytes())
+            self._places.append(at[place])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_STRING_OR_CONSTANT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
+_STRING_OR_CONSTANT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity|(?<![\d.])0+(?=\d)', re.DOTALL)
 _VALID_ESCAPES: Final = re.compile(r'(?:[^\\]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*')
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
@@ -20,6 +20,7 @@ _BARE_QUOTE: Final = re.compile(rb'(?<!\\)"')
 def repair_strings(text: bytes) -> bytes:
     """`text` with every string valid, where each begins and ends as JSON says, and NaN and Infinity as text.
 
+    Zeros before the other digits of a number are left out.
     Bytes that are no UTF-8 are replaced, control characters escaped. In a string with an escape that JSON
     has not, such as a path of Windows, all backslashes stand for themselves.
     """
@@ -28,6 +29,8 @@ def repair_strings(text: bytes) -> bytes:
 
 def _repaired(found: re.Match[str]) -> str:
     string = found[0]
+    if string[0] == "0":
+        return ""
     if string[0] != '"':
         return f'"{string}"'
     if not _VALID_ESCAPES.fullmatch(string):

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sdtrace.reader.columns import EventColumns, EventKey, Int32s
-from sdtrace.reader.events import EventTable, arguments, decode_event, kept_args
+from sdtrace.reader.events import EventTable, arguments, category_of, decode_event, kept_args
 from sdtrace.reader.forms import Forms
 from sdtrace.reader.template import SPANS
 from sdtrace.reader.words import Int64s, UInt64s, hash_spans, integers
@@ -35,8 +35,12 @@ def add_found(chunk: bytes, found: Found, forms: Forms, table: EventTable) -> No
     rows = np.flatnonzero(np.array([template.is_row for template in templates], np.bool_)[form])
     form, starts, ends = form[rows], found.start[rows], found.end[rows]
     fields, spans = forms.places(used)
-    start, duration, pid, tid, external, correlation, nbytes = integers(chunk, starts, form, fields)
-    nbytes -= (fields[:, -1, 1] == 0)[form]
+    start, start_part, duration, duration_part, *ids = integers(chunk, starts, form, fields)
+    digits = fields[..., 1] - fields[..., 0]
+    start = _nanoseconds(start, start_part, digits[form, 1])
+    duration = _nanoseconds(duration, duration_part, digits[form, 3])
+    pid, tid, external, correlation, nbytes = ids
+    nbytes -= digits[form, -1] == 0
     number = np.array([template.number for template in templates], np.int64)[form]
     firsts, key = _distinct(np.stack((number, pid, tid), axis=1))
     keys = [
@@ -45,11 +49,22 @@ def add_found(chunk: bytes, found: Found, forms: Forms, table: EventTable) -> No
     ]
     args = np.full(len(starts), -1, np.int32)
     kept = np.flatnonzero(np.array([template.keeps_args for template in templates], np.bool_)[form])
-    edges = spans[form[kept]] + starts[kept, np.newaxis]
+    edges = spans[form[kept]] + starts[kept, np.newaxis, np.newaxis]
     args[kept], texts = _kept(chunk, starts[kept], ends[kept], number[kept], edges, forms.args)
     columns = EventColumns(key, start, duration, external, correlation, nbytes, args)
     table.extend(columns, keys, texts)
     table.sort(starts)
+
+
+def _nanoseconds(whole: Int64s, decimals: Int64s, digits: Int64s) -> Int64s:
+    """Times in microseconds with so many digits behind the point; half to even beyond three."""
+    thousandths: Int64s = decimals * 10 ** np.maximum(3 - digits, 0)
+    rows = np.flatnonzero(digits > 3)
+    parts = 10 ** (digits[rows] - 3)
+    begun, rest = np.divmod(decimals[rows], parts)
+    thousandths[rows] = begun + (2 * rest + begun % 2 > parts)
+    thousandths += whole * 1000
+    return thousandths
 
 
 def _distinct(columns: Int64s) -> tuple[Int64s, Int32s]:
@@ -73,7 +88,7 @@ def _kept(
     Arguments repeat but for the ids that every event has its own of. Events of one `template` differ in
     digits alone, so the text between `edges` is hashed, and only an event with a new hash is decoded.
     """
-    begin, end = edges[:, ::2].ravel(), edges[:, 1::2].ravel()
+    begin, end = edges.reshape(-1, 2).T
     filled = np.flatnonzero(end > begin)
     parts = np.zeros(len(begin), np.uint64)
     parts[filled] = hash_spans(np.frombuffer(chunk, np.uint8), begin[filled], end[filled])
@@ -92,4 +107,4 @@ def _kept(
 def _args_of(text: bytes) -> str | None:
     event = decode_event(text.strip(b", \t\r\n"))
     args = None if event is None else arguments(event)
-    return None if event is None or args is None else kept_args(event, args)
+    return None if event is None or args is None else kept_args(category_of(event), args)

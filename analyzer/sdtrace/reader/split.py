@@ -14,7 +14,7 @@ from sdtrace.reader.words import ROW, Bytes, Int64s, UInt64s
 
 DIGIT: Final = b"\0"
 """A byte that JSON has nowhere, not even in a string."""
-_QUOTE, _ZERO, _POINT, _COMMA, _BACKSLASH = b'"0.,\\'
+_QUOTE, _ZERO, _COMMA, _BACKSLASH = b'"0,\\'
 _OPEN, _CLOSE = b"{}"
 _NO_EVENT: Final = ord("!")
 """What no event begins with."""
@@ -27,14 +27,15 @@ _DOUBLINGS: Final = tuple(np.uint64(1 << k) for k in range(6))
 
 
 class Split(NamedTuple):
-    """The events of a stretch of text.
+    """The events of a stretch of `text`.
 
-    An event's text goes to the start of the next one, what separates them included. `bounds` (int64) are
+    The text of an event goes to the start of the next one, what separates them included. `bounds` (int64) are
     where they start, one more than there are events: the last is where the text was left. `form` is the text
-    with `DIGIT` for every digit outside strings, and `ROW` bytes more. An event that no JSON is, as it holds
-    012 or `DIGIT` itself, has the form of none that is.
+    with `DIGIT` for every digit outside strings, and `ROW` bytes more. An event that holds `DIGIT` itself,
+    so is no JSON, has the form of none that is.
     """
 
+    text: Bytes
     form: Bytes
     bounds: Int64s
 
@@ -49,29 +50,29 @@ def split_events(chunk: bytes, start: int, stop: int, *, is_all: bool) -> Split:
     The last event is left out, unless the text `is_all` there is and the event is closed.
     """
     text = np.frombuffer(chunk, np.uint8, stop - start, start)
-    quotes, digits, zeros, braces = _bits(text)
+    quotes, digits, braces = _bits(text)
     if chunk.find(_BACKSLASH, start, stop) >= 0:
-        _clear(quotes, _escaped(text))
+        at = _escaped(text)
+        np.bitwise_and.at(quotes, at >> 6, ~(_ONE << (at & 63).astype(np.uint64)))
     outside = _outside_strings(quotes)
     digits &= outside
-    _clear(digits, _zeros_in_front(text, zeros, digits))
     opens, closed = _event_starts(text, _positions(braces & outside))
     bounds = np.concatenate(([0], opens[1:], [len(text)]))
     form = _form(text, digits)
     if chunk.find(DIGIT, start, stop) >= 0:
         events = np.searchsorted(bounds, np.flatnonzero(text == ord(DIGIT)), side="right") - 1
         form[bounds[events]] = _NO_EVENT
-    return Split(form, bounds if is_all and closed else bounds[:-1])
+    return Split(text, form, bounds if is_all and closed else bounds[:-1])
 
 
 def _bits(text: Bytes) -> UInt64s:
-    """Four rows, a bit for each byte of the text, the first the lowest: whether it is a quote, a digit, a
-    zero, a brace. (A bar or a tilde counts as a brace; neither stands outside strings.)"""
-    packed = np.zeros((4, (len(text) + ROW) // 64 * 8 + 8), np.uint8)
+    """Three rows, a bit for each byte of the text, the first the lowest: whether it is a quote, a digit, a
+    brace. (A bar or a tilde counts as a brace; neither stands outside strings.)"""
+    packed = np.zeros((3, (len(text) + ROW) // 64 * 8 + 8), np.uint8)
     for first in range(0, len(text), _STRETCH):
         part = text[first : first + _STRETCH]
         is_digit = (part - np.uint8(_ZERO)) < 10
-        for row, is_one in zip(packed, (part == _QUOTE, is_digit, part == _ZERO, part >= _OPEN), strict=True):
+        for row, is_one in zip(packed, (part == _QUOTE, is_digit, part >= _OPEN), strict=True):
             bits = np.packbits(is_one, bitorder="little")
             row[first // 8 : first // 8 + len(bits)] = bits
     return packed.view(np.uint64)
@@ -84,11 +85,6 @@ def _positions(bits: UInt64s) -> Int64s:
     ones = np.flatnonzero(np.unpackbits(octets[filled], bitorder="little"))
     places: Int64s = filled[ones >> 3] * 8 + (ones & 7)
     return places
-
-
-def _clear(bits: UInt64s, at: Int64s) -> None:
-    """Make the ones at the given positions zeros."""
-    np.bitwise_and.at(bits, at >> 6, ~(_ONE << (at & 63).astype(np.uint64)))
 
 
 def _form(text: Bytes, digits: UInt64s) -> Bytes:
@@ -131,13 +127,3 @@ def _event_starts(text: Bytes, braces: Int64s) -> tuple[Int64s, bool]:
     apart = (before == _COMMA) | (before <= _SPACE) | (opens == 0)
     apart[:1] = True
     return opens[apart], bool(len(depth)) and depth[-1] == 0
-
-
-def _zeros_in_front(text: Bytes, zeros: UInt64s, digits: UInt64s) -> Int64s:
-    """Offsets of zeros that more digits follow at the start of a number or of an exponent."""
-    after, before = digits >> _ONE, digits << _ONE
-    after[:-1] |= digits[1:] << _TOP
-    before[1:] |= digits[:-1] >> _TOP
-    at = _positions(zeros & digits & after & ~before)
-    whole: Int64s = at[text[at - 1] != _POINT]
-    return whole

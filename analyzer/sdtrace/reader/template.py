@@ -7,9 +7,8 @@ run a field is; it stands at the same place in every event of the form (see `sdt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from itertools import chain, pairwise
-from typing import Final, NamedTuple
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -31,20 +30,13 @@ from sdtrace.reader.split import DIGIT
 from sdtrace.reader.words import Int64s
 
 _TIME: Final = re.compile(rb"(\d+)(?:\.(\d+))?")
+_NO_TIME: Final = (-1, -1)
 SPANS: Final = MOST_OWN_IDS + 1
 """Stretches of digits before, between and after the ids in the arguments."""
-FIELDS: Final = ("ts", "dur", "pid", "tid", "External id", "correlation", "bytes")
-"""The numbers of a template, in their order."""
-_NO_EDGES: Final = np.zeros(4 * len(FIELDS) + 2 * SPANS, np.int64)
-
-
-class Number(NamedTuple):
-    """Which run of digits a number is, counted from 1; 0 for no number."""
-
-    run: int
-    decimals: int = 0
-    """The run behind the point."""
-    unit: int = 1
+FIELDS: Final = 9
+"""The numbers of an event: `ts` and its decimals, `dur` and its decimals, `pid`, `tid`, and `ids_of` it."""
+_OF_EVENT: Final = slice(6)
+"""Those that are not in its arguments."""
 
 
 class Template(NamedTuple):
@@ -56,12 +48,10 @@ class Template(NamedTuple):
     """Process and thread are 0 where they are numbers. An event that makes no row counts as its category."""
     is_row: bool = False
     keeps_args: bool = False
-    units: tuple[int, ...] = (1,) * len(FIELDS)
-    """What each of FIELDS is multiplied by."""
-    edges: Int64s = _NO_EDGES
-    """Where begins and ends what: for each of FIELDS its run and that of its decimals, then the spans.
+    runs: Int64s = np.zeros((FIELDS + SPANS, 2), np.int64)
+    """The first and last run of digits of each of FIELDS, which are the same, and of each span.
 
-    Begins and ends of runs are counted from 1; 0 for none. The kept arguments depend on the digits in spans.
+    Runs are counted from 1; 0 is for none. The kept arguments depend on the digits in spans.
     """
 
 
@@ -84,33 +74,29 @@ def make_template(number: int, skeleton: bytes) -> Template | None:
         return None
     pid, tid = (part if isinstance(part, str) else 0 for part in (event.pid, event.tid))
     threads = (0 if isinstance(part, str) else part for part in (event.pid, event.tid))
-    ids = (one or 0 for one in ids_of(category, args))
-    each = (_time(event.ts), _time(event.dur), *map(_integer, (*threads, *ids)))
-    numbers = [one for one in each if one is not None]
-    keeps = keeps_args(event, args)
-    spans = _spans(own_ids(args).values(), numbers, len(pieces)) if keeps else []
-    if len(numbers) < len(FIELDS) or len(spans) > SPANS:
+    numbers: list[Any] = [
+        *_time(event.ts),
+        *_time(event.dur),
+        *threads,
+        *(one or 0 for one in ids_of(category, args)),
+    ]
+    if any(type(one) is not int or one < 0 for one in numbers):
         return None
-    runs = [*chain.from_iterable(((one.run,) * 2, (one.decimals,) * 2) for one in numbers), *spans]
-    edges = [edge for first, last in runs for edge in (max(2 * first - 1, 0), 2 * last)]
-    edges += [0] * (len(_NO_EDGES) - len(edges))
-    units = tuple(one.unit for one in numbers)
-    return Template(number, EventKey(category, event.name, pid, tid), True, keeps, units, np.array(edges))
+    keeps = keeps_args(category, event.name, args)
+    spans = _spans([*numbers[_OF_EVENT], *own_ids(args).values()], len(pieces)) if keeps else []
+    if len(spans) > SPANS:
+        return None
+    runs = [*zip(numbers, numbers, strict=True), *spans, *[(0, 0)] * (SPANS - len(spans))]
+    return Template(number, EventKey(category, event.name, pid, tid), True, keeps, np.array(runs))
 
 
-def _time(raw: msgspec.Raw) -> Number | None:
-    """Which runs a time is; None when arrays cannot read it."""
+def _time(raw: msgspec.Raw) -> tuple[int, int]:
+    """Which run a time is, and which its decimals are; `_NO_TIME` where arrays cannot read it."""
     found = _TIME.fullmatch(raw)
-    return None if found is None else Number(int(found[1]), int(found[2] or 0), 1000)
+    return _NO_TIME if found is None else (int(found[1]), int(found[2] or 0))
 
 
-def _integer(value: object) -> Number | None:
-    """Which run a number is; None when arrays cannot read it."""
-    return Number(abs(value), unit=-1 if value < 0 else 1) if type(value) is int else None
-
-
-def _spans(ids: Iterable[int], numbers: list[Number], runs: int) -> list[tuple[int, int]]:
-    """The first and last of the runs between those that every event has its own of: times, threads, ids."""
-    own = {0, runs + 1, *map(abs, ids)}
-    own.update(run for number in numbers[:4] for run in (number.run, number.decimals))
-    return [(one + 1, other - 1) for one, other in pairwise(sorted(own)) if other - one > 1]
+def _spans(own: list[int], runs: int) -> list[tuple[int, int]]:
+    """The first and last of the runs between those that every event has its own of; minus signs count not."""
+    edges = sorted({0, *map(abs, own), runs + 1})
+    return [(one + 1, other - 1) for one, other in pairwise(edges) if other - one > 1]

@@ -21,6 +21,7 @@ from sdtrace.reader.streams import open_blocks
 from sdtrace.reader.words import Bools
 
 _BETWEEN: Final = b", \t\r\n"
+_BEFORE_NUMBERS: Final = tuple(b" :,[-\t\r\n")
 
 
 class Texts(NamedTuple):
@@ -52,19 +53,29 @@ def _texts(chunk: bytes, *, forms: Forms, valid: dict[int, bool], final: bool) -
     decoding = Decoding(chunk, forms, final=final)
     walked = decoding.run()
     found, alone = decoding.found(), decoding.table.texts
+    zeros = _may_have_zeros_in_front(chunk)
     texts: list[bytes] = []
     is_row: list[bool] = []
     for form, start, end in zip(*(column.tolist() for column in found), strict=True):
         template, text = forms.templates[form], chunk[start:end].strip(_BETWEEN)
-        if template.number not in valid:
-            valid[template.number] = _is_valid(text)
-        texts.append(text if valid[template.number] else repair_strings(text))
+        is_valid = None if zeros else valid.get(template.number)
+        if is_valid is None:
+            is_valid = valid[template.number] = _is_valid(text)
+        texts.append(text if is_valid else repair_strings(text))
         is_row.append(template.is_row)
     texts += [text if _is_valid(text) else repair_strings(text) for text, *_ in alone]
     places = np.append(found.start, np.array([text.place for text in alone], np.int64))
     order = np.argsort(places, kind="stable")
     in_order = np.array([*is_row, *(text.is_row for text in alone)], np.bool_)[order]
     return Texts([texts[place] for place in order.tolist()], in_order), walked
+
+
+def _may_have_zeros_in_front(chunk: bytes) -> bool:
+    """Whether a number may begin with zeros before other digits: events of one template differ in that."""
+    text = np.frombuffer(chunk, np.uint8)
+    at = np.flatnonzero(text[1:-1] == ord("0")) + 1
+    at = at[(text[at + 1] - np.uint8(ord("0"))) < 10]
+    return bool(np.isin(text[at - 1], _BEFORE_NUMBERS).any())
 
 
 def _is_valid(text: bytes) -> bool:

@@ -41,18 +41,15 @@ def integers(data: bytes, starts: Int64s, form: Int64s, places: Int64s) -> Int64
     """The numbers of all events, one row a field; 0 where an event has none.
 
     Events of the given `form` start at the byte offsets `starts` of `data`, which ends in `PADDING`. `places`
-    (forms, fields, 4) tells how a number stands in them: its offset from the event's start, the digits before
-    the point (at most 16, 0 for no number), the decimals (at most 3), and what it is multiplied by: 1, or
-    1000, or -1 for a minus before it.
+    (forms, fields, 2) tells where in them a number begins and ends: 16 digits at most, 0 for no number.
     """
     words = np.ndarray(len(data) - _WORD + 1, "<u8", data, strides=(1,))
-    offset, digits, decimals, unit = places.transpose(2, 0, 1)
+    offset, end = places.transpose(2, 0, 1)
+    digits = end - offset
     high = np.minimum(digits, _WORD)
-    first_digits = offset, high, unit * _POWERS[digits - high]
-    more_digits = offset + _WORD, digits - high, unit
-    behind_point = offset + digits + 1, decimals, unit // _POWERS[decimals]
-    parts = zip(first_digits, more_digits, behind_point, strict=True)
-    offset, width, unit = (np.concatenate(part, axis=1) for part in parts)
+    offset = np.concatenate((offset, offset + _WORD), axis=1)
+    width = np.concatenate((high, digits - high), axis=1)
+    unit = np.concatenate((_POWERS[digits - high], np.ones_like(high)), axis=1)
     used = np.flatnonzero(width.any(axis=0))
     offset, width, unit = offset[:, used], width[:, used], unit[:, used]
     values = np.zeros((places.shape[1], len(starts)), np.int64)
