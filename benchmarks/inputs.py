@@ -22,17 +22,31 @@ _ID_STEP = 100_000_000
 """More events than a trace has; eight of them stay within the 32 bits of a CUPTI correlation."""
 _GAP_US = 1_000_000
 
-LAYOUTS = ("compact", "an event a line", "indented by 2", "keys sorted, indented by 1")
+LAYOUTS = (
+    "compact",
+    "an event a line",
+    "indented by 2",
+    "keys sorted, indented by 1",
+    "compact, times since 1970",
+    "compact, times less the first",
+)
 _REWRITE = """
 import json, sys
 source, target, layout = sys.argv[1:]
 with open(source, encoding="utf-8", errors="replace") as file:
     trace = json.load(file)
+compact = {"separators": (",", ":")}
 how = {
-    "compact": {"separators": (",", ":")},
+    "compact": compact,
+    "compact, times since 1970": compact,
+    "compact, times less the first": compact,
     "indented by 2": {"indent": 2},
     "keys sorted, indented by 1": {"indent": 1, "sort_keys": True},
 }
+timed = [event for event in trace["traceEvents"] if "times" in layout and "ts" in event]
+first = min((event["ts"] for event in timed if event["ph"] == "X"), default=0)
+for event in timed:
+    event["ts"] += -first if "less" in layout else 1.7e15
 with open(target, "w", encoding="utf-8") as file:
     if layout in how:
         file.writelines(json.JSONEncoder(**how[layout]).iterencode(trace))
