@@ -16,6 +16,7 @@ from sdtrace.attribution.op_table import OpTimes, op_table
 from sdtrace.trace import load_trace
 from tests.shared import shared_trace
 
+STACK = Path(__file__).parents[2] / "traces" / "h200-bf16_sdpa_eager.stack.json.gz"
 TWO_RANKS = Path(__file__).parents[1] / "field" / "two_ranks_merged.json"
 RANKS = ("[TP00]", "[TP01]")
 TRUTH_US = {"aten::mm": 2000.0, "aten::conv2d": 6000.0}
@@ -176,3 +177,19 @@ def times(linked: LinkedTrace) -> Times:
     found = Counter({("device", row.name): row.self_device_ns for row in rows})
     found.update({("calls", row.name): row.calls for row in rows})
     return +found
+
+
+def test_python_threads_that_torch_does_not_know_are_no_process(tmp_path: Path) -> None:
+    """They have pid 0, which is also the first device: with stacks and a progress bar, in every trace."""
+    with gzip.open(STACK) as file:
+        trace = json.load(file)
+    events = trace["traceEvents"]
+    python = next(event for event in events if event.get("cat") == "python_function")
+    monitor = {**python, "name": "tqdm/_monitor.py(60): run", "pid": 0, "tid": 0}
+    path = tmp_path / "with_a_progress_bar.json"
+    path.write_text(json.dumps(trace | {"traceEvents": [*events, monitor]}))
+    found, expected = (attribute(load_trace(file)) for file in (path, STACK))
+    assert 0 in {device.pid for device in expected.work.devices}
+    assert len(found.trace.processes) == 1
+    assert found.work.launch.tolist() == expected.work.launch.tolist()
+    assert (expected.work.launch >= 0).all()

@@ -16,6 +16,8 @@ from sdtrace.trace.labels import Pid, match_labels, match_offsets
 
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
+_OF_ONE: Final = HOST - {"overhead", "python_function"}
+"""What only a process has. torch files Python threads that it does not know under pid 0, as a device's work."""
 _SURE: Final = 0.9
 """Share of a device's work that must follow a launch of the process that it is given to."""
 _APART: Final = 0.02
@@ -52,7 +54,9 @@ def find_processes(
     (see `sdtrace.trace.labels`); pids of devices that several processes share stay unknown.
     """
     kinds = _kinds_by_pid(keys)
-    hosts = [pid for pid, found in kinds.items() if found & (HOST - {"overhead"})]
+    hosts = [pid for pid, found in kinds.items() if found & _OF_ONE] or [
+        pid for pid, found in kinds.items() if "python_function" in found
+    ]
     names = _names_by_pid(metadata)
     processes = [Process(pid, next(iter(names.get(pid, ())), "")) for pid in hosts]
     if len(hosts) < 2 or _are_halves_of_one(hosts, kinds):
