@@ -17,7 +17,7 @@ from sdtrace.trace.labels import Pid, match_labels, match_offsets
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
 _OF_ONE: Final = HOST - {"overhead", "python_function"}
-"""What only a process has. torch files Python threads that it does not know under pid 0, as a device's work."""
+"""What only a process has. Python threads that torch does not know have pid 0, as has the first device."""
 _SURE: Final = 0.9
 """Share of a device's work that must follow a launch of the process that it is given to."""
 _APART: Final = 0.02
