@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,20 @@ def test_without_a_word_on_ranks_collectives_and_names_tell(tmp_path: Path) -> N
     assert "Their collectives name the same process group" in job.how
 
 
+def test_traces_that_tell_no_group_but_rank_and_world_are_a_job(tmp_path: Path) -> None:
+    """As torch wrote them before 2024, under names of hosts and processes."""
+    paths = []
+    for rank, trace in enumerate(ranks.both()):
+        for event in trace["traceEvents"]:
+            event["args"] = {key: value for key, value in event["args"].items() if "Group" not in key}
+        trace["distributedInfo"] = {"backend": "nccl", "rank": rank, "world_size": 2}
+        paths.append(tmp_path / f"node{7 * rank}_{4711 - rank}.1694128201{545 + rank}.pt.trace.json")
+        paths[-1].write_text(json.dumps(trace))
+    job = _report(paths).job
+    assert job is not None
+    assert (job.confidence, [rank.rank for rank in job.ranks]) == ("likely", [0, 1])
+
+
 @pytest.mark.parametrize(
     "edit",
     [
@@ -125,6 +140,15 @@ def test_one_rank_of_a_job_says_that_others_are_missing() -> None:
     assert (job.world_size, len(job.ranks), job.late) == (2, 1, [])
     assert [finding.id for finding in job.findings] == ["job.missing_ranks"]
     assert job.collectives[0].waiting_us is None
+
+
+def test_the_screen_for_one_rank_is_that_of_any_trace(tmp_path: Path) -> None:
+    shown = run("analyze", str(FILES[0]), "--format", "terminal", cwd=tmp_path).stdout
+    assert "One of 2 ranks of a job. Who keeps it waiting" in shown
+    assert "Takes     " in shown
+    assert "Dominates " in shown
+    together = run("analyze", *map(str, FILES), "--format", "terminal", cwd=tmp_path).stdout
+    assert "What to fix first, whatever the other ranks do:\ntwo_ranks.rank0: " in together
 
 
 def test_a_profile_that_began_later_is_matched_by_the_end(tmp_path: Path) -> None:

@@ -55,6 +55,9 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a page": (b"<!DOCTYPE html><html>404</html>", "HTML"),
     "a memory snapshot": (b'{"segments": [], "device_traces": [[]]}', "memory snapshot"),
     "an execution trace": (b'{"schema": "1.1.1-chakra.0.0.4", "nodes": []}', "ExecutionTraceObserver"),
+    "a profile of rocprofv3": (b'{"rocprofiler-sdk-tool":[{"metadata":{"pid":908}}]}', "rocprofv3"),
+    "a memory timeline, raw": (b"[[-1, 1, 37888, 7], [12, 0, 512, 3]]", "export_memory_timeline"),
+    "a memory timeline": (b"[[1712195495, 1712195496], [[0, 512], [0, 1024]]]", "export_memory_timeline"),
     "a profile of speedscope": (
         b'{"$schema": "https://www.speedscope.app/file-format-schema.json"}',
         "speedscope",

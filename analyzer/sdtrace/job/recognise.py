@@ -111,6 +111,8 @@ def _same_job(one: Rank, other: Rank) -> tuple[str, Confidence] | None:
         )
     if one.told and other.told and _share_a_group(one, other):
         return "Their collectives name the same process group, and they ran at the same time.", "certain"
+    if one.told and other.told and not one.groups and 1 < (one.world_size or 1) == other.world_size:
+        return "Each names its rank of as many, and they ran at the same time.", "likely"
     alike = name_without_ranks(one.path)
     if "*" in alike and alike == name_without_ranks(other.path) and bool(one.calls) == bool(other.calls):
         return "The names of the files differ in the rank alone, and they ran at the same time.", "likely"

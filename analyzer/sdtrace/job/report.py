@@ -107,11 +107,13 @@ def _verdict(
     count = (
         f"{len(rows)} of {world} ranks" if world and world > len(rows) else units.counted(len(rows), "rank")
     )
+    if len(rows) == 1:
+        whole = f"{world} ranks" if world and world > 1 else "the ranks"
+        return f"One of {whole} of a job. Who keeps it waiting, only the traces of all ranks show."
     wall = max(row.wall_us for row in rows)
     sentences = [f"One job, {count}, {units.duration(wall)} (with the profiler)."]
     if not came:
-        why = "the traces share no collective" if len(rows) > 1 else "the other ranks' traces are not here"
-        return " ".join([*sentences, f"Nobody can be called late: {why}."])
+        return " ".join([*sentences, "Nobody can be called late: the traces share no collective."])
     waiting = [row.waiting_us for row in rows]
     most = rows[waiting.index(max(waiting))]
     sentences.append(

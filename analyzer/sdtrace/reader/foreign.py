@@ -55,6 +55,7 @@ _SHAPES: Final = tuple(
         (rb"^\{[^\n]*\}\r?\n\{", "holds an object on each line (JSON lines), such as a log, and no trace"),
         (rb"speedscope\.app/file-format", "is a profile of speedscope, not a trace of torch.profiler"),
         (rb'"resourceSpans"\s*:', "is a trace of OpenTelemetry, not of torch.profiler"),
+        (rb'^\{\s*"rocprofiler-sdk-tool"', "is a profile of rocprofv3 (AMD), not a trace of torch.profiler"),
     )
 )
 """What JSON of other kinds holds near its beginning."""
@@ -70,6 +71,10 @@ _LOG_LINE: Final = re.compile(rb"\[[^\]\n{]*\][:\s]*[A-Za-z]")
 _LISTS: Final = (
     (re.compile(rb'\[\s*\{\s*"traceEvents"'), "is a list of traces; give each its own file"),
     (re.compile(rb'\[\s*\{[^]]*"frame"\s*:\s*\{'), "is a profile of Triton's Proton, and no trace"),
+    (
+        re.compile(rb"\[\s*\[-?\d+,\s*-?\d+[,\]]"),
+        "is a memory timeline of torch (export_memory_timeline), not a trace",
+    ),
 )
 """How lists begin that are none of events."""
 _LOG: Final = "is not JSON but plain text, such as a log, so no trace"

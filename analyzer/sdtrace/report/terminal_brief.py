@@ -26,18 +26,21 @@ def render_brief(report: Report, console: Console, elsewhere: str) -> None:
     `elsewhere` is the last line: where everything else is.
     """
     page = Page(console)
-    ranks = {rank.trace for rank in report.job.ranks} if report.job else set()
+    job = report.job if report.job and (len(report.traces) > 1 or _asks(report.job)) else None
+    ranks = {rank.trace for rank in job.ranks} if job else set()
     others = [trace for trace in report.traces if trace.name not in ranks]
-    if report.job is not None:
-        _show(page, _job(page, report.job))
+    if job is not None:
+        _show(page, _job(page, job))
+        page.line("What to fix first, whatever the other ranks do:", "dim")
+        _show(page, _in_short(page, next(trace for trace in report.traces if trace.name in ranks)))
     if rows := standings(report):
         for sentence in story(report):
             page.line(sentence, "bold")
         console.print()
         page.table(fill(SIDE_BY_SIDE, report, TERMINAL))
         _uncompared(page, rows)
-    if len(others) == 1 and report.job is None:
-        _show(page, _trace(page, others[0]))
+    if len(others) == 1 and job is None:
+        _show(page, _trace(page, others[0], report.job))
     else:
         if others:
             page.line(
@@ -47,6 +50,11 @@ def render_brief(report: Report, console: Console, elsewhere: str) -> None:
             _show(page, _in_short(page, trace))
     console.print()
     page.line(elsewhere, "dim")
+
+
+def _asks(job: Job) -> bool:
+    """Whether several ranks in one file have something to change between them."""
+    return len(job.ranks) > 1 and any(finding.severity != "info" for finding in job.findings)
 
 
 def _noun(traces: list[TraceReport]) -> str:
@@ -72,9 +80,12 @@ def _show(page: Page, lines: list[Text]) -> None:
         page.console.print(line, no_wrap=True)
 
 
-def _trace(page: Page, trace: TraceReport) -> list[Text]:
-    """A trace with as many findings as `LINES` lines have room for, two of them left for `elsewhere`."""
+def _trace(page: Page, trace: TraceReport, job: Job | None) -> list[Text]:
+    """A trace, perhaps of a `job`, with as many findings as `LINES` lines have room for, two left for
+    `elsewhere`."""
     lines = page.lines(trace.name, "bold underline")
+    if job is not None:
+        lines += page.lines(job.verdict, "dim")
     for caveat in summary.caveats(trace):
         lines += page.lines(f"! {caveat}", "yellow")
     if trace.verdict is None:
