@@ -45,6 +45,15 @@ def test_the_parts_sum_to_the_wall_to_the_nanosecond(seed: int) -> None:
     assert work == lasted.sum()
 
 
+def test_work_of_no_time_has_no_share() -> None:
+    """Kernels of less than a microsecond last 0 where the profiler writes whole ones."""
+    window = window_of([0, 5, 9], [4, 0, 0], 10)
+    named = NamedWork(np.array([0, 1, -1]), np.array([0, 1, 2]), [], 0, 0)
+    shares = roof_shares(window, named, WORKS)
+    assert shares[:2].tolist() == [4.0, 0.0]
+    assert np.isnan(shares[2])
+
+
 def test_half_a_nanosecond_is_not_lost() -> None:
     window = window_of([0], [2001], 2001)
     named = NamedWork(np.array([0]), np.array([0]), [], 0, 0)

@@ -99,7 +99,7 @@ def roof_shares(window: Window, named: NamedWork, works: list[KindWork]) -> np.t
     known = np.append([np.nan if work.roof is None else work.roof.seconds * 1e9 for work in works], np.nan)
     _, which = np.unique(named.call[window.piece], return_inverse=True)
     of_call = sum_by(which, window.ns, which.max(initial=-1) + 1)[which]
-    share: np.typing.NDArray[np.float64] = np.minimum(1.0, known[kind] / of_call) * window.ns
+    share: np.typing.NDArray[np.float64] = np.minimum(1.0, known[kind] / np.maximum(1, of_call)) * window.ns
     return share
 
 
