@@ -38,7 +38,7 @@ class Decoding:
         self._chunk, self._final = chunk, final
         self._body = memoryview(chunk)[: -len(PADDING)]
         self._forms = forms
-        self._found = [Found(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))]
+        self._found = [Found(*(np.zeros(0, np.int64) for _ in Found._fields))]
         self.table = EventTable()
 
     def run(self) -> Walk:

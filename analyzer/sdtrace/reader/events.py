@@ -49,6 +49,8 @@ _SIZES: Final = ("grid", "block", "registers per thread", "shared memory")
 """What is kept of a kernel's arguments."""
 _OF_MEMORY: Final = ("Bytes", "Total Allocated", "Total Reserved", "Device Type", "Device Id", "Addr")
 """The arguments of an allocation in the order of `MemoryEvent`."""
+UNTOLD: Final = (0, 0, -1, 0, 0, 0)
+"""What stands for each where it is not told."""
 
 
 def decode_event(text: bytes) -> Event | None:
@@ -114,6 +116,7 @@ class EventTable(Events):
         self.texts: list[EventText] = []
         """Of each event, in their order."""
         self._rows: list[tuple[int, int, int, int, int, int, int]] = []
+        self._memory_places: list[int] = []
         self.damaged = 0
 
     def skip(self, *, is_damaged: bool = False) -> None:
@@ -137,6 +140,11 @@ class EventTable(Events):
             self.counts[kind_of(event)] += 1
         self.texts.append(EventText(text, self.place, row is not None))
         return True
+
+    def add_memory(self, events: list[MemoryEvent], starts: list[int]) -> None:
+        """Add allocations that have their text at `starts`; all are then in the order of the file."""
+        both, places = [*self.memory, *events], [*self._memory_places, *starts]
+        self.memory = [both[place] for place in sorted(range(len(both)), key=places.__getitem__)]
 
     def sort(self, starts: Int64s) -> None:
         """Put all rows in the order of the file; those added as columns have their text at `starts`.
@@ -177,8 +185,9 @@ class EventTable(Events):
         time, args, tid = nanoseconds(event.ts), arguments(event), thread_part(event.tid)
         if time is None or args is None or tid is None:
             return False
-        sizes = (_integer(args.get(name), -1 if name == "Total Reserved" else 0) for name in _OF_MEMORY)
+        sizes = (_integer(size, default) for size, default in zip(sizes_of(args), UNTOLD, strict=True))
         self.memory.append(MemoryEvent(time, tid, *sizes))
+        self._memory_places.append(self.place)
         return True
 
 
@@ -206,6 +215,11 @@ def ids_of(category: str, args: dict[str, Any]) -> tuple[object, object, object]
         args.get("correlation") if category in LINKED else None,
         args.get("bytes") if category in COPIES else None,
     )
+
+
+def sizes_of(args: dict[str, Any]) -> tuple[object, ...]:
+    """What an allocation tells, in the order of `MemoryEvent`; None where it does not."""
+    return tuple(map(args.get, _OF_MEMORY))
 
 
 def nanoseconds(raw: msgspec.Raw | str) -> int | None:

@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from sdtrace.reader.columns import Int32s
 from sdtrace.reader.split import DIGIT, Split
 from sdtrace.reader.template import FIELDS, SPANS, Template, make_template
 from sdtrace.reader.words import Int64s, hash_spans
@@ -53,7 +52,7 @@ class Forms:
         table = table.reshape(-1, FIELDS + SPANS, 2)
         return table[:, :FIELDS], table[:, FIELDS:]
 
-    def find(self, split: Split) -> Int32s:
+    def find(self, split: Split) -> Int64s:
         """The number of each event's form; EXACT where it has none."""
         hashes = hash_spans(split.form, split.bounds[:-1], split.bounds[1:])
         found, firsts, index, times = np.unique(
@@ -67,7 +66,7 @@ class Forms:
                 self._learn([values[place] for place in new], forms, times[new].tolist())
             numbers = [self._numbers.get(value, EXACT) for value in values]
             late = np.array([self._late.get(number, 0) for number in numbers], np.int32)[index]
-        form = np.array(numbers, np.int32)[index]
+        form = np.array(numbers, np.int64)[index]
         rows = np.flatnonzero(late)
         form[rows[split.text[split.bounds[rows] + late[rows]] > _LATEST]] = EXACT
         return form

@@ -6,10 +6,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.reader.columns import EventColumns, EventKey, Int32s
-from sdtrace.reader.events import EventTable, arguments, category_of, decode_event, kept_args
+from sdtrace.reader.columns import EventColumns, EventKey, Int32s, MemoryEvent
+from sdtrace.reader.events import UNTOLD, EventTable, arguments, category_of, decode_event, kept_args
 from sdtrace.reader.forms import Forms
-from sdtrace.reader.template import SPANS
+from sdtrace.reader.template import FIELDS, SPANS, Template
 from sdtrace.reader.words import Int64s, UInt64s, hash_spans, integers
 
 _WEIGHTS: Final[UInt64s] = np.uint64(0x9E3779B97F4A7C15) ** np.arange(1 + SPANS, dtype=np.uint64)
@@ -18,9 +18,14 @@ _WEIGHTS: Final[UInt64s] = np.uint64(0x9E3779B97F4A7C15) ** np.arange(1 + SPANS,
 class Found(NamedTuple):
     """Events with a form, one entry each: the number of it, and where its text is in the chunk."""
 
-    form: Int32s
+    form: Int64s
     start: Int64s
     end: Int64s
+
+    def only(self, of_form: list[bool]) -> Found:
+        """The events of the forms that are chosen."""
+        chosen = np.flatnonzero(np.array(of_form, np.bool_)[self.form])
+        return Found(self.form[chosen], self.start[chosen], self.end[chosen])
 
 
 def add_found(chunk: bytes, found: Found, forms: Forms, table: EventTable) -> None:
@@ -31,29 +36,62 @@ def add_found(chunk: bytes, found: Found, forms: Forms, table: EventTable) -> No
     for template, count in zip(templates, times[used].tolist(), strict=True):
         if not template.is_row:
             table.counts[template.key.category] += count
-    form = (np.cumsum(times > 0) - 1)[found.form]
-    rows = np.flatnonzero(np.array([template.is_row for template in templates], np.bool_)[form])
-    form, starts, ends = form[rows], found.start[rows], found.end[rows]
-    fields, spans = forms.places(used)
-    start, start_part, duration, duration_part, *ids = integers(chunk, starts, form, fields)
-    digits = fields[..., 1] - fields[..., 0]
-    start = _nanoseconds(start, start_part, digits[form, 1])
-    duration = _nanoseconds(duration, duration_part, digits[form, 3])
-    pid, tid, external, correlation, nbytes = ids
-    nbytes -= digits[form, -1] == 0
+    found = found._replace(form=(np.cumsum(times > 0) - 1)[found.form])
+    shared = _Shared(templates, *forms.places(used))
+    _add_memory(chunk, found.only([template.is_memory for template in templates]), shared, table)
+    _add_rows(chunk, found.only([template.is_row for template in templates]), shared, forms.args, table)
+
+
+class _Shared(NamedTuple):
+    """What the events of each form share; see `Forms.places`."""
+
+    templates: list[Template]
+    fields: Int64s
+    spans: Int64s
+
+
+def _add_memory(chunk: bytes, found: Found, shared: _Shared, table: EventTable) -> None:
+    if not found.form.size:
+        return
+    values = _numbers(chunk, found, shared, 0)
+    untold = (np.diff(shared.fields)[:, 3:, 0] == 0)[found.form].T
+    values[3:] += untold * np.array(UNTOLD)[:, np.newaxis]
+    named = [shared.templates[form].key.tid for form in found.form.tolist()]
+    threads = [own if name == 0 else name for name, own in zip(named, values[2].tolist(), strict=True)]
+    columns = (values[0].tolist(), threads, *values[3:].tolist())
+    table.add_memory([MemoryEvent(*event) for event in zip(*columns, strict=True)], found.start.tolist())
+
+
+def _add_rows(
+    chunk: bytes, found: Found, shared: _Shared, known: dict[int, str | None], table: EventTable
+) -> None:
+    form, templates = found.form, shared.templates
+    start, _, duration, _, pid, tid, external, correlation, nbytes = _numbers(chunk, found, shared, 0, 2)
+    nbytes -= (np.diff(shared.fields)[:, -1, 0] == 0)[form]
     number = np.array([template.number for template in templates], np.int64)[form]
     firsts, key = _distinct(np.stack((number, pid, tid), axis=1))
     keys = [
         _with_numbers(templates[one].key, int(pid[first]), int(tid[first]))
         for one, first in zip(form[firsts].tolist(), firsts.tolist(), strict=True)
     ]
-    args = np.full(len(starts), -1, np.int32)
+    args = np.full(len(form), -1, np.int32)
     kept = np.flatnonzero(np.array([template.keeps_args for template in templates], np.bool_)[form])
-    edges = spans[form[kept]] + starts[kept, np.newaxis, np.newaxis]
-    args[kept], texts = _kept(chunk, starts[kept], ends[kept], number[kept], edges, forms.args)
-    columns = EventColumns(key, start, duration, external, correlation, nbytes, args)
-    table.extend(columns, keys, texts)
-    table.sort(starts)
+    edges = shared.spans[form[kept]] + found.start[kept, np.newaxis, np.newaxis]
+    args[kept], texts = _kept(chunk, found.start[kept], found.end[kept], number[kept], edges, known)
+    table.extend(EventColumns(key, start, duration, external, correlation, nbytes, args), keys, texts)
+    table.sort(found.start)
+
+
+def _numbers(chunk: bytes, found: Found, shared: _Shared, *times: int) -> Int64s:
+    """The numbers of events, one row for each of FIELDS; in the rows `times` nanoseconds."""
+    values = integers(chunk, found.start, found.form, shared.fields)
+    for row in times:
+        digits = np.diff(shared.fields[:, row + 1])[:, 0]
+        values[row] = _nanoseconds(values[row], values[row + 1], digits[found.form])
+    signs = np.array([template.signs for template in shared.templates], np.int64).reshape(-1, FIELDS)
+    if (signs < 0).any():
+        values *= signs[found.form].T
+    return values
 
 
 def _nanoseconds(whole: Int64s, decimals: Int64s, digits: Int64s) -> Int64s:
