@@ -295,13 +295,28 @@ def _borders(pipeline: Pipeline, calls: Calls, openings: Openings) -> tuple[Bool
         (_other_ops(pipeline.ops, calls), "with other ops between", "guess"),
         (_long_pauses(begin, end, calls), "with a longer pause between", "guess"),
     ]
-    restarted += [] if openings.is_lone or calls.is_one_run else unlike
+    if not (openings.is_lone or calls.is_one_run):
+        restarted += [found for found in unlike if _is_regular(found[0])]
     fewer = [found for found in restarted if 0 < 2 * found[0].sum() <= len(calls)]
     if decoded.any() or (pipeline.decodes.start.size and pipeline.decodes.start[-1] >= calls.end_ns[-1]):
         # A decode after every step shows previews, where something else tells images apart.
         previews = [found for found in fewer[:3] if decoded.all() and found[0].any()]
         return previews[0] if previews and len(calls) > 2 else (decoded, _DECODED, sure)
     return fewer[0] if fewer else (np.zeros(len(begin), np.bool_), "", "guess")
+
+
+def _is_regular(found: Bools) -> bool:
+    """Whether equally many calls lie between all ends; before the first and after the last may be fewer.
+
+    One that takes longer, as the first call does, makes no runs.
+    """
+    sizes = np.diff(np.concatenate(([-1], np.flatnonzero(found), [len(found)])))
+    inner = sizes[1:-1] if len(sizes) > 2 else sizes[:1]
+    return (
+        len(set(inner.tolist())) == 1
+        and sizes.max() == inner[0]
+        and (len(sizes) > 2 or sizes[0] == sizes[-1])
+    )
 
 
 def _other_work(work: Work, begin: Int64s, end: Int64s, calls: Calls) -> Bools:

@@ -56,6 +56,8 @@ _AGREED: Final = 0.1
 _UNEVEN: Final = 1.5
 """How many times the median work of a span another one may have to pass for the same."""
 _WILD: Final = 10.0
+_EVEN: Final = 0.7
+"""Share of spans that must take about as long as the median one; others may be turns of something larger."""
 _STAGE: Final = 0.97
 """Share of the work of a turn below which an annotation in it is a stage of it."""
 _WHOLES: Final = ("annotation_cycle", "decoded_image", "marked_image")
@@ -197,7 +199,9 @@ def _scores(candidates: list[Candidate], work: Work) -> list[float]:
     for candidate in candidates:
         spent = work.between(candidate.start_ns, candidate.end_ns)
         cover = float(spent.sum()) / total
-        score = _TRUST[candidate.kind] * (0.3 + 0.7 * cover) * (0.6 + 0.4 * _evenness(candidate, spent))
+        score = (
+            _TRUST[candidate.kind] * (0.3 + 0.7 * cover) * (0.6 + 0.4 * _evenness(spent[candidate.is_whole]))
+        )
         scores.append(score * (_LONE if len(candidate) == 1 else 1.0))
     firm = [one for one in candidates if one.confidence != "guess"]
     agreed = [
@@ -229,9 +233,8 @@ def _is_stage(inner: Candidate, outer: Candidate, work: Work) -> bool:
     return is_within and int(spent.sum()) < _STAGE * int(whole.sum())
 
 
-def _evenness(candidate: Candidate, spent: Int64s) -> float:
-    """The share of whole spans whose work is about the median."""
-    spent = spent[candidate.is_whole]
+def _evenness(spent: Int64s) -> float:
+    """The share of spans whose work is about the median."""
     if len(spent) < 2:  # one is even
         return 1.0
     middle = float(np.median(spent))
@@ -274,6 +277,7 @@ def _confidence(best: int, candidates: list[Candidate], work: Work, is_loop: boo
         confidence = _HIGHER[confidence]
     spent = work.between(chosen.start_ns, chosen.end_ns)[chosen.is_whole]
     is_wild = len(spent) > 1 and spent.max() > _WILD * max(1, int(spent.min()))
+    is_wild |= _evenness(spent) < _EVEN
     if is_wild or is_loop or any(_is_elsewhere(one, chosen, work) for one in candidates):
         confidence = _LOWER[confidence]
     return confidence
