@@ -26,6 +26,7 @@ from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study
 from sdtrace.analysis.sync_facts import waits
 from sdtrace.analysis.tuned_kernels import tuned
+from sdtrace.attribution.unwatched import unwatched
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
 from sdtrace.findings import (
     Culprit,
@@ -118,6 +119,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         offload=offload(study),
         loading_ns=loading_ns(study),
         losses=study.losses,
+        unwatched=unwatched(linked),
         empty_iterations=study.empty_iterations,
         dominant=dominant(work),
         work_by_shape=work.shape_rows(steady),

@@ -145,6 +145,8 @@ def _takes(trace: TraceReport) -> VerdictLine:
     if whole is None:
         why = f"every {noun} includes one-time work" if trace.iterations else f"no {noun}s were found"
         return _line("Takes", "Not known:", f"{why}, so none is steady.")
+    if not whole.us:
+        return _line("Takes", "Not known:", "nothing was recorded.")
     if whole.how == "as profiled":
         told = "with the profiler, which slows the CPU"
     else:

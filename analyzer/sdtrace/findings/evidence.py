@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from sdtrace.attribution.losses import Losses
+from sdtrace.attribution.unwatched import NOTHING, Unwatched
 from sdtrace.breakdowns.kernels import CategoryRow, KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.findings.facts import (
@@ -118,6 +119,7 @@ class Evidence:
     loading_ns: int = 0
     """Steady CPU time in data loaders."""
     losses: Losses | None = None
+    unwatched: Unwatched = NOTHING
     empty_iterations: int = 0
     """Iterations without GPU work between ones that have some."""
     steady_iterations: Sequence[int] = ()

@@ -15,6 +15,15 @@ _RECORD_GPU = (
 )
 
 
+_WATCH_THREADS = (
+    "the profiler sees ops only of the thread that starts it, and of those that work for it: start it in the "
+    "thread that runs the model, or pass `experimental_config=torch._C._profiler._ExperimentalConfig("
+    "profile_all_threads=True)`, which newer torch has."
+)
+_MUCH_UNWATCHED = 0.1
+"""Share of GPU work without an op from which that is told."""
+
+
 def find(e: Evidence) -> Iterator[Finding]:
     """What a reader must know before trusting the numbers."""
     if e.quarantined:
@@ -49,6 +58,7 @@ def find(e: Evidence) -> Iterator[Finding]:
             verify=e.analyze,
         )
     yield from _no_work(e)
+    yield from _no_ops(e)
     yield from _ranges(e)
     yield from _no_replay(e)
     yield from _other_ranks(e)
@@ -56,6 +66,18 @@ def find(e: Evidence) -> Iterator[Finding]:
 
 def _no_work(e: Evidence) -> Iterator[Finding]:
     if any(phase.gpu_events for phase in e.phases.values()) or (e.losses and e.losses.launches_without_work):
+        return
+    if not e.has_host:
+        yield Finding(
+            "trace.nothing",
+            "high",
+            "The profiler recorded nothing",
+            "The file has no op, no call of the GPU's runtime and no GPU work.",
+            f"With a `schedule`, call `step()` until its active steps are over. If threads do the work: "
+            f"{_WATCH_THREADS}",
+            evidence_rows=rows_of("events", ["by_category"]),
+            verify=e.analyze,
+        )
         return
     named = f" ({e.device_name})" if e.device_name else ""
     yield Finding(
@@ -69,6 +91,23 @@ def _no_work(e: Evidence) -> Iterator[Finding]:
         f"If it was used: {_RECORD_GPU[0].lower()}{_RECORD_GPU[1:]}",
         evidence_rows=rows_of("events", ["by_category"]),
         verify=e.query("SELECT category, count(*) AS events FROM events GROUP BY category"),
+    )
+
+
+def _no_ops(e: Evidence) -> Iterator[Finding]:
+    pieces, ns, threads = e.unwatched
+    if ns < _MUCH_UNWATCHED * e.work_ns or not pieces:
+        return
+    yield Finding(
+        "trace.no_ops",
+        "medium",
+        f"{percent(ns, e.work_ns)} of GPU work was launched where no op was recorded",
+        f"The calls that launched {counted(pieces, 'kernel')} or copies ran on "
+        f"{counted(threads, 'thread')} without ops. So tables by op have only the calls, and shapes, "
+        "data types and components are not known.",
+        f"Record with `ProfilerActivity.CPU`. If that was on: {_WATCH_THREADS}",
+        evidence_rows=rows_of("events", ["by_category"]),
+        verify=e.query("SELECT op, sum(dur_ns) / 1e6 AS ms FROM launches GROUP BY op ORDER BY ms DESC"),
     )
 
 
