@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from sdtrace.attribution.losses import Losses
+from sdtrace.attribution.unwatched import Unwatched
 from sdtrace.breakdowns.kernels import KernelRow
 from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.findings import (
@@ -101,6 +102,10 @@ def copies(percent: float) -> dict[str, Any]:
 
 def lost(**counts: int) -> dict[str, Any]:
     return {"losses": Losses(0, 0, 0, 0, 0)._replace(**counts), "kernels": 100}
+
+
+def unwatched(ns: int) -> dict[str, Any]:
+    return {"unwatched": Unwatched(10, ns, 1)}
 
 
 FLOAT32, SOFTMAX = "ampere_sgemm_128x64_tn", "cunn_SoftMaxForward<float>"

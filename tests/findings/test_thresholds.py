@@ -57,6 +57,7 @@ from tests.findings.figures import (
     third,
     tiny,
     tuned,
+    unwatched,
     work,
 )
 
@@ -171,6 +172,8 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("trace.cut", {}, {"salvaged": True}),
     ("trace.skipped", {}, {"skipped": 1}),
     ("trace.no_device_work", {}, {"phases": {"steady": PhaseRow("steady", WALL, 0, 0)}}),
+    ("trace.nothing", {}, {"phases": {"steady": PhaseRow("steady", WALL, 0, 0)}, "has_host": False}),
+    ("trace.no_ops", unwatched(9_900_000), unwatched(10_100_000)),
     ("trace.ranges", {"ranges": [Range("image", 50 * MS)]}, {"ranges": [Range("image", 50 * MS + 1)]}),
 ]
 
