@@ -160,6 +160,17 @@ class Evidence:
         return not (is_apart or is_missing or lost.overlapping_work)
 
     @property
+    def makes_images(self) -> bool:
+        """Whether it is a diffusion pipeline, whose parts advice may name."""
+        return self.noun == "image"
+
+    @property
+    def larger_batches(self) -> str:
+        """What gives each call more work."""
+        halves = ", both halves of classifier-free guidance in one call" if self.makes_images else ""
+        return f"larger batches{halves}"
+
+    @property
     def is_amd(self) -> bool:
         """Whether the device is AMD's, by its name."""
         return "AMD" in self.device_name or "Radeon" in self.device_name
