@@ -23,7 +23,8 @@ def find(e: Evidence) -> Iterator[Finding]:
     called = (
         f" It is called in {' in '.join(listed([name]) for name in most.callers)}." if most.callers else ""
     )
-    largest = most.op or most.category or most.component
+    is_told = most.op is not None and most.op.name not in _SAYS_LITTLE
+    largest = most.op if is_told else most.category or most.op or most.component
     if largest is None:
         return
     rows = [row for table, part in parts.items() if part for row in rows_of(table, [part.name])]
@@ -31,19 +32,31 @@ def find(e: Evidence) -> Iterator[Finding]:
         "steady.dominant",
         "info",
         f"The largest share of {'GPU' if most.on_device else 'CPU'} time, "
-        f"{percent(largest.ns, most.whole_ns)}, is {listed([largest.name])}",
+        f"{percent(largest.ns, most.whole_ns)}, is {_called(e, largest)}",
         f"{_whole(e, most)} {' '.join(told)}{called}",
         _advice(e, most),
         confidence="likely" if most.component else "certain",
         evidence_rows=rows,
-        verify=e.steady_work(
-            f"op = {literal(most.op.name)}" if most.op else f"category = {literal(largest.name)}"
-        )
+        verify=e.steady_work(f"{'op' if largest is most.op else 'category'} = {literal(largest.name)}")
         if most.on_device
         else e.query("SELECT name, calls, self_cpu_us / 1000 AS ms FROM ops ORDER BY ms DESC LIMIT 10"),
     )
 
 
+def _called(e: Evidence, part: Part) -> str:
+    """The part's name; of work of no known kind that of its kernel."""
+    others = [row for row in e.steady_kernels if row.category == part.name == _OTHER]
+    most = max(others, key=lambda row: row.total_ns, default=None)
+    if most is None:
+        return listed([part.name])
+    if 2 * most.total_ns < part.ns:
+        return "of no known kind"
+    return f"the kernel {listed([most.short_name])}"
+
+
+_OTHER = "other"
+_SAYS_LITTLE = frozenset({"record_param_comms"})
+"""An op that stands for every kind of communication."""
 _WORDS = {
     "components": "The largest component is",
     "categories": "The largest category of work is",
@@ -55,6 +68,11 @@ def _whole(e: Evidence, most: Dominant) -> str:
     took = time(e.per_iteration(most.whole_ns))
     if e.steady_wall_ns is None:
         return f"Steady work takes {took}."
+    if most.on_device and e.per_iteration(most.whole_ns) > e.steady_wall_ns:
+        return (
+            f"A steady {e.noun} takes {time(e.steady_wall_ns)}. Its GPU work adds up to {took} on average: "
+            "some of it runs at the same time."
+        )
     where = "the GPU works" if most.on_device else "ops take"
     return f"A steady {e.noun} takes {time(e.steady_wall_ns)}, in which {where} {took} on average."
 

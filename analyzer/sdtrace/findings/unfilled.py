@@ -16,6 +16,8 @@ _FUSABLE = 10.0
 """Percent of steady device time."""
 _GROWS_LITTLE: Final = frozenset({"launch_bound", "sync", "copy"})
 """Causes of idle time that do not double with the batch."""
+_FEW_KERNELS = 10
+"""In an iteration: there is little to fuse in so few."""
 _FUSED_CATEGORIES = ("activation_elementwise", "normalization", "layout", "reduction", "resample")
 
 
@@ -52,6 +54,8 @@ def _fusion(e: Evidence) -> Iterator[Finding]:
     if part is not None and e.is_host_bound and part.component in DENOISERS:
         part = e.fusable_beside  # Launching less comes first, and compiles the denoiser too.
     if part is None or e.steady_share(part.ns) < _FUSABLE or e.moves_much:
+        return
+    if part.kernels < _FEW_KERNELS * max(1, e.n_steady):
         return
     yield Finding(
         "device.fusion",
