@@ -11,13 +11,14 @@ import pytest
 from sdtrace.analysis import Options, analyze
 from sdtrace.model import TraceReport
 from tests.analysis.reference import OTHERS, finding, reported
+from tests.findings.figures import MS, SOFTMAX, found, work
 from tests.written import Event, call, host, kernel
 
 US = 1_000
 
 _OF_DIFFUSION = re.compile(
     r"num_images|\bimages?\b|guidance|scheduler|\bvae\b|\bpipe\.|prompt|text encoder|compile_repeated_blocks"
-    r"|group_offload"
+    r"|group_offload|diffusers"
 )
 
 
@@ -81,3 +82,15 @@ def test_two_kernels_are_nothing_to_fuse(tmp_path: Path, adds: int, is_told: boo
         events += [host("aten::add", at, 8 * US), call("cudaLaunchKernel", at + US, 5 * US, number)]
         events.append(kernel(name, at + 7 * US, 5 * US, number))
     assert (finding(_found(tmp_path / "t.json", events), "device.fusion") is not None) == is_told
+
+
+def test_no_settings_of_cuda_for_other_devices() -> None:
+    report = reported("third_party/hta_mi250_rocm62_training")
+    assert finding(report, "host.runtime_call") is not None
+    assert all("CUDA_MODULE_LOADING" not in item.advice for item in report.findings)
+
+
+@pytest.mark.parametrize(("noun", "told"), [("iteration", "transformers"), ("image", "diffusers")])
+def test_unfused_attention_is_told_in_the_words_of_the_library(noun: str, told: str) -> None:
+    given = work(SOFTMAX, 20 * MS, "softmax")
+    assert told in found(steady_kernels=given, noun=noun)["device.unfused_attention"].advice

@@ -175,6 +175,11 @@ class Evidence:
         """Whether the device is AMD's, by its name."""
         return "AMD" in self.device_name or "Radeon" in self.device_name
 
+    @property
+    def takes_cuda_settings(self) -> bool:
+        """Whether the device may be NVIDIA's: the trace names no other one."""
+        return not self.is_amd and (self.device_major is not None or not self.device_name)
+
     def variant_hint(self, name: str) -> str:
         """` (variant ...)` for a trace of our collector, nothing for anybody else's."""
         return f" (variant `{name}`)" if self.variant else ""
