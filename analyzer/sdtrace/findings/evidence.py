@@ -96,6 +96,8 @@ class Evidence:
     """The collector's name of the model, where it made the trace."""
     on_cpu: bool = True
     """Whether nothing in the file speaks of a GPU."""
+    has_counters: bool = False
+    """Whether it holds CUPTI's performance counters, which are recorded in place of kernels."""
     has_host: bool = True
     """Whether it holds events of the CPU."""
     path: str = "TRACE"
