@@ -147,8 +147,8 @@ def tuned(lost_ns: int = 0, elsewhere_ns: int = 0) -> dict[str, Any]:
     return {"tuned": Tuned(20 * MS, lost_ns, ["kernel"], *times, elsewhere_ns, ["kernel"])}
 
 
-def fusable(ns: int, component: str = "vae", **more: Any) -> dict[str, Any]:
-    return {"fusable": Fusable(component, ns, 50 * MS, 10), **more}
+def fusable(ns: int, component: str = "vae", kernels: int = 1_000, **more: Any) -> dict[str, Any]:
+    return {"fusable": Fusable(component, ns, 50 * MS, kernels), **more}
 
 
 def encoded(wall_ns: int) -> dict[str, Any]:

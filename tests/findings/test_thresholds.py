@@ -102,6 +102,7 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("device.autotune_choice", tuned(990_000), tuned(1_010_000)),
     ("device.autotune_size", tuned(elsewhere_ns=1_900_000), tuned(elsewhere_ns=2_100_000)),
     ("device.fusion", fusable(9_900_000), fusable(10_100_000)),
+    ("device.fusion", fusable(50 * MS, kernels=99), fusable(50 * MS, kernels=100)),
     (
         "device.fusion",
         fusable(50 * MS, "unet", **launch_bound(70)),

@@ -111,6 +111,13 @@ def test_a_stall_is_called_unexplained(tmp_path: Path) -> None:
     assert "host.stall" not in report_of(tmp_path / "u.json", [*whole, busy])
 
 
+def test_a_larger_batch_is_no_second_image(tmp_path: Path) -> None:
+    found = report_of(tmp_path / "t.json", images(*[GEMM] * 4, dur=10 * US, between=40 * US))["host.batch"]
+    assert found.title == "A batch twice as large takes less than twice as long"
+    silent = images(GEMM, GEMM, dur=10 * US, between=40 * MS)
+    assert "host.batch" not in report_of(tmp_path / "u.json", silent)
+
+
 def test_waiting_for_data_is_not_waiting_for_launches(tmp_path: Path) -> None:
     events = images(GEMM, GEMM, between=900 * US)
     name = "enumerate(DataLoader)#_MultiProcessingDataLoaderIter.__next__"

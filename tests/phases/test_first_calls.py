@@ -10,7 +10,7 @@ from sdtrace.intervals import Intervals, nothing, union
 from sdtrace.phases.first_calls import find_first_calls
 from tests.loaded import linked_of
 from tests.shared import shared_trace
-from tests.written import Event, call, host, written
+from tests.written import Event, call, host, kernel, written
 
 US, MS = 1_000, 1_000_000
 FOREVER = 1 << 60
@@ -104,3 +104,29 @@ def test_an_op_that_is_as_slow_later_on_was_not_slow_for_being_first(tmp_path: P
     faster = conv(2_000 * MS, 100 * MS)
     linked = written(tmp_path / "u.json", [conv(0, 300 * MS), *usual(), faster])
     assert found(linked, before=1_000 * MS) == [("aten::conv2d", 300 * MS - 100 * US)]
+
+
+def started(name: str, dur: int, before: int = 0) -> list[Event]:
+    """An op with a runtime call in it, then the first kernel; `before` it another one ran."""
+    events = [host("aten::rand", 0, dur + 2 * MS), host("aten::empty", MS, dur), call(name, MS, dur, 1)]
+    events += [call("cudaLaunchKernel", dur + MS, 5 * US, 2), kernel("fill", dur + 2 * MS, 10 * US, 2)]
+    return [*events, kernel("earlier", before, 10 * US, 3)] if before else events
+
+
+def test_the_op_in_which_the_driver_starts_is_a_first_call(tmp_path: Path) -> None:
+    linked = written(tmp_path / "t.json", started("cudaDeviceGetStreamPriorityRange", 900 * MS))
+    assert found(linked) == [("aten::rand", 900 * MS)]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param(started("cudaMalloc", 90 * MS), id="short"),
+        pytest.param(started("cudaMalloc", 900 * MS, before=2 * MS), id="the device has worked before"),
+        pytest.param(started("cudaStreamSynchronize", 900 * MS), id="it waits"),
+        pytest.param(started("cudaLaunchKernel", 900 * MS), id="a launch"),
+        pytest.param(started("cudaMalloc", 900 * MS)[:3], id="nothing ran at all"),
+    ],
+)
+def test_other_long_calls_start_no_driver(tmp_path: Path, events: list[Event]) -> None:
+    assert found(written(tmp_path / "t.json", events)) == []

@@ -164,3 +164,22 @@ def test_no_repeats_are_seen_in_noise() -> None:
     names = np.random.default_rng(2).integers(0, 500, 5000).astype(np.int32)
     assert find_repeats(names) is None
     assert find_repeats(np.arange(3, dtype=np.int32)) is None
+
+
+@pytest.mark.parametrize(("later", "confidence"), [(5, "guess"), (10, "likely")])
+def test_requests_that_threads_serve_at_the_same_time_are_no_sure_iterations(
+    tmp_path: Path, later: int, confidence: str
+) -> None:
+    ms, events = 1_000_000, []
+    for request in range(8):
+        thread = request % 2
+        start = (request // 2 * 20 + thread * later) * ms
+        number = request + 1
+        events += [
+            host("request", start, 9 * ms, "user_annotation", 1 + thread),
+            host("aten::mm", start + ms, ms, thread=1 + thread),
+            call("cudaLaunchKernel", start + ms, 5_000, number, 1 + thread),
+            kernel("gemm", start + 2 * ms, 2 * ms, number),
+        ]
+    found = structure_of(written(tmp_path / "t.json", events)).iterations
+    assert (found.confidence, "2 threads run it" in found.how) == (confidence, confidence == "guess")

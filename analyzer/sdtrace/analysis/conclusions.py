@@ -102,6 +102,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         variant=study.run.variant,
         model=model if isinstance(model, str) else None,
         on_cpu=not trace.speaks_of_device,
+        has_counters="cuda_profiler_range" in trace.counts,
         has_host=bool(trace.in_categories(HOST).any()),
         path=encodable(str(trace.path)),
         steady_iterations=[row.index for row in study.steady],

@@ -202,7 +202,7 @@ def _in_steps(image: Image, findings: list[Finding], known: dict[str, Remedy]) -
             continue
         done.append(finding)
         plan = known[finding.id].change(plan, "middle")
-        after = min(wall, replay(plan, alone=image.alone))
+        after = min(wall, max(replay(plan, alone=image.alone), image.least_ns(plan)))
         result.append(finding._replace(saving=finding.saving._replace(step_ns=wall - after)))
         wall = after
     return result

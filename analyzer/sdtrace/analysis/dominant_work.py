@@ -13,12 +13,14 @@ from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study
 from sdtrace.attribution.host import sum_by
 from sdtrace.findings import Culprit, Dominant, Part
-from sdtrace.intervals import Int64s, contains
+from sdtrace.intervals import Int64s, Intervals, contains, intersect, subtract, total
+from sdtrace.phases.silence import spans_of
 from sdtrace.phases.timeline import STEADY
 from sdtrace.roofline.waterfall import Window, roof_shares
 from sdtrace.waiting.copies import between_host_and_device
 
 _MODULE: Final = re.compile(r"^nn\.Module: (\w+?)(?:_\d+)?$")
+_STEP: Final = re.compile(r"^ProfilerStep")
 _LEVELS: Final = 3
 _SAMPLE: Final = 1_000
 """So many calls show well enough who calls most."""
@@ -99,7 +101,30 @@ def _on_cpu(study: Study) -> Dominant | None:
         category=None,
         op=Part(names[most], int(by_op[most])),
         callers=_callers(study, events[host.name[events] == most]),
+        quiet_ns=total(_quiet(study)),
+        quiet_in=_quiet_in(study),
     )
+
+
+def _quiet(study: Study) -> Intervals:
+    """When, in steady iterations, no op ran on any thread."""
+    host = study.linked.host
+    ops = np.flatnonzero(study.trace.in_categories({"cpu_op"})[host.row])
+    return subtract(study.steady_spans, spans_of(study.linked, ops))
+
+
+def _quiet_in(study: Study) -> Part | None:
+    """The annotation with most time of its own, and how much of the quiet time it takes; None without any."""
+    host, names = study.linked.host, study.trace.names
+    said = study.trace.in_categories({"user_annotation"})[host.row]
+    events = np.flatnonzero(said & ~study.trace.names_matching(_STEP)[host.name])
+    events = events[contains(study.steady_spans, host.start_ns[events])]
+    if not events.size:
+        return None
+    own = sum_by(host.name[events].astype(np.int64), host.self_ns[events], len(names))
+    most = int(own.argmax())
+    spans = spans_of(study.linked, events[host.name[events] == most])
+    return Part(names[most], total(intersect(spans, _quiet(study))))
 
 
 def _steady_ops(study: Study) -> tuple[Int64s, Int64s]:

@@ -8,10 +8,10 @@ from typing import Final, Literal, NamedTuple
 
 from sdtrace import units
 from sdtrace.analysis.image_time import gpu_works_us, image_time
-from sdtrace.analysis.plain_words import in_words
+from sdtrace.analysis.plain_words import KERNEL, UNKNOWN, in_words
 from sdtrace.breakdowns.components import ComponentRow
 from sdtrace.breakdowns.kernels import CategoryRow
-from sdtrace.model import TraceReport, VerdictPart
+from sdtrace.model import Kernel, TraceReport, VerdictPart
 from sdtrace.phases.timeline import STEADY
 
 _BOTH_WAYS: Final = ("memcpy_h2d", "memcpy_d2h")
@@ -66,7 +66,7 @@ def image_of(
     trace: TraceReport, categories: Sequence[CategoryRow], parts: Sequence[ComponentRow]
 ) -> Image | None:
     """A steady iteration of a trace, with the categories and components of its work; None without any."""
-    components, kinds = _components(parts), _kinds(categories)
+    components, kinds = _components(parts), _kinds(categories, trace.kernels)
     large = [_largest("component", components), _largest("kind", kinds)]
     found = sorted((part for part in large if part is not None), key=lambda part: -part.share)
     if not found:
@@ -93,12 +93,22 @@ def _components(rows: Sequence[ComponentRow]) -> Counter[str]:
     return +sums
 
 
-def _kinds(categories: Sequence[CategoryRow]) -> Counter[str]:
-    """Steady GPU time by category, copies between CPU and GPU as one."""
+def _kinds(categories: Sequence[CategoryRow], kernels: Sequence[Kernel]) -> Counter[str]:
+    """Steady GPU time by category, copies between CPU and GPU as one, and what has none by its kernel."""
+    words = dict.fromkeys(_BOTH_WAYS, _COPIES) | {_OTHER: _of_no_kind(kernels)}
     sums: Counter[str] = Counter()
     for row in categories:
-        sums[_COPIES if row.category in _BOTH_WAYS else row.category] += row.gpu_ns
+        sums[words.get(row.category, row.category)] += row.gpu_ns
     return +sums
+
+
+def _of_no_kind(kernels: Sequence[Kernel]) -> str:
+    """The kernel that takes most of the time of those that are of no known kind."""
+    others = [row for row in kernels if row.category == _OTHER]
+    most = max(others, key=lambda row: row.total_us, default=None)
+    if most is None or 2 * most.total_us < sum(row.total_us for row in others):
+        return UNKNOWN
+    return f"{KERNEL}{most.short_name}"
 
 
 def _largest(what: Literal["component", "kind"], sums: Counter[str]) -> Largest | None:

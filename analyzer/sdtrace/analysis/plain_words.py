@@ -18,6 +18,9 @@ _MODELS: Final = {
 }
 _DTYPES: Final = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 DENOISERS: Final = {"unet": "UNet", "transformer": "transformer"}
+KERNEL: Final = "kernel "
+"""How the label of a kernel begins."""
+UNKNOWN: Final = "work of unknown kind"
 _NAMES: Final = {
     **DENOISERS,
     "vae": "VAE",
@@ -46,9 +49,9 @@ def type_name(axes: Mapping[str, Any]) -> str:
 
 
 def in_words(label: str) -> str:
-    """A component or category as people call it.
+    """A component or category as people call it; a kernel by its own name.
 
-    >>> in_words("unet"), in_words("text_encoder")
-    ('UNet', 'text encoder')
+    >>> in_words("unet"), in_words("text_encoder"), in_words("kernel spin_kernel")
+    ('UNet', 'text encoder', 'kernel spin_kernel')
     """
-    return _NAMES.get(label, label.replace("_", " "))
+    return label if label.startswith(KERNEL) else _NAMES.get(label, label.replace("_", " "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,11 +14,22 @@ from sdtrace.analysis.device_facts import weight_conversions
 from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.tuned_kernels import tuned_shares
 from sdtrace.findings import Finding
-from sdtrace.intervals import Bools, Int64s, intersect, join, union
-from sdtrace.phases.silence import loader_calls, spans_of
+from sdtrace.intervals import Bools, Int64s, Intervals, intersect, join, union
+from sdtrace.phases.silence import loader_calls, long_silence, spans_of
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
-from sdtrace.waiting.claims import CPU_WORK, GC, LOCK, MEMORY, PYTHON, RUNTIME_CALL, host_claims
+from sdtrace.waiting.activity import LONG_CALL_NS
+from sdtrace.waiting.claims import (
+    CPU_WORK,
+    DATA_WAIT,
+    GC,
+    LOCK,
+    MEMORY,
+    PYTHON,
+    RUNTIME_CALL,
+    HostClaims,
+    host_claims,
+)
 from sdtrace.whatif import changes
 from sdtrace.whatif.changes import Change, Factors, Outlook, scaled, together
 from sdtrace.whatif.labels import Labels
@@ -46,6 +58,8 @@ _WAITS: Final = {
     "host.memory": MEMORY,
 }
 """Findings whose cause of idle time goes away."""
+_NOT_LAUNCHING: Final = frozenset({DATA_WAIT, *_WAITS.values()})
+"""What the host does besides launching work and waiting for it."""
 
 _REGIONS: Final = 2
 """Calls of compiled code in one of a component, from which on only parts of it are compiled."""
@@ -103,7 +117,7 @@ class _Remedies:
         if self.labels.of_categories({"fused_triton"}).any() and is_named:
             return Remedy(graphs, "replay", _QUICK)
         fused = self._compiled(group)
-        both = together(fused, graphs if is_named else changes.at_best(graphs))
+        both = together(fused, graphs if is_named else changes.at_best(self._sparing(graphs)))
         return Remedy(both, "bound", _QUICK)
 
     def component(self, finding: Finding) -> Remedy | None:
@@ -231,19 +245,51 @@ class _Remedies:
         study, cause = self.study, _WAITS[finding.id]
         looked_at, end_ns = study.idle.devices.end_ns, int(study.trace.end_ns.max(initial=0))
         tail = union(looked_at.max(initial=0, keepdims=True), np.array([end_ns]))
-        doing = host_claims(study.linked, study.phases.timeline, study.structure.iterations).doing
-        after = [intersect(claim.spans, tail) for claim in doing if claim.cause == cause]
+        after = [intersect(claim.spans, tail) for claim in self._claims.doing if claim.cause == cause]
         gone = self.labels.time_outside_calls(join(study.steady_idle.when(cause), *after))
         memory = memory_evidence(study) if cause == MEMORY else None
         left = _EMPTIED if memory is not None and memory.are_asked_for else changes.ALL_GONE
         less = changes.less_host(gone, self.labels.recorded_gap_ns, left)
-        change = together(less, changes.quicker_host(changes.WARM)) if cause == GC else less
-        return Remedy(change, "replay", _ANY)
+        if cause == GC:
+            less = together(less, changes.quicker_host(changes.WARM))
+        if cause == RUNTIME_CALL:
+            less = together(less, changes.no_longer(self._long_calls))
+        return Remedy(less, "replay", _ANY)
 
     def _compiled(self, group: Int64s) -> Change:
         """Some groups of calls as a compiler makes them."""
         fused = changes.FUSED_FLOAT32 if self.labels.is_float32 else changes.FUSED
-        return changes.compiled(group, self.labels.of_categories(changes.FUSABLE), fused)
+        fusable = self.labels.of_categories(changes.FUSABLE)
+        return self._sparing(changes.compiled(group, fusable, fused))
+
+    def _sparing(self, change: Change) -> Change:
+        """The change of launching alone: a compiler loads no data, frees no memory and ends no silence."""
+        labels = self.labels
+        return changes.sparing(
+            change,
+            labels.time_outside_calls(self._not_launching),
+            labels.recorded_gap_ns,
+            self._long_calls,
+        )
+
+    @property
+    def _long_calls(self) -> Bools:
+        """Launches that take a thousand times as long as others, and wait for no work."""
+        calls = self.labels.plan.calls
+        found: Bools = (calls.own_ns >= LONG_CALL_NS) & ~calls.is_graph & ~calls.waits
+        return found
+
+    @cached_property
+    def _not_launching(self) -> Intervals:
+        """When the host did, in the iteration, what launching faster does not shorten."""
+        spans = [claim.spans for claim in self._claims.doing if claim.cause in _NOT_LAUNCHING]
+        start, end = self.labels.span
+        return join(*spans, long_silence(self.study.linked, Intervals(np.array([start]), np.array([end]))))
+
+    @cached_property
+    def _claims(self) -> HostClaims:
+        study = self.study
+        return host_claims(study.linked, study.phases.timeline, study.structure.iterations)
 
     def _groups(self) -> Int64s:
         """Calls of the denoiser; where no component is known, all calls as one."""

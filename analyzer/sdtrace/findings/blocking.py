@@ -53,7 +53,7 @@ def _wait_less(e: Evidence) -> str:
         each = f"{call.code} ({wait.calls / max(1, e.n_steady):.3g} an {e.noun})"
         by_place.setdefault(_place(e, wait), []).append(each)
     told = ", and ".join(f"{' and '.join(calls)}{place}" for place, calls in by_place.items())
-    hows = dict.fromkeys(call.how for _, call in written if call.how)
+    hows = dict.fromkeys(how for _, call in written if (how := _how(e, call)))
     return f"Remove {told}. {' '.join(hows)}".rstrip()
 
 
@@ -73,7 +73,12 @@ class _Written(NamedTuple):
     how: str
 
 
+def _how(e: Evidence, call: _Written) -> str:
+    return _READ_LESS if call.how == _KEEP and not e.makes_images else call.how
+
+
 _KEEP: Final = "Keep a scheduler's timesteps on the CPU and its other tensors on the GPU."
+_READ_LESS: Final = "Leave the number on the GPU, or read it less often (a loss every 100 iterations)."
 _WRITTEN: Final = {
     "aten::item": _Written("`.item()`", _KEEP),
     "aten::_local_scalar_dense": _Written("`.item()`", _KEEP),

@@ -105,13 +105,19 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
         f"Softmax alone takes {percent(ns, e.steady_work_ns)} of steady GPU time "
         f"({sum(row.calls for row in softmax):,} calls); fused attention kernels take "
         f"{percent(fused, e.steady_work_ns)}.",
-        "Use scaled dot product attention: `AttnProcessor2_0`, diffusers' default (variants `*_sdpa`), in "
+        f"Use scaled dot product attention: {_OF_DIFFUSERS if e.makes_images else _OF_TRANSFORMERS}, in "
         "bfloat16 or float16. The saving counts only the softmax.",
         saving_ns=e.per_iteration(ns),
         confidence="likely",
         evidence_rows=rows_of("kernels", [row.name for row in softmax]),
         verify=e.trial("bf16_sdpa", e.steady_work(f"name ~* '{_SOFTMAX.pattern}'")),
     )
+
+
+_OF_DIFFUSERS = "`AttnProcessor2_0`, diffusers' default (variants `*_sdpa`)"
+_OF_TRANSFORMERS = (
+    '`attn_implementation="sdpa"` in transformers, else `torch.nn.functional.scaled_dot_product_attention`'
+)
 
 
 def _is_softmax_of_scores(row: KernelRow, e: Evidence) -> bool:

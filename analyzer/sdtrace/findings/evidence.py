@@ -97,6 +97,8 @@ class Evidence:
     """The collector's name of the model, where it made the trace."""
     on_cpu: bool = True
     """Whether nothing in the file speaks of a GPU."""
+    has_counters: bool = False
+    """Whether it holds CUPTI's performance counters, which are recorded in place of kernels."""
     has_host: bool = True
     """Whether it holds events of the CPU."""
     path: str = "TRACE"
@@ -162,9 +164,25 @@ class Evidence:
         return not (is_apart or is_missing or lost.overlapping_work)
 
     @property
+    def makes_images(self) -> bool:
+        """Whether it is a diffusion pipeline, whose parts advice may name."""
+        return self.noun == "image"
+
+    @property
+    def larger_batches(self) -> str:
+        """What gives each call more work."""
+        halves = ", both halves of classifier-free guidance in one call" if self.makes_images else ""
+        return f"larger batches{halves}"
+
+    @property
     def is_amd(self) -> bool:
         """Whether the device is AMD's, by its name."""
         return "AMD" in self.device_name or "Radeon" in self.device_name
+
+    @property
+    def takes_cuda_settings(self) -> bool:
+        """Whether the device may be NVIDIA's: the trace names no other one."""
+        return not self.is_amd and (self.device_major is not None or not self.device_name)
 
     def variant_hint(self, name: str) -> str:
         """` (variant ...)` for a trace of our collector, nothing for anybody else's."""

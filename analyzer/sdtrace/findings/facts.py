@@ -134,7 +134,8 @@ class Part(NamedTuple):
 class Dominant(NamedTuple):
     """What takes most of the steady work, in nanoseconds: GPU work, or CPU time where there is none.
 
-    `callers` are the modules or functions around most of the op's time, from the inside out.
+    `callers` are the modules or functions around most of the op's time, from the inside out. Without GPU
+    work: `quiet_ns` of steady iterations no op runs, most of it in the annotation `quiet_in`.
     """
 
     whole_ns: int
@@ -143,6 +144,8 @@ class Dominant(NamedTuple):
     category: Part | None
     op: Part | None
     callers: Sequence[str]
+    quiet_ns: int = 0
+    quiet_in: Part | None = None
 
 
 class Breaks(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sdtrace import units
 from sdtrace.findings.evidence import Evidence
@@ -119,8 +119,8 @@ def _latency(e: Evidence) -> Iterator[Finding]:
         f"{percent(ns, e.steady_work_ns)} of steady GPU time is in calls that the whole card could do in "
         f"less time than any kernel takes. Most is `{rows[0].op}` on {rows[0].input_dims.split(',')[0]}. "
         "Such a call keeps few of the multiprocessors busy.",
-        "Give each call more work: larger batches, both halves of classifier-free guidance in one call, or "
-        "fusion with what stands around it (`torch.compile`).",
+        f"Give each call more work: {e.larger_batches}, or fusion with what stands around it "
+        "(`torch.compile`).",
         confidence="likely",
         evidence_rows=_shapes(rows),
         verify=e.query(
@@ -175,6 +175,10 @@ def _without_memory(e: Evidence) -> str:
     )
 
 
+_FREE_OF_IMAGES: Final = "`vae.enable_slicing()`, a smaller type, offloading the text encoder"
+_FREE: Final = "a smaller type, activation checkpointing, fewer tensors kept alive"
+
+
 def _memory(e: Evidence) -> Iterator[Finding]:
     peak = e.memory_peak
     if peak is None or peak.reserved < _NEAR_LIMIT * peak.total:
@@ -184,8 +188,8 @@ def _memory(e: Evidence) -> Iterator[Finding]:
         "medium",
         "GPU memory is almost full",
         f"PyTorch held {units.size(peak.reserved)} of {units.size(peak.total)}.{_without_memory(e)}",
-        "Expect out-of-memory errors with larger images or batches. Free what is not needed "
-        "(`vae.enable_slicing()`, a smaller type, offloading the text encoder), or set "
+        f"Expect out-of-memory errors with larger {'images or ' if e.makes_images else ''}batches. Free what "
+        f"is not needed ({_FREE_OF_IMAGES if e.makes_images else _FREE}), or set "
         "`PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True`.",
         evidence_rows=rows_of("devices", [peak.device]),
         verify=e.query("SELECT device, max(reserved_bytes) AS reserved FROM memory GROUP BY device"),

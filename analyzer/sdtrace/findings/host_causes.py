@@ -13,6 +13,9 @@ _SOME = 0.02
 _MUCH = 0.15
 
 
+_LAZY: Final = " `CUDA_MODULE_LOADING=EAGER` loads all kernels at the start."
+
+
 class _Text(NamedTuple):
     """What a cause of idle time is called, and what helps."""
 
@@ -23,8 +26,8 @@ class _Text(NamedTuple):
 _TEXTS: Final = {
     "runtime_call": _Text(
         "The GPU waits for single runtime calls that take long",
-        "Load kernels before the loop (`CUDA_MODULE_LOADING=EAGER`, or run once before); look at what "
-        "else such a call waits for: another process on the GPU, a debugger, a profiler.",
+        "Run once before the loop, so that its kernels are loaded; look at what else such a call waits for: "
+        "another process on the GPU, a debugger, a profiler.",
     ),
     "gc": _Text(
         "The GPU waits while Python collects garbage",
@@ -59,7 +62,7 @@ def find(e: Evidence) -> Iterator[Finding]:
             text.title,
             f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU is in "
             f"{listed([culprit.name for culprit in e.culprits.get(cause, ())])}.",
-            text.advice,
+            f"{text.advice}{_LAZY if cause == 'runtime_call' and e.takes_cuda_settings else ''}",
             saving_ns=e.saving_of(idle),
             confidence="likely",
             evidence_rows=rows_of("idle", [cause]),

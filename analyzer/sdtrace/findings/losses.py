@@ -79,11 +79,20 @@ def _missing_work(e: Evidence, lost: Losses) -> Iterator[Finding]:
         if _ids_disagree(lost)
         else f"The GPU work of {counted(calls, 'call')} is not in the file",
         f"{_lost_calls(lost)} {'Only CPU activity is available.' if none_at_all else _RESTS_ON_IT}",
-        "The profiler lost its records, or stopped before the GPU was done. Profile fewer steps, call "
-        "`torch.cuda.synchronize()` before it stops, and run no other profiler at the same time.",
+        _WITHOUT_COUNTERS if none_at_all and e.has_counters else _RECORD_ALL,
         evidence_rows=rows_of("lost", ["launches_without_work"]),
         verify=e.query(_BY_CATEGORY),
     )
+
+
+_RECORD_ALL = (
+    "The profiler lost its records, or stopped before the GPU was done. Profile fewer steps, call "
+    "`torch.cuda.synchronize()` before it stops, and run no other profiler at the same time."
+)
+_WITHOUT_COUNTERS = (
+    "Performance counters were recorded in place of kernels (`profiler_metrics` of `experimental_config`), "
+    "and slow every call down. Profile without them to see where the time goes."
+)
 
 
 def _ids_disagree(lost: Losses) -> bool:
@@ -116,11 +125,18 @@ def _missing_launches(e: Evidence, lost: Losses) -> Iterator[Finding]:
         "that launched it."
         if e.has_host
         else "Only GPU events are in the file. Nothing tells ops, iterations, or what the GPU waited for.",
-        "Record with `ProfilerActivity.CPU` as well. A tool that filters a trace must keep calls such as "
-        "`cudaLaunchKernel`, with their `correlation`.",
+        f"{_KEEP_CALLS} Where nothing was filtered, the profiler of this device does not tell which call "
+        "launched what: kernels and their times are right all the same."
+        if e.has_host
+        else f"Record with `ProfilerActivity.CPU` as well. {_KEEP_CALLS}",
         evidence_rows=rows_of("lost", ["work_without_launch"]),
         verify=e.query(_BY_CATEGORY),
     )
+
+
+_KEEP_CALLS = (
+    "A tool that filters a trace must keep calls such as `cudaLaunchKernel`, with their `correlation`."
+)
 
 
 def _pieces(number: int) -> str:

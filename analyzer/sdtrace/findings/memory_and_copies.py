@@ -80,7 +80,7 @@ def _copies(e: Evidence) -> Iterator[Finding]:
         f"{percent(moved, e.steady_work_ns)} of steady GPU time: "
         f"{'; '.join(_traffic(e, part) for part in e.copies)}."
         f"{_blocked(e)}",
-        _keep(e.offload) if weights else _copy_less(any(part.pageable for part in e.copies)),
+        _keep(e) if weights else _copy_less(any(part.pageable for part in e.copies)),
         saving_ns=e.per_iteration(moved) + e.saving_of(idle),
         confidence="likely",
         evidence_rows=rows_of(
@@ -116,8 +116,9 @@ def _moving(e: Evidence) -> str:
     return f"Weights move between CPU and GPU in every {e.noun}"
 
 
-def _keep(offload: Offload | None) -> str:
+def _keep(e: Evidence) -> str:
     """One thing to do, and what else where that is not possible."""
+    offload = e.offload
     what = offload.what if offload else ""
     remove = {
         "models": ": remove `enable_model_cpu_offload()`, or what else moves them",
@@ -128,7 +129,11 @@ def _keep(offload: Offload | None) -> str:
         "models": "a smaller type, or offload only the largest model",
         "layers": "whole models with `enable_model_cpu_offload()`, or a smaller type",
     }.get(what, "a smaller type")
-    ahead = "`enable_group_offload(..., use_stream=True)` copies the next block while this one runs."
+    ahead = (
+        "`enable_group_offload(..., use_stream=True)` copies the next block while this one runs."
+        if e.makes_images
+        else "or copy the next layer on a stream of its own while this one runs."
+    )
     return f"{keep}{_fits(offload)} If they do not fit: {less}; {ahead}"
 
 

@@ -151,7 +151,8 @@ def _first_calls(e: Evidence) -> Iterator[Finding]:
     what = (
         "module loading, cuDNN and cuBLAS plans, memory pools" if on_device else "libraries, memory, threads"
     )
-    hint = "; `CUDA_MODULE_LOADING=EAGER` moves lazy loading to the start" if on_device else ""
+    is_lazy = on_device and e.takes_cuda_settings
+    hint = "; `CUDA_MODULE_LOADING=EAGER` moves lazy loading to the start" if is_lazy else ""
     worst = [f"{culprit.name} ({time(culprit.ns)})" for culprit in e.first_calls]
     yield Finding(
         "overhead.first_calls",

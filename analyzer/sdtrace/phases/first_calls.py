@@ -4,6 +4,8 @@ The first call of an op loads its module, builds a cuDNN or cuBLAS plan or grows
 event says so, hence the comparison with the op's own median and, where there are later iterations,
 with its slowest call in these. The factors and the excess below which nothing is claimed are ours,
 chosen so that no op of the steady reference traces is taken for one.
+
+An op in which the driver starts is one without any comparison: nothing ran on the device before.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sdtrace.attribution.event_selection import outermost
+from sdtrace.attribution.event_selection import named_like, outermost
 from sdtrace.attribution.host import HostEvents
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int32s
@@ -24,6 +26,8 @@ _TIMES_MEDIAN: Final = 10
 _TIMES_LATER: Final = 2
 _MIN_EXCESS_NS: Final = 5_000_000
 _MIN_CALLS: Final = 4
+_STARTS_NS: Final = 100_000_000
+_LAUNCH: Final = re.compile(r"Launch|Enqueue")
 _BLOCKING: Final = re.compile(r"Synchronize|Memcpy(?!.*Peer)|EventQuery")
 
 
@@ -54,7 +58,9 @@ def find_first_calls(linked: LinkedTrace, overhead: Intervals, before_ns: int) -
     median, later = _medians(host.name[ops], busy), _slowest_since(before_ns, host.name[ops], start, busy)
     excess = busy - median
     slow = (excess > _MIN_EXCESS_NS) & (busy > _TIMES_MEDIAN * median) & (busy > _TIMES_LATER * later)
-    slow &= start < before_ns
+    started = _starting_ns(linked)[ops]
+    excess = np.maximum(excess, started)
+    slow = (slow | (started > 0)) & (start < before_ns)
     return FirstCalls(ops[slow], excess[slow].astype(np.int64))
 
 
@@ -68,16 +74,36 @@ def _ops(linked: LinkedTrace) -> Int64s:
 
 def _waiting_ns(linked: LinkedTrace) -> Int64s:
     """Per host event the time of blocking runtime calls within it, at any depth below an outermost op."""
+    calls = named_like(linked, _BLOCKING, set(LAUNCHES))
+    return _summed_above(linked, calls)
+
+
+def _starting_ns(linked: LinkedTrace) -> Int64s:
+    """Per host event the time of calls within it in which the driver starts.
+
+    They are runtime calls of 100 ms and more before anything ran on the device; a launch may take so long
+    for other reasons, and a call that waits does.
+    """
     host, trace = linked.host, linked.trace
-    blocking = trace.names_matching(_BLOCKING)
-    calls = np.flatnonzero(blocking[host.name] & trace.in_categories(LAUNCHES)[host.row])
-    waiting = np.zeros(len(host), np.int64)
+    first = trace.start_ns[linked.work.row].min(initial=np.iinfo(np.int64).max)
+    if not linked.work.row.size:
+        return np.zeros(len(host), np.int64)
+    is_long = (host.dur_ns >= _STARTS_NS) & (host.start_ns + host.dur_ns <= first)
+    calls = np.flatnonzero(is_long & trace.in_categories(LAUNCHES)[host.row])
+    is_other = trace.names_matching(_BLOCKING) | trace.names_matching(_LAUNCH)
+    return _summed_above(linked, calls[~is_other[host.name[calls]]])
+
+
+def _summed_above(linked: LinkedTrace, calls: Int64s) -> Int64s:
+    """Per host event the time of those of the calls that lie in it, at any depth."""
+    host = linked.host
+    result = np.zeros(len(host), np.int64)
     at, lasted = host.tree_parent[calls], host.dur_ns[calls]
     while (inside := at >= 0).any():
         at, lasted = at[inside], lasted[inside]
-        np.add.at(waiting, at, lasted)
+        np.add.at(result, at, lasted)
         at = host.tree_parent[at]
-    return waiting
+    return result
 
 
 def _slowest_since(instant: int, group: Int32s, start: Int64s, values: Int64s) -> Int64s:

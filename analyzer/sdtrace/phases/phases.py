@@ -25,6 +25,7 @@ from sdtrace.intervals import (
 from sdtrace.phases.autotune_pattern import is_used_later, unmarked_autotune
 from sdtrace.phases.convolution_search import convolution_searches
 from sdtrace.phases.first_calls import FirstCalls, find_first_calls
+from sdtrace.phases.loading import loading
 from sdtrace.phases.overhead_spans import OverheadSpans
 from sdtrace.phases.recompiles import Recompile, find_recompiles
 from sdtrace.phases.silence import stalls
@@ -90,7 +91,7 @@ def find_phases(linked: LinkedTrace, spans: OverheadSpans, iterations: Iteration
     autotune = join(autotune, unmarked)
     overhead = join(capture, autotune, compiling)
     first_calls = find_first_calls(linked, overhead, _end_of_first(iterations))
-    slow = first_calls.spans(linked.host)
+    slow = join(first_calls.spans(linked.host), loading(linked))
     is_warmup, holds = _warmup(iterations, overhead, slow), _holding(iterations, overhead, slow)
     is_steady = ~(is_warmup | holds)
     slow = subtract(slow, union(iterations.start_ns[is_steady], iterations.end_ns[is_steady]))

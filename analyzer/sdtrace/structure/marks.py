@@ -22,8 +22,8 @@ MARKS: Final = frozenset({"user_annotation", "cpu_op"})
 """Before torch 1.11 annotations bore the category of ops."""
 _PROFILER_STEP: Final = re.compile(r"^ProfilerStep#\d+$")
 _NO_ITERATION: Final = re.compile(
-    r"^ProfilerStep#|\(dynamo_timed\)$|_data: \w+=|^enumerate\(DataLoader\)|^(?:nccl|gloo|mpi|ucc):"
-    r"|^Optimizer\.|^DistributedDataParallel\.|^FullyShardedDataParallel\.|^FSDP::|^CUDAGraphNode\."
+    r"^ProfilerStep#|\(dynamo_timed\)$|_data: \w+=|^enumerate\(DataLoader\)"
+    r"|^(?:nccl|gloo|mpi|ucc|xccl|hccl|rccl):|^Optimizer\.|^DistributedDataParallel\.|^FullyShardedDataParallel\.|^FSDP::|^CUDAGraphNode\."
     r"|^PyTorch Profiler|" + COMPILED_REGION.pattern
 )
 _NUMBER: Final = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{4,}\b|\d+")
@@ -73,17 +73,36 @@ def annotated_spans(linked: LinkedTrace, work: Work, *, is_diffusion: bool) -> l
         of_work = int(work.between(begin, begin + duration).sum()) / max(1, work.total_ns)
         share = max(int(duration.sum()) / max(1, end - start), of_work)
         if share > (_SOME if len(events) > 1 else _LONE):
-            found.append(_annotation(linked, events))
+            found.append(_annotation(linked, events, _side_by_side(linked, events, groups)))
     turns = _turns(linked, groups)
     return found if turns is None else [*found, turns]
 
 
-def _annotation(linked: LinkedTrace, events: Int64s) -> Candidate:
+def _annotation(linked: LinkedTrace, events: Int64s, threads: int) -> Candidate:
+    """Spans of one annotation; `threads` run it side by side, and these are of one of them."""
     name = names_of(linked, events[:1])[0]
-    how = f"Iterations are the annotation '{name}'."
+    how = f"Iterations are the annotation '{name}'"
+    if threads > 1:
+        how += f" of one thread; {threads} threads run it at the same time"
     confidence: Confidence = "certain" if len(events) > 1 else "likely"
-    found = of_events(linked, events, "annotation", how, f"spans of the annotation '{name}'", confidence)
-    return replace(found, marks=(name,))
+    what = f"spans of the annotation '{name}'"
+    found = of_events(linked, events, "annotation", f"{how}.", what, "guess" if threads > 1 else confidence)
+    return replace(found, marks=(name,), is_doubtful=threads > 1)
+
+
+def _side_by_side(linked: LinkedTrace, events: Int64s, groups: list[Int64s]) -> int:
+    """How many threads run this annotation while one does: 1 where hardly any of its spans meet another."""
+    host = linked.host
+    start, end = host.start_ns[events], host.start_ns[events] + host.dur_ns[events]
+    name, meets, threads = host.name[events[0]], np.zeros(len(events), np.bool_), 1
+    for other in groups:
+        if host.name[other[0]] != name or host.thread[other[0]] == host.thread[events[0]]:
+            continue
+        begun = np.searchsorted(host.start_ns[other], end)
+        done = np.searchsorted(host.start_ns[other] + host.dur_ns[other], start, "right")
+        meets |= begun > done
+        threads += bool((begun > done).any())
+    return threads if 2 * meets.sum() > len(events) else 1
 
 
 def _groups(linked: LinkedTrace, step: re.Pattern[str]) -> list[Int64s]:

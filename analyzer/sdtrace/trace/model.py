@@ -19,7 +19,8 @@ from sdtrace.trace.processes import Process
 Int64s = NDArray[np.int64]
 Int32s = NDArray[np.int32]
 Bools = NDArray[np.bool_]
-
+_BETWEEN_GPUS = re.compile(r"^(?:nccl|rccl|xccl|hccl):\w")
+"""What torch records for a collective of these libraries."""
 
 _COLUMNS = (
     "name",
@@ -179,9 +180,13 @@ class Trace:
 
     @property
     def speaks_of_device(self) -> bool:
-        """Whether anything in the file says that a GPU was there: an event, a call of its runtime, a name."""
+        """Whether anything in the file says that a GPU was there: an event, a call of its runtime, a name.
+
+        Libraries that send from GPU to GPU say so too.
+        """
         events = not (LAUNCHES | DEVICE).isdisjoint(self.counts)
-        return events or self.names_device or bool(self.device or self.run.get("device_name"))
+        named = self.names_device or bool(self.device or self.run.get("device_name"))
+        return events or named or any(map(_BETWEEN_GPUS.match, self.names))
 
     @property
     def device(self) -> dict[str, Any]:

@@ -181,6 +181,17 @@ LOADED: Final = Factors(0.0, 0.0, 0.25)
 """What workers leave of the time in a data loader; where they are too few they leave more."""
 
 
+def no_longer(calls: Bools) -> Change:
+    """Some calls take no more time than the others usually do."""
+
+    def change(plan: Plan, _: Outlook) -> Plan:
+        own = plan.calls.own_ns
+        usual = int(np.median(own[~calls])) if (~calls).any() else 0
+        return plan.with_host(plan.calls.gap_ns, np.where(calls, np.minimum(own, usual), own), plan.tail_ns)
+
+    return change
+
+
 def less_host(gap_ns: Int64s, recorded_ns: Int64s, left: Factors = ALL_GONE) -> Change:
     """The host spends less before some calls and at the end: so much of each recorded gap, the same share of
     the plan's. The last of both is what follows the last call."""
@@ -260,6 +271,23 @@ def from_graphs(group: Int64s, call_ns: Factors, beside: Factors = BESIDE_GRAPHS
             within=pieces.within | mine,
         )
         return replace(left, calls=calls, pieces=moved)
+
+    return change
+
+
+def sparing(part: Change, kept_ns: Int64s, recorded_ns: Int64s, calls: Bools) -> Change:
+    """A change that leaves alone what the host does besides launching work.
+
+    That is so much of each recorded gap, the last one after the last call, and the whole time of some calls.
+    """
+    kept = np.minimum(1.0, kept_ns / np.maximum(1, recorded_ns))
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        changed = part(plan, outlook)
+        before, after = (np.append(each.calls.gap_ns, each.tail_ns) for each in (plan, changed))
+        gap = np.rint(kept * before + (1 - kept) * after).astype(np.int64)
+        own = np.where(calls, plan.calls.own_ns, changed.calls.own_ns)
+        return changed.with_host(gap[:-1], own, int(gap[-1]))
 
     return change
 

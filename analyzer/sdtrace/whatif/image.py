@@ -8,6 +8,7 @@ from statistics import median
 from typing import Final, Literal, NamedTuple
 
 from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.intervals import total, union
 from sdtrace.phases.silence import loader_calls
 from sdtrace.whatif.plain_work import is_training, plain_gaps
 from sdtrace.whatif.plan import GraphGaps, Plan, plan_of
@@ -59,6 +60,15 @@ class Image:
     clocked: tuple[Plan, Plan]
     span: tuple[int, int]
     alone: bool
+    beside_ns: int = 0
+    """Device time in the trace that ran at the same time as other device time."""
+
+    def least_ns(self, plan: Plan) -> int:
+        """The least that a changed plan takes where no more work runs at the same time than did.
+
+        What waits for what between streams is known only as far as it held something up.
+        """
+        return int(plan.pieces.dur_ns.sum()) - self.beside_ns
 
 
 def image_of(
@@ -75,11 +85,14 @@ def image_of(
     if plan is None or abs(replay(plan) - profiled_ns) > _FAITHFUL * profiled_ns:
         return None
     alone = not is_training(linked, *span)
+    row = linked.work.row[plan.pieces.work]
+    busy = union(linked.trace.start_ns[row], linked.trace.start_ns[row] + plan.pieces.dur_ns)
+    beside = int(plan.pieces.dur_ns.sum()) - total(busy)
     host = slowness(linked, *span)
     bare = without_profiler(plan, host, plain_gaps(linked, plan, *span))
     if recorded_ns:
         clocked = _tight(at_pace(bare, _FAST, _USUAL_COPIES)), at_pace(bare, _SLOW, _USUAL_COPIES)
-        found = _as_recorded(bare, recorded_ns, clocked, span, alone)
+        found = replace(_as_recorded(bare, recorded_ns, clocked, span, alone), beside_ns=beside)
         return replace(found, fast=_tight(at_pace(bare, _FAST))) if loader_calls(linked).size else found
     quick, lame = (_FAST_STACKED, _SLOW_STACKED) if plan.calls.frames.any() else (1.0, 1.0)
     fast = _tight(at_pace(bare, _FAST * quick, _QUICK_COPIES))
@@ -92,7 +105,7 @@ def image_of(
         longest = replay(plan, alone=alone)
         most = min(most, _most(longest, int((slow.pieces.dur_ns - plan.pieces.dur_ns).sum())))
     wall = Unprofiled("estimated", round(low * (1 - SURE)), middle, max(middle, most))
-    return Image(wall, fast, usual, slow, (fast, slow), span, alone)
+    return Image(wall, fast, usual, slow, (fast, slow), span, alone, beside)
 
 
 def _tight(plan: Plan) -> Plan:

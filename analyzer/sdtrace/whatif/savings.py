@@ -50,7 +50,7 @@ def saving(
     changed = change(image.usual, "middle")
     walls = [
         replay(change(image.fast, "best")),
-        replay(changed, alone=image.alone),
+        max(replay(changed, alone=image.alone), image.least_ns(changed)),
         replay(change(image.slow, "worst"), alone=image.alone),
     ]
     for plan, outlook in zip(image.clocked, _ENDS, strict=True):
