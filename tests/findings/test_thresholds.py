@@ -164,6 +164,7 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("trace.lost_work", lost(), lost(launches_without_work=1)),
     ("trace.lost_launches", lost(), lost(work_without_launch=1)),
     ("trace.clock", lost(), lost(work_after_wait=1)),
+    ("trace.earlier_work", {}, {"earlier_ns": 1}),
     ("trace.overlap", lost(), lost(overlapping_work=1)),
     ("trace.foreign", lost(), lost(foreign_events=1)),
     ("trace.empty_iterations", {}, {"empty_iterations": 1}),

@@ -118,6 +118,8 @@ class Evidence:
     loading_ns: int = 0
     """Steady CPU time in data loaders."""
     losses: Losses | None = None
+    earlier_ns: int = 0
+    """How long GPUs ran work from before the profile, which is not in the file."""
     empty_iterations: int = 0
     """Iterations without GPU work between ones that have some."""
     steady_iterations: Sequence[int] = ()
