@@ -243,7 +243,7 @@ class _Remedies:
     def _compiled(self, group: Int64s) -> Change:
         """Some groups of calls as a compiler makes them."""
         fused = changes.FUSED_FLOAT32 if self.labels.is_float32 else changes.FUSED
-        return changes.compiled(group, self.labels.of_categories(changes.FUSABLE), fused)
+        return changes.compiled(group, self.labels.fusable, fused)
 
     def _groups(self) -> Int64s:
         """Calls of the denoiser; where no component is known, all calls as one."""

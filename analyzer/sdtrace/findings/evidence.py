@@ -41,6 +41,8 @@ _IN_QUOTES = re.compile(r'[\\"$`]')
 _ESCAPED = r"\\\g<0>"
 _MUCH_MOVED = 0.15
 """Inputs and results take a few percent at most; what takes more is weights, or data of many gigabytes."""
+_COMPILED = 1.0
+"""Percent of steady GPU work."""
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "cpu_work", "lock", "python")
 """Causes of idle time that a faster CPU would shorten."""
 
@@ -150,6 +152,11 @@ class Evidence:
     """What an iteration makes, for people: an image, or else it is called an iteration."""
 
     @property
+    def makes_images(self) -> bool:
+        """Whether the trace shows a diffusion pipeline; only there findings speak of its parts."""
+        return self.noun == "image"
+
+    @property
     def is_sound(self) -> bool:
         """Whether all GPU work is in the file, at times that can be."""
         if self.empty_iterations or self.quarantined or self.skipped or self.salvaged:
@@ -255,8 +262,9 @@ class Evidence:
 
     @property
     def is_compiled(self) -> bool:
-        """Whether kernels of Inductor's run in steady state."""
-        return any(row.category == "fused_triton" for row in self.steady_categories)
+        """Whether kernels of Inductor's do some of the steady work; one compiled helper is not enough."""
+        fused = sum(row.gpu_ns for row in self.steady_categories if row.category == "fused_triton")
+        return fused > 0 and self.steady_share(fused) >= _COMPILED
 
     @property
     def replays_graphs(self) -> bool:

@@ -221,7 +221,8 @@ def _silence(e: Evidence) -> Iterator[Finding]:
         f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU runs no op and no "
         "runtime call for more than 5 ms at a time.",
         "Nothing that launches work faster helps against it. It may be Python code outside PyTorch, such as "
-        "saving an image, I/O, or a wait. Record with `with_stack=True` to see it.",
+        f"saving {'an image' if e.makes_images else 'a result'}, I/O, or a wait. Record with "
+        "`with_stack=True` to see it.",
         confidence="guess",
         evidence_rows=rows_of("idle", causes),
         verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
