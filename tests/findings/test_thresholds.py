@@ -248,6 +248,8 @@ def test_a_finding_appears_from_its_threshold_on(
         ("trace.lost_work", "medium", lost(launches_without_work=5)),
         ("trace.lost_work", "high", lost(launches_without_work=6)),
         ("trace.lost_launches", "medium", lost(work_without_launch=5)),
+        ("trace.clock", "low", lost(work_after_wait=1, clock_error_ns=19_999)),
+        ("trace.clock", "high", lost(work_after_wait=1, clock_error_ns=20_000)),
         ("trace.lost_launches", "high", lost(work_without_launch=6)),
         ("device.collectives", "info", collectives(9 * MS, 5 * MS)),
         ("device.collectives", "medium", collectives(9 * MS, 5 * MS + 1)),
