@@ -27,6 +27,7 @@ from sdtrace.analysis.study import Study
 from sdtrace.analysis.sync_facts import waits
 from sdtrace.analysis.tuned_kernels import tuned
 from sdtrace.attribution.earlier_work import earlier_work
+from sdtrace.attribution.losses import recorded_launches
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
 from sdtrace.findings import (
     Culprit,
@@ -120,6 +121,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         loading_ns=loading_ns(study),
         earlier_ns=total(earlier_work(linked).spans),
         losses=study.losses,
+        recorded_launches=recorded_launches(trace),
         empty_iterations=study.empty_iterations,
         dominant=dominant(work),
         work_by_shape=work.shape_rows(steady),

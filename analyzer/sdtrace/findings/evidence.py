@@ -41,6 +41,8 @@ _IN_QUOTES = re.compile(r'[\\"$`]')
 _ESCAPED = r"\\\g<0>"
 _MUCH_MOVED = 0.15
 """Inputs and results take a few percent at most; what takes more is weights, or data of many gigabytes."""
+_RECORDS = 2
+"""So many times as many launches are recorded as run."""
 _COMPILED = 1.0
 """Percent of steady GPU work."""
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "cpu_work", "lock", "python")
@@ -122,6 +124,8 @@ class Evidence:
     losses: Losses | None = None
     earlier_ns: int = 0
     """How long GPUs ran work from before the profile, which is not in the file."""
+    recorded_launches: int = 0
+    """Launches of CUDA-graph captures, which run nothing."""
     empty_iterations: int = 0
     """Iterations without GPU work between ones that have some."""
     steady_iterations: Sequence[int] = ()
@@ -155,6 +159,16 @@ class Evidence:
     def makes_images(self) -> bool:
         """Whether the trace shows a diffusion pipeline; only there findings speak of its parts."""
         return self.noun == "image"
+
+    @property
+    def launched(self) -> int:
+        """Pieces of GPU work of all phases."""
+        return sum(row.gpu_events for row in self.phases.values())
+
+    @property
+    def only_records(self) -> bool:
+        """Whether the trace shows how CUDA graphs are recorded and hardly anything that runs."""
+        return not self.n_steady and self.recorded_launches > _RECORDS * self.launched
 
     @property
     def is_sound(self) -> bool:
