@@ -42,6 +42,12 @@ _VARIANT: Final = re.compile(r" \(variant \w+\)")
 _DOMINANT: Final = "steady.dominant"
 _LOST_WORK: Final = "trace.lost_work"
 _LAUNCH_BOUND: Final = "host.launch_bound"
+_CACHE: Final = re.compile(
+    r"reshape_and_cache|paged_?attention|PagedK[Vv]|store_?kv_?cache|kv_?cache_update|concat_and_cache_mla"
+    r"|unified_attention|set_kv_buffer",
+    re.IGNORECASE,
+)
+"""Ops and kernels that write or read the cache of a server such as vLLM or SGLang."""
 _RECORDING: Final = "overhead.recording"
 _TOLD_ABOVE: Final = frozenset({"trace.cut", "trace.skipped", "trace.impossible", _RECORDING})
 """What every report says above the verdict, or the verdict itself."""
@@ -138,7 +144,11 @@ def _pipeline(trace: TraceReport) -> str:
     """What kind of program it is, by its parts."""
     parts = {row.component for row in trace.components}
     names = [name for part, name in DENOISERS.items() if part in parts]
-    return f"A diffusion pipeline with a {names[0]}" if names else "A PyTorch program"
+    if names:
+        return f"A diffusion pipeline with a {names[0]}"
+    ran = [row.name for row in trace.kernels] + [row.name for row in trace.ops]
+    keeps_cache = any(_CACHE.search(name) for name in ran)
+    return "Inference of a language model" if keeps_cache else "A PyTorch program"
 
 
 def _takes(trace: TraceReport) -> VerdictLine:
