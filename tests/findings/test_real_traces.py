@@ -118,7 +118,7 @@ EXPECTED = {
     },
     f"{OTHER}hta_ns_resolution_v100": {"device.float32", "device.few_blocks"},
     f"{OTHER}hta_cpu_only": {"trace.no_device_work"},
-    f"{OTHER}tracelens_vllm_decode_graph_rocm": set(),
+    f"{OTHER}tracelens_vllm_decode_graph_rocm": {"trace.earlier_work", "trace.no_replay"},
 }
 
 

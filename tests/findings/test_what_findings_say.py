@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from typing import Any
@@ -11,13 +12,16 @@ import pytest
 from sdtrace.breakdowns.kernels import CategoryRow
 from sdtrace.breakdowns.phases import PhaseRow
 from sdtrace.findings import (
+    Collectives,
     CopyTraffic,
     Culprit,
     Late,
     MemoryCalls,
+    MemoryPeak,
     Waiting,
 )
 from tests.findings.figures import (
+    CONVOLUTION,
     FLOAT32,
     MS,
     NORM,
@@ -28,15 +32,30 @@ from tests.findings.figures import (
     component,
     copies,
     exact,
+    few_blocks,
     found,
+    idle,
     launch_bound,
     layout,
     lost,
     one_component,
     shaped,
     small,
+    tiny,
     work,
 )
+
+WORDED = {
+    "host.batch": launch_bound(70) | {"unprofiled_wall_ns": 16 * MS},
+    "device.few_blocks": few_blocks(9 * MS),
+    "device.norm": shaped(NORM, 50 * MS, 29),
+    "device.convolution": shaped(CONVOLUTION, 50 * MS, 29),
+    "device.latency": tiny(21 * MS),
+    "device.memory_limit": {"memory_peak": MemoryPeak(91, 100)},
+    "host.silence": idle("host_silence", 10),
+}
+"""Findings whose advice is worded for images where images are made."""
+IMAGE_WORDS = re.compile(r"image|prompt|guidance|VAE|vae|text encoder")
 
 
 def test_copies_are_described_for_one_iteration() -> None:
@@ -63,6 +82,28 @@ def test_a_component_that_is_compiled_is_told_to_change_its_mode() -> None:
     compiled = given | {"launch_bound_components": [part._replace(is_compiled=True)]}
     advice = found(**compiled)["host.component"].advice
     assert advice.startswith('It is compiled: change its mode to `"reduce-overhead"`')
+
+
+@pytest.mark.parametrize("given", [*WORDED])
+def test_only_of_a_diffusion_pipeline_findings_speak_of_images(given: str) -> None:
+    told = {noun: found(**WORDED[given], noun=noun)[given] for noun in ("iteration", "image")}
+    spoken = {noun: f"{row.title} {row.evidence} {row.advice}" for noun, row in told.items()}
+    assert not IMAGE_WORDS.search(spoken["iteration"]), spoken["iteration"]
+    assert IMAGE_WORDS.search(spoken["image"])
+
+
+def test_one_compiled_helper_does_not_make_a_compiled_program() -> None:
+    for ns, start in ((MS - 1, "Use `torch.compile`"), (MS, "Change the mode of `torch.compile`")):
+        fused = {"steady_categories": [CategoryRow("fused_triton", 1, ns)]}
+        assert found(**launch_bound(50), **fused)["host.launch_bound"].advice.startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("exposed_ns", "said"), [(9 * MS // 2, "overlaps with other work"), (9 * MS, "takes little of the time")]
+)
+def test_communication_that_nothing_hides_is_not_called_hidden(exposed_ns: int, said: str) -> None:
+    given = {"collectives": Collectives(9 * MS, 9 * MS, exposed_ns)} | idle("other", 90)
+    assert found(**given)["device.collectives"].title == f"Communication between GPUs {said}"
 
 
 def test_memory_calls_are_counted_for_one_iteration() -> None:

@@ -12,7 +12,7 @@ from sdtrace.waiting.devices import find_devices
 from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.structures import structure_of
-from tests.written import call, host, kernel, without, written
+from tests.written import MS, call, host, kernel, without, written
 
 ANNOTATED = ["fp32_eager", "bf16_sdpa.warm", "bf16_sdpa_graphs.warm", "bf16_sdpa_eager.stack"]
 
@@ -139,13 +139,27 @@ def test_work_that_was_queued_before_the_profile_is_of_no_iteration(tmp_path: Pa
 
 
 def test_work_of_lost_launches_is_of_the_iteration_that_it_ran_in(tmp_path: Path) -> None:
-    events = [host("image", n * 1000, 900, "user_annotation") for n in range(3)]
-    events += [kernel("k", n * 1000 + 100, 50, 90 + n) for n in range(2)]
-    events += [call("cudaLaunchKernel", 2010, 10, 1), kernel("k", 2100, 50, 1)]
+    events = [host("image", n * MS, 900_000, "user_annotation") for n in range(3)]
+    events += [kernel("k", n * MS + 100_000, 50, 90 + n) for n in range(2)]
+    events += [call("cudaLaunchKernel", 2 * MS + 10, 10, 1), kernel("k", 2 * MS + 100, 50, 1)]
     linked = written(tmp_path / "t.json", events)
     found = structure_of(linked)
     rows = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
     assert [row.gpu_ns for row in rows] == [50, 50, 50]
+
+
+def test_work_that_the_first_step_waits_for_before_it_launches_is_of_no_iteration(tmp_path: Path) -> None:
+    """The profile begins while the GPU is busy: the step synchronizes first, then launches its own work."""
+    events = [host("ProfilerStep#6", 3_000, 9 * MS, "user_annotation")]
+    events += [kernel("earlier", 2_000 + n * MS, MS - 2_000, 90 + n) for n in range(4)]
+    events += [call("cudaDeviceSynchronize", 4_000, 4 * MS, 80)]
+    for n in range(3):
+        events += [call("cudaLaunchKernel", 4 * MS + 200_000 + n * MS, 5_000, 1 + n)]
+        events += [kernel("k", 4 * MS + 210_000 + n * MS, MS - 10_000, 1 + n)]
+    linked = written(tmp_path / "t.json", events)
+    found = structure_of(linked)
+    rows = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
+    assert [(row.gpu_events, row.wall_ns) for row in rows] == [(3, 5 * MS + 3_000)]
 
 
 def test_repeats_are_found_among_layers_that_repeat_oftener() -> None:

@@ -197,6 +197,14 @@ def test_work_that_waits_on_the_device_is_no_fault_of_the_host(tmp_path: Path) -
     assert causes_of(written(tmp_path / "t.json", events)) == {"device_gap": 30}
 
 
+def test_work_that_the_device_takes_long_to_begin_is_no_fault_of_the_host_either(tmp_path: Path) -> None:
+    events = [*_launched(0, 100, 100), *_launched(3_000_000, 9_000_000, 100)]
+    assert causes_of(written(tmp_path / "t.json", events)) == {
+        "launch_bound": 3_000_020 - 200,
+        "device_gap": 9_000_000 - 3_000_020,
+    }
+
+
 def test_the_way_of_a_launch_to_the_device_is_launch_bound(tmp_path: Path) -> None:
     events = [*_launched(0, 100, 100), *_launched(220, 290, 10)]
     assert causes_of(written(tmp_path / "t.json", events)) == {"launch_bound": 90}

@@ -8,6 +8,7 @@ import numpy as np
 
 from sdtrace.analysis.device_facts import in_compiled_code
 from sdtrace.analysis.study import Study
+from sdtrace.attribution.compilable import is_compilable
 from sdtrace.attribution.host import sum_by
 from sdtrace.findings import Encoded, Fusable
 from sdtrace.intervals import contains
@@ -26,7 +27,7 @@ def fusable(study: Study, passing_over: Collection[str] = ()) -> Fusable | None:
     steady = study.phases.work_mask(STEADY)
     eager = steady & ~in_compiled_code(study)
     kinds = np.array([name in FUSABLE for name in categorized.categories], np.bool_)
-    mine = eager & kinds[categorized.code]
+    mine = eager & kinds[categorized.code] & is_compilable(study.linked)
     if not mine.any() or _trains(study):
         return None
     dur_ns = study.trace.dur_ns[study.linked.work.row]

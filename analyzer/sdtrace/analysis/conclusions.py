@@ -26,6 +26,8 @@ from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.study import Study
 from sdtrace.analysis.sync_facts import waits
 from sdtrace.analysis.tuned_kernels import tuned
+from sdtrace.attribution.earlier_work import earlier_work
+from sdtrace.attribution.losses import recorded_launches
 from sdtrace.attribution.unwatched import unwatched
 from sdtrace.breakdowns.kernels import category_rows, kernel_rows
 from sdtrace.findings import (
@@ -119,8 +121,10 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         copies=copy_evidence(study),
         offload=offload(study),
         loading_ns=loading_ns(study),
+        earlier_ns=total(earlier_work(linked).spans),
         losses=study.losses,
         unwatched=unwatched(linked),
+        recorded_launches=recorded_launches(trace),
         empty_iterations=study.empty_iterations,
         dominant=dominant(work),
         work_by_shape=work.shape_rows(steady),

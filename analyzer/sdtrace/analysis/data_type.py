@@ -16,10 +16,14 @@ from sdtrace.phases.timeline import STEADY
 
 _PRODUCTS: Final = frozenset({"gemm", "convolution"})
 _FLOATS: Final = re.compile(r"\b(?:b?float\d+\w*)\b")
+_TENSILE: Final = "^Cijk_A[ijkl]+_B[ijkl]+_"
+"""What AMD's matrix products are called; the letters that follow are their types."""
 _KERNELS: Final = {
-    "bfloat16": re.compile(r"bf16|bfloat16"),
-    "float16": re.compile(r"(?<![a-z])f16|fp16|hgemm|h884|h1688|h16816|\bhalf\b|__half"),
-    "float32": re.compile(r"sgemm|f32f32_f32f32|_ffma_|gemm_fp32|tf32|s1688|<float"),
+    "bfloat16": re.compile(rf"bf16|bfloat16|{_TENSILE}B(?:BS|SS|_BS|_SS)_"),
+    "float16": re.compile(
+        rf"{_TENSILE}H(?:HS|SS|_HS|_SS|B|_B)_|(?<![a-z])f16|fp16|hgemm|h884|h1688|h16816|\bhalf\b|__half"
+    ),
+    "float32": re.compile(rf"sgemm|f32f32_f32f32|_ffma_|gemm_fp32|tf32|s1688|<float|{_TENSILE}S(?:B|_B)_"),
 }
 """What kernels of products call their inputs; the first that fits, for results and sums are named too."""
 _ALL, _MOST = 0.95, 0.5

@@ -259,8 +259,7 @@ class _Remedies:
     def _compiled(self, group: Int64s) -> Change:
         """Some groups of calls as a compiler makes them."""
         fused = changes.FUSED_FLOAT32 if self.labels.is_float32 else changes.FUSED
-        fusable = self.labels.of_categories(changes.FUSABLE)
-        return self._sparing(changes.compiled(group, fusable, fused))
+        return self._sparing(changes.compiled(group, self.labels.fusable, fused))
 
     def _sparing(self, change: Change) -> Change:
         """The change of launching alone: a compiler loads no data, frees no memory and ends no silence."""

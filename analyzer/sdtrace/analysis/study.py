@@ -10,6 +10,7 @@ import numpy as np
 
 from sdtrace.analysis.part import WHOLE, Part, Selection
 from sdtrace.analysis.recorded_run import RecordedRun, recorded_run
+from sdtrace.attribution.earlier_work import earlier_work
 from sdtrace.attribution.linked_trace import LinkedTrace, attribute
 from sdtrace.attribution.losses import Losses, find_losses, with_device_later
 from sdtrace.attribution.op_table import OpRow, OpTimes, for_table, op_table
@@ -17,7 +18,7 @@ from sdtrace.breakdowns.iterations import IterationRow, StepRow, iteration_rows,
 from sdtrace.breakdowns.kernels import Categorized, categorize_work
 from sdtrace.breakdowns.phases import PhaseRow, phase_rows
 from sdtrace.breakdowns.rules import Rules
-from sdtrace.intervals import Bools, Int64s, Intervals, union
+from sdtrace.intervals import Bools, Int64s, Intervals, subtract, union
 from sdtrace.model import noun_of
 from sdtrace.phases.compile_stages import Stage, compile_stages
 from sdtrace.phases.overhead_spans import find_overhead
@@ -123,8 +124,9 @@ class Study:
 
     @cached_property
     def steady_idle(self) -> Idle:
-        """Idle time in the steady phase."""
-        return self.idle.within(self.phases.timeline.of(STEADY))
+        """Idle time in the steady phase, without what work from before the profile may have taken."""
+        steady = self.phases.timeline.of(STEADY)
+        return self.idle.within(subtract(steady, earlier_work(self.linked).spans))
 
     @property
     def before_profile_ns(self) -> int:

@@ -19,6 +19,7 @@ from sdtrace.analysis.priorities import in_order
 from sdtrace.analysis.speed_of_light import WorkStudy, work_fields
 from sdtrace.analysis.study import Study, study_trace
 from sdtrace.analysis.verdict import verdict_of
+from sdtrace.attribution.earlier_work import earlier_work
 from sdtrace.attribution.op_table import OpRow
 from sdtrace.breakdowns.categories import fused_kind
 from sdtrace.breakdowns.components import Chosen, ComponentRow, block_rows, component_rows
@@ -26,6 +27,7 @@ from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.breakdowns.kernels import KernelRow, category_rows, kernel_rows
 from sdtrace.findings import Finding
 from sdtrace.findings.text import time
+from sdtrace.intervals import total
 from sdtrace.phases.phases import wall
 from sdtrace.phases.timeline import PHASES, STEADY, WARMUP
 from sdtrace.roofline.by_shape import KernelWork
@@ -170,7 +172,10 @@ def _devices(study: Study) -> list[model.Device]:
 
 
 def _lost(study: Study) -> model.Lost:
-    return in_microseconds(study.losses, model.Lost, empty_iterations=study.empty_iterations)
+    earlier_us = us(total(earlier_work(study.linked).spans))
+    return in_microseconds(
+        study.losses, model.Lost, empty_iterations=study.empty_iterations, earlier_work_us=earlier_us
+    )
 
 
 def _structure(study: Study) -> model.Structure:

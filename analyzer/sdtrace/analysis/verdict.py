@@ -18,6 +18,7 @@ from sdtrace.analysis.priorities import first_to_fix
 from sdtrace.analysis.promise import likely_range
 from sdtrace.breakdowns.components import ComponentRow
 from sdtrace.breakdowns.kernels import CategoryRow
+from sdtrace.findings.finding import SEVERITIES
 from sdtrace.model import Confidence, Finding, Saving, TraceReport, Verdict, VerdictLine, VerdictWhat
 from sdtrace.phases.timeline import STEADY
 from sdtrace.waiting.idle import Cause
@@ -41,8 +42,15 @@ _VARIANT: Final = re.compile(r" \(variant \w+\)")
 _DOMINANT: Final = "steady.dominant"
 _LOST_WORK: Final = "trace.lost_work"
 _LAUNCH_BOUND: Final = "host.launch_bound"
-_TOLD_ABOVE: Final = frozenset({"trace.cut", "trace.skipped", "trace.impossible"})
-"""What every report says above the verdict."""
+_CACHE: Final = re.compile(
+    r"reshape_and_cache|paged_?attention|PagedK[Vv]|store_?kv_?cache|kv_?cache_update|concat_and_cache_mla"
+    r"|unified_attention|set_kv_buffer",
+    re.IGNORECASE,
+)
+"""Ops and kernels that write or read the cache of a server such as vLLM or SGLang."""
+_RECORDING: Final = "overhead.recording"
+_TOLD_ABOVE: Final = frozenset({"trace.cut", "trace.skipped", "trace.impossible", _RECORDING})
+"""What every report says above the verdict, or the verdict itself."""
 _WAITS: Final = {
     "launch_bound": "until the CPU launches the next kernel",
     "sync": "while the CPU, which waited for it, catches up",
@@ -136,7 +144,11 @@ def _pipeline(trace: TraceReport) -> str:
     """What kind of program it is, by its parts."""
     parts = {row.component for row in trace.components}
     names = [name for part, name in DENOISERS.items() if part in parts]
-    return f"A diffusion pipeline with a {names[0]}" if names else "A PyTorch program"
+    if names:
+        return f"A diffusion pipeline with a {names[0]}"
+    ran = [row.name for row in trace.kernels] + [row.name for row in trace.ops]
+    keeps_cache = any(_CACHE.search(name) for name in ran)
+    return "Inference of a language model" if keeps_cache else "A PyTorch program"
 
 
 def _takes(trace: TraceReport) -> VerdictLine:
@@ -169,11 +181,13 @@ def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -
     """The largest part of an iteration, idle time included; shares are of the iteration, as in its bar."""
     if image is None:
         return _on_cpu(trace)
+    if any(row.id == _RECORDING for row in trace.findings):
+        return _line("Dominates", "Recording CUDA graphs:", "hardly anything runs on the GPU.")
     if _lacks_work(trace):
         return _line("Dominates", "Not known:", "much of the GPU work is missing from the file.")
     leading, whole = image.leading, image.whole_us
     if whole is None:
-        return _line("Dominates", f"{leading.capital}: {leading.percent} of GPU time.")
+        return _line("Dominates", f"{leading.capital}: {leading.percent} of GPU time{_besides(trace)}.")
     one = "At least one GPU" if _has_several(trace) else "The GPU"
     works = f"{one} works for {units.duration(image.works_us)} of {units.duration(whole)}."
     if whole - image.works_us > leading.share * image.works_us:
@@ -182,6 +196,13 @@ def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -
         return _line("Dominates", lead, f"{works[:-1]}, {_mainly(leading)} ({_of(image, leading)}).")
     lead = f"{leading.capital}: {_of(image, leading)} of the {trace.noun}."
     return _line("Dominates", lead, f"{_kind(image)}{works}")
+
+
+def _besides(trace: TraceReport) -> str:
+    """That the share leaves out what is launched for one-time work, where that is some."""
+    whole = sum(row.gpu_us for row in trace.phases)
+    steady = sum(row.gpu_us for row in trace.phases if row.phase == STEADY)
+    return " outside one-time work" if steady < (1 - _PART) * whole else ""
 
 
 def _lacks_work(trace: TraceReport) -> bool:
@@ -278,7 +299,8 @@ def _to_do(trace: TraceReport, first: Finding | None, confidence: Confidence) ->
     if first is None or first.saving is None:
         severe = (row for row in trace.findings if row.severity in ("high", "medium"))
         left = [row for row in severe if row.id not in _TOLD_ABOVE]
-        worst = next((row for row in left if _is_loss(row)), left[0] if left else None)
+        left.sort(key=lambda row: (not _is_loss(row), SEVERITIES.index(row.severity)))
+        worst = left[0] if left else None
         return [_line("Look at", f"{worst.title.replace('`', '')}.")] if worst else []
     saving = first.saving
     start, end = units.duration(saving.from_us), units.duration(saving.to_us)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
+from sdtrace.attribution.nesting import Int32s
 from sdtrace.intervals import Bools, Int64s
+from sdtrace.reader.categories import LAUNCHES
+
+_BREAK_NS: Final = 50_000
+"""Work that is queued follows the piece before within some microseconds."""
+_CAN_LAUNCH: Final = LAUNCHES | {"cpu_op", "user_annotation"}
+_NEVER: Final = np.iinfo(np.int64).max
 
 
 class LaunchTimes(NamedTuple):
@@ -17,7 +24,8 @@ class LaunchTimes(NamedTuple):
     the call, `is_known` is False and `thread` -1, and it is the latest that it can be: its own start, or
     before the next known call of its stream, which runs in order. What was queued before the first known
     call of its stream, as some work must have been that runs after it, was launched before the profile
-    began: then it is -1.
+    began, and so was what runs without a break from a piece that began before all that can launch: then it
+    is -1.
     `submitted_ns` is when the device had it: the call's end, or the first start among the call's work if
     that was sooner.
     """
@@ -54,7 +62,7 @@ def _latest_calls(linked: LinkedTrace, is_known: Bools) -> Int64s:
     called = trace.start_ns[linked.work.launch]
     # Of equal starts the shortest first, for the order in the file must not matter.
     order = np.lexsort((called, is_known, trace.end_ns[row], trace.start_ns[row], trace.thread[row]))
-    start, stream = trace.start_ns[row[order]], trace.thread[row[order]]
+    start, end, stream = trace.start_ns[row[order]], trace.end_ns[row[order]], trace.thread[row[order]]
     call = called[order]
     known = np.flatnonzero(is_known[order])
     place = np.searchsorted(known, np.arange(len(order)))
@@ -63,10 +71,24 @@ def _latest_calls(linked: LinkedTrace, is_known: Bools) -> Int64s:
     is_first = is_followed & ~((before >= 0) & (stream[before] == stream))
     has_waited = is_followed & (call[after] <= start) & ~is_known[order]
     latest = np.where(has_waited, call[after] - 1, start)
-    latest[is_first & np.isin(after, after[is_first & has_waited])] = -1
+    host = linked.host
+    first_call = host.start_ns[trace.in_categories(_CAN_LAUNCH)[host.row]].min(initial=_NEVER)
+    is_queued = np.isin(after, after[is_first & has_waited]) | _on_from(first_call, start, end, stream)
+    latest[is_first & is_queued] = -1
     result = np.empty_like(latest)
     result[order] = latest
     return result[~is_known]
+
+
+def _on_from(instant: int, start: Int64s, end: Int64s, stream: Int32s) -> Bools:
+    """Which pieces, given by stream and start, run without a break from one that began before an instant."""
+    is_break, opens = np.zeros(len(start), np.bool_), np.ones(len(start), np.bool_)
+    opens[1:] = np.diff(stream) != 0
+    is_break[1:] = start[1:] - end[:-1] > _BREAK_NS
+    breaks = np.cumsum(is_break & ~opens)
+    first = np.flatnonzero(opens)[np.cumsum(opens) - 1]
+    found: Bools = (breaks == breaks[first]) & (start[first] < instant)
+    return found
 
 
 def _first_of_launch(launch: Int64s, start: Int64s) -> Int64s:

@@ -71,6 +71,12 @@ def find_losses(linked: LinkedTrace) -> Losses:
     )
 
 
+def recorded_launches(trace: Trace) -> int:
+    """How many calls that launch something are of a CUDA-graph capture: they record and run nothing."""
+    rows = trace.rows(LAUNCHES)
+    return int(is_captured(trace, rows[trace.names_matching(_LAUNCH)[trace.name[rows]]]).sum())
+
+
 def with_device_later(trace: Trace, shift_ns: int) -> Trace:
     """`trace` with all device events `shift_ns` later, earlier where negative: see `Losses.clock_shift_ns`.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sdtrace.attribution.earlier_work import earlier_work
 from sdtrace.attribution.host import sum_by
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
@@ -108,15 +109,17 @@ def lasting(linked: LinkedTrace, start: Int64s, end: Int64s, launches: LaunchTim
     """From when to when each span lasts, the work that it left queued included, in nanoseconds.
 
     A span is done when the host and all work it launched are; the next one lasts from then on, or from its
-    own start on the host where that is later, and the first one from when work launched before it is done. A
-    span that is done before the one before it (its work ran beside) lasts as long as the host was in it.
+    own start on the host where that is later, and the first one from when work launched before it is done,
+    that from before the profile too. A span that is done before the one before it (its work ran beside) lasts
+    as long as the host was in it.
     """
     device_end = np.zeros(len(start) + 1, np.int64)
     place = place_of(start, end, launches.called_ns)
     np.maximum.at(device_end, place, linked.trace.end_ns[linked.work.row])
     done = np.maximum(end, device_end[:-1])
     queued = linked.work.row[launches.called_ns < start.min(initial=np.iinfo(np.int64).max)]
-    before = linked.trace.end_ns[queued].max(initial=0)
+    unseen = earlier_work(linked).end_ns
+    before = np.concatenate((linked.trace.end_ns[queued], unseen)).max(initial=0)
     begun = np.maximum(start, np.append(before, np.maximum.accumulate(done))[:-1])
     is_beside = begun >= done
     return np.where(is_beside, start, begun), np.where(is_beside, end, done)

@@ -86,7 +86,8 @@ def find_all(evidence: Evidence) -> list[Finding]:
     about = [finding for module in _ABOUT for finding in module.find(evidence)]
     # GPU events come last in a file: of one that was cut, nothing can be said about waiting.
     modules = _OF_DEVICE if evidence.salvaged else (*_OF_HOST, *_OF_DEVICE, devices)
-    causes = [_hidden(evidence, finding) for module in modules for finding in module.find(evidence)]
+    asked = () if evidence.only_records else modules
+    causes = [_hidden(evidence, finding) for module in asked for finding in module.find(evidence)]
     if not evidence.is_sound:
         about = [_doubted(finding) if finding.id == _OF_WORK else finding for finding in about]
         causes = [_doubted(finding) for finding in causes]

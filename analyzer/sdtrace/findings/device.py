@@ -200,14 +200,18 @@ def _collectives(e: Evidence) -> Iterator[Finding]:
         "medium" if severe else "info",
         "GPUs communicate while no other work runs"
         if severe
-        else "Communication between GPUs overlaps with other work",
+        else "Communication between GPUs overlaps with other work"
+        if 2 * exposed_ns <= covered_ns
+        else "Communication between GPUs takes little of the time",
         f"Collectives take {percent(work_ns, e.steady_work_ns)} of steady GPU time. No other work runs "
         f"during {percent(exposed_ns, covered_ns)} of that, which is "
         f"{percent(exposed_ns, e.steady_span_ns)} of steady time.",
         "A collective lasts until the slowest rank arrives: compare the ranks' traces first. Then overlap "
         "it with compute, or send less."
         if severe
-        else "It costs little time of its own. It may slow down the work that runs at the same time.",
+        else "It costs little time of its own. It may slow down the work that runs at the same time."
+        if exposed_ns < covered_ns
+        else "It costs little time.",
         saving_ns=e.per_iteration(exposed_ns) if severe else None,
         confidence="likely",
         evidence_rows=rows_of("categories", ["collective"]),

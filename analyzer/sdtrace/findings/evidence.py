@@ -42,6 +42,10 @@ _IN_QUOTES = re.compile(r'[\\"$`]')
 _ESCAPED = r"\\\g<0>"
 _MUCH_MOVED = 0.15
 """Inputs and results take a few percent at most; what takes more is weights, or data of many gigabytes."""
+_RECORDS = 2
+"""So many times as many launches are recorded as run."""
+_COMPILED = 1.0
+"""Percent of steady GPU work."""
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "cpu_work", "lock", "python")
 """Causes of idle time that a faster CPU would shorten."""
 
@@ -122,6 +126,10 @@ class Evidence:
     """Steady CPU time in data loaders."""
     losses: Losses | None = None
     unwatched: Unwatched = NOTHING
+    earlier_ns: int = 0
+    """How long GPUs ran work from before the profile, which is not in the file."""
+    recorded_launches: int = 0
+    """Launches of CUDA-graph captures, which run nothing."""
     empty_iterations: int = 0
     """Iterations without GPU work between ones that have some."""
     steady_iterations: Sequence[int] = ()
@@ -152,6 +160,21 @@ class Evidence:
     """What an iteration makes, for people: an image, or else it is called an iteration."""
 
     @property
+    def makes_images(self) -> bool:
+        """Whether the trace shows a diffusion pipeline; only there findings speak of its parts."""
+        return self.noun == "image"
+
+    @property
+    def launched(self) -> int:
+        """Pieces of GPU work of all phases."""
+        return sum(row.gpu_events for row in self.phases.values())
+
+    @property
+    def only_records(self) -> bool:
+        """Whether the trace shows how CUDA graphs are recorded and hardly anything that runs."""
+        return not self.n_steady and self.recorded_launches > _RECORDS * self.launched
+
+    @property
     def is_sound(self) -> bool:
         """Whether all GPU work is in the file, at times that can be."""
         if self.empty_iterations or self.quarantined or self.skipped or self.salvaged:
@@ -162,11 +185,6 @@ class Evidence:
         is_apart = lost.work_before_launch or lost.work_after_wait
         is_missing = lost.launches_without_work or lost.work_without_launch
         return not (is_apart or is_missing or lost.overlapping_work)
-
-    @property
-    def makes_images(self) -> bool:
-        """Whether it is a diffusion pipeline, whose parts advice may name."""
-        return self.noun == "image"
 
     @property
     def larger_batches(self) -> str:
@@ -273,8 +291,9 @@ class Evidence:
 
     @property
     def is_compiled(self) -> bool:
-        """Whether kernels of Inductor's run in steady state."""
-        return any(row.category == "fused_triton" for row in self.steady_categories)
+        """Whether kernels of Inductor's do some of the steady work; one compiled helper is not enough."""
+        fused = sum(row.gpu_ns for row in self.steady_categories if row.category == "fused_triton")
+        return fused > 0 and self.steady_share(fused) >= _COMPILED
 
     @property
     def replays_graphs(self) -> bool:

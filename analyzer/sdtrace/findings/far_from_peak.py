@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from sdtrace import units
 from sdtrace.findings.evidence import Evidence
@@ -71,8 +71,8 @@ def _norms(e: Evidence) -> Iterator[Finding]:
         f"{percent(work.roof_ns, work.ns)} of what the card can do. Most is `{worst.op}` on "
         f"{worst.input_dims.split(',')[0]}. It gives each group of channels to one block of threads, and "
         "leaves the other multiprocessors idle.",
-        "Compile the model that holds it (the VAE too, which is often left out): Inductor spreads such a "
-        "reduction over the card and fuses what follows. Larger batches help as well. At best the card's "
+        f"Compile the model that holds it{_often_left_out(e)}: Inductor spreads such a reduction "
+        "over the card and fuses what follows. Larger batches help as well. At best the card's "
         "memory is all that limits it then.",
         saving_ns=e.per_iteration(work.ns - work.roof_ns),
         confidence="likely",
@@ -100,7 +100,8 @@ def _convolutions(e: Evidence) -> Iterator[Finding]:
         f"{percent(work.ns, e.steady_work_ns)} of steady GPU time, at "
         f"{percent(work.roof_ns, work.ns)} of what the card can do. Most is lost on "
         f"{worst.input_dims.split(',')[0]}, at {percent(worst.roof_ns or 0, worst.device_ns)}.{converting}",
-        f"{search}Small images leave most of the card idle: make larger batches. {faster}",
+        f"{search}Small {'images' if e.makes_images else 'inputs'} leave most of the card idle: make larger "
+        f"batches. {faster}",
         confidence="likely",
         evidence_rows=_shapes(sorted(work.rows, key=lambda row: -(row.lost_ns or 0))),
         verify=e.query(_by_shape("convolution")),
@@ -175,8 +176,20 @@ def _without_memory(e: Evidence) -> str:
     )
 
 
-_FREE_OF_IMAGES: Final = "`vae.enable_slicing()`, a smaller type, offloading the text encoder"
-_FREE: Final = "a smaller type, activation checkpointing, fewer tensors kept alive"
+def _often_left_out(e: Evidence) -> str:
+    return " (the VAE too, which is often left out)" if e.makes_images else ""
+
+
+def _less_memory(e: Evidence) -> str:
+    if e.makes_images:
+        return (
+            "Expect out-of-memory errors with larger images or batches. Free what is not needed "
+            "(`vae.enable_slicing()`, a smaller type, offloading the text encoder)"
+        )
+    return (
+        "Servers of language models take it on purpose, for their cache. Otherwise expect out-of-memory "
+        "errors with larger inputs or batches. Free what is not needed (a smaller type, smaller batches)"
+    )
 
 
 def _memory(e: Evidence) -> Iterator[Finding]:
@@ -188,9 +201,7 @@ def _memory(e: Evidence) -> Iterator[Finding]:
         "medium",
         "GPU memory is almost full",
         f"PyTorch held {units.size(peak.reserved)} of {units.size(peak.total)}.{_without_memory(e)}",
-        f"Expect out-of-memory errors with larger {'images or ' if e.makes_images else ''}batches. Free what "
-        f"is not needed ({_FREE_OF_IMAGES if e.makes_images else _FREE}), or set "
-        "`PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True`.",
+        f"{_less_memory(e)}, or set `PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True`.",
         evidence_rows=rows_of("devices", [peak.device]),
         verify=e.query("SELECT device, max(reserved_bytes) AS reserved FROM memory GROUP BY device"),
     )

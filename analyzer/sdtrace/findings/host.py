@@ -99,6 +99,12 @@ def _launch_less(e: Evidence) -> str:
     """What helps depends on what was done already."""
     if e.moves_much:
         return _KEEP_STILL
+    capture = e.phases.get("capture")
+    if capture is not None and capture.wall_ns and not e.n_steady:
+        return (
+            f"CUDA graphs are recorded in this {e.noun}. Profile a later one, which replays them, before you "
+            "change anything."
+        )
     if e.replays_graphs:
         return (
             "Most work comes from CUDA graphs already. What is left is Python between replays, and work "

@@ -11,6 +11,8 @@ from sdtrace.findings.text import time
 from sdtrace.units import count, counted
 
 _BY_CATEGORY = "SELECT category, count(*) AS events FROM events GROUP BY category"
+_SMALL_NS = 20_000
+"""Clocks that differ by so little, as those of AMD GPUs do, move no more than the edges of gaps."""
 _RESTS_ON_IT = "Idle time, busy shares and the GPU time of all tables rest on it."
 
 
@@ -20,6 +22,7 @@ def find(e: Evidence) -> Iterator[Finding]:
         yield from _clock(e, e.losses)
         yield from _missing_work(e, e.losses)
         yield from _missing_launches(e, e.losses)
+    yield from _earlier(e)
     yield from _overlap(e)
     yield from _empty_iterations(e)
     yield from _foreign(e)
@@ -30,7 +33,7 @@ def _clock(e: Evidence, lost: Losses) -> Iterator[Finding]:
         return
     yield Finding(
         "trace.clock",
-        "high",
+        "low" if 0 < lost.clock_error_ns < _SMALL_NS else "high",
         _wrong_times(lost),
         f"{_clocks_apart(lost)} {_RESTS_ON_IT}",
         "Record again. Durations of kernels are right either way.",
@@ -145,6 +148,23 @@ def _pieces(number: int) -> str:
 
 def _their(number: int) -> str:
     return "its" if number == 1 else "their"
+
+
+def _earlier(e: Evidence) -> Iterator[Finding]:
+    if not e.earlier_ns:
+        return
+    yield Finding(
+        "trace.earlier_work",
+        "low",
+        f"The GPU was still busy when the profile began, for {time(e.earlier_ns)}",
+        "The first work in the file was launched that long before it began, and nothing in the file ran "
+        f"meanwhile. So it waited for work from before the profile. This time counts for no {e.noun} and "
+        f"not as idle: the first {e.noun} lasts from the end of that work.",
+        f"Nothing is wrong with the program. To see whole {e.noun}s, record several in a row.",
+        confidence="likely",
+        evidence_rows=rows_of("lost", ["earlier_work_us"]),
+        verify=e.query("SELECT name, launch_start_ns, start_ns FROM launches ORDER BY start_ns LIMIT 20"),
+    )
 
 
 def _overlap(e: Evidence) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from sdtrace.breakdowns.kernels import CategoryRow
 from sdtrace.findings.evidence import Evidence
 from sdtrace.findings.finding import Finding, rows_of
 from sdtrace.findings.text import listed, literal, percent, time
+from sdtrace.units import counted
 
 _WORTH_A_FINDING = 0.05
 _SOME_NS = 1_000_000
@@ -29,10 +30,27 @@ _MIOPEN = (
 
 def find(e: Evidence) -> Iterator[Finding]:
     """How large one-time costs are, what they are, and how to lower them."""
+    yield from _recording(e)
     yield from _overhead(e)
     yield from _autotune(e)
     yield from _searches(e)
     yield from _first_calls(e)
+
+
+def _recording(e: Evidence) -> Iterator[Finding]:
+    if not e.only_records:
+        return
+    yield Finding(
+        "overhead.recording",
+        "medium",
+        "CUDA graphs are recorded here, and hardly anything runs",
+        f"{counted(e.recorded_launches, 'call')} in captures only record work in a graph. The "
+        f"GPU runs {counted(e.launched, 'piece')} of work, {time(e.work_ns)}. So the trace does not tell how "
+        "fast the program is, and nothing is said about that.",
+        "For the speed of what is recorded, profile its replays.",
+        evidence_rows=rows_of("phases", ["capture"]),
+        verify=e.query("SELECT phase, wall_us / 1000 AS ms, gpu_events FROM phases"),
+    )
 
 
 def _overhead(e: Evidence) -> Iterator[Finding]:

@@ -40,6 +40,8 @@ class Lost(Struct, kw_only=True, frozen=True):
     """Pieces of device work that end more than 1 us after a call that waited for them returned."""
     clock_error_us: float = 0.0
     """The most that device work is too early or too late, as its launch and the waits for it show."""
+    earlier_work_us: float = 0.0
+    """How long devices ran work from before the profile, which is not in the file."""
 
     @property
     def is_sound(self) -> bool:

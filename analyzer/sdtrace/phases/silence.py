@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from sdtrace.attribution.earlier_work import earlier_work
 from sdtrace.attribution.event_selection import OLD_ANNOTATION, named_like, of_categories, outermost
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s, Intervals, contains_any, join, subtract, union
@@ -48,7 +49,10 @@ _SAYS_LITTLE: Final = frozenset({"user_annotation", "python_function"})
 
 
 def stalls(linked: LinkedTrace) -> Intervals:
-    """More than 100 ms without any op, runtime call or device work, and nothing that explains it."""
+    """More than 100 ms without any op, runtime call or device work, and nothing that explains it.
+
+    Work from before the profile explains it too.
+    """
     trace = linked.trace
     counts = trace.in_categories((HOST | DEVICE) - _SAYS_LITTLE - {"gpu_user_annotation"})
     rows = np.flatnonzero(counts & ~_within_others(linked, counts))
@@ -56,7 +60,9 @@ def stalls(linked: LinkedTrace) -> Intervals:
         return Intervals(rows, rows)
     busy = union(trace.start_ns[rows], trace.end_ns[rows])
     gaps = longer(subtract(union(busy.start[:1], busy.end[-1:]), busy), STALL_NS)
-    return longer(subtract(gaps, explained(linked)), STALL_NS) if gaps.start.size else gaps
+    if not gaps.start.size:
+        return gaps
+    return longer(subtract(gaps, join(explained(linked), earlier_work(linked).spans)), STALL_NS)
 
 
 def _within_others(linked: LinkedTrace, counts: Bools) -> Bools:

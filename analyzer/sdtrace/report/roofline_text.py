@@ -101,6 +101,6 @@ def _why_not(report: TraceReport) -> str:
     if report.steady is None:
         return f"No {report.noun} is steady, so none is held against the card."
     if len({device.name for device in report.devices}) > 1:
-        return "The trace holds GPUs of several kinds: no image is held against one card."
+        return f"The trace holds GPUs of several kinds: no {report.noun} is held against one card."
     name = report.device.get("name") or "this GPU"
     return f"Nothing is known of what {name} can do; give its peaks with --peaks (see docs/peaks.md)."

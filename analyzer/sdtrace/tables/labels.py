@@ -20,6 +20,7 @@ CAUSES: Final = {
     "host_stall": "nothing recorded on the CPU for long",
     "host_silence": "nothing recorded on the CPU",
     "other": "cause not known",
+    "earlier_work": "earlier work, not in the file",
     "outside": "before or after all GPU work",
     "launch_bound": "waiting for launch",
 }

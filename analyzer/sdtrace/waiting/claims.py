@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from sdtrace.attribution.earlier_work import EarlierWork
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Intervals, join, subtract, union
@@ -35,6 +36,7 @@ from sdtrace.waiting.gaps import Gaps
 from sdtrace.waiting.own_python import own_python
 from sdtrace.waiting.waits import blocking_calls, lost_by_waiting
 
+EARLIER_WORK: Final = "earlier_work"
 OTHER_DEVICE: Final = "other_device"
 DEVICE_GAP: Final = "device_gap"
 DATA_WAIT: Final = "data_wait"
@@ -50,6 +52,8 @@ BETWEEN_ITERATIONS: Final = "between_iterations"
 HOST_STALL: Final = "host_stall"
 HOST_SILENCE: Final = "host_silence"
 OTHER: Final = "other"
+_LATE_NS: Final = 1_000_000
+"""The device begins with what it was given within some microseconds."""
 _EVER: Final = Intervals(np.array([-(1 << 62)]), np.array([1 << 62]))
 
 
@@ -105,7 +109,12 @@ def host_claims(linked: LinkedTrace, timeline: Timeline, iterations: Iterations)
 
 
 def device_claims(
-    linked: LinkedTrace, launches: LaunchTimes, gaps: Gaps, others_busy: Intervals, claims: HostClaims
+    linked: LinkedTrace,
+    launches: LaunchTimes,
+    gaps: Gaps,
+    others_busy: Intervals,
+    earlier: EarlierWork,
+    claims: HostClaims,
 ) -> list[Claim]:
     """All claims on the gaps of a device, in the order of priority; what none claims is launch-bound."""
     queued, follows = gaps.was_queued, gaps.next_work >= 0
@@ -113,10 +122,13 @@ def device_claims(
     empty = union(gaps.start_ns, gaps.launched_ns)
     spoken_for = join(claims.explained, *(claim.spans for claim in claims.phases))
     silence = long_silence(linked, subtract(empty, spoken_for))
+    ready = np.where(queued, gaps.start_ns, gaps.launched_ns)
+    held = queued | (gaps.end_ns - ready > _LATE_NS)
     return [
+        Claim(EARLIER_WORK, earlier.spans, of_host=False),
         *claims.phases,
         Claim(OTHER_DEVICE, others_busy, of_host=False),
-        Claim(DEVICE_GAP, Intervals(gaps.start_ns[queued], gaps.end_ns[queued]), of_host=False),
+        Claim(DEVICE_GAP, Intervals(ready[held], gaps.end_ns[held]), of_host=False),
         *claims.doing,
         *claims.late,
         Claim(HOST_STALL, longer(silence, STALL_NS)),

@@ -4,9 +4,11 @@ A device is idle with none of its work running on any stream, from the first to 
 work (of all devices that one process feeds). A gap is split where the host's doing changes; each part has
 the first of these causes that holds:
 
+- `earlier_work`: not idle, it ran work from before the profile that is not in the file.
 - `capture`, `autotune`, `compile`: the host's phase.
 - `other_device`: a device was at work with which this one takes turns.
-- `device_gap`: when the gap began, launched work was waiting on the device; the host is not to blame.
+- `device_gap`: when the gap began, launched work was waiting on the device, or it waited for 1 ms and more
+  after its launch; the host is not to blame.
 
 For those that follow the queue was empty, and the host
 
@@ -40,6 +42,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sdtrace.attribution.earlier_work import EarlierWork, earlier_work
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Int64s, Intervals, contains, union
@@ -51,6 +54,7 @@ from sdtrace.waiting.claims import (
     CPU_WORK,
     DATA_WAIT,
     DEVICE_GAP,
+    EARLIER_WORK,
     GC,
     HOST_SILENCE,
     HOST_STALL,
@@ -90,6 +94,7 @@ CAUSES: Final = (
     HOST_SILENCE,
     OTHER,
     LAUNCH_BOUND,
+    EARLIER_WORK,
 )
 
 
@@ -195,10 +200,12 @@ def find_idle(linked: LinkedTrace, launches: LaunchTimes, timeline: Timeline, it
     of_host = host_claims(linked, timeline, iterations)
     edges = np.concatenate((timeline.edges, iterations.start_ns, iterations.end_ns))
     gaps = [find_gaps(linked, launches, devices, device) for device in range(len(devices))]
-    parts = [
-        _split(linked, own, device_claims(linked, launches, own, devices.others_busy(device), of_host), edges)
-        for device, own in enumerate(gaps)
-    ]
+    unseen = earlier_work(linked)
+    parts = []
+    for device, own in enumerate(gaps):
+        earlier = EarlierWork(*(column[devices.of_work[unseen.work] == device] for column in unseen))
+        claims = device_claims(linked, launches, own, devices.others_busy(device), earlier, of_host)
+        parts.append(_split(linked, own, claims, edges))
     before = np.append(0, np.cumsum([len(own.start_ns) for own in gaps]))
     return Idle(
         linked,

@@ -9,12 +9,14 @@ from typing import Final
 
 import numpy as np
 
+from sdtrace.attribution.compilable import is_compilable
 from sdtrace.attribution.event_selection import COMPILED_REGION, named_like, outermost
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.breakdowns.kernels import Categorized
 from sdtrace.intervals import Bools, Intervals, covered
 from sdtrace.structure.components import Components
+from sdtrace.whatif.changes import FUSABLE
 from sdtrace.whatif.plan import Plan
 
 _FLOAT32: Final = re.compile(
@@ -45,6 +47,11 @@ class Labels:
         wanted = np.array([name in names for name in self.categorized.categories], np.bool_)
         found: Bools = wanted[self.categorized.code[self.plan.pieces.work]]
         return found
+
+    @property
+    def fusable(self) -> Bools:
+        """Pieces that Inductor fuses."""
+        return self.of_categories(FUSABLE) & is_compilable(self.linked)[self.plan.pieces.work]
 
     def named(self, pattern: re.Pattern[str]) -> Bools:
         """Pieces in whose name the pattern is found."""
