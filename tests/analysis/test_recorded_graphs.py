@@ -67,11 +67,12 @@ def test_a_share_without_steady_iterations_says_what_it_leaves_out(recorded_ms: 
     assert ("100.0 % of GPU time." in told) == (not recorded_ms)
 
 
-def test_advice_that_no_trace_can_know_to_help_is_not_the_first_to_follow() -> None:
+def test_one_image_does_not_show_that_prompts_come_again() -> None:
     report = report_of(shared_trace("third_party/tracelens_xdit_sd35_mi300x.json.gz"))
     assert report.verdict is not None
     alone = [row for row in report.findings if row.id == "host.text_encoder"]
     assert alone[0].saving is not None
+    assert (alone[0].title, alone[0].confidence) == ("Prompts are encoded in the image", "guess")
     verdict = verdict_of(replace(report, findings=alone), [])
     assert verdict.first == ""
     assert [line.label for line in verdict.lines if line.label == "Fix first"] == []

@@ -166,7 +166,7 @@ def test_the_gain_is_explained_where_it_is_more_than_idle_time() -> None:
     )
     for name in (COLD, GRAPHS_SD):
         report = _loaded(name).report
-        assert report.findings[0].id in ("host.launch_bound", "host.sync")
+        assert report.findings[0].id in ("host.launch_bound", "host.text_encoder")
         assert "fuses kernels" not in report.verdict.text if report.verdict else False
 
 

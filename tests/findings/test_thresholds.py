@@ -166,6 +166,11 @@ SIDES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("trace.lost_work", lost(), lost(launches_without_work=1)),
     ("trace.lost_launches", lost(), lost(work_without_launch=1)),
     ("trace.clock", lost(), lost(work_after_wait=1)),
+    (
+        "overhead.recording",
+        {"n_steady": 0, "recorded_launches": 200},
+        {"n_steady": 0, "recorded_launches": 201},
+    ),
     ("trace.earlier_work", {}, {"earlier_ns": 1}),
     ("trace.overlap", lost(), lost(overlapping_work=1)),
     ("trace.foreign", lost(), lost(foreign_events=1)),

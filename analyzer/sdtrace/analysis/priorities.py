@@ -15,17 +15,15 @@ from sdtrace.model import Finding
 
 _BATCH: Final = "host.batch"
 """Its figures are for one of two images: they cannot be held against those of one."""
-_PERHAPS: Final = "host.text_encoder"
-"""It helps only where a prompt comes again, which no trace tells."""
 _ABOUT: Final = ("trace.", "overhead.")
 
 
 def first_to_fix(findings: Sequence[Finding]) -> Finding | None:
     """The finding that saves most of an iteration, of those that matter; None where none saves anything.
 
-    What helps only perhaps is not among them.
+    What is a guess is not among them.
     """
-    matter = [row for row in findings if row.severity != "info" and row.id != _PERHAPS]
+    matter = [row for row in findings if row.severity != "info" and row.confidence != "guess"]
     known = [row for row in matter if row.saving and gains(row.saving)]
     return max(known, key=lambda row: row.saving_us or 0, default=None)
 
