@@ -25,7 +25,7 @@ def unwatched(linked: LinkedTrace) -> Unwatched:
     """What threads without ops launched. Replays of CUDA graphs do not count: they need no op."""
     trace, host, work = linked.trace, linked.host, linked.work
     launch = work.launch
-    in_op = (work.op >= 0) & host.is_op[work.op]
+    in_op = np.append(host.is_op, False)[work.op]  # -1, where there is no op, takes the last one
     watched = np.zeros(len(trace.threads), np.bool_)
     watched[trace.thread[trace.rows({"cpu_op"})]] = True
     replays = trace.names_matching(GRAPH_LAUNCH)[trace.name[launch]]
