@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -25,7 +26,11 @@ from sdtrace.phases.phases import Phases, find_phases
 from sdtrace.phases.timeline import COMPILE, OVERHEAD, PHASES, STEADY, WARMUP
 from sdtrace.structure.run_structure import RunStructure, find_structure
 from sdtrace.trace import Trace
+from sdtrace.waiting.claims import DATA_WAIT
 from sdtrace.waiting.idle import Idle, find_idle
+
+_UNEVEN: Final = 0.1
+"""Of the median: by so much the mean of the iterations exceeds it where they are uneven."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,25 @@ class Study:
 
     @cached_property
     def steady_wall_ns(self) -> int | None:
-        """Median wall of a steady iteration; None when there is none."""
+        """What a steady iteration takes: the median, the mean where `is_uneven`; None without one."""
         walls = [facts.wall_ns for facts in self.steady]
-        return round(float(np.median(walls))) if walls else None
+        if not walls:
+            return None
+        return round(float(np.mean(walls) if self.is_uneven else np.median(walls)))
+
+    @cached_property
+    def is_uneven(self) -> bool:
+        """Whether the mean says more of the iterations than the median: some wait long for data.
+
+        A loader with several workers keeps one iteration of several waiting, for all of them.
+        """
+        walls = [facts.wall_ns for facts in self.steady]
+        usual = float(np.median(walls)) if walls else 0.0
+        excess = sum(walls) - usual * len(walls)
+        if excess <= _UNEVEN * usual * len(walls):
+            return False
+        waited = self.idle.within(self.steady_spans)
+        return 2 * sum(row.ns for row in waited.causes() if row.cause == DATA_WAIT) > excess
 
     @cached_property
     def usual_gpu_ns(self) -> float:

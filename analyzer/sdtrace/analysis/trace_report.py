@@ -214,6 +214,7 @@ def _steady(study: Study) -> model.Steady | None:
         max_us=us(max(walls)),
         gpu_median_us=us(study.usual_gpu_ns),
         launches_median=study.usual_launches,
+        mean_us=us(float(np.mean(walls))) if study.is_uneven else None,
     )
 
 
@@ -239,9 +240,10 @@ class _Usual(NamedTuple):
 
 
 def _usual(study: Study) -> _Usual | None:
-    if study.steady_wall_ns is None:
+    if not study.steady:
         return None
-    return _Usual(study.steady_wall_ns, study.usual_gpu_ns, study.usual_launches)
+    wall_ns = round(float(np.median([facts.wall_ns for facts in study.steady])))
+    return _Usual(wall_ns, study.usual_gpu_ns, study.usual_launches)
 
 
 def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual | None) -> str:
