@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,12 +15,22 @@ from sdtrace.analysis.speed_of_light import WorkStudy
 from sdtrace.analysis.tuned_kernels import tuned_shares
 from sdtrace.findings import Finding
 from sdtrace.intervals import Bools, Int64s, intersect, join, union
-from sdtrace.phases.silence import loader_calls, spans_of
+from sdtrace.phases.silence import loader_calls, long_silence, spans_of
 from sdtrace.reader.categories import GRAPH_LAUNCH
 from sdtrace.structure.component_names import DENOISERS, TEXT_ENCODER
-from sdtrace.waiting.claims import CPU_WORK, GC, LOCK, MEMORY, PYTHON, RUNTIME_CALL, host_claims
+from sdtrace.waiting.claims import (
+    CPU_WORK,
+    DATA_WAIT,
+    GC,
+    LOCK,
+    MEMORY,
+    PYTHON,
+    RUNTIME_CALL,
+    Claim,
+    host_claims,
+)
 from sdtrace.whatif import changes
-from sdtrace.whatif.changes import Change, Factors, Outlook, scaled, together
+from sdtrace.whatif.changes import Change, Factors, Floats, Outlook, scaled, together
 from sdtrace.whatif.labels import Labels
 from sdtrace.whatif.savings import Basis
 
@@ -47,6 +58,8 @@ _WAITS: Final = {
 }
 """Findings whose cause of idle time goes away."""
 
+_ELSE: Final = {CPU_WORK, DATA_WAIT, GC, LOCK, MEMORY, PYTHON}
+"""What the host does besides launching: it takes as long when less is launched."""
 _REGIONS: Final = 2
 """Calls of compiled code in one of a component, from which on only parts of it are compiled."""
 _ON_ONE: Final = 0.99
@@ -97,9 +110,11 @@ class _Remedies:
         if not (group >= 0).any():
             return None
         is_named = bool(self.labels.components.names)
+        kept = self._no_launching
         if _number(regions) and (not is_named or _number(regions) <= _REGIONS * _number(group)):
-            return Remedy(changes.from_graphs(regions, changes.GRAPH_CALL_NS), "replay", _QUICK)
-        graphs = changes.from_graphs(group, self._graph_call())
+            graphs = changes.from_graphs(regions, changes.GRAPH_CALL_NS)
+            return Remedy(changes.keeping(kept, graphs), "replay", _QUICK)
+        graphs = changes.keeping(kept, changes.from_graphs(group, self._graph_call()))
         if self.labels.of_categories({"fused_triton"}).any() and is_named:
             return Remedy(graphs, "replay", _QUICK)
         fused = self._compiled(group)
@@ -231,8 +246,7 @@ class _Remedies:
         study, cause = self.study, _WAITS[finding.id]
         looked_at, end_ns = study.idle.devices.end_ns, int(study.trace.end_ns.max(initial=0))
         tail = union(looked_at.max(initial=0, keepdims=True), np.array([end_ns]))
-        doing = host_claims(study.linked, study.phases.timeline, study.structure.iterations).doing
-        after = [intersect(claim.spans, tail) for claim in doing if claim.cause == cause]
+        after = [intersect(claim.spans, tail) for claim in self._doing if claim.cause == cause]
         gone = self.labels.time_outside_calls(join(study.steady_idle.when(cause), *after))
         memory = memory_evidence(study) if cause == MEMORY else None
         left = _EMPTIED if memory is not None and memory.are_asked_for else changes.ALL_GONE
@@ -243,7 +257,28 @@ class _Remedies:
     def _compiled(self, group: Int64s) -> Change:
         """Some groups of calls as a compiler makes them."""
         fused = changes.FUSED_FLOAT32 if self.labels.is_float32 else changes.FUSED
-        return changes.compiled(group, self.labels.of_categories(changes.FUSABLE), fused)
+        part = changes.compiled(group, self.labels.of_categories(changes.FUSABLE), fused)
+        return changes.keeping(self._no_launching, part)
+
+    @cached_property
+    def _doing(self) -> list[Claim]:
+        """What the host did, of all kinds that can be to blame for idle time."""
+        study = self.study
+        return host_claims(study.linked, study.phases.timeline, study.structure.iterations).doing
+
+    @cached_property
+    def _no_launching(self) -> Floats:
+        """Of the gap before each call the share in which the host did what launching less does not shorten.
+
+        Last of what follows all calls.
+        """
+        labels, linked = self.labels, self.study.linked
+        whole = union(*(np.array([instant]) for instant in labels.span))
+        known = [claim.spans for claim in self._doing if claim.cause in _ELSE]
+        spans = join(*known, long_silence(linked, whole))
+        gap = labels.recorded_gap_ns
+        share: Floats = np.minimum(1.0, labels.time_outside_calls(spans) / np.maximum(1, gap))
+        return share
 
     def _groups(self) -> Int64s:
         """Calls of the denoiser; where no component is known, all calls as one."""

@@ -144,8 +144,8 @@ class Study:
 
     @cached_property
     def steady_idle(self) -> Idle:
-        """Idle time in the steady phase."""
-        return self.idle.within(self.phases.timeline.of(STEADY))
+        """Idle time in the steady phase, before the first and after the last work of its iterations too."""
+        return self.idle.with_around().within(self.phases.timeline.of(STEADY))
 
     @property
     def before_profile_ns(self) -> int:

@@ -264,6 +264,20 @@ def from_graphs(group: Int64s, call_ns: Factors, beside: Factors = BESIDE_GRAPHS
     return change
 
 
+def keeping(share: Floats, part: Change) -> Change:
+    """A change that leaves a share of each gap before a call as it is, and last of what follows the calls."""
+
+    def change(plan: Plan, outlook: Outlook) -> Plan:
+        gap = np.append(plan.calls.gap_ns, plan.tail_ns)
+        kept = np.rint(gap * share).astype(np.int64)
+        left = gap - kept
+        changed = part(plan.with_host(left[:-1], plan.calls.own_ns, int(left[-1])), outlook)
+        gap_ns = changed.calls.gap_ns + kept[:-1]
+        return changed.with_host(gap_ns, changed.calls.own_ns, changed.tail_ns + int(kept[-1]))
+
+    return change
+
+
 def together(*changes: Change) -> Change:
     """Several changes, one after the other."""
 
