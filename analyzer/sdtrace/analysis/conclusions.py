@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -47,6 +48,7 @@ from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
 from sdtrace.whatif.image import Unprofiled
 
+_SDPA: Final = re.compile(r"^aten::_?scaled_dot_product")
 _CULPRITS: Final = 3
 
 
@@ -131,6 +133,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         encoded=encoded(study),
         slower=slower_clock(study, work),
         memory_peak=memory_peak(study),
+        calls_sdpa=bool(trace.names_matching(_SDPA).any()),
         slow_cpu_ops=slow_cpu_ops(study),
         unlike=unlike,
         turns=find_turns(study.idle.devices),

@@ -105,12 +105,21 @@ def _unfused_attention(e: Evidence) -> Iterator[Finding]:
         f"Softmax alone takes {percent(ns, e.steady_work_ns)} of steady GPU time "
         f"({sum(row.calls for row in softmax):,} calls); fused attention kernels take "
         f"{percent(fused, e.steady_work_ns)}.",
-        "Use scaled dot product attention: `AttnProcessor2_0`, diffusers' default (variants `*_sdpa`), in "
-        "bfloat16 or float16. The saving counts only the softmax.",
+        f"Use scaled dot product attention: {_sdpa(e)}, in bfloat16 or float16. The saving counts only the "
+        "softmax.",
         saving_ns=e.per_iteration(ns),
         confidence="likely",
         evidence_rows=rows_of("kernels", [row.name for row in softmax]),
         verify=e.trial("bf16_sdpa", e.steady_work(f"name ~* '{_SOFTMAX.pattern}'")),
+    )
+
+
+def _sdpa(e: Evidence) -> str:
+    if e.makes_images:
+        return "`AttnProcessor2_0`, diffusers' default (variants `*_sdpa`)"
+    return (
+        '`torch.nn.functional.scaled_dot_product_attention`, in transformers `attn_implementation="sdpa"` '
+        "for models that have it"
     )
 
 
@@ -123,6 +132,12 @@ def _is_softmax_of_scores(row: KernelRow, e: Evidence) -> bool:
         return False
     products = any(_BATCHED.search(work.op) for work in e.work_by_shape)
     return products or bool(_COMPILED.search(row.name)) or e.graph_replayed_ns > 0 or not e.work_by_shape
+
+
+def _is_written_out(rows: list[KernelRow], e: Evidence) -> bool:
+    """Whether the program itself makes most of its attention of products and softmax."""
+    math = sum(row.total_ns for row in rows if row.category == "attention_math")
+    return not e.calls_sdpa and not e.is_compiled and 2 * math > sum(row.total_ns for row in rows)
 
 
 def _slow_attention(e: Evidence) -> Iterator[Finding]:
@@ -148,7 +163,7 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
             evidence_rows=rows_of("kernels", [row.name for row in rows]),
             verify=e.steady_work("category IN ('attention_efficient', 'attention_math')"),
         )
-    else:
+    elif not _is_written_out(rows, e):
         yield Finding(
             "device.slow_attention",
             "medium",

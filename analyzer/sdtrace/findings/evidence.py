@@ -43,6 +43,8 @@ _MUCH_MOVED = 0.15
 """Inputs and results take a few percent at most; what takes more is weights, or data of many gigabytes."""
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "cpu_work", "lock", "python")
 """Causes of idle time that a faster CPU would shorten."""
+_OWN_WORK = ("cpu_work", "lock", "python")
+"""Those of them in which the CPU is busy with other things than launching."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ class Evidence:
     encoded: Encoded | None = None
     slower: Slower | None = None
     memory_peak: MemoryPeak | None = None
+    calls_sdpa: bool = True
+    """Whether scaled dot product attention is called."""
     slow_cpu_ops: Sequence[Culprit] = ()
     """Ops with a slow implementation on the CPU, by steady CPU time."""
     unlike: str = ""
@@ -244,6 +248,24 @@ class Evidence:
         if self.unprofiled_idle_ns is None:
             return waiting > 2 / 3
         return min(waiting, self.unprofiled_idle_share) > 1 / 3
+
+    @property
+    def is_launch_bound(self) -> bool:
+        """Whether it waits so for launches most: other work of the CPU does not go on while the device works,
+        and shorter GPU work brings as much as elsewhere."""
+        own = sum(self.steady_idle.get(cause, 0) for cause in _OWN_WORK)
+        waiting = sum(self.steady_idle.get(cause, 0) for cause in _OF_HOST)
+        return self.is_host_bound and 2 * own < waiting
+
+    @property
+    def makes_images(self) -> bool:
+        """Whether advice may name what pipelines of diffusers have."""
+        return self.noun == "image" or self.variant is not None
+
+    @property
+    def both_halves(self) -> str:
+        """What else than a larger batch gives a call more work, of a pipeline that makes images."""
+        return ", both halves of classifier-free guidance in one call" if self.makes_images else ""
 
     @property
     def moves_much(self) -> bool:

@@ -31,6 +31,8 @@ _NO_MEMORY_SHARE = 2.0
 _NEAR_LIMIT = 0.9
 """Of the device's memory. Beyond it a larger image or batch is likely to fail."""
 
+_VAE = " (the VAE too, which is often left out)"
+
 
 class _Known(NamedTuple):
     """Rows of work whose least time is known: their time, and that."""
@@ -63,17 +65,19 @@ def _norms(e: Evidence) -> Iterator[Finding]:
     if e.steady_share(work.ns) < _NORM_SHARE or not work.is_far:
         return
     worst = work.rows[0]
+    why = (
+        " It gives each group of channels to one block of threads, and leaves the other multiprocessors idle."
+    )
     yield Finding(
         "device.norm",
         "medium",
         "Normalization uses little of the card's memory bandwidth",
         f"{percent(work.ns, e.steady_work_ns)} of steady GPU time, at "
         f"{percent(work.roof_ns, work.ns)} of what the card can do. Most is `{worst.op}` on "
-        f"{worst.input_dims.split(',')[0]}. It gives each group of channels to one block of threads, and "
-        "leaves the other multiprocessors idle.",
-        "Compile the model that holds it (the VAE too, which is often left out): Inductor spreads such a "
-        "reduction over the card and fuses what follows. Larger batches help as well. At best the card's "
-        "memory is all that limits it then.",
+        f"{worst.input_dims.split(',')[0]}.{why if 'group_norm' in worst.op else ''}",
+        f"Compile the model that holds it{_VAE if e.makes_images else ''}: Inductor spreads such a reduction "
+        "over the card and fuses what follows. Larger batches help as well. At best the card's memory is all "
+        "that limits it then.",
         saving_ns=e.per_iteration(work.ns - work.roof_ns),
         confidence="likely",
         evidence_rows=_shapes(work.rows),
@@ -119,8 +123,8 @@ def _latency(e: Evidence) -> Iterator[Finding]:
         f"{percent(ns, e.steady_work_ns)} of steady GPU time is in calls that the whole card could do in "
         f"less time than any kernel takes. Most is `{rows[0].op}` on {rows[0].input_dims.split(',')[0]}. "
         "Such a call keeps few of the multiprocessors busy.",
-        "Give each call more work: larger batches, both halves of classifier-free guidance in one call, or "
-        "fusion with what stands around it (`torch.compile`).",
+        f"Give each call more work: larger batches{e.both_halves}, or fusion with what stands around it "
+        "(`torch.compile`).",
         confidence="likely",
         evidence_rows=_shapes(rows),
         verify=e.query(

@@ -35,7 +35,7 @@ def _few_blocks(e: Evidence) -> Iterator[Finding]:
         f"the {few.sms} multiprocessors: {percent(few.few_ns, few.ns)} of that with fewer blocks than there "
         f"are, {percent(tail, few.ns)} with a last round that few of them have work in. Most is lost in "
         f"{listed(few.names[:1])}, with {few.blocks:,} blocks.",
-        "Give each call more work: larger batches, both halves of guidance in one call. A compiler "
+        f"Give each call more work: larger batches{e.both_halves}. A compiler "
         "(`torch.compile`) splits reductions and norms over more blocks. The best case: the same pace on all "
         "multiprocessors.",
         confidence="likely",
@@ -57,7 +57,7 @@ def _fusion(e: Evidence) -> Iterator[Finding]:
         f"{percent(part.ns, e.steady_work_ns)} of steady device time is elementwise work, norms and "
         f"conversions in {part.component or 'code'} that is not compiled: {part.kernels:,} kernels, "
         f"{percent(part.ns, part.whole_ns)} of its device time. Each reads and writes memory once more.",
-        _compile(part.component),
+        _compile(e, part.component),
         confidence="likely",
         evidence_rows=rows_of("components", [part.component])
         if part.component
@@ -69,25 +69,30 @@ def _fusion(e: Evidence) -> Iterator[Finding]:
 
 
 def _batch(e: Evidence) -> Iterator[Finding]:
-    if not (e.is_host_bound and e.steady_idle) or e.moves_much or e.unprofiled_idle_ns is None:
+    if not (e.is_launch_bound and e.steady_idle) or e.moves_much or e.unprofiled_idle_ns is None:
         return
     waits = max(e.steady_idle, key=lambda cause: e.steady_idle[cause])
+    one, how = "input", "run them in one call"
+    if e.makes_images:
+        one, how = "image", "make them in one call: `num_images_per_prompt=2` or several prompts"
     yield Finding(
         "host.batch",
         "info",
-        "A second image in the batch costs less than the first",
+        f"A second {one} in the batch costs less than the first",
         f"{percent(e.unprofiled_idle_ns, e.unprofiled_wall_ns or 1)} of an {e.noun} is not GPU work, and "
-        "the CPU launches as much for two images as for one.",
-        "Where several images are wanted, make them in one call: `num_images_per_prompt=2` or several "
-        "prompts. One image alone does not come earlier. The figures are for one of two images in a batch, "
-        "and are bounds: each further image adds 0.45 to 0.9 times the GPU time of the first.",
+        f"the CPU launches as much for two {one}s as for one.",
+        f"Where several {one}s are wanted, {how}. One {one} alone does not come earlier. The figures are for "
+        f"one of two {one}s in a batch, and are bounds: each further {one} adds 0.45 to 0.9 times the GPU "
+        "time of the first.",
         confidence="likely",
         evidence_rows=rows_of("idle", [waits]),
         verify=e.query("SELECT cause, us / 1000 AS ms, gaps FROM idle"),
     )
 
 
-def _compile(component: str) -> str:
+def _compile(e: Evidence, component: str) -> str:
     if component == "vae":
         return "Compile its decoder: `pipe.vae.decode = torch.compile(pipe.vae.decode)`."
+    if not e.makes_images:
+        return "Compile it: `model.compile()`. Of a deep model it is quicker to compile the repeated block."
     return "Compile it: `model.compile()`, or `compile_repeated_blocks()`, which compiles faster."

@@ -1,0 +1,51 @@
+"""What findings advise to programs that are no pipelines of diffusers, and where the CPU does other work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sdtrace.findings import Fusable
+from tests.findings.figures import MS, SOFTMAX, WALL, WORK, found, idle, launch_bound, work
+
+OF_DIFFUSERS = ("diffusers", "AttnProcessor", "compile_repeated_blocks", "num_images_per_prompt", "guidance")
+PLAIN = {"noun": "iteration"}
+ATTENTION = work(SOFTMAX, 40 * MS, "attention_math")
+HOST_BOUND = {"unprofiled_wall_ns": WALL // 10, "is_estimated": True}
+FUSABLE = {"fusable": Fusable("", 40 * MS, WORK, 100)}
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("device.unfused_attention", {"steady_kernels": ATTENTION}),
+        ("device.fusion", FUSABLE),
+        ("host.batch", launch_bound(60) | HOST_BOUND),
+    ],
+)
+def test_advice_names_what_the_program_can_have(name: str, given: dict[str, Any]) -> None:
+    plain, image = found(**PLAIN, **given)[name], found(noun="image", **given)[name]
+    assert not any(word in plain.advice for word in (*OF_DIFFUSERS, "image"))
+    assert any(word in image.advice for word in OF_DIFFUSERS)
+
+
+def test_a_second_input_costs_less_only_where_launching_takes_the_time() -> None:
+    assert "host.batch" in found(**launch_bound(60), **HOST_BOUND)
+    assert "host.batch" not in found(**idle("python", 60), **HOST_BOUND)
+
+
+def test_shorter_gpu_work_helps_where_the_cpu_prepares_input_before_it() -> None:
+    launching, python = (
+        found(**given, **HOST_BOUND, steady_kernels=ATTENTION)["device.unfused_attention"].evidence
+        for given in (launch_bound(60), idle("python", 60))
+    )
+    assert "this will not help until then" in launching
+    assert "this will not help until then" not in python
+
+
+def test_attention_that_is_written_out_did_not_miss_a_flash_kernel() -> None:
+    found_by = {given: found(steady_kernels=ATTENTION, calls_sdpa=given) for given in (True, False)}
+    assert "device.slow_attention" in found_by[True]
+    assert "device.slow_attention" not in found_by[False]
+    assert "device.unfused_attention" in found_by[False]
