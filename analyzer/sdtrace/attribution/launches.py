@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s
+from sdtrace.reader.categories import LAUNCHES
+
+_WAIT: Final = re.compile(r"^(?:cuda|hip|cu)(?:Device|Stream|Ctx)Synchronize")
 
 
 class LaunchTimes(NamedTuple):
@@ -17,7 +21,8 @@ class LaunchTimes(NamedTuple):
     the call, `is_known` is False and `thread` -1, and it is the latest that it can be: its own start, or
     before the next known call of its stream, which runs in order. What was queued before the first known
     call of its stream, as some work must have been that runs after it, was launched before the profile
-    began: then it is -1.
+    began: then it is -1. So it is of what comes first on its stream where the host does nothing until then
+    but wait for the device.
     `submitted_ns` is when the device had it: the call's end, or the first start among the call's work if
     that was sooner.
     """
@@ -64,9 +69,20 @@ def _latest_calls(linked: LinkedTrace, is_known: Bools) -> Int64s:
     has_waited = is_followed & (call[after] <= start) & ~is_known[order]
     latest = np.where(has_waited, call[after] - 1, start)
     latest[is_first & np.isin(after, after[is_first & has_waited])] = -1
+    latest[is_first & (start < _waited_until(linked))] = -1
     result = np.empty_like(latest)
     result[order] = latest
     return result[~is_known]
+
+
+def _waited_until(linked: LinkedTrace) -> int:
+    """When the call returns that waits for the device before the host does anything else; 0 without one."""
+    trace = linked.trace
+    rows = trace.rows({*LAUNCHES, "cpu_op"})
+    if not rows.size or len(np.unique(trace.process_of(rows))) > 1:
+        return 0
+    first = rows[np.argmin(trace.start_ns[rows])]
+    return int(trace.end_ns[first]) if _WAIT.search(trace.names[trace.name[first]]) else 0
 
 
 def _first_of_launch(launch: Int64s, start: Int64s) -> Int64s:
