@@ -1,4 +1,4 @@
-"""What findings advise to programs that are no pipelines of diffusers, and where the CPU does other work."""
+"""What findings say of programs that are no pipelines of diffusers, and where little is to be said."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sdtrace.findings import Fusable
-from tests.findings.figures import MS, SOFTMAX, WALL, WORK, found, idle, launch_bound, work
+from sdtrace.findings import Dominant, Fusable, Part
+from tests.findings.figures import MS, SOFTMAX, WALL, WORK, found, idle, launch_bound, lost, work
 
 OF_DIFFUSERS = ("diffusers", "AttnProcessor", "compile_repeated_blocks", "num_images_per_prompt", "guidance")
 PLAIN = {"noun": "iteration"}
@@ -49,3 +49,22 @@ def test_attention_that_is_written_out_did_not_miss_a_flash_kernel() -> None:
     assert "device.slow_attention" in found_by[True]
     assert "device.slow_attention" not in found_by[False]
     assert "device.unfused_attention" in found_by[False]
+
+
+def test_a_clock_that_is_off_by_little_is_no_loss() -> None:
+    little, much = (
+        found(**lost(work_after_wait=1, clock_error_ns=error_ns))["trace.clock"]
+        for error_ns in (WALL // 10 // 1000, WALL // 10 // 1000 + 1)
+    )
+    assert (little.severity, much.severity) == ("info", "high")
+    assert "too little to matter" in little.evidence
+
+
+def test_gpu_work_of_more_than_the_wall_ran_on_several_streams() -> None:
+    facts = Dominant(WORK, True, None, Part("gemm", WORK, 0, 0), None, [])
+    alone, at_once = (
+        found(dominant=facts, steady_wall_ns=wall_ns, n_steady=1)["steady.dominant"].evidence
+        for wall_ns in (WORK, WORK - 1)
+    )
+    assert "on average." in alone
+    assert "on average, several streams at once." in at_once

@@ -69,3 +69,18 @@ def test_idle_time_around_the_work_reaches_to_the_ends_of_its_iterations(tmp_pat
     assert whole.start_ns.tolist() == sorted(whole.start_ns.tolist())
     assert whole.total_ns == idle.around.total_ns
     assert len(set(whole.gap.tolist())) == 2
+
+
+def test_the_verdict_tells_what_the_gpu_waits_for_in_iterations_not_between_them(tmp_path: Path) -> None:
+    run = Recorder()
+    for number in range(3):
+        with run.mark(f"ProfilerStep#{number}", "user_annotation"):
+            run.ops(["layer_norm", "linear", "mul", "add"] * 100)
+        with run.mark("write_images", "python_function"):
+            run.idle(30 * MS)
+    path = tmp_path / "t.json"
+    written(path, run.events)
+    verdict = analyze(path, Options.of()).verdict
+    assert verdict is not None
+    dominates = next(line for line in verdict.lines if line.label == "Dominates")
+    assert dominates.lead.endswith("mostly until the CPU launches the next kernel.")

@@ -73,6 +73,7 @@ class Study:
         """Whether work lies at times that can be, after clocks were set right."""
         lost = self.losses
         is_apart = (lost.work_before_launch or lost.work_after_wait) and not lost.clock_shift_ns
+        is_apart = is_apart and not lost.is_small(self.steady_wall_ns)
         return not (is_apart or lost.overlapping_work)
 
     @cached_property
@@ -146,6 +147,11 @@ class Study:
     def steady_idle(self) -> Idle:
         """Idle time in the steady phase, before the first and after the last work of its iterations too."""
         return self.idle.with_around().within(self.phases.timeline.of(STEADY))
+
+    @cached_property
+    def iteration_idle(self) -> Idle:
+        """Idle time in the steady iterations; in the steady phase where there are none."""
+        return self.idle.with_around().within(self.steady_spans) if self.steady else self.steady_idle
 
     @property
     def before_profile_ns(self) -> int:

@@ -114,7 +114,7 @@ def report_on(
         speed_of_light=work.speed_of_light(),
     )
     steady = category_rows(study.linked, study.categorized, study.steady_work)
-    causes = study.steady_idle.causes()
+    causes = study.iteration_idle.causes()
     verdict = verdict_of(report, steady, causes, data_type(work), _steady_components(study))
     return msgspec.structs.replace(report, verdict=verdict)
 
