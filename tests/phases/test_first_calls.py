@@ -104,3 +104,15 @@ def test_an_op_that_is_as_slow_later_on_was_not_slow_for_being_first(tmp_path: P
     faster = conv(2_000 * MS, 100 * MS)
     linked = written(tmp_path / "u.json", [conv(0, 300 * MS), *usual(), faster])
     assert found(linked, before=1_000 * MS) == [("aten::conv2d", 300 * MS - 100 * US)]
+
+
+def test_an_op_that_is_as_slow_with_the_same_arguments_was_not_slow_for_being_first(tmp_path: Path) -> None:
+    def of(size: int, start: int, dur: int) -> Event:
+        return conv(start, dur) | {"args": {"Input Dims": [[size]], "Input type": ["float"]}}
+
+    small = [of(1, 1_000 * MS + i * MS, 100 * US) for i in range(20)]
+    twice = [of(9, 0, 300 * MS), of(9, 400 * MS, 290 * MS)]
+    assert found(written(tmp_path / "t.json", [*twice, *small])) == []
+    once = [of(9, 0, 300 * MS), of(8, 400 * MS, 290 * MS), of(9, 700 * MS, 2 * MS), of(8, 800 * MS, 2 * MS)]
+    excess = [("aten::conv2d", 300 * MS - 100 * US), ("aten::conv2d", 290 * MS - 100 * US)]
+    assert found(written(tmp_path / "u.json", [*once, *small])) == excess
