@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sdtrace.findings import Dominant, Fusable, Part
+from sdtrace.findings import Culprit, Dominant, Fusable, Part
 from tests.findings.figures import MS, SOFTMAX, WALL, WORK, found, idle, launch_bound, lost, work
 
 OF_DIFFUSERS = ("diffusers", "AttnProcessor", "compile_repeated_blocks", "num_images_per_prompt", "guidance")
@@ -68,3 +68,14 @@ def test_gpu_work_of_more_than_the_wall_ran_on_several_streams() -> None:
     )
     assert "on average." in alone
     assert "on average, several streams at once." in at_once
+
+
+def test_advice_names_the_python_code_and_a_loader_without_workers() -> None:
+    python = found(**idle("python", 60), culprits={"python": [Culprit("prepare.py(3): resize", MS)]})
+    assert python["host.python"].advice.startswith("Move `prepare.py(3): resize` out of the loop")
+    assert found(**idle("python", 60))["host.python"].advice.startswith("Move it out of the loop")
+    alone, helped = (
+        found(**idle("data_wait", 60), loads_alone=given)["host.data"].advice for given in (True, False)
+    )
+    assert alone.startswith("Give the loader workers (`num_workers`, 0 now), `pin_memory=True`")
+    assert helped.startswith("More workers (`num_workers`), `pin_memory=True`")

@@ -49,6 +49,7 @@ from sdtrace.waiting.queue import SHORT_NS
 from sdtrace.whatif.image import Unprofiled
 
 _SDPA: Final = re.compile(r"^aten::_?scaled_dot_product")
+_ALONE: Final = re.compile(r"^enumerate\(DataLoader\)#_SingleProcessDataLoaderIter\b")
 _CULPRITS: Final = 3
 
 
@@ -119,6 +120,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         copies=copy_evidence(study),
         offload=offload(study),
         loading_ns=loading_ns(study),
+        loads_alone=bool(trace.names_matching(_ALONE).any()),
         losses=study.losses,
         empty_iterations=study.empty_iterations,
         dominant=dominant(work),

@@ -119,6 +119,8 @@ class Evidence:
     """None where weights do not move."""
     loading_ns: int = 0
     """Steady CPU time in data loaders."""
+    loads_alone: bool = False
+    """Whether a data loader has no workers."""
     losses: Losses | None = None
     empty_iterations: int = 0
     """Iterations without GPU work between ones that have some."""
