@@ -84,3 +84,32 @@ def test_the_verdict_tells_what_the_gpu_waits_for_in_iterations_not_between_them
     assert verdict is not None
     dominates = next(line for line in verdict.lines if line.label == "Dominates")
     assert dominates.lead.endswith("mostly until the CPU launches the next kernel.")
+
+
+def test_after_the_last_work_the_host_is_late_with_nothing(tmp_path: Path) -> None:
+    events: list[Event] = [
+        host("ProfilerStep#1", 0, 20 * MS, "user_annotation"),
+        call("cudaLaunchKernel", 0, 10_000, 1),
+        kernel("gemm", 20_000, 5 * MS, 1),
+        call("cudaDeviceSynchronize", 20_000, 5 * MS + 20_000, 2),
+        host("aten::add", 19 * MS, 1_000),
+    ]
+    around = idle_of(written(tmp_path / "t.json", events)).around
+    assert around is not None
+    assert "sync" in {cause.cause for cause in around.causes()}
+    assert sum(cause.ns for cause in around.causes() if cause.cause == "sync") <= 20_000
+
+
+def test_time_around_the_work_of_an_iteration_that_is_not_steady_has_no_part_in_steady_state(
+    tmp_path: Path,
+) -> None:
+    run = Recorder()
+    with run.mark("ProfilerStep#0", "user_annotation"):
+        with run.mark("setup", "python_function"):
+            run.idle(90 * MS)
+        with run.mark("CompileContext (dynamo_timed)", "cpu_op"):
+            run.idle(900 * MS)
+        run.ops(["layer_norm", "linear", "mul", "add"] * 10)
+    path = tmp_path / "t.json"
+    written(path, run.events)
+    assert not any(finding.id == "host.python" for finding in analyze(path, Options.of()).findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -146,7 +146,10 @@ class Study:
     @cached_property
     def steady_idle(self) -> Idle:
         """Idle time in the steady phase, before the first and after the last work of its iterations too."""
-        return self.idle.with_around().within(self.phases.timeline.of(STEADY))
+        idle = self.idle
+        if idle.around is not None:
+            idle = replace(idle, around=idle.around.within(self.steady_spans)).with_around()
+        return idle.within(self.phases.timeline.of(STEADY))
 
     @cached_property
     def iteration_idle(self) -> Idle:

@@ -63,6 +63,7 @@ from sdtrace.waiting.claims import (
     RUNTIME_CALL,
     SYNC,
     Claim,
+    HostClaims,
     device_claims,
     host_claims,
 )
@@ -218,7 +219,7 @@ def find_idle(linked: LinkedTrace, launches: LaunchTimes, timeline: Timeline, it
     of_host = host_claims(linked, timeline, iterations)
     edges = np.concatenate((timeline.edges, iterations.start_ns, iterations.end_ns))
 
-    def split(gaps: list[Gaps]) -> Idle:
+    def split(gaps: list[Gaps], of_host: HostClaims) -> Idle:
         claims = (
             device_claims(linked, launches, own, devices.others_busy(device), of_host)
             for device, own in enumerate(gaps)
@@ -227,9 +228,12 @@ def find_idle(linked: LinkedTrace, launches: LaunchTimes, timeline: Timeline, it
         return _together(linked, devices, gaps, parts)
 
     every = range(len(devices))
-    found = split([find_gaps(linked, launches, devices, device) for device in every])
+    found = split([find_gaps(linked, launches, devices, device) for device in every], of_host)
     around = [gaps_around(linked, launches, devices, device, iterations) for device in every]
-    return replace(found, around=split(around)) if any(len(own.start_ns) for own in around) else found
+    if not any(len(own.start_ns) for own in around):
+        return found
+    # Nothing follows the last work that the host could be late with.
+    return replace(found, around=split(around, of_host._replace(late=[])))
 
 
 def _together(linked: LinkedTrace, devices: Devices, gaps: list[Gaps], parts: list[_Parts]) -> Idle:
