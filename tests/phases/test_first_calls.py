@@ -130,3 +130,15 @@ def test_the_op_in_which_the_driver_starts_is_a_first_call(tmp_path: Path) -> No
 )
 def test_other_long_calls_start_no_driver(tmp_path: Path, events: list[Event]) -> None:
     assert found(written(tmp_path / "t.json", events)) == []
+
+
+def test_an_op_that_is_as_slow_with_the_same_arguments_was_not_slow_for_being_first(tmp_path: Path) -> None:
+    def of(size: int, start: int, dur: int) -> Event:
+        return conv(start, dur) | {"args": {"Input Dims": [[size]], "Input type": ["float"]}}
+
+    small = [of(1, 1_000 * MS + i * MS, 100 * US) for i in range(20)]
+    twice = [of(9, 0, 300 * MS), of(9, 400 * MS, 290 * MS)]
+    assert found(written(tmp_path / "t.json", [*twice, *small])) == []
+    once = [of(9, 0, 300 * MS), of(8, 400 * MS, 290 * MS), of(9, 700 * MS, 2 * MS), of(8, 800 * MS, 2 * MS)]
+    excess = [("aten::conv2d", 300 * MS - 100 * US), ("aten::conv2d", 290 * MS - 100 * US)]
+    assert found(written(tmp_path / "u.json", [*once, *small])) == excess

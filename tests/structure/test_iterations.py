@@ -9,6 +9,7 @@ import pytest
 from sdtrace.breakdowns.iterations import iteration_rows
 from sdtrace.structure.repeats import find_repeats
 from sdtrace.waiting.devices import find_devices
+from sdtrace.whatif.plan import plan_of
 from tests.loaded import linked_of
 from tests.shared import shared_trace
 from tests.structures import structure_of
@@ -136,6 +137,20 @@ def test_work_that_was_queued_before_the_profile_is_of_no_iteration(tmp_path: Pa
     rows = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
     assert [(row.gpu_ns, row.gpu_events, row.launches) for row in rows] == [(300, 1, 1), (340, 2, 1)]
     assert [row.wall_ns for row in rows] == [300, 340]
+
+
+def test_work_that_the_host_waits_for_before_it_launches_any_is_of_no_iteration(tmp_path: Path) -> None:
+    events = [host("ProfilerStep#6", 0, 3000, "user_annotation")]
+    events += [kernel("earlier", 20 + n * 400, 390, 90 + n) for n in range(2)]
+    events += [call("cudaDeviceSynchronize", 10, 900, 80), host("aten::mm", 1000, 50)]
+    events += [call("cudaLaunchKernel", 1010, 20, 1), kernel("k", 1100, 500, 1)]
+    linked = written(tmp_path / "t.json", events)
+    found = structure_of(linked)
+    (row,) = iteration_rows(linked, found.iterations, found.steps, found.launches, find_devices(linked))
+    assert (row.gpu_ns, row.gpu_events, row.wall_ns) == (500, 1, 3000 - 810)
+    plan = plan_of(linked, 0, 3000)
+    assert plan is not None
+    assert plan.calls.own_ns.tolist() == [100, 20]
 
 
 def test_work_of_lost_launches_is_of_the_iteration_that_it_ran_in(tmp_path: Path) -> None:

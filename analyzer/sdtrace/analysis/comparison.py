@@ -174,7 +174,7 @@ def amortized(
 
 def _cost(trace: model.TraceReport, unprofiled: bool) -> _Cost | None:
     """Wall times without the profiler when all traces have them, else those with it."""
-    steady = trace.unprofiled_wall_us if unprofiled else trace.steady.median_us if trace.steady else None
+    steady = trace.unprofiled_wall_us if unprofiled else trace.steady.usual_us if trace.steady else None
     if not steady:
         return None
     return _Cost(steady, trace.overhead.paid_us)

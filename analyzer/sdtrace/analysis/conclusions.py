@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -50,6 +51,8 @@ from sdtrace.waiting.idle import Idle
 from sdtrace.waiting.queue import SHORT_NS
 from sdtrace.whatif.image import Unprofiled
 
+_SDPA: Final = re.compile(r"^aten::_?scaled_dot_product")
+_ALONE: Final = re.compile(r"^enumerate\(DataLoader\)#_SingleProcessDataLoaderIter\b")
 _CULPRITS: Final = 3
 
 
@@ -122,6 +125,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         offload=offload(study),
         loading_ns=loading_ns(study),
         earlier_ns=total(earlier_work(linked).spans),
+        loads_alone=bool(trace.names_matching(_ALONE).any()),
         losses=study.losses,
         unwatched=unwatched(linked),
         recorded_launches=recorded_launches(trace),
@@ -138,6 +142,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         encoded=encoded(study),
         slower=slower_clock(study, work),
         memory_peak=memory_peak(study),
+        calls_sdpa=bool(trace.names_matching(_SDPA).any()),
         slow_cpu_ops=slow_cpu_ops(study),
         unlike=unlike,
         turns=find_turns(study.idle.devices),

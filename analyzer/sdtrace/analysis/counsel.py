@@ -29,6 +29,8 @@ _TRIES: Final = 4
 """Iterations to replay, at most, until one takes as long as it did."""
 _ALIKE: Final = 1.05
 """How many times as long as the fastest iteration one may have taken to stand for it."""
+_NEAR: Final = 0.25
+"""How far from the mean iteration, of its wall, one may be to stand for it."""
 _BATCH: Final = "host.batch"
 _ABOUT: Final = ("trace.", "overhead.")
 _SAME_WORK: Final = (
@@ -56,6 +58,15 @@ def by_wall(study: Study) -> list[IterationRow]:
     return sorted(rows, key=lambda row: row.wall_ns)
 
 
+def _alike(study: Study) -> list[IterationRow]:
+    """Steady iterations that can stand for all, the best first."""
+    rows, mean_ns = by_wall(study), study.steady_wall_ns
+    if study.is_uneven and mean_ns is not None:
+        rows.sort(key=lambda row: abs(row.wall_ns - mean_ns))
+        return [row for row in rows[:_TRIES] if abs(row.wall_ns - mean_ns) <= _NEAR * mean_ns]
+    return [row for row in rows[:_TRIES] if row.wall_ns <= _ALIKE * rows[0].wall_ns]
+
+
 @dataclass(frozen=True)
 class Counsel:
     """What to change in a trace's program, and what that brings."""
@@ -66,14 +77,12 @@ class Counsel:
     def image(self) -> Image | None:
         """The fastest steady iteration that can be replayed, without the profiler; None without one.
 
-        One that took much longer than the fastest says nothing of it.
+        One that took much longer than the fastest says nothing of it. Of uneven iterations it is the one
+        nearest to the mean.
         """
-        study = self.work.study
         if self._why_not:
             return None
-        fastest = by_wall(study)[:_TRIES]
-        alike = [row for row in fastest if row.wall_ns <= _ALIKE * fastest[0].wall_ns]
-        images = (self._image_of(row) for row in alike)
+        images = (self._image_of(row) for row in _alike(self.work.study))
         return next((image for image in images if image is not None), None)
 
     def _image_of(self, row: IterationRow) -> Image | None:

@@ -48,8 +48,8 @@ def image_time(trace: TraceReport) -> ImageTime | None:
     if steady is None:
         return None
     if steady.iterations == 1:
-        return ImageTime(steady.median_us, None, None, "as profiled")
-    return ImageTime(steady.median_us, steady.min_us, steady.max_us, "as profiled")
+        return ImageTime(steady.usual_us, None, None, "as profiled")
+    return ImageTime(steady.usual_us, steady.min_us, steady.max_us, "as profiled")
 
 
 def gpu_works_us(trace: TraceReport) -> float | None:

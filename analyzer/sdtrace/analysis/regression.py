@@ -157,7 +157,7 @@ def _slower(base: model.TraceReport, candidate: model.TraceReport) -> list[Mover
 def metrics(trace: model.TraceReport, unprofiled: bool) -> dict[str, float | None]:
     """Every metric of a trace; None where it does not tell."""
     steady, overhead = trace.steady, trace.overhead
-    wall_us = trace.unprofiled_wall_us if unprofiled else steady.median_us if steady else None
+    wall_us = trace.unprofiled_wall_us if unprofiled else steady.usual_us if steady else None
     memory = trace.run.get("peak_memory_bytes")
     return {
         "steady_ms": None if wall_us is None else wall_us / 1000,

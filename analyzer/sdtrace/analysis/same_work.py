@@ -23,6 +23,8 @@ _VAE: Final = "vae"
 _COUNTED: Final = frozenset({*DENOISERS, _VAE})
 _COMPILED: Final = re.compile(r"^(?:Torch-Compiled Region|## Call CompiledFxGraph|triton_)")
 
+_CONVOLUTION: Final = re.compile(r"^aten::(?:\w+_)?convolution")
+
 
 class WorkFacts(NamedTuple):
     """What a trace tells about the work of one iteration.
@@ -105,11 +107,17 @@ def _differing_flops(ours: int, theirs: int) -> list[str]:
 
 
 def _flops(study: Study) -> int:
-    """FLOPs of the median iteration; 0 where compiled code and graphs hide some, or nothing tells them."""
+    """FLOPs of the median iteration; 0 where compiled code and graphs hide some, or nothing tells them.
+
+    Of convolutions a file without the values of their arguments (before torch 1.13) does not.
+    """
     linked, iterations = study.linked, study.structure.iterations
     hidden = study.trace.names_matching(_COMPILED) | study.trace.names_matching(GRAPH_LAUNCH)
     whole = np.flatnonzero(iterations.is_whole)
     if hidden[study.trace.name].any() or not whole.size:
+        return 0
+    convolves = study.trace.names_matching(_CONVOLUTION)[linked.host.name]
+    if convolves.any() and not linked.flops[convolves].any():
         return 0
     ran = linked.flops * ~is_captured(study.trace, linked.host.row)
     own = outermost(ran, linked.host.tree_parent)

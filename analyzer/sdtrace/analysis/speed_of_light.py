@@ -71,11 +71,14 @@ class WorkStudy:
         return kernel_work(self.study.linked, self.named, self.works, mask)
 
     def speed_of_light(self) -> SpeedOfLight | None:
-        """The steady iteration of median wall; None without one, without peaks, with cards of two kinds."""
+        """The steady iteration of median wall, of uneven ones that nearest to the mean.
+
+        None without one, without peaks, with cards of two kinds.
+        """
         study, peaks = self.study, self.peaks
         if peaks is None or not study.steady or not self._is_one_kind_of_card():
             return None
-        row = sorted(study.steady, key=lambda row: row.wall_ns)[(len(study.steady) - 1) // 2]
+        row = self._usual_row()
         window, labels = self._window(row), self._labels()
         own = [self._window(row, device) for device in range(len(study.idle.devices))]
         used = np.isin(np.arange(len(self.works)), self.named.kind[window.piece])
@@ -99,6 +102,12 @@ class WorkStudy:
             unnamed_in_graphs=self.named.unnamed,
             devices=devices if len(devices) > 1 else [],
         )
+
+    def _usual_row(self) -> IterationRow:
+        rows, mean_ns = sorted(self.study.steady, key=lambda row: row.wall_ns), self.study.steady_wall_ns
+        if self.study.is_uneven and mean_ns is not None:
+            return min(rows, key=lambda row: abs(row.wall_ns - mean_ns))
+        return rows[(len(rows) - 1) // 2]
 
     def _is_one_kind_of_card(self) -> bool:
         return len({device.name for device in self._device_rows}) == 1

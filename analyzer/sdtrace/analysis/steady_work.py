@@ -58,7 +58,7 @@ def _device_parts(study: Study, spans: Intervals) -> dict[Part, int]:
     parts[("overlap", "", _OVERLAP)] = busy_ns - int(held.sum())
     idle_ns = total(spans) - busy_ns
     if len(study.idle.devices) == 1:
-        for cause in study.idle.within(spans).causes():
+        for cause in study.idle.with_around().within(spans).causes():
             parts[("idle", "", cause.cause)] = cause.ns
             idle_ns -= cause.ns
     parts[("idle", "", _OUTSIDE_IDLE)] = idle_ns

@@ -113,7 +113,7 @@ def _walls(trace: TraceReport, is_unprofiled: bool) -> _Walls | None:
         return (
             None
             if steady is None
-            else _Walls(steady.median_us, steady.min_us, steady.max_us, steady.iterations)
+            else _Walls(steady.usual_us, steady.min_us, steady.max_us, steady.iterations)
         )
     middle = trace.unprofiled_wall_us
     if middle is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -26,7 +27,11 @@ from sdtrace.phases.phases import Phases, find_phases
 from sdtrace.phases.timeline import COMPILE, OVERHEAD, PHASES, STEADY, WARMUP
 from sdtrace.structure.run_structure import RunStructure, find_structure
 from sdtrace.trace import Trace
+from sdtrace.waiting.claims import DATA_WAIT
 from sdtrace.waiting.idle import Idle, find_idle
+
+_UNEVEN: Final = 0.1
+"""Of the median: by so much the mean of the iterations exceeds it where they are uneven."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Study:
         """Whether work lies at times that can be, after clocks were set right."""
         lost = self.losses
         is_apart = (lost.work_before_launch or lost.work_after_wait) and not lost.clock_shift_ns
+        is_apart = is_apart and not lost.is_small(self.steady_wall_ns)
         return not (is_apart or lost.overlapping_work)
 
     @cached_property
@@ -87,9 +93,25 @@ class Study:
 
     @cached_property
     def steady_wall_ns(self) -> int | None:
-        """Median wall of a steady iteration; None when there is none."""
+        """What a steady iteration takes: the median, the mean where `is_uneven`; None without one."""
         walls = [facts.wall_ns for facts in self.steady]
-        return round(float(np.median(walls))) if walls else None
+        if not walls:
+            return None
+        return round(float(np.mean(walls) if self.is_uneven else np.median(walls)))
+
+    @cached_property
+    def is_uneven(self) -> bool:
+        """Whether the mean says more of the iterations than the median: some wait long for data.
+
+        A loader with several workers keeps one iteration of several waiting, for all of them.
+        """
+        walls = [facts.wall_ns for facts in self.steady]
+        usual = float(np.median(walls)) if walls else 0.0
+        excess = sum(walls) - usual * len(walls)
+        if excess <= _UNEVEN * usual * len(walls):
+            return False
+        waited = self.idle.within(self.steady_spans)
+        return 2 * sum(row.ns for row in waited.causes() if row.cause == DATA_WAIT) > excess
 
     @cached_property
     def usual_gpu_ns(self) -> float:
@@ -124,9 +146,21 @@ class Study:
 
     @cached_property
     def steady_idle(self) -> Idle:
-        """Idle time in the steady phase, without what work from before the profile may have taken."""
-        steady = self.phases.timeline.of(STEADY)
-        return self.idle.within(subtract(steady, earlier_work(self.linked).spans))
+        """Idle time in the steady phase, before the first and after the last work of its iterations too.
+
+        Without what work from before the profile may have taken.
+        """
+        idle = self.idle
+        if idle.around is not None:
+            idle = replace(idle, around=idle.around.within(self.steady_spans)).with_around()
+        return idle.within(subtract(self.phases.timeline.of(STEADY), earlier_work(self.linked).spans))
+
+    @cached_property
+    def iteration_idle(self) -> Idle:
+        """Idle time in the steady iterations; in the steady phase where there are none."""
+        if not self.steady:
+            return self.steady_idle
+        return self.idle.with_around().within(subtract(self.steady_spans, earlier_work(self.linked).spans))
 
     @property
     def before_profile_ns(self) -> int:

@@ -116,7 +116,7 @@ def report_on(
         speed_of_light=work.speed_of_light(),
     )
     steady = category_rows(study.linked, study.categorized, study.steady_work)
-    causes = study.steady_idle.causes()
+    causes = study.iteration_idle.causes()
     verdict = verdict_of(report, steady, causes, data_type(work), _steady_components(study))
     return msgspec.structs.replace(report, verdict=verdict)
 
@@ -219,6 +219,7 @@ def _steady(study: Study) -> model.Steady | None:
         max_us=us(max(walls)),
         gpu_median_us=us(study.usual_gpu_ns),
         launches_median=study.usual_launches,
+        mean_us=us(float(np.mean(walls))) if study.is_uneven else None,
     )
 
 
@@ -244,9 +245,10 @@ class _Usual(NamedTuple):
 
 
 def _usual(study: Study) -> _Usual | None:
-    if study.steady_wall_ns is None:
+    if not study.steady:
         return None
-    return _Usual(study.steady_wall_ns, study.usual_gpu_ns, study.usual_launches)
+    wall_ns = round(float(np.median([facts.wall_ns for facts in study.steady])))
+    return _Usual(wall_ns, study.usual_gpu_ns, study.usual_launches)
 
 
 def _iteration_note(facts: IterationRow, held_ns: Sequence[int], usual: _Usual | None) -> str:

@@ -165,7 +165,7 @@ def _takes(trace: TraceReport) -> VerdictLine:
         told = f"without profiler ({', '.join(filter(None, (whole.how, whole.ends)))})"
     is_guess = trace.structure is not None and trace.structure.confidence == "guess"
     doubt = f" Where {noun}s begin and end is a guess." if is_guess else ""
-    rest = f"{told}.{doubt}{_copies_vary(trace, whole)}"
+    rest = f"{told}.{doubt}{_copies_vary(trace, whole)}{_waits_vary(trace)}"
     return _line("Takes", f"{units.duration(whole.us)} per steady {noun}", rest)
 
 
@@ -175,6 +175,15 @@ def _copies_vary(trace: TraceReport, whole: ImageTime) -> str:
     if whole.how != "estimate" or whole.low_us is None or works is None:
         return ""
     return " Copies made by the CPU vary that much." if whole.low_us < _VARIES * works else ""
+
+
+def _waits_vary(trace: TraceReport) -> str:
+    """Why an iteration is told by the mean."""
+    steady = trace.steady
+    if steady is None or steady.mean_us is None:
+        return ""
+    ends = units.span(steady.min_us, steady.max_us)
+    return f" This is the mean: {trace.noun}s wait for data for different times ({ends} with the profiler)."
 
 
 def _dominates(trace: TraceReport, image: Image | None, idle: Sequence[Cause]) -> VerdictLine | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ _BREAK_NS: Final = 50_000
 """Work that is queued follows the piece before within some microseconds."""
 _CAN_LAUNCH: Final = LAUNCHES | {"cpu_op", "user_annotation"}
 _NEVER: Final = np.iinfo(np.int64).max
+_WAIT: Final = re.compile(r"^(?:cuda|hip|cu)(?:Device|Stream|Ctx)Synchronize")
 
 
 class LaunchTimes(NamedTuple):
@@ -24,8 +26,8 @@ class LaunchTimes(NamedTuple):
     the call, `is_known` is False and `thread` -1, and it is the latest that it can be: its own start, or
     before the next known call of its stream, which runs in order. What was queued before the first known
     call of its stream, as some work must have been that runs after it, was launched before the profile
-    began, and so was what runs without a break from a piece that began before all that can launch: then it
-    is -1.
+    began, and so was what runs without a break from a piece that began before all that can launch, and what
+    comes first on its stream where the host does nothing until then but wait for the device: then it is -1.
     `submitted_ns` is when the device had it: the call's end, or the first start among the call's work if
     that was sooner.
     """
@@ -74,7 +76,7 @@ def _latest_calls(linked: LinkedTrace, is_known: Bools) -> Int64s:
     host = linked.host
     first_call = host.start_ns[trace.in_categories(_CAN_LAUNCH)[host.row]].min(initial=_NEVER)
     is_queued = np.isin(after, after[is_first & has_waited]) | _on_from(first_call, start, end, stream)
-    latest[is_first & is_queued] = -1
+    latest[is_first & (is_queued | (start < _waited_until(linked)))] = -1
     result = np.empty_like(latest)
     result[order] = latest
     return result[~is_known]
@@ -89,6 +91,16 @@ def _on_from(instant: int, start: Int64s, end: Int64s, stream: Int32s) -> Bools:
     first = np.flatnonzero(opens)[np.cumsum(opens) - 1]
     found: Bools = (breaks == breaks[first]) & (start[first] < instant)
     return found
+
+
+def _waited_until(linked: LinkedTrace) -> int:
+    """When the call returns that waits for the device before the host does anything else; 0 without one."""
+    trace = linked.trace
+    rows = trace.rows({*LAUNCHES, "cpu_op"})
+    if not rows.size or len(np.unique(trace.process_of(rows))) > 1:
+        return 0
+    first = rows[np.argmin(trace.start_ns[rows])]
+    return int(trace.end_ns[first]) if _WAIT.search(trace.names[trace.name[first]]) else 0
 
 
 def _first_of_launch(launch: Int64s, start: Int64s) -> Int64s:

@@ -27,6 +27,8 @@ _LAUNCH: Final = re.compile(
 )
 """Calls that give the device something to do. Fills are left out: one of no bytes does nothing."""
 _OTHER_KNOWN: Final = frozenset({"Trace", "cuda_profiler_range"})
+_SMALL: Final = 0.001
+"""Of an iteration."""
 _OVERLAP_NS: Final = 10_000
 """Work that is allowed to start before the one ahead of it ends does so by a few microseconds."""
 
@@ -52,6 +54,10 @@ class Losses(NamedTuple):
     work_without_launch: int = 0
     work_after_wait: int = 0
     clock_error_ns: int = 0
+
+    def is_small(self, wall_ns: int | None) -> bool:
+        """Whether work lies at wrong times by so little that it says nothing of an iteration of `wall_ns`."""
+        return 0 < self.clock_error_ns <= _SMALL * (wall_ns or 0)
 
 
 def find_losses(linked: LinkedTrace) -> Losses:

@@ -101,8 +101,8 @@ def _doubted(finding: Finding) -> Finding:
 
 
 def _hidden(evidence: Evidence, finding: Finding) -> Finding:
-    """Says that saving GPU time does not help while the run is CPU-bound."""
-    if not (finding.id.startswith("device.") and evidence.is_host_bound and finding.saving_ns):
+    """Says that saving GPU time does not help while launching takes longer."""
+    if not (finding.id.startswith("device.") and evidence.is_launch_bound and finding.saving_ns):
         return finding
     return finding._replace(
         evidence=f"{finding.evidence} You are CPU-bound: fix that first, this will not help until then."

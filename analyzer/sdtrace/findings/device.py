@@ -131,6 +131,12 @@ def _is_softmax_of_scores(row: KernelRow, e: Evidence) -> bool:
     return products or bool(_COMPILED.search(row.name)) or e.graph_replayed_ns > 0 or not e.work_by_shape
 
 
+def _is_written_out(rows: list[KernelRow], e: Evidence) -> bool:
+    """Whether the program itself makes most of its attention of products and softmax."""
+    math = sum(row.total_ns for row in rows if row.category == "attention_math")
+    return not e.calls_sdpa and not e.is_compiled and 2 * math > sum(row.total_ns for row in rows)
+
+
 def _slow_attention(e: Evidence) -> Iterator[Finding]:
     rows = _matching(e, lambda row: row.category in {"attention_efficient", "attention_math"})
     ns = sum(row.total_ns for row in rows)
@@ -154,7 +160,7 @@ def _slow_attention(e: Evidence) -> Iterator[Finding]:
             evidence_rows=rows_of("kernels", [row.name for row in rows]),
             verify=e.steady_work("category IN ('attention_efficient', 'attention_math')"),
         )
-    else:
+    elif not _is_written_out(rows, e):
         yield Finding(
             "device.slow_attention",
             "medium",

@@ -81,7 +81,8 @@ def _whole(e: Evidence, most: Dominant) -> str:
             "some of it runs at the same time."
         )
     where = "the GPU works" if most.on_device else "ops take"
-    return f"A steady {e.noun} takes {time(e.steady_wall_ns)}, in which {where} {took} on average."
+    at_once = ", several streams at once" if e.per_iteration(most.whole_ns) > e.steady_wall_ns else ""
+    return f"A steady {e.noun} takes {time(e.steady_wall_ns)}, in which {where} {took} on average{at_once}."
 
 
 def _part(e: Evidence, most: Dominant, part: Part) -> str:

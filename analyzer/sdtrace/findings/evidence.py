@@ -48,6 +48,8 @@ _COMPILED = 1.0
 """Percent of steady GPU work."""
 _OF_HOST = ("launch_bound", "memory", "copy", "runtime_call", "gc", "cpu_work", "lock", "python")
 """Causes of idle time that a faster CPU would shorten."""
+_OWN_WORK = ("cpu_work", "lock", "python")
+"""Those of them in which the CPU is busy with other things than launching."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ class Evidence:
     """None where weights do not move."""
     loading_ns: int = 0
     """Steady CPU time in data loaders."""
+    loads_alone: bool = False
+    """Whether a data loader has no workers."""
     losses: Losses | None = None
     unwatched: Unwatched = NOTHING
     earlier_ns: int = 0
@@ -148,6 +152,8 @@ class Evidence:
     encoded: Encoded | None = None
     slower: Slower | None = None
     memory_peak: MemoryPeak | None = None
+    calls_sdpa: bool = True
+    """Whether scaled dot product attention is called."""
     slow_cpu_ops: Sequence[Culprit] = ()
     """Ops with a slow implementation on the CPU, by steady CPU time."""
     unlike: str = ""
@@ -162,7 +168,7 @@ class Evidence:
     @property
     def makes_images(self) -> bool:
         """Whether the trace shows a diffusion pipeline; only there findings speak of its parts."""
-        return self.noun == "image"
+        return self.noun == "image" or self.variant is not None
 
     @property
     def launched(self) -> int:
@@ -282,6 +288,14 @@ class Evidence:
         if self.unprofiled_idle_ns is None:
             return waiting > 2 / 3
         return min(waiting, self.unprofiled_idle_share) > 1 / 3
+
+    @property
+    def is_launch_bound(self) -> bool:
+        """Whether it waits so for launches most: other work of the CPU does not go on while the device works,
+        and shorter GPU work brings as much as elsewhere."""
+        own = sum(self.steady_idle.get(cause, 0) for cause in _OWN_WORK)
+        waiting = sum(self.steady_idle.get(cause, 0) for cause in _OF_HOST)
+        return self.is_host_bound and 2 * own < waiting
 
     @property
     def moves_much(self) -> bool:

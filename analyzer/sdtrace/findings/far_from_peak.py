@@ -63,14 +63,16 @@ def _norms(e: Evidence) -> Iterator[Finding]:
     if e.steady_share(work.ns) < _NORM_SHARE or not work.is_far:
         return
     worst = work.rows[0]
+    why = (
+        " It gives each group of channels to one block of threads, and leaves the other multiprocessors idle."
+    )
     yield Finding(
         "device.norm",
         "medium",
         "Normalization uses little of the card's memory bandwidth",
         f"{percent(work.ns, e.steady_work_ns)} of steady GPU time, at "
         f"{percent(work.roof_ns, work.ns)} of what the card can do. Most is `{worst.op}` on "
-        f"{worst.input_dims.split(',')[0]}. It gives each group of channels to one block of threads, and "
-        "leaves the other multiprocessors idle.",
+        f"{worst.input_dims.split(',')[0]}.{why if 'group_norm' in worst.op else ''}",
         f"Compile the model that holds it{_often_left_out(e)}: Inductor spreads such a reduction "
         "over the card and fuses what follows. Larger batches help as well. At best the card's "
         "memory is all that limits it then.",

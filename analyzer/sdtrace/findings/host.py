@@ -152,14 +152,16 @@ def _data_wait(e: Evidence) -> Iterator[Finding]:
     idle = e.steady_idle.get("data_wait", 0)
     if idle < _WORTH_TELLING * e.steady_span_ns or not idle:
         return
+    workers = (
+        "Give the loader workers (`num_workers`, 0 now)" if e.loads_alone else "More workers (`num_workers`)"
+    )
     yield Finding(
         "host.data",
         "high" if 3 * idle > e.steady_span_ns else "medium",
         "The GPU waits for the next batch of data",
         f"{percent(e.loading_ns, e.phases['steady'].wall_ns)} of steady time the CPU runs the loader; "
         f"the GPU is idle for {percent(idle, e.loading_ns)} of that.",
-        "More workers (`num_workers`), `pin_memory=True` with `non_blocking=True` copies, or less work per "
-        "sample.",
+        f"{workers}, `pin_memory=True` with `non_blocking=True` copies, or less work per sample.",
         saving_ns=_saving(e, idle),
         confidence="likely",
         evidence_rows=rows_of("idle", ["data_wait"]),

@@ -17,7 +17,7 @@ _LAZY: Final = " `CUDA_MODULE_LOADING=EAGER` loads all kernels at the start."
 
 
 class _Text(NamedTuple):
-    """What a cause of idle time is called, and what helps."""
+    """What a cause of idle time is called, and what helps; `{it}` is what takes most of it."""
 
     title: str
     advice: str
@@ -45,7 +45,7 @@ _TEXTS: Final = {
     ),
     "python": _Text(
         "The GPU waits for Python code that launches nothing",
-        "Move it out of the loop, to another thread or process, or to the GPU.",
+        "Move {it} out of the loop, to another thread or process, or to the GPU.",
     ),
 }
 
@@ -56,13 +56,15 @@ def find(e: Evidence) -> Iterator[Finding]:
         idle = e.steady_idle.get(cause, 0)
         if not idle or idle < _SOME * e.steady_span_ns:
             continue
+        names = [culprit.name for culprit in e.culprits.get(cause, ())]
         yield Finding(
             f"host.{cause}",
             "medium" if idle > _MUCH * e.steady_span_ns else "low",
             text.title,
             f"{percent(idle, e.steady_span_ns)} of steady time the GPU is idle while the CPU is in "
-            f"{listed([culprit.name for culprit in e.culprits.get(cause, ())])}.",
-            f"{text.advice}{_LAZY if cause == 'runtime_call' and e.takes_cuda_settings else ''}",
+            f"{listed(names)}.",
+            f"{text.advice.replace('{it}', listed(names, 1) or 'it')}"
+            f"{_LAZY if cause == 'runtime_call' and e.takes_cuda_settings else ''}",
             saving_ns=e.saving_of(idle),
             confidence="likely",
             evidence_rows=rows_of("idle", [cause]),

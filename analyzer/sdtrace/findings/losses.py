@@ -15,6 +15,8 @@ _SMALL_NS = 20_000
 """Clocks that differ by so little, as those of AMD GPUs do, move no more than the edges of gaps."""
 _RESTS_ON_IT = "Idle time, busy shares and the GPU time of all tables rest on it."
 
+_SMALL = "That is too little to matter: under a thousandth of an iteration."
+
 
 def find(e: Evidence) -> Iterator[Finding]:
     """What is missing or impossible, and which figures that touches."""
@@ -31,12 +33,13 @@ def find(e: Evidence) -> Iterator[Finding]:
 def _clock(e: Evidence, lost: Losses) -> Iterator[Finding]:
     if not lost.work_before_launch and not lost.work_after_wait:
         return
+    is_small = lost.is_small(e.steady_wall_ns)
     yield Finding(
         "trace.clock",
-        "low" if 0 < lost.clock_error_ns < _SMALL_NS else "high",
+        "info" if is_small else "low" if 0 < lost.clock_error_ns < _SMALL_NS else "high",
         _wrong_times(lost),
-        f"{_clocks_apart(lost)} {_RESTS_ON_IT}",
-        "Record again. Durations of kernels are right either way.",
+        f"{_clocks_apart(lost)} {_SMALL if is_small else _RESTS_ON_IT}",
+        "Nothing to do." if is_small else "Record again. Durations of kernels are right either way.",
         confidence="likely" if lost.clock_shift_ns else "certain",
         evidence_rows=rows_of("lost", ["work_before_launch", "work_after_wait", "clock_shift_us"]),
         verify=e.analyze,

@@ -78,11 +78,11 @@ def _overhead(e: Evidence) -> Iterator[Finding]:
 
 
 def _pay_less(e: Evidence) -> str:
+    how = " (`compile_repeated_blocks`)" if e.makes_images else ""
     regional = (
         ""
         if e.variant and "regional" in e.variant
-        else ", or compile repeated blocks only (`compile_repeated_blocks`)"
-        + e.variant_hint("bf16_sdpa_regional")
+        else f", or compile repeated blocks only{how}" + e.variant_hint("bf16_sdpa_regional")
     )
     return (
         "Leave it out when you measure speed (`--phase steady`). To lower it, keep Inductor's cache between "

@@ -76,7 +76,7 @@ def _fusion(e: Evidence) -> Iterator[Finding]:
 
 
 def _batch(e: Evidence) -> Iterator[Finding]:
-    if not (e.is_host_bound and e.steady_idle) or e.moves_much or e.unprofiled_idle_ns is None:
+    if not (e.is_launch_bound and e.steady_idle) or e.moves_much or e.unprofiled_idle_ns is None:
         return
     waits = max(e.steady_idle, key=lambda cause: e.steady_idle[cause])
     if waits not in _GROWS_LITTLE:

@@ -233,6 +233,13 @@ class Steady(Struct, kw_only=True, frozen=True):
     max_us: float
     gpu_median_us: float
     launches_median: float
+    mean_us: float | None = None
+    """Where the median says too little: some iterations wait long for data. None elsewhere."""
+
+    @property
+    def usual_us(self) -> float:
+        """What an iteration takes: the median, or the mean where the median says too little."""
+        return self.median_us if self.mean_us is None else self.mean_us
 
 
 class Overhead(Struct, kw_only=True, frozen=True):

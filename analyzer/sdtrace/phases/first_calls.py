@@ -2,7 +2,8 @@
 
 The first call of an op loads its module, builds a cuDNN or cuBLAS plan or grows a memory pool. No
 event says so, hence the comparison with the op's own median and, where there are later iterations,
-with its slowest call in these. The factors and the excess below which nothing is claimed are ours,
+with its slowest call in these. One with arguments that another call as slow has too was not slow for
+being the first. The factors and the excess below which nothing is claimed are ours,
 chosen so that no op of the steady reference traces is taken for one.
 
 An op in which the driver starts is one without any comparison: nothing ran on the device before.
@@ -58,6 +59,7 @@ def find_first_calls(linked: LinkedTrace, overhead: Intervals, before_ns: int) -
     median, later = _medians(host.name[ops], busy), _slowest_since(before_ns, host.name[ops], start, busy)
     excess = busy - median
     slow = (excess > _MIN_EXCESS_NS) & (busy > _TIMES_MEDIAN * median) & (busy > _TIMES_LATER * later)
+    slow &= busy > _TIMES_LATER * _slowest_like_it(linked.trace.args[host.row[ops]], host.name[ops], busy)
     started = _starting_ns(linked)[ops]
     excess = np.maximum(excess, started)
     slow = (slow | (started > 0)) & (start < before_ns)
@@ -114,6 +116,20 @@ def _slowest_since(instant: int, group: Int32s, start: Int64s, values: Int64s) -
     np.maximum.at(largest, which[since], values[since])
     slowest: Int64s = largest[which]
     return slowest
+
+
+def _slowest_like_it(args: Int32s, name: Int32s, values: Int64s) -> Int64s:
+    """For each value the largest other one of the same name and arguments; 0 where none are recorded."""
+    result = np.zeros(len(values), np.int64)
+    known = np.flatnonzero(args >= 0)
+    order = known[np.lexsort((values[known], args[known], name[known]))]
+    same = np.append((np.diff(name[order]) == 0) & (np.diff(args[order]) == 0), False)[: len(order)]
+    last = np.flatnonzero(~same)
+    top = last[np.searchsorted(last, np.arange(len(order)))]
+    is_top = top == np.arange(len(order))
+    second = np.append(False, same[:-1])
+    result[order] = np.where(is_top, np.where(second, values[order][top - 1], 0), values[order][top])
+    return result
 
 
 def _medians(group: Int32s, values: Int64s) -> Int64s:

@@ -116,7 +116,7 @@ SIDE_BY_SIDE: Final = Table(
             "Profiled",
             Kind.TIME,
             "Median steady wall time, with the profiler, which slows the CPU.",
-            value=lambda row: row.trace.steady.median_us if row.trace.steady else None,
+            value=lambda row: row.trace.steady.usual_us if row.trace.steady else None,
         ),
         Column("speedup", "Speed", Kind.FIGURE, "Times as fast as the baseline.", value=_speed),
         Column(

@@ -53,7 +53,7 @@ def as_profiled(trace: TraceReport) -> str:
     """What an iteration takes with the profiler, as in tables and pictures; '' where none is steady."""
     if trace.steady is None:
         return ""
-    told = f"A steady {trace.noun} takes {units.duration(trace.steady.median_us)} with the profiler"
+    told = f"A steady {trace.noun} takes {units.duration(trace.steady.usual_us)} with the profiler"
     if trace.steady.iterations > 1:
         told = f"{told} ({_spread(trace.steady, trace.noun)})"
     return f"{told}."

@@ -9,6 +9,7 @@ import numpy as np
 from sdtrace.attribution.launches import LaunchTimes
 from sdtrace.attribution.linked_trace import LinkedTrace
 from sdtrace.intervals import Bools, Int64s
+from sdtrace.structure.iterations import Iterations
 from sdtrace.waiting.devices import Devices
 
 
@@ -50,6 +51,27 @@ def find_gaps(linked: LinkedTrace, launches: LaunchTimes, devices: Devices, devi
     launched = np.minimum(np.append(submitted, last)[following], end)
     next_work = np.append(mine[order], -1)[opens]
     return Gaps(start, end, np.where(was_queued, start, launched), next_work, was_queued)
+
+
+def gaps_around(
+    linked: LinkedTrace, launches: LaunchTimes, devices: Devices, device: int, iterations: Iterations
+) -> Gaps:
+    """Before the time in which a device is looked at and after it, up to where the iterations begin and end
+    in which that time does: at most two. Iterations that the profile cut off have none.
+    """
+    first, last = int(devices.start_ns[device]), int(devices.end_ns[device])
+    opens, closes = (int(iterations.at(np.array([instant]))[0]) for instant in (first, last - 1))
+    is_whole = np.append(iterations.is_whole, False)
+    begin = int(iterations.start_ns[opens]) if is_whole[opens] else first
+    end = int(iterations.end_ns[closes]) if is_whole[closes] else last
+    mine = np.flatnonzero(devices.of_work == device)
+    begun = linked.trace.start_ns[linked.work.row[mine]]
+    following = int(mine[np.argmin(begun)])
+    reached = min(first, max(begin, int(launches.submitted_ns[mine].min())))
+    start, stop = np.array([begin, last], np.int64), np.array([first, end], np.int64)
+    launched, next_work = np.array([reached, end], np.int64), np.array([following, -1], np.int64)
+    held = start < stop
+    return Gaps(start[held], stop[held], launched[held], next_work[held], np.zeros(int(held.sum()), np.bool_))
 
 
 def _alphabetic(linked: LinkedTrace, work: Int64s) -> Int64s:

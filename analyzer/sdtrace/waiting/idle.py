@@ -1,7 +1,8 @@
 """Idle time of the devices: every nanosecond of each has exactly one cause.
 
 A device is idle with none of its work running on any stream, from the first to the last piece of device
-work (of all devices that one process feeds). A gap is split where the host's doing changes; each part has
+work (of all devices that one process feeds). What lies before and after, up to the ends of the iterations
+of that work, is kept apart. A gap is split where the host's doing changes; each part has
 the first of these causes that holds:
 
 - `earlier_work`: not idle, it ran work from before the profile that is not in the file.
@@ -66,11 +67,12 @@ from sdtrace.waiting.claims import (
     RUNTIME_CALL,
     SYNC,
     Claim,
+    HostClaims,
     device_claims,
     host_claims,
 )
 from sdtrace.waiting.devices import Devices, find_devices
-from sdtrace.waiting.gaps import Gaps, find_gaps
+from sdtrace.waiting.gaps import Gaps, find_gaps, gaps_around
 from sdtrace.waiting.waits import time_by_name
 
 LAUNCH_BOUND: Final = "launch_bound"
@@ -123,6 +125,8 @@ class Idle:
     device: Int64s
     gap: Int64s
     blamed: Int64s
+    around: Idle | None = None
+    """Idle time before the first work and after the last, in the iterations that hold these."""
 
     @property
     def lengths(self) -> Int64s:
@@ -153,6 +157,26 @@ class Idle:
         """When a device was idle for one cause."""
         mine = self.cause == CAUSES.index(cause)
         return union(self.start_ns[mine], self.end_ns[mine])
+
+    def with_around(self) -> Idle:
+        """The idle time with that before the first work and after the last."""
+        if self.around is None:
+            return self
+        more = self.around
+        device = np.concatenate((self.device, more.device))
+        start = np.concatenate((self.start_ns, more.start_ns))
+        gap = np.concatenate((self.gap, more.gap + int(self.gap.max(initial=-1)) + 1))
+        order = np.lexsort((start, device))
+        return Idle(
+            self.linked,
+            self.devices,
+            start[order],
+            np.concatenate((self.end_ns, more.end_ns))[order],
+            np.concatenate((self.cause, more.cause))[order],
+            device[order],
+            gap[order],
+            np.concatenate((self.blamed, more.blamed))[order],
+        )
 
     def of_device(self, device: int) -> Idle:
         """The idle time of one device, by its place among the devices."""
@@ -199,13 +223,26 @@ def find_idle(linked: LinkedTrace, launches: LaunchTimes, timeline: Timeline, it
     devices = find_devices(linked)
     of_host = host_claims(linked, timeline, iterations)
     edges = np.concatenate((timeline.edges, iterations.start_ns, iterations.end_ns))
-    gaps = [find_gaps(linked, launches, devices, device) for device in range(len(devices))]
     unseen = earlier_work(linked)
-    parts = []
-    for device, own in enumerate(gaps):
-        earlier = EarlierWork(*(column[devices.of_work[unseen.work] == device] for column in unseen))
-        claims = device_claims(linked, launches, own, devices.others_busy(device), earlier, of_host)
-        parts.append(_split(linked, own, claims, edges))
+
+    def split(gaps: list[Gaps], of_host: HostClaims) -> Idle:
+        parts = []
+        for device, own in enumerate(gaps):
+            earlier = EarlierWork(*(column[devices.of_work[unseen.work] == device] for column in unseen))
+            claims = device_claims(linked, launches, own, devices.others_busy(device), earlier, of_host)
+            parts.append(_split(linked, own, claims, edges))
+        return _together(linked, devices, gaps, parts)
+
+    every = range(len(devices))
+    found = split([find_gaps(linked, launches, devices, device) for device in every], of_host)
+    around = [gaps_around(linked, launches, devices, device, iterations) for device in every]
+    if not any(len(own.start_ns) for own in around):
+        return found
+    # Nothing follows the last work that the host could be late with.
+    return replace(found, around=split(around, of_host._replace(late=[])))
+
+
+def _together(linked: LinkedTrace, devices: Devices, gaps: list[Gaps], parts: list[_Parts]) -> Idle:
     before = np.append(0, np.cumsum([len(own.start_ns) for own in gaps]))
     return Idle(
         linked,

@@ -203,8 +203,9 @@ def _assemble(
     within = is_graph[found.call] | (copies & (found.start < end[found.call]))
     waits = is_blocking.copy()
     waits[found.call[blocks]] = False
-    own = _own(found, start, end, waits, blocks)
-    is_held = _held(found, start, end, _queued(linked, span[0]))
+    queued = _queued(linked, span[0])
+    own = _own(found, start, end, waits, blocks, int(queued.max(initial=0)))
+    is_held = _held(found, start, end, queued)
     own = np.where(is_held, np.median(own), own).astype(np.int64)
     ready = np.maximum(np.where(within, start[found.call], end[found.call]), before)
     after = _after(found, ready)
@@ -265,10 +266,10 @@ def _before_first(linked: LinkedTrace, found: _Found, first: Int64s) -> Int64s:
     return done[len(rows) :]
 
 
-def _own(found: _Found, start: Int64s, end: Int64s, waits: Bools, blocks: Bools) -> Int64s:
-    """What each call takes beyond waiting for the device."""
+def _own(found: _Found, start: Int64s, end: Int64s, waits: Bools, blocks: Bools, before_ns: int) -> Int64s:
+    """What each call takes beyond waiting for the device, which until `before_ns` did what came before."""
     own = end - start
-    done = np.zeros(len(start), np.int64)
+    done = np.full(len(start), before_ns, np.int64)
     np.maximum.at(done, found.call, found.end)
     done = np.maximum.accumulate(done)
     waited = np.clip(done - start, 0, own)
