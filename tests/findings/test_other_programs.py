@@ -94,3 +94,18 @@ def test_no_settings_of_cuda_for_other_devices() -> None:
 def test_unfused_attention_is_told_in_the_words_of_the_library(noun: str, told: str) -> None:
     given = work(SOFTMAX, 20 * MS, "softmax")
     assert told in found(steady_kernels=given, noun=noun)["device.unfused_attention"].advice
+
+
+def test_what_saves_little_is_not_severe_where_no_iteration_is_steady(tmp_path: Path) -> None:
+    wall = 300 * MS
+    events = [
+        host("ProfilerStep#1", 0, wall, "user_annotation"),
+        host("entire_frame_compile", MS, 90 * MS),
+        host("aten::linalg_svd", 100 * MS, 190 * MS),
+        host("aten::mm", 295 * MS, 20 * US),
+        call("cudaLaunchKernel", 295 * MS + US, 5 * US, 1),
+        kernel("ampere_sgemm_128x64_nn", 295 * MS + 10 * US, 2 * MS, 1),
+    ]
+    found = finding(_found(tmp_path / "t.json", events), "device.float32")
+    assert found is not None
+    assert (found.severity, found.saving_us) == ("info", 1_500)

@@ -15,6 +15,8 @@ from sdtrace.analysis.study import Study
 from sdtrace.breakdowns.iterations import IterationRow
 from sdtrace.findings import Finding
 from sdtrace.findings.finding import SEVERITIES, lower, severity_of
+from sdtrace.intervals import total
+from sdtrace.phases.timeline import STEADY
 from sdtrace.structure.component_names import DENOISERS
 from sdtrace.whatif.image import Image, image_of
 from sdtrace.whatif.labels import Labels
@@ -137,10 +139,11 @@ class Counsel:
 
     @property
     def _limit_ns(self) -> int | None:
-        """No finding saves more of an iteration than there is of it."""
+        """No finding saves more of an iteration than there is of it; where none is steady, of all that is."""
         study = self.work.study
         walls = (study.steady_wall_ns, study.run.unprofiled_wall_ns)
-        return min((wall for wall in walls if wall is not None), default=None)
+        whole = total(study.phases.timeline.of(STEADY)) or None
+        return min((wall for wall in walls if wall is not None), default=whole)
 
 
 def _batched(image: Image, finding: Finding) -> Finding:
