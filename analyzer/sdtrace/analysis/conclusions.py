@@ -147,6 +147,7 @@ def _evidence(work: WorkStudy, unprofiled: Unprofiled | None, unlike: str) -> Ev
         unlike=unlike,
         turns=find_turns(study.idle.devices),
         has_components=bool(study.structure.components.names),
+        n_iterations=len(study.iterations),
         noun=study.noun,
     )
 

@@ -162,6 +162,8 @@ class Evidence:
     """Devices that work one after the other."""
     has_components: bool = False
     """Whether parts of a model are known by name."""
+    n_iterations: int = 0
+    """Iterations of any phase."""
     noun: str = "iteration"
     """What an iteration makes, for people: an image, or else it is called an iteration."""
 

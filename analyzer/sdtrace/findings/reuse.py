@@ -20,7 +20,7 @@ def find(e: Evidence) -> Iterator[Finding]:
     taken = max(encoded.wall_ns, encoded.work_ns)
     if taken < _SHARE * max(1, e.steady_span_ns):
         return
-    several = e.n_steady > 1  # One image does not show that prompts come again.
+    several = e.n_iterations > 1  # One image does not show that prompts come again.
     calls = round(encoded.calls / max(1, e.n_steady), 1)
     yield Finding(
         "host.text_encoder",
