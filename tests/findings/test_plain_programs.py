@@ -66,8 +66,8 @@ def test_gpu_work_of_more_than_the_wall_ran_on_several_streams() -> None:
         found(dominant=facts, steady_wall_ns=wall_ns, n_steady=1)["steady.dominant"].evidence
         for wall_ns in (WORK, WORK - 1)
     )
-    assert "on average." in alone
-    assert "on average, several streams at once." in at_once
+    assert "some of it runs at the same time" not in alone
+    assert "some of it runs at the same time" in at_once
 
 
 def test_advice_names_the_python_code_and_a_loader_without_workers() -> None:
