@@ -58,7 +58,7 @@ _WAITS: Final = {
 }
 """Findings whose cause of idle time goes away."""
 
-_ELSE: Final = {CPU_WORK, DATA_WAIT, GC, LOCK, MEMORY, PYTHON}
+_ELSE: Final = {CPU_WORK, DATA_WAIT, GC, LOCK, MEMORY, PYTHON, RUNTIME_CALL}
 """What the host does besides launching: it takes as long when less is launched."""
 _REGIONS: Final = 2
 """Calls of compiled code in one of a component, from which on only parts of it are compiled."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sdtrace.attribution.nesting import Int64s
 from sdtrace.intervals import Bools
+from sdtrace.waiting.activity import LONG_CALL_NS
 from sdtrace.whatif.plan import Plan
 
 Floats = NDArray[np.float64]
@@ -207,12 +208,13 @@ def quicker_host(factors: Factors) -> Change:
 
 def compiled(group: Int64s, fusable: Bools, fused: Factors = FUSED) -> Change:
     """Component calls run compiled. `group` numbers them for each call, -1 outside; `fusable` are pieces, of
-    whose time `fused` remains."""
+    whose time `fused` remains. Calls that take long do more than launch, and still do."""
 
     def change(plan: Plan, outlook: Outlook) -> Plan:
         share = np.where(group >= 0, COMPILED_HOST.at(outlook), 1.0)
         gap = np.rint(plan.calls.gap_ns * share).astype(np.int64)
-        own = np.rint(plan.calls.own_ns * share).astype(np.int64)
+        is_launch = plan.calls.own_ns < LONG_CALL_NS
+        own = np.rint(plan.calls.own_ns * np.where(is_launch, share, 1.0)).astype(np.int64)
         mine = fusable & (group[plan.pieces.call] >= 0)
         dur = plan.pieces.dur_ns.copy()
         kept = ~mine | (np.cumsum(mine & (dur > 0)) % FUSED_COUNT == 0)
