@@ -117,7 +117,7 @@ def test_a_broken_rank_joins_its_job_once_it_is_whole(tmp_path: Path) -> None:
     broken.write_text(whole[: len(whole) // 400])
     first = jobs_in(folder, tmp_path / "store")
     assert first["ranks"].to_list() == [2, 1]
-    assert "1 of 2 ranks" in first["verdict"][1]
+    assert "One of 2 ranks of a job" in first["verdict"][1]
     assert first["late_rank"].to_list() == [1, None]
     broken.write_text(whole)
     second = jobs_in(folder, tmp_path / "store", resume=True)

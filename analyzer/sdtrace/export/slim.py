@@ -50,7 +50,8 @@ def write_slim(
 
     Events keep their text, and so every digit, but for annotations that are cut to the part (see
     `find_part`). `drop_python` leaves out Python functions and stacks: what only the name of a Python
-    function told is no longer known, such as the category of some kernels. `anonymize` replaces what tells
+    function told is no longer known, such as the category of some kernels, or that the GPU waited for it.
+    `anonymize` replaces what tells
     who ran what where (see `Anonymizer`). A key beside the events notes how long the part lasts and which
     iterations of the whole it holds (see `sdtrace.trace.part_of`), so that both stay. `.gz` compresses. The
     file appears whole or not at all.
