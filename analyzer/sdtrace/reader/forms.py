@@ -25,6 +25,8 @@ _MOST_DIGITS: Final = np.array([16, 16, 15, 16, *[15] * (FIELDS - 4)])
 _LATEST: Final = ord("3")
 """A time of so many digits that begins with a higher one may be too late: they count from 1970."""
 
+_ROW: Final = 2 * (FIELDS + SPANS) + FIELDS
+
 
 class Forms:
     """The forms of a file by number. Threads may share it."""
@@ -34,8 +36,8 @@ class Forms:
         """For each form its template, which others may have too."""
         self.args: dict[int, str | None] = {}
         """The kept arguments by a hash of what they depend on; None where no argument remains."""
-        self._places: list[Int64s] = []
-        """For each form where its FIELDS and spans begin and end."""
+        self._places: list[bytes] = []
+        """For each form where its FIELDS and spans begin and end, and their signs: 32-bit integers."""
         self._numbers: dict[int, int] = {}
         """Of forms, by their hash."""
         self._late: dict[int, int] = {}
@@ -46,11 +48,12 @@ class Forms:
         """How many events could have used each of these templates."""
         self._lock = Lock()
 
-    def places(self, forms: Int64s) -> tuple[Int64s, Int64s]:
-        """For each form where its FIELDS begin and end, and where its spans do."""
-        table = np.array([self._places[form] for form in forms.tolist()], np.int64)
-        table = table.reshape(-1, FIELDS + SPANS, 2)
-        return table[:, :FIELDS], table[:, FIELDS:]
+    def places(self, forms: Int64s) -> tuple[Int64s, Int64s, Int64s]:
+        """For each form where its FIELDS begin and end, where its spans do, and the signs of FIELDS."""
+        rows = b"".join(self._places[form] for form in forms.tolist())
+        table = np.frombuffer(rows, np.int32).reshape(-1, _ROW).astype(np.int64)
+        at = table[:, :-FIELDS].reshape(-1, FIELDS + SPANS, 2)
+        return at[:, :FIELDS], at[:, FIELDS:], table[:, -FIELDS:]
 
     def find(self, split: Split) -> Int64s:
         """The number of each event's form; EXACT where it has none."""
@@ -101,9 +104,11 @@ class Forms:
         edge = np.searchsorted(edges[:-2], starts) + 2 * runs - (2, 1)
         at = np.where(runs > 0, edges[edge] - starts - 1, 0)
         digits = np.diff(at[:, :FIELDS])[..., 0]
+        signs = np.array([template.signs for template in templates])
+        rows = np.concatenate((at.reshape(len(forms), -1), signs), axis=1).astype(np.int32)
         for place in np.flatnonzero((digits <= _MOST_DIGITS).all(axis=1)).tolist():
             self._numbers[values[place]] = len(self.templates)
             if digits[place, 0] == _MOST_DIGITS[0]:
                 self._late[len(self.templates)] = int(at[place, 0, 0])
             self.templates.append(templates[place])
-            self._places.append(at[place])
+            self._places.append(rows[place].tobytes())

@@ -9,7 +9,7 @@ import numpy as np
 from sdtrace.reader.columns import EventColumns, EventKey, Int32s, MemoryEvent
 from sdtrace.reader.events import UNTOLD, EventTable, arguments, category_of, decode_event, kept_args
 from sdtrace.reader.forms import Forms
-from sdtrace.reader.template import FIELDS, SPANS, Template
+from sdtrace.reader.template import SPANS, Template
 from sdtrace.reader.words import Int64s, UInt64s, hash_spans, integers
 
 _WEIGHTS: Final[UInt64s] = np.uint64(0x9E3779B97F4A7C15) ** np.arange(1 + SPANS, dtype=np.uint64)
@@ -48,6 +48,7 @@ class _Shared(NamedTuple):
     templates: list[Template]
     fields: Int64s
     spans: Int64s
+    signs: Int64s
 
 
 def _add_memory(chunk: bytes, found: Found, shared: _Shared, table: EventTable) -> None:
@@ -88,9 +89,8 @@ def _numbers(chunk: bytes, found: Found, shared: _Shared, *times: int) -> Int64s
     for row in times:
         digits = np.diff(shared.fields[:, row + 1])[:, 0]
         values[row] = _nanoseconds(values[row], values[row + 1], digits[found.form])
-    signs = np.array([template.signs for template in shared.templates], np.int64).reshape(-1, FIELDS)
-    if (signs < 0).any():
-        values *= signs[found.form].T
+    if (shared.signs < 0).any():
+        values *= shared.signs[found.form].T
     return values
 
 
