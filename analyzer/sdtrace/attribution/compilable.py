@@ -22,12 +22,12 @@ def is_compilable(linked: LinkedTrace) -> Bools:
     """
     trace, host, op = linked.trace, linked.host, linked.work.op
     own_kernel = trace.names_matching(_TORCHS_KERNEL)[trace.name[linked.work.row]]
-    ops, which = np.unique(op, return_inverse=True)
     is_op = np.append(trace.in_categories({"cpu_op"})[host.row], False)
     is_custom = np.append(trace.names_matching(_CUSTOM)[host.name], False) & is_op
-    has_op = is_op[ops][which]
+    has_op = is_op[op]
     if not is_custom.any():
-        return has_op | own_kernel
+        return np.asarray(has_op | own_kernel)
+    ops, which = np.unique(op, return_inverse=True)
     within, above = np.zeros(len(ops), np.bool_), ops
     while (above >= 0).any():
         within |= is_custom[above]

@@ -44,7 +44,10 @@ def earlier_work(linked: LinkedTrace) -> EarlierWork:
     first = first[work.launch[first] >= 0]
     end = start[first]
     given = np.minimum(trace.end_ns[work.launch[first]], end)
-    unseen = end - given - covered(union(start, trace.end_ns[work.row]), given, end)
     began = int(linked.host.start_ns.min(initial=np.iinfo(np.int64).max))
+    may_be = (end - given > _LONG_NS) & (2 * (end - given) > end - began)
+    first, given, end = first[may_be], given[may_be], end[may_be]
+    before = start < end.max(initial=0)
+    unseen = end - given - covered(union(start[before], trace.end_ns[work.row[before]]), given, end)
     mine = (unseen > _LONG_NS) & (2 * unseen > end - began)
     return EarlierWork(given[mine], end[mine], first[mine])
