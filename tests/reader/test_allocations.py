@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from sdtrace.reader.columns import MemoryEvent
-from sdtrace.reader.events import EventTable
 from tests.reader.decoder import read_text
 
 SIZES = ("Bytes", "Total Allocated", "Total Reserved", "Device Type", "Device Id", "Addr")
@@ -37,19 +36,11 @@ def record(event: dict[str, Any]) -> MemoryEvent:
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("layout", [{"separators": (",", ":")}, {"indent": 1}])
 def test_allocations_are_read_by_arrays_as_one_by_one(
-    seed: int, layout: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    seed: int, layout: dict[str, Any], alone: list[bytes], tmp_path: Path
 ) -> None:
     rng = random.Random(seed)
     events = [allocation(100 + at, rng) for at in range(1500)]
     events.insert(700, OP)
-    alone: list[bytes] = []
-    add = EventTable.add
-
-    def spied(table: EventTable, text: bytes) -> bool:
-        alone.append(text)
-        return add(table, text)
-
-    monkeypatch.setattr(EventTable, "add", spied)
     raw = read_text(json.dumps({"traceEvents": events}, **layout), tmp_path)
     assert raw.memory == [record(event) for event in events if event["ph"] == "i"]
     assert raw.counts == {"cpu_op": 1, "cpu_instant_event": 1500}

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sdtrace.reader import rows
-from sdtrace.reader.events import EventTable
 from tests.reader.decoder import decode, load, read_text, rows_of
 
 TRACE = Path(__file__).parents[2] / "traces" / "h200-bf16_sdpa_cudagraphs.json"
@@ -29,20 +28,6 @@ CLOCKS: dict[str, tuple[Clock, Clock]] = {
     "whole": (round, round),
 }
 """How programs rewrite `ts` and `dur`: with floats."""
-
-
-@pytest.fixture
-def alone(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The events that were decoded one by one."""
-    texts: list[bytes] = []
-    add = EventTable.add
-
-    def spied(table: EventTable, text: bytes) -> bool:
-        texts.append(text)
-        return add(table, text)
-
-    monkeypatch.setattr(EventTable, "add", spied)
-    return texts
 
 
 @pytest.mark.parametrize("clock", CLOCKS)
